@@ -1,0 +1,178 @@
+"""Bits in, bits out: the position-aware streams under the syntax declarations (clause 4.4).
+
+A :class:`BitReader` stands where construct expects a byte stream. It counts bits from the start of the
+DFC stream, refuses to read past its end, and can note every element that passes through it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from bitstring import BitArray, Bits, Dtype, Reader, ReadError
+
+from refcodec.errors import SyntaxViolation, TruncatedError
+
+__all__ = ["BitReader", "BitWriter", "Element", "Trace"]
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One syntax element as it stands in a stream.
+
+    path       : names of the enclosing structures and of the element, joined by dots.
+    descriptor : how it is coded, in the notation of clause 4.4: ``u(4)``, ``ue(v)``, ``b(64)``.
+    offset     : position of its first bit in the stream.
+    width      : number of bits.
+    value      : what was read: int, float, bytes, or a list of these for an array.
+    clause     : the semantics clause of the structure that it belongs to.
+    """
+
+    path: str
+    descriptor: str
+    offset: int
+    width: int
+    value: Any
+    clause: str
+
+    @property
+    def name(self) -> str:
+        """The element's own name, without its structures."""
+        return self.path.rpartition(".")[2]
+
+
+Trace = list[Element]
+
+
+class BitReader:
+    """Reads the bits of one piece of a stream, in order.
+
+    data   : the bytes to read.
+    offset : position of the first of these bits in the whole stream.
+    trace  : a list that receives every element read, or None.
+    root   : name of the structure that is read, with which the paths in the trace begin.
+    """
+
+    def __init__(
+        self, data: bytes, offset: int = 0, trace: Trace | None = None, root: str = ""
+    ) -> None:
+        self._data = data
+        self._reader = Reader(Bits.from_bytes(data))
+        self._offset = offset
+        self.trace = trace
+        self.root = root
+        self.clause = ""
+
+    @property
+    def position(self) -> int:
+        """Position in the whole stream, in bits."""
+        return self._offset + self._reader.pos
+
+    @property
+    def remaining(self) -> int:
+        """Bits left."""
+        return self._reader.remaining
+
+    @property
+    def aligned(self) -> bool:
+        """Whether the next bit is the first of a byte."""
+        return self._reader.pos % 8 == 0
+
+    def need(self, bits: int, what: str) -> None:
+        """Raise TruncatedError unless ``bits`` more bits are there: asked before any allocation."""
+        if bits > self.remaining:
+            raise TruncatedError(
+                f"{what} needs {bits} bits and {self.remaining} are left",
+                bit_offset=self.position,
+                clause=self.clause,
+                hint="the stream was cut, or an element before this one is wrong",
+            )
+
+    def value(self, dtype: Dtype, what: str) -> Any:
+        """The next value of a bitstring dtype such as ``u7``, ``ue`` or ``f32``."""
+        if dtype.bitlength is not None:
+            self.need(dtype.bitlength, what)
+        try:
+            return self._reader.read_value(dtype)
+        except (ReadError, ValueError):
+            kind = TruncatedError if self.remaining < 64 else SyntaxViolation
+            raise kind(
+                f"{what}: no valid {dtype.name} code here",
+                bit_offset=self.position,
+                clause=self.clause,
+            ) from None
+
+    def array(self, count: int, width: int, what: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """``count`` unsigned integers of ``width`` bits (at most 63), back to back."""
+        self.need(count * width, what)
+        first = self._reader.pos
+        self._reader.pos = first + count * width
+        values = np.zeros(count, dtype=np.int64)
+        if width == 0:
+            return values
+        step = 1 << 16
+        for start in range(0, count, step):
+            stop = min(start + step, count)
+            begin, end = first + start * width, first + stop * width
+            raw = np.frombuffer(self._data, np.uint8, (end + 7) // 8 - begin // 8, begin // 8)
+            bits = np.unpackbits(raw)[begin % 8 : begin % 8 + end - begin].reshape(-1, width)
+            padded = np.zeros((stop - start, 64), dtype=np.uint8)
+            padded[:, 64 - width :] = bits
+            values[start:stop] = np.packbits(padded, axis=1).view(">u8").ravel().astype(np.int64)
+        return values
+
+    def take(self, size: int, what: str) -> bytes:
+        """The next ``size`` bytes; the position must be aligned."""
+        self.need(8 * size, what)
+        begin = self._reader.pos // 8
+        self._reader.pos += 8 * size
+        return self._data[begin : begin + size]
+
+    def note(self, path: str, descriptor: str, start: int, value: Any) -> None:
+        """Record an element that began at ``start`` and ends here."""
+        if self.trace is not None:
+            names = [self.root, *path.split(" -> ")[1:]]
+            width = self.position - start
+            self.trace.append(
+                Element(".".join(names), descriptor, start, width, value, self.clause)
+            )
+
+
+class BitWriter:
+    """Collects bits; the mirror image of :class:`BitReader`."""
+
+    def __init__(self) -> None:
+        self._bits = BitArray()
+
+    @property
+    def position(self) -> int:
+        """Number of bits written."""
+        return len(self._bits)
+
+    @property
+    def aligned(self) -> bool:
+        """Whether a whole number of bytes has been written."""
+        return len(self._bits) % 8 == 0
+
+    def value(self, dtype: Dtype, value: Any) -> None:
+        """Append one value of a bitstring dtype."""
+        self._bits.append(dtype.pack(value))
+
+    def array(self, values: np.ndarray[Any, Any], width: int) -> None:
+        """Append unsigned integers of ``width`` bits each, back to back."""
+        step = 1 << 16
+        for start in range(0, len(values) if width else 0, step):
+            part = np.ascontiguousarray(values[start : start + step], dtype=">u8")
+            bits = np.unpackbits(part.view(np.uint8).reshape(-1, 8), axis=1)[:, 64 - width :]
+            packed = np.packbits(bits)
+            self._bits.append(Bits.from_bytes(packed.tobytes())[: bits.size])
+
+    def take(self, data: bytes) -> None:
+        """Append whole bytes."""
+        self._bits.append(Bits.from_bytes(data))
+
+    def getvalue(self) -> bytes:
+        """Everything written; the length must be a whole number of bytes."""
+        assert self.aligned, "a structure ends between two bytes"
+        return self._bits.to_bytes()

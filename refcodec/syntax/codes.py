@@ -1,0 +1,127 @@
+"""Code points: the values of the elements that choose among kinds (clause 7, Annex C).
+
+A member marked *kept* has its number and no meaning yet: a decoder of this version refuses it as
+unsupported, which it tells apart from malformed.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = [
+    "ChannelOrder",
+    "Coder",
+    "FeatureType",
+    "HashTarget",
+    "Profile",
+    "Quantiser",
+    "Restoration",
+    "SourceType",
+    "UnitType",
+    "is_kept",
+]
+
+
+class UnitType(IntEnum):
+    """unit_type: the low seven bits of a unit's first byte."""
+
+    FEATURE_PARAMETER_SET = 1
+    CODED_FEATURE = 2
+    CODED_FEATURE_BATCH = 3
+    ENTROPY_MODEL = 4  # kept
+    NETWORK_MODEL = 5  # kept
+    METADATA = 16  # skippable
+    HASH = 17  # skippable
+    INDEX = 18  # skippable
+    END = 127
+
+
+SKIPPABLE_UNITS = frozenset({UnitType.METADATA, UnitType.HASH, UnitType.INDEX})
+"""Units that a decoder may pass over without changing what it reconstructs: skippable_flag is 1."""
+
+
+class Profile(IntEnum):
+    """profile_idc (Annex A): the tools that a decoder must have."""
+
+    LOSSLESS = 1
+    HEVC = 2
+    NATIVE = 3  # kept
+    LEARNED = 4  # kept
+
+
+class FeatureType(IntEnum):
+    """feature_type: what kind of layer the feature left, hence its shape."""
+
+    CONV = 0
+    POOL = 1
+    FC = 2
+    LATENT = 3  # kept
+    TOKENS = 4  # kept
+
+
+class SourceType(IntEnum):
+    """source_type: the number format that the feature had and that the decoder returns."""
+
+    FLOAT32 = 0
+    FLOAT16 = 1
+    BFLOAT16 = 2
+
+
+class Quantiser(IntEnum):
+    """quantiser: how samples become feature values (clause 8.6)."""
+
+    NONE = 0
+    UNIFORM = 1
+    LOGARITHMIC = 2
+    DEAD_ZONE = 3  # kept
+
+
+class Restoration(IntEnum):
+    """restoration_mode: over which elements the signalled moments hold (clause 8.5)."""
+
+    OFF = 0
+    TENSOR = 1
+    CHANNEL = 2
+
+
+class Coder(IntEnum):
+    """coder_id: how the payload is coded (clause 8.3)."""
+
+    RAW = 0
+    ZLIB = 1
+    GZIP = 2
+    BZIP2 = 3
+    LZMA = 4
+    HEVC = 5
+    NATIVE = 6  # kept
+    NATIVE_LOSSLESS = 7  # kept
+    LEARNED = 8  # kept
+
+
+class ChannelOrder(IntEnum):
+    """channel_order: in which order channels fill the tiles (clause 8.4)."""
+
+    IDENTITY = 0
+    BY_QP = 1
+    EXPLICIT = 2
+
+
+class HashTarget(IntEnum):
+    """hash_target: what a hash unit is the hash of (clause 8.8)."""
+
+    SAMPLES = 0
+    RECONSTRUCTION = 1
+
+
+_KEPT: dict[type[IntEnum], frozenset[int]] = {
+    UnitType: frozenset({UnitType.ENTROPY_MODEL, UnitType.NETWORK_MODEL}),
+    Profile: frozenset({Profile.NATIVE, Profile.LEARNED}),
+    FeatureType: frozenset({FeatureType.LATENT, FeatureType.TOKENS}),
+    Quantiser: frozenset({Quantiser.DEAD_ZONE}),
+    Coder: frozenset({Coder.NATIVE, Coder.NATIVE_LOSSLESS, Coder.LEARNED}),
+}
+
+
+def is_kept(code: IntEnum) -> bool:
+    """Whether a code point has a number and no meaning yet."""
+    return code in _KEPT.get(type(code), frozenset())

@@ -1,0 +1,322 @@
+"""Descriptors: how a single syntax element is coded (clause 4.4).
+
+Each is a construct ``Construct``, so that a structure is an ordinary construct declaration, read and
+written from the same lines; each knows its notation, so that the same lines print as a syntax table.
+Widths and counts may be numbers or construct expressions on earlier elements.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from bitstring import Dtype
+from construct import Construct, Struct, evaluate
+
+from refcodec.errors import SyntaxViolation, UnsupportedError
+from refcodec.syntax.bits import BitReader, BitWriter
+
+__all__ = [
+    "AlignmentBits",
+    "Array",
+    "Bytes",
+    "Descriptor",
+    "Expression",
+    "F32",
+    "Leb128",
+    "Rest",
+    "SE",
+    "Structure",
+    "U",
+    "UE",
+]
+
+Expression = Any
+"""A number, or a construct expression such as ``this.channels``."""
+
+
+class Descriptor(Construct):  # type: ignore[misc]  # construct is untyped
+    """The coding of one element: ``read`` and ``write`` are inverse to each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flagbuildnone = True  # an element under a false condition may be absent
+
+    def notation(self, context: Any = None) -> str:
+        """As the syntax tables print it; symbolic without a context."""
+        raise NotImplementedError
+
+    def read(self, reader: BitReader, context: Any, what: str) -> Any:
+        """Read the element's value."""
+        raise NotImplementedError
+
+    def write(self, writer: BitWriter, value: Any, context: Any) -> None:
+        """Write the element's value."""
+        raise NotImplementedError
+
+    def _parse(self, stream: BitReader, context: Any, path: str) -> Any:
+        start = stream.position
+        value = self.read(stream, context, path.rpartition(" -> ")[2])
+        stream.note(path, self.notation(context), start, value)
+        return value
+
+    def _build(self, obj: Any, stream: BitWriter, context: Any, path: str) -> Any:
+        if obj is None and not isinstance(self, AlignmentBits):
+            raise ValueError(f"no value for {path}")
+        self.write(stream, obj, context)
+        return obj
+
+
+class U(Descriptor):
+    """``u(n)``: an unsigned integer of n bits, most significant first.
+
+    values : the code points, where the element is one: reading another is UnsupportedError, since a
+             later version of the format may define it.
+    """
+
+    def __init__(self, width: int, values: type[IntEnum] | None = None) -> None:
+        super().__init__()
+        self.width = width
+        self.values = values
+        self._dtype = Dtype(f"u{width}")
+
+    def notation(self, context: Any = None) -> str:
+        return f"u({self.width})"
+
+    def read(self, reader: BitReader, context: Any, what: str) -> Any:
+        start = reader.position
+        value = reader.value(self._dtype, what)
+        if self.values is None:
+            return value
+        try:
+            return self.values(value)
+        except ValueError:
+            raise UnsupportedError(
+                f"{what} is {value}, which this version does not define",
+                bit_offset=start,
+                clause=reader.clause,
+                hint="the stream needs a newer decoder, or is corrupt",
+            ) from None
+
+    def write(self, writer: BitWriter, value: Any, context: Any) -> None:
+        writer.value(self._dtype, int(value))
+
+
+class _ExpGolomb(Descriptor):
+    """Exp-Golomb codes, as in clause 9.2 of Rec. ITU-T H.265, with a bound on the value."""
+
+    code = ""
+
+    def __init__(self, minimum: int, maximum: int) -> None:
+        super().__init__()
+        self.minimum = minimum
+        self.maximum = maximum
+        self._dtype = Dtype(self.code)
+
+    def notation(self, context: Any = None) -> str:
+        return f"{self.code}(v)"
+
+    def read(self, reader: BitReader, context: Any, what: str) -> int:
+        start = reader.position
+        value = int(reader.value(self._dtype, what))
+        if not self.minimum <= value <= self.maximum:
+            raise SyntaxViolation(
+                f"{what} is {value}; it lies in {self.minimum}..{self.maximum}",
+                bit_offset=start,
+                clause=reader.clause,
+            )
+        return value
+
+    def write(self, writer: BitWriter, value: Any, context: Any) -> None:
+        writer.value(self._dtype, int(value))
+
+
+class UE(_ExpGolomb):
+    """``ue(v)``: an unsigned Exp-Golomb code of at most ``maximum``."""
+
+    code = "ue"
+
+    def __init__(self, maximum: int) -> None:
+        super().__init__(0, maximum)
+
+
+class SE(_ExpGolomb):
+    """``se(v)``: a signed Exp-Golomb code in ``minimum..maximum``."""
+
+    code = "se"
+
+
+class F32(Descriptor):
+    """``f(32)[count]``: IEEE 754 binary32 numbers, most significant byte first.
+
+    The value is a float32 array of ``count`` items; NaN and infinities are for the constraints to refuse.
+    """
+
+    def __init__(self, count: Expression) -> None:
+        super().__init__()
+        self.count = count
+
+    def notation(self, context: Any = None) -> str:
+        count = self.count if context is None else evaluate(self.count, context)
+        return f"f(32)[{count}]"
+
+    def read(self, reader: BitReader, context: Any, what: str) -> np.ndarray[Any, Any]:
+        raw = reader.array(evaluate(self.count, context), 32, what)
+        return raw.astype(np.uint32).view(np.float32)
+
+    def write(self, writer: BitWriter, value: Any, context: Any) -> None:
+        values = np.ascontiguousarray(value, dtype=np.float32)
+        assert values.shape == (evaluate(self.count, context),)
+        writer.array(values.view(np.uint32), 32)
+
+
+class Array(Descriptor):
+    """``u(n)[count]``: unsigned integers of one width (at most 63 bits), back to back; an int64 array."""
+
+    def __init__(self, count: Expression, width: Expression) -> None:
+        super().__init__()
+        self.count = count
+        self.width = width
+
+    def notation(self, context: Any = None) -> str:
+        if context is None:
+            return f"u({self.width})[{self.count}]"
+        return f"u({evaluate(self.width, context)})[{evaluate(self.count, context)}]"
+
+    def read(self, reader: BitReader, context: Any, what: str) -> np.ndarray[Any, Any]:
+        return reader.array(evaluate(self.count, context), evaluate(self.width, context), what)
+
+    def write(self, writer: BitWriter, value: Any, context: Any) -> None:
+        values = np.asarray(value)
+        assert values.shape == (evaluate(self.count, context),)
+        writer.array(values, evaluate(self.width, context))
+
+
+class Leb128(Descriptor):
+    """``leb128``: seven bits a byte, least significant group first, the top bit says that more follow.
+
+    At most eight bytes; the shortest form is the only one.
+    """
+
+    def notation(self, context: Any = None) -> str:
+        return "leb128"
+
+    def read(self, reader: BitReader, context: Any, what: str) -> int:
+        start, value = reader.position, 0
+        for i in range(8):
+            byte = reader.take(1, what)[0]
+            value |= (byte & 0x7F) << 7 * i
+            if byte < 0x80:
+                if byte == 0 and i > 0:
+                    break
+                return value
+        raise SyntaxViolation(
+            f"{what}: not the shortest leb128 code of at most eight bytes",
+            bit_offset=start,
+            clause="4.4",
+        )
+
+    def write(self, writer: BitWriter, value: Any, context: Any) -> None:
+        groups = [int(value) & 0x7F]
+        while (value := int(value) >> 7) > 0:
+            groups.append(value & 0x7F)
+        writer.take(bytes([g | 0x80 for g in groups[:-1]] + groups[-1:]))
+
+
+class Bytes(Descriptor):
+    """``b(8 * size)``: whole bytes, at an aligned position."""
+
+    def __init__(self, size: Expression) -> None:
+        super().__init__()
+        self.size = size
+
+    def notation(self, context: Any = None) -> str:
+        size = self.size if context is None else 8 * evaluate(self.size, context)
+        return f"b({size})" if context is not None else f"b(8 * {size})"
+
+    def read(self, reader: BitReader, context: Any, what: str) -> bytes:
+        return reader.take(evaluate(self.size, context), what)
+
+    def write(self, writer: BitWriter, value: Any, context: Any) -> None:
+        assert len(value) == evaluate(self.size, context)
+        writer.take(value)
+
+
+class Rest(Descriptor):
+    """``b(v)``: all bytes that are left in the unit."""
+
+    def notation(self, context: Any = None) -> str:
+        return "b(v)"
+
+    def read(self, reader: BitReader, context: Any, what: str) -> bytes:
+        return reader.take(reader.remaining // 8, what)
+
+    def write(self, writer: BitWriter, value: Any, context: Any) -> None:
+        writer.take(value)
+
+
+class AlignmentBits(Descriptor):
+    """``byte_alignment()``: zero bits up to the next byte; another value is a violation."""
+
+    def notation(self, context: Any = None) -> str:
+        return "z(v)"
+
+    def read(self, reader: BitReader, context: Any, what: str) -> int:
+        start = reader.position
+        value = int(reader.array(1, -start % 8, what)[0]) if not reader.aligned else 0
+        if value:
+            raise SyntaxViolation(
+                f"alignment bits are {value:#b}; they are zero", bit_offset=start, clause="4.4"
+            )
+        return value
+
+    def write(self, writer: BitWriter, value: Any, context: Any) -> None:
+        writer.array(np.zeros(1, dtype=np.int64), -writer.position % 8)
+
+
+class Structure(Struct):  # type: ignore[misc]  # construct is untyped
+    """A syntax structure: a construct ``Struct`` with a name, a clause, and a semantics clause.
+
+    name      : as the specification prints it, ``coded_feature``.
+    clause    : number of the clause that tabulates it, 6.x; the semantics clause is 7.x.
+    """
+
+    def __init__(self, name: str, clause: str, *elements: Any) -> None:
+        super().__init__(*elements)
+        self.title = name
+        self.clause = clause
+        self.semantics = f"7.{clause.partition('.')[2]}"
+
+    def _parse(self, stream: BitReader, context: Any, path: str) -> Any:
+        outer, stream.clause = stream.clause, self.semantics
+        try:
+            parsed = super()._parse(stream, context, path)
+        finally:
+            stream.clause = outer
+        del parsed["_io"]  # construct keeps the stream there, and with it every byte of the unit
+        return parsed
+
+    def parse_whole(
+        self, data: bytes, offset: int = 0, trace: list[Any] | None = None, **parameters: Any
+    ) -> Any:
+        """Read the structure from bytes that it fills exactly.
+
+        offset : position of the first bit in the stream, for messages and the trace.
+        Raises SyntaxViolation where bytes are left over.
+        """
+        reader = BitReader(data, offset, trace, self.title)
+        parsed = self.parse_stream(reader, **parameters)
+        if reader.remaining:
+            raise SyntaxViolation(
+                f"{reader.remaining} bits are left behind {self.title}()",
+                bit_offset=reader.position,
+                clause=self.clause,
+            )
+        return parsed
+
+    def build_whole(self, elements: Any, **parameters: Any) -> bytes:
+        """Write the structure; ``elements`` maps the element names to values."""
+        writer = BitWriter()
+        self.build_stream(elements, writer, **parameters)
+        return writer.getvalue()

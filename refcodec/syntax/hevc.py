@@ -1,0 +1,246 @@
+"""The headers inside an HEVC payload, as far as clause 9.3 constrains them (Rec. ITU-T H.265, 7.3).
+
+Declared with the same descriptors as DFC's own syntax, under the names of that Recommendation. Where
+9.3 fixes an element's value, the declarations go on as if it had that value: the checks name the culprit.
+"""
+
+from __future__ import annotations
+
+from construct import Array as Repeat
+from construct import Computed, If, IfThenElse, this
+
+from refcodec.errors import SyntaxViolation
+from refcodec.syntax.bits import BitReader, Trace
+from refcodec.syntax.descriptors import SE, UE, Array, Structure, U
+
+__all__ = ["NAL", "PPS", "SLICE_HEADER", "SPS", "VPS", "is_idr", "nal_type", "parse_nal", "split_nals"]
+
+_MOST = 2**32 - 2
+
+
+class NAL:
+    """nal_unit_type values that may occur (Table 7-1 of Rec. ITU-T H.265)."""
+
+    TRAIL_N = 0
+    TRAIL_R = 1
+    IDR_W_RADL = 19
+    IDR_N_LP = 20
+    VPS = 32
+    SPS = 33
+    PPS = 34
+
+
+PROFILE_TIER_LEVEL = Structure(
+    "profile_tier_level",
+    "6.11",
+    "general_profile_space" / U(2),
+    "general_tier_flag" / U(1),
+    "general_profile_idc" / U(5),
+    "general_profile_compatibility_flags" / U(32),
+    "general_constraint_flags" / U(48),
+    "general_level_idc" / U(8),
+)
+
+SUB_LAYER_ORDERING = Structure(
+    "sub_layer_ordering",
+    "6.11",
+    "max_dec_pic_buffering_minus1" / UE(15),
+    "max_num_reorder_pics" / UE(15),
+    "max_latency_increase_plus1" / UE(_MOST),
+)
+
+VPS = Structure(
+    "video_parameter_set",
+    "6.11",
+    "vps_video_parameter_set_id" / U(4),
+    "vps_base_layer_flags" / U(2),
+    "vps_max_layers_minus1" / U(6),
+    "vps_max_sub_layers_minus1" / U(3),
+    "vps_temporal_id_nesting_flag" / U(1),
+    "vps_reserved_0xffff_16bits" / U(16),
+    "profile_tier_level" / PROFILE_TIER_LEVEL,
+)
+
+SPS = Structure(
+    "seq_parameter_set",
+    "6.11",
+    "sps_video_parameter_set_id" / U(4),
+    "sps_max_sub_layers_minus1" / U(3),
+    "sps_temporal_id_nesting_flag" / U(1),
+    "profile_tier_level" / PROFILE_TIER_LEVEL,
+    "sps_seq_parameter_set_id" / UE(15),
+    "chroma_format_idc" / UE(3),
+    "separate_colour_plane_flag" / If(this.chroma_format_idc == 3, U(1)),
+    "pic_width_in_luma_samples" / UE(2**16),
+    "pic_height_in_luma_samples" / UE(2**16),
+    "conformance_window_flag" / U(1),
+    "conf_win_left_offset" / If(this.conformance_window_flag == 1, UE(2**16)),
+    "conf_win_right_offset" / If(this.conformance_window_flag == 1, UE(2**16)),
+    "conf_win_top_offset" / If(this.conformance_window_flag == 1, UE(2**16)),
+    "conf_win_bottom_offset" / If(this.conformance_window_flag == 1, UE(2**16)),
+    "bit_depth_luma_minus8" / UE(8),
+    "bit_depth_chroma_minus8" / UE(8),
+    "log2_max_pic_order_cnt_lsb_minus4" / UE(12),
+    "sps_sub_layer_ordering_info_present_flag" / U(1),
+    "sub_layer_ordering" / SUB_LAYER_ORDERING,
+    "log2_min_luma_coding_block_size_minus3" / UE(3),
+    "log2_diff_max_min_luma_coding_block_size" / UE(3),
+    "log2_min_luma_transform_block_size_minus2" / UE(3),
+    "log2_diff_max_min_luma_transform_block_size" / UE(3),
+    "max_transform_hierarchy_depth_inter" / UE(4),
+    "max_transform_hierarchy_depth_intra" / UE(4),
+    "scaling_list_enabled_flag" / U(1),
+    "amp_enabled_flag" / U(1),
+    "sample_adaptive_offset_enabled_flag" / U(1),
+    "pcm_enabled_flag" / U(1),
+    "num_short_term_ref_pic_sets" / UE(64),
+    "long_term_ref_pics_present_flag" / U(1),
+    "sps_temporal_mvp_enabled_flag" / U(1),
+    "strong_intra_smoothing_enabled_flag" / U(1),
+)
+
+PPS = Structure(
+    "pic_parameter_set",
+    "6.11",
+    "pps_pic_parameter_set_id" / UE(63),
+    "pps_seq_parameter_set_id" / UE(15),
+    "dependent_slice_segments_enabled_flag" / U(1),
+    "output_flag_present_flag" / U(1),
+    "num_extra_slice_header_bits" / U(3),
+    "sign_data_hiding_enabled_flag" / U(1),
+    "cabac_init_present_flag" / U(1),
+    "num_ref_idx_l0_default_active_minus1" / UE(14),
+    "num_ref_idx_l1_default_active_minus1" / UE(14),
+    "init_qp_minus26" / SE(-74, 25),
+    "constrained_intra_pred_flag" / U(1),
+    "transform_skip_enabled_flag" / U(1),
+    "cu_qp_delta_enabled_flag" / U(1),
+    "diff_cu_qp_delta_depth" / If(this.cu_qp_delta_enabled_flag == 1, UE(3)),
+    "pps_cb_qp_offset" / SE(-12, 12),
+    "pps_cr_qp_offset" / SE(-12, 12),
+    "pps_slice_chroma_qp_offsets_present_flag" / U(1),
+    "weighted_pred_flag" / U(1),
+    "weighted_bipred_flag" / U(1),
+    "transquant_bypass_enabled_flag" / U(1),
+    "tiles_enabled_flag" / U(1),
+    "entropy_coding_sync_enabled_flag" / U(1),
+    "pps_loop_filter_across_slices_enabled_flag" / U(1),
+    "deblocking_filter_control_present_flag" / U(1),
+    "deblocking_filter_override_enabled_flag" / If(
+        this.deblocking_filter_control_present_flag == 1, U(1)
+    ),
+    "pps_deblocking_filter_disabled_flag" / If(
+        this.deblocking_filter_control_present_flag == 1, U(1)
+    ),
+    "pps_beta_offset_div2" / If(this.pps_deblocking_filter_disabled_flag == 0, SE(-6, 6)),
+    "pps_tc_offset_div2" / If(this.pps_deblocking_filter_disabled_flag == 0, SE(-6, 6)),
+    "pps_scaling_list_data_present_flag" / U(1),
+    "lists_modification_present_flag" / U(1),
+)
+
+REFERENCE_PICTURE = Structure(
+    "reference_picture",
+    "6.11",
+    "delta_poc_minus1" / UE(2**15 - 1),
+    "used_by_curr_pic_flag" / U(1),
+)
+
+ST_REF_PIC_SET = Structure(
+    "st_ref_pic_set",
+    "6.11",
+    "num_negative_pics" / UE(15),
+    "num_positive_pics" / UE(0),
+    "references" / Repeat(this.num_negative_pics, REFERENCE_PICTURE),
+)
+
+_IS_IDR = (this._params.nal_unit_type == NAL.IDR_W_RADL) | (
+    this._params.nal_unit_type == NAL.IDR_N_LP
+)
+
+SLICE_HEADER = Structure(
+    "slice_segment_header",
+    "6.11",
+    "is_idr" / IfThenElse(_IS_IDR, Computed(1), Computed(0)),
+    "first_slice_segment_in_pic_flag" / U(1),
+    "no_output_of_prior_pics_flag" / If(this.is_idr == 1, U(1)),
+    "slice_pic_parameter_set_id" / UE(63),
+    "slice_type" / UE(2),
+    "slice_pic_order_cnt_lsb" / If(
+        this.is_idr == 0, Array(1, this._params.sps.log2_max_pic_order_cnt_lsb_minus4 + 4)
+    ),
+    "short_term_ref_pic_set_sps_flag" / If(this.is_idr == 0, U(1)),
+    "st_ref_pic_set" / If(this.short_term_ref_pic_set_sps_flag == 0, ST_REF_PIC_SET),
+    "slice_temporal_mvp_enabled_flag" / If(
+        (this.is_idr == 0) & (this._params.sps.sps_temporal_mvp_enabled_flag == 1), U(1)
+    ),
+    "slice_sao_luma_flag" / If(this._params.sps.sample_adaptive_offset_enabled_flag == 1, U(1)),
+    "num_ref_idx_active_override_flag" / If(this.slice_type != 2, U(1)),
+    "num_ref_idx_l0_active_minus1" / IfThenElse(
+        this.num_ref_idx_active_override_flag == 1,
+        UE(14),
+        Computed(this._params.pps.num_ref_idx_l0_default_active_minus1),
+    ),
+    "cabac_init_flag" / If(
+        (this.slice_type != 2) & (this._params.pps.cabac_init_present_flag == 1), U(1)
+    ),
+    "collocated_ref_idx" / If(
+        (this.slice_type != 2)
+        & (this.slice_temporal_mvp_enabled_flag == 1)
+        & (this.num_ref_idx_l0_active_minus1 > 0),
+        UE(14),
+    ),
+    "five_minus_max_num_merge_cand" / If(this.slice_type != 2, UE(4)),
+    "slice_qp_delta" / SE(-74, 77),
+)
+
+_STRUCTURES = {NAL.VPS: VPS, NAL.SPS: SPS, NAL.PPS: PPS}
+_HEADER_BYTES = 128
+
+
+def nal_type(nal: bytes) -> int:
+    """nal_unit_type of a NAL unit (without its start code)."""
+    return (nal[0] >> 1) & 0x3F
+
+
+def is_idr(kind: int) -> bool:
+    """Whether a NAL unit type is that of an instantaneous decoding refresh picture."""
+    return kind in (NAL.IDR_W_RADL, NAL.IDR_N_LP)
+
+
+def split_nals(stream: bytes) -> list[tuple[int, bytes]]:
+    """The NAL units of an Annex B byte stream, each with the byte position of its header.
+
+    Raises SyntaxViolation unless the stream is a sequence of start codes (three bytes, or four) each
+    followed by a NAL unit of at least two bytes, without other zero bytes between them.
+    """
+    nals: list[tuple[int, bytes]] = []
+    start = stream.find(b"\0\0\1")
+    if start not in (0, 1) or stream[:start].strip(b"\0"):
+        raise SyntaxViolation("an HEVC byte stream begins with a start code", clause="8.3.6")
+    while start >= 0:
+        begin = start + 3
+        start = stream.find(b"\0\0\1", begin)
+        end = len(stream) if start < 0 else start
+        if start >= 0 and stream[end - 1 : end] == b"\0":
+            end -= 1  # a start code of four bytes
+        if end - begin < 2 or stream[end - 1] == 0:
+            raise SyntaxViolation("an HEVC NAL unit is empty or ends in a zero byte", clause="8.3.6")
+        nals.append((begin, stream[begin:end]))
+    return nals
+
+
+def parse_nal(
+    nal: bytes, offset: int = 0, trace: Trace | None = None, **parameters: object
+) -> object:
+    """Parse the constrained head of a parameter set, or of a slice (given ``sps`` and ``pps``).
+
+    offset : position of the NAL unit's first byte in the stream, in bits. Positions behind an
+             emulation prevention byte are eight bits short for each one skipped.
+
+    Raises TruncatedError or SyntaxViolation.
+    """
+    kind = nal_type(nal)
+    rbsp = nal[2 : 2 + _HEADER_BYTES].replace(b"\0\0\3", b"\0\0")
+    structure = _STRUCTURES.get(kind, SLICE_HEADER)
+    reader = BitReader(rbsp, offset + 16, trace, structure.title)
+    return structure.parse_stream(reader, nal_unit_type=kind, **parameters)

@@ -1,0 +1,221 @@
+"""Units: the framing of everything behind the stream header (clauses 6.2, 6.3 and 8.2).
+
+A unit is a type, a size, a payload and a CRC-32 over the three. This module finds and checks units; it
+does not look into them.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from refcodec.clauses import clause
+from refcodec.errors import (
+    ChecksumError,
+    SignatureError,
+    SyntaxViolation,
+    TruncatedError,
+    UnsupportedError,
+)
+from refcodec.syntax.bits import BitReader, BitWriter, Trace
+from refcodec.syntax.codes import SKIPPABLE_UNITS, Profile, UnitType
+from refcodec.syntax.structures import (
+    SIGNATURE,
+    STREAM_HEADER,
+    STREAM_HEADER_SIZE,
+    UNIT_HEADER,
+)
+
+__all__ = [
+    "CRC_SIZE",
+    "VERSION_MAJOR",
+    "VERSION_MINOR",
+    "Unit",
+    "build_stream_header",
+    "build_unit",
+    "parse_stream_header",
+    "read_unit",
+]
+
+VERSION_MAJOR = 1
+VERSION_MINOR = 0
+CRC_SIZE = 4
+
+_LONGEST_UNIT_HEADER = 9  # one byte of type, at most eight of leb128
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One unit of a stream.
+
+    offset         : position of its first byte in the stream.
+    skippable_flag : whether a decoder that does not know the type passes over it.
+    unit_type      : the seven-bit type; not necessarily one that this version knows.
+    payload        : the bytes that the unit carries.
+    payload_offset : position of the first of them.
+    crc_matches    : whether the CRC-32 in the stream is the one of type, size and payload.
+    """
+
+    offset: int
+    skippable_flag: int
+    unit_type: int
+    payload: bytes
+    payload_offset: int
+    crc_matches: bool
+
+    @property
+    def end(self) -> int:
+        """Position of the first byte behind the unit."""
+        return self.payload_offset + len(self.payload) + CRC_SIZE
+
+    def check(self) -> None:
+        """Raise ChecksumError unless the CRC matches."""
+        if not self.crc_matches:
+            raise ChecksumError(
+                f"the CRC-32 of the unit at byte {self.offset} does not match",
+                bit_offset=8 * (self.end - CRC_SIZE),
+                clause="8.2",
+                hint="the unit was damaged in storage or transfer",
+            )
+
+
+def build_stream_header(profile: Profile, level: int) -> bytes:
+    """The nine bytes that open a stream of this version."""
+    elements: dict[str, Any] = {
+        "signature": SIGNATURE,
+        "version_major": VERSION_MAJOR,
+        "version_minor": VERSION_MINOR,
+        "profile_idc": profile,
+        "level_idc": level,
+        "reserved_ignored_2bits": 0,
+        "reserved_zero_2bits": 0,
+        "header_crc": 0,
+    }
+    head = STREAM_HEADER.build_whole(elements)[:-2]
+    elements["header_crc"] = zlib.crc32(head) & 0xFFFF
+    return STREAM_HEADER.build_whole(elements)
+
+
+@clause("8.2")
+def parse_stream_header(data: bytes, trace: Trace | None = None) -> Any:
+    """(8.2) Read the stream header from the first bytes of a stream.
+
+    Raises SignatureError where the file is no DFC stream, TruncatedError, ChecksumError, and
+    UnsupportedError for another major version or reserved bits that must be zero.
+    """
+    if data[:4] != SIGNATURE[: len(data)] or not data:
+        raise SignatureError(
+            f"a DFC stream begins with {SIGNATURE.hex(' ')}, this file with "
+            f"{data[:4].hex(' ') or 'nothing'}",
+            bit_offset=0,
+            clause="6.2",
+            hint="give a .dfc file",
+        )
+    if len(data) < STREAM_HEADER_SIZE:
+        raise TruncatedError(
+            f"the stream header has {STREAM_HEADER_SIZE} bytes and {len(data)} are there",
+            bit_offset=8 * len(data),
+            clause="6.2",
+        )
+    head = data[:STREAM_HEADER_SIZE]
+    if zlib.crc32(head[:-2]) & 0xFFFF != int.from_bytes(head[-2:], "big"):
+        raise ChecksumError(
+            "the CRC of the stream header does not match",
+            bit_offset=8 * (STREAM_HEADER_SIZE - 2),
+            clause="8.2",
+            hint="the header was damaged in storage or transfer",
+        )
+    if head[4] >> 4 != VERSION_MAJOR:
+        raise UnsupportedError(
+            f"the stream has major version {head[4] >> 4}, this decoder knows {VERSION_MAJOR}",
+            bit_offset=32,
+            clause="7.2",
+            hint="use a decoder of that version",
+        )
+    header = STREAM_HEADER.parse_whole(head, trace=trace)
+    if header.reserved_zero_2bits:
+        raise UnsupportedError(
+            "reserved_zero_2bits is not zero: the stream uses an extension that must be understood",
+            bit_offset=54,
+            clause="7.2",
+            hint="use a newer decoder",
+        )
+    return header
+
+
+def build_unit(unit_type: UnitType, payload: bytes) -> bytes:
+    """A whole unit: header, payload, CRC-32."""
+    writer = BitWriter()
+    UNIT_HEADER.build_stream(
+        {
+            "skippable_flag": int(unit_type in SKIPPABLE_UNITS),
+            "unit_type": unit_type,
+            "unit_size": len(payload),
+        },
+        writer,
+    )
+    unit = writer.getvalue() + payload
+    return unit + zlib.crc32(unit).to_bytes(CRC_SIZE, "big")
+
+
+@clause("8.2")
+def read_unit(
+    source: BinaryIO, offset: int, largest: int, trace: Trace | None = None
+) -> Unit | None:
+    """(8.2) Read the next unit of ``source``, whose position in the stream is ``offset`` bytes.
+
+    largest : the level's limit on a payload, in bytes; a greater size is refused before it is read.
+    trace   : receives the header's elements and the CRC.
+
+    Returns None at the end of the source. Raises TruncatedError, SyntaxViolation, UnsupportedError.
+    The CRC is computed, not enforced: :meth:`Unit.check` does that.
+    """
+    head = source.read(2)
+    if not head:
+        return None
+    while len(head) > 1 and head[-1] >= 0x80 and len(head) < _LONGEST_UNIT_HEADER:
+        more = source.read(1)
+        if not more:
+            break
+        head += more
+    reader = BitReader(head, 8 * offset, trace, "unit")
+    header = UNIT_HEADER.parse_stream(reader)
+    size = header.unit_size
+    if size > largest:
+        raise UnsupportedError(
+            f"unit_size is {size} bytes; the level in force allows {largest}",
+            bit_offset=8 * offset + 8,
+            clause="A.3",
+            hint="the size is corrupt, or the stream needs a higher level",
+        )
+    body = _read_exactly(source, size + CRC_SIZE)
+    payload_offset = offset + len(head)
+    if len(body) < size + CRC_SIZE:
+        raise TruncatedError(
+            f"the unit needs {size + CRC_SIZE} more bytes and {len(body)} are left",
+            bit_offset=8 * (payload_offset + len(body)),
+            clause="6.3",
+            hint="the stream was cut",
+        )
+    payload, stored = body[:size], int.from_bytes(body[size:], "big")
+    return Unit(
+        offset=offset,
+        skippable_flag=header.skippable_flag,
+        unit_type=header.unit_type,
+        payload=payload,
+        payload_offset=payload_offset,
+        crc_matches=zlib.crc32(payload, zlib.crc32(head)) == stored,
+    )
+
+
+def _read_exactly(source: BinaryIO, size: int) -> bytes:
+    """``size`` bytes, or fewer at the end; in pieces, so that a promised size costs no memory."""
+    pieces: list[bytes] = []
+    while size > 0:
+        piece = source.read(min(size, 1 << 20))
+        if not piece:
+            break
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
