@@ -1,0 +1,154 @@
+"""Packing: C x H x W samples on monochrome frames, and back (clause 8.4).
+
+All frames of a feature have one size: a grid of tiles, each tile a channel. Channels fill the tiles row
+by row in the signalled order; a new frame begins where the QP changes or the grid is full, so that every
+frame has one QP. One channel a frame is the grid of one tile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refcodec.clauses import clause
+from refcodec.syntax.codes import ChannelOrder
+
+__all__ = ["LONG_SIDE", "SMALLEST_SIDE", "Layout", "channel_qps", "layout_of", "near_square", "pack", "unpack"]
+
+Samples = npt.NDArray[np.int32]
+Frames = npt.NDArray[np.uint16]
+
+SMALLEST_SIDE = 16
+"""Smallest side of a coded frame, in samples: HEVC's smallest coding tree block."""
+
+LONG_SIDE = 4096
+"""Beside a longer side than this the smallest is twice as long: HEVC levels that admit such frames
+forbid the smallest coding tree block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where each channel of a feature stands.
+
+    frame        : int64, C: the frame of each channel.
+    tile         : int64, C: its tile in that frame, in row order.
+    qps          : the QP of each frame.
+    columns, rows: the grid of tiles.
+    height, width: size of a tile, in samples.
+    """
+
+    frame: npt.NDArray[np.int64]
+    tile: npt.NDArray[np.int64]
+    qps: tuple[int, ...]
+    columns: int
+    rows: int
+    height: int
+    width: int
+
+    @property
+    def frame_height(self) -> int:
+        """Height of the coded frames, padding included."""
+        return max(_smallest_side(self.columns * self.width), self.rows * self.height)
+
+    @property
+    def frame_width(self) -> int:
+        """Width of the coded frames, padding included."""
+        return max(_smallest_side(self.rows * self.height), self.columns * self.width)
+
+
+# --- normative -------------------------------------------------------------------------------------
+
+
+@clause("7.5.2")
+def channel_qps(fps: Any, parameters: Any) -> npt.NDArray[np.int64]:
+    """(7.5.2) The QP of each channel: ``qp - qp_delta[c]``; 0 for lossless coding."""
+    if parameters.qp is None:
+        return np.zeros(fps.channels, dtype=np.int64)
+    qps = np.full(fps.channels, parameters.qp, dtype=np.int64)
+    return qps if parameters.qp_delta is None else qps - parameters.qp_delta
+
+
+@clause("8.4.1")
+def layout_of(fps: Any, parameters: Any) -> Layout:
+    """(8.4.1) Derive the frame and the tile of each channel."""
+    qps = channel_qps(fps, parameters)
+    if parameters.channel_order == ChannelOrder.EXPLICIT:
+        order = parameters.channel_at
+    elif parameters.channel_order == ChannelOrder.BY_QP:
+        order = np.argsort(-qps, kind="stable")  # "by decreasing QP, equal ones by channel number"
+    else:
+        order = np.arange(fps.channels)
+    columns, rows = fps.tile_columns_minus1 + 1, fps.tile_rows_minus1 + 1
+    capacity = columns * rows
+    frame = np.empty(fps.channels, dtype=np.int64)
+    tile = np.empty(fps.channels, dtype=np.int64)
+    ordered = qps[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] + 1))  # where a run of one QP begins
+    frames: list[int] = []
+    for start, stop in zip(starts, [*starts[1:], fps.channels], strict=True):
+        place = np.arange(stop - start)
+        frame[order[start:stop]] = len(frames) + place // capacity
+        tile[order[start:stop]] = place % capacity
+        frames.extend([int(ordered[start])] * (1 + int(place[-1]) // capacity))
+    return Layout(frame, tile, tuple(frames), columns, rows, fps.height, fps.width)
+
+
+@clause("8.4.2")
+def unpack(frames: Frames, layout: Layout) -> Samples:
+    """(8.4.2) Take the channels out of the decoded frames.
+
+    frames : F x frame_height x frame_width.
+
+    Returns int32, C x H x W. Samples outside the occupied tiles are discarded.
+    """
+    tiles = frames[:, : layout.rows * layout.height, : layout.columns * layout.width]
+    tiles = tiles.reshape(len(frames), layout.rows, layout.height, layout.columns, layout.width)
+    row, column = np.divmod(layout.tile, layout.columns)
+    return tiles[layout.frame, row, :, column, :].astype(np.int32)
+
+
+def _smallest_side(other: int) -> int:
+    return SMALLEST_SIDE if other <= LONG_SIDE else 2 * SMALLEST_SIDE
+
+
+# --- informative -----------------------------------------------------------------------------------
+
+
+def near_square(tiles: int, height: int, width: int) -> tuple[int, int]:
+    """The grid (columns, rows) for a number of tiles of one size whose frame is nearest to a square.
+
+    Of the grids without an empty row, that of least longer side, then of least area.
+    """
+    ideal = max(1, round((tiles * height / width) ** 0.5))
+    candidates = range(max(1, ideal - 2), min(tiles, ideal + 2) + 1)
+    grids = [(columns, -(-tiles // columns)) for columns in candidates]
+    return min(grids, key=lambda g: (max(g[0] * width, g[1] * height), g[0] * g[1], g))
+
+
+def pack(samples: Samples, layout: Layout) -> Frames:
+    """Lay the channels out on frames; what is left free replicates its neighbours.
+
+    samples : int32, C x H x W, each at most 65,535.
+
+    Returns uint16, F x frame_height x frame_width. An empty tile continues the last column of the
+    tile on its left, empty rows continue the row above: both cost next to nothing to code.
+    """
+    height, width = layout.height, layout.width
+    frames = np.zeros((len(layout.qps), layout.frame_height, layout.frame_width), dtype=np.uint16)
+    tiles = frames[:, : layout.rows * height, : layout.columns * width]
+    tiles = tiles.reshape(len(frames), layout.rows, height, layout.columns, width)
+    row, column = np.divmod(layout.tile, layout.columns)
+    tiles[layout.frame, row, :, column, :] = samples  # a view: splitting axes copies nothing
+    for number, frame in enumerate(frames):
+        last_row, last_column = divmod(int(layout.tile[layout.frame == number].max()), layout.columns)
+        top, bottom = last_row * height, (last_row + 1) * height
+        right = (last_column + 1) * width
+        frame[top:bottom, right:] = frame[top:bottom, right - 1 : right]
+        if last_row > 0:
+            edge = layout.columns * width
+            frame[:top, edge:] = frame[:top, edge - 1 : edge]
+        frame[bottom:] = frame[bottom - 1]
+    return frames

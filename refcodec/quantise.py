@@ -1,0 +1,275 @@
+"""Quantisers: integer samples back to feature values, and feature values to integer samples.
+
+The normative half (clauses 8.5 to 8.7) comes first: moments are exact integers, every operation on
+binary64 numbers is a single correctly rounded one, and one rounding to the source type ends it. The
+encoder's half is free.
+
+Samples are int32, C x H x W; parameters have one entry (per tensor) or C entries (per channel).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+
+from refcodec.clauses import clause
+from refcodec.syntax.codes import Quantiser, Restoration, SourceType
+from refcodec.tables import power_of_two
+
+__all__ = [
+    "GAIN_LIMIT",
+    "NUMPY_TYPES",
+    "dequantise",
+    "fit_parameters",
+    "measure_moments",
+    "quantise",
+    "restore_moments",
+    "round_to_source",
+    "source_type_of",
+]
+
+Samples = npt.NDArray[np.int32]
+Values = npt.NDArray[np.float64]
+
+NUMPY_TYPES: dict[SourceType, np.dtype[Any]] = {
+    SourceType.FLOAT32: np.dtype(np.float32),
+    SourceType.FLOAT16: np.dtype(np.float16),
+    SourceType.BFLOAT16: np.dtype(ml_dtypes.bfloat16),
+}
+"""source_type as a numpy dtype."""
+
+GAIN_LIMIT = 1 << 20
+"""Greatest gain of statistics restoration, in units of 2^-16: a factor of 16."""
+
+
+# --- normative: 8.5 statistics restoration ---------------------------------------------------------
+
+
+@clause("8.5")
+def restore_moments(
+    samples: Samples, mean: npt.NDArray[np.int64], deviation: npt.NDArray[np.int64], bits: int
+) -> npt.NDArray[np.int64]:
+    """(8.5) Give the samples the signalled mean and standard deviation.
+
+    mean, deviation : uint16 codes in units of 2^(bits - 16) samples, one entry or one a channel.
+
+    Returns positions C x H x W: samples in units of 2^-16. "A variance of 0 is the identity."
+    """
+    groups = samples.reshape(len(mean), -1).astype(np.int64)
+    positions = groups << 16
+    count = groups.shape[1]
+    sums = groups.sum(axis=1)
+    squares = (groups * groups).sum(axis=1)  # at most 2^28 elements of 2^32: int64 holds it
+    for i in range(len(groups)):
+        first, second = int(sums[i]), int(squares[i])
+        spread = count * second - first * first  # count^2 times the variance; below 2^86
+        if spread == 0:
+            continue
+        root = math.isqrt(spread << 32)
+        gain = ((int(deviation[i]) * count << (bits + 16)) + root // 2) // root
+        gain = min(gain, GAIN_LIMIT)
+        own_mean = ((first << 16) + count // 2) // count
+        # |position - own_mean| < 2^32 and gain <= 2^20: int64 holds the product
+        positions[i] = (int(mean[i]) << bits) + (((positions[i] - own_mean) * gain + 32768) >> 16)
+    return positions.reshape(samples.shape)
+
+
+# --- normative: 8.6 inverse quantisation -----------------------------------------------------------
+
+
+@clause("8.6")
+def dequantise(samples: Samples, fps: Any, parameters: Any) -> npt.NDArray[Any]:
+    """(8.6) Integer samples to feature values in the source type.
+
+    samples    : int32, C x H x W; for ``Quantiser.NONE`` the bit patterns of the values.
+    fps        : the feature parameter set.
+    parameters : the feature_parameters() of the coded feature.
+
+    Returns an array C x H x W of the source type.
+    """
+    source = SourceType(fps.source_type)
+    if fps.quantiser == Quantiser.NONE:
+        numpy_type = NUMPY_TYPES[source]
+        return samples.astype(f"u{numpy_type.itemsize}").view(numpy_type)
+    bits = fps.bits_minus1 + 1
+    if fps.quantiser == Quantiser.LOGARITHMIC:
+        values = dequantise_logarithmic(
+            samples, parameters.log_step, parameters.log_exponent, bits, bool(fps.log_signed_flag)
+        )
+    else:
+        if parameters.restoration_mode:
+            positions = restore_moments(
+                samples, parameters.restoration_mean, parameters.restoration_deviation, bits
+            )
+        else:
+            positions = samples.astype(np.int64) << 16
+        low = parameters.range_min
+        if low is None:  # range_min_zero_flag
+            low = np.zeros_like(parameters.range_max)
+        values = dequantise_uniform(positions, low, parameters.range_max, bits)
+    return round_to_source(values, source)
+
+
+@clause("8.6.1")
+def dequantise_uniform(
+    positions: npt.NDArray[np.int64],
+    low: npt.NDArray[np.float32],
+    high: npt.NDArray[np.float32],
+    bits: int,
+) -> Values:
+    """(8.6.1) Uniform: ``low + (position * 2^-16) * step``, ``step = (high - low) / (2^bits - 1)``.
+
+    positions : C x H x W, in units of 2^-16 samples; below 2^53, hence exact in binary64.
+
+    Every operation is one binary64 operation, rounded to nearest, ties to even; none is fused.
+    """
+    first = low.astype(np.float64)
+    step = (high.astype(np.float64) - first) / np.float64((1 << bits) - 1)
+    values: Values = positions.astype(np.float64)
+    values *= np.float64(2.0**-16)
+    values *= step[:, None, None]
+    values += first[:, None, None]
+    return values
+
+
+@clause("8.6.2")
+def dequantise_logarithmic(
+    samples: Samples, step: npt.NDArray[np.int64], exponent: int, bits: int, signed: bool
+) -> Values:
+    """(8.6.2) Logarithmic: ``sign * (2^(|q| * step / 2^24) - 1) * 2^exponent``.
+
+    The power of two comes from two integer tables of 4096 entries in units of 2^-30; its product with
+    a power of two is exact in binary64, and the subtraction of 1 is the only operation that rounds.
+    "q = 0 gives 0."
+    """
+    level = samples.astype(np.int64) - ((1 << (bits - 1)) if signed else 0)
+    power = np.abs(level) * step[:, None, None]  # below 2^16 * 2^32
+    coarse, fine = power_of_two()
+    fraction = power & 0xFFFFFF
+    # both factors lie below 2^31 + 2^18, so that int64 holds the product
+    mantissa = (coarse[fraction >> 12] * fine[fraction & 0xFFF] + (1 << 29)) >> 30
+    magnitude = np.ldexp(mantissa.astype(np.float64), (power >> 24) - 30) - np.float64(1.0)
+    return np.ldexp(np.where(level < 0, -magnitude, magnitude), exponent)
+
+
+# --- normative: 8.7 rounding to the source type ----------------------------------------------------
+
+
+@clause("8.7")
+def round_to_source(values: Values, source: SourceType) -> npt.NDArray[Any]:
+    """(8.7) Round binary64 numbers to the source type: once, to nearest, ties to even, saturating."""
+    numpy_type = NUMPY_TYPES[source]
+    largest = np.float64(ml_dtypes.finfo(numpy_type).max)
+    clipped = np.clip(values, -largest, largest)
+    if source != SourceType.BFLOAT16:
+        return clipped.astype(numpy_type)
+    # ml_dtypes goes through binary32 and would round twice. Rounding to odd first makes the second
+    # rounding see what it needs: truncate to binary32, and set the last bit where that lost something.
+    single = clipped.astype(np.float32)
+    word = single.view(np.uint32).astype(np.int64)
+    word -= np.abs(single.astype(np.float64)) > np.abs(clipped)
+    exact = word.astype(np.uint32).view(np.float32).astype(np.float64) == clipped
+    word |= ~exact
+    word += 0x7FFF + ((word >> 16) & 1)
+    return (word >> 16).astype(np.uint16).view(numpy_type)
+
+
+# --- informative: the encoder's half ---------------------------------------------------------------
+
+
+def source_type_of(dtype: np.dtype[Any]) -> SourceType | None:
+    """The source_type of a numpy dtype, or None where the format has none."""
+    return next((code for code, known in NUMPY_TYPES.items() if known == dtype), None)
+
+
+def fit_parameters(
+    feature: npt.NDArray[Any], fps: Any, clip: tuple[float, float] | None = None
+) -> dict[str, Any]:
+    """Choose ranges or logarithmic steps for a feature.
+
+    feature : float, C x H x W (or several features, stacked along a leading axis that share them).
+    clip    : a range to use instead of the feature's own; values beyond saturate.
+
+    Returns elements of feature_parameters().
+    """
+    if fps.quantiser == Quantiser.NONE:
+        return {}
+    axes = (-2, -1) if fps.range_per_channel_flag else (-3, -2, -1)
+    if feature.ndim > 3:
+        axes = (*axes, *range(feature.ndim - 3))
+    values = feature.astype(np.float32)
+    if clip is not None:
+        values = np.clip(values, np.float32(clip[0]), np.float32(clip[1]))
+    low, high = np.atleast_1d(values.min(axis=axes)), np.atleast_1d(values.max(axis=axes))
+    if clip is not None and not fps.range_per_channel_flag:
+        low, high = np.array([clip[0]], np.float32), np.array([clip[1]], np.float32)
+    if fps.quantiser == Quantiser.UNIFORM:
+        zero = bool((low == 0).all())
+        return {
+            "range_min_zero_flag": int(zero),
+            "range_min": None if zero else low + np.float32(0.0),  # -0.0 becomes 0.0
+            "range_max": high,
+        }
+    largest = np.maximum(np.abs(low.astype(np.float64)), np.abs(high.astype(np.float64)))
+    peak = float(largest.max())
+    # Chen et al. have no scale; it matters only where 1 + x would swallow x, or the step overflow.
+    exponent = 0 if peak == 0 or 2.0**-10 <= peak < 2.0**60 else math.frexp(peak)[1]
+    top = np.log2(1.0 + np.ldexp(largest, -exponent)) * 2**24
+    levels = _levels(fps)
+    step = np.ceil(top / levels).astype(np.int64)
+    return {"log_exponent": exponent, "log_step": np.maximum(step, 1)}
+
+
+def quantise(
+    feature: npt.NDArray[Any], fps: Any, parameters: Any
+) -> tuple[Samples, Values | None]:
+    """Feature values to integer samples, by the parameters that will be signalled.
+
+    Returns the samples (int32, C x H x W) and, for the uniform quantiser, their positions before
+    rounding (float64, C x H x W), of which statistics restoration signals the moments.
+    """
+    if fps.quantiser == Quantiser.NONE:
+        word = f"u{feature.dtype.itemsize}"
+        return np.ascontiguousarray(feature).view(word).astype(np.uint32).view(np.int32), None
+    values = feature.astype(np.float64)
+    top = (1 << (fps.bits_minus1 + 1)) - 1
+    if fps.quantiser == Quantiser.UNIFORM:
+        high = parameters["range_max"].astype(np.float64)
+        low = parameters["range_min"]
+        low = np.zeros_like(high) if low is None else low.astype(np.float64)
+        span = np.where(high > low, high - low, 1.0)
+        positions = (values - low[:, None, None]) * (top / span)[:, None, None]
+        np.clip(positions, 0, top, out=positions)
+        return np.rint(positions).astype(np.int32), positions
+    step = parameters["log_step"].astype(np.float64)[:, None, None]
+    scaled = np.ldexp(np.abs(values), -parameters["log_exponent"])
+    level = np.rint(np.log2(1.0 + scaled) * 2**24 / step)
+    level = np.minimum(level, _levels(fps)).astype(np.int32)
+    if fps.log_signed_flag:
+        return np.where(values < 0, -level, level) + np.int32(1 << fps.bits_minus1), None
+    return np.where(values < 0, 0, level).astype(np.int32), None
+
+
+def measure_moments(positions: Values, mode: Restoration, bits: int) -> dict[str, Any]:
+    """Moments of the samples before coding, as restoration_mean and restoration_deviation.
+
+    positions : float64, C x H x W, in samples, not rounded.
+    """
+    groups = positions.reshape(len(positions) if mode == Restoration.CHANNEL else 1, -1)
+    scale = 2.0 ** (16 - bits)
+    mean, deviation = groups.mean(axis=1), groups.std(axis=1)
+    codes = [np.clip(np.rint(m * scale), 0, 65535).astype(np.int64) for m in (mean, deviation)]
+    return {
+        "restoration_mode": mode,
+        "restoration_mean": codes[0],
+        "restoration_deviation": codes[1],
+    }
+
+
+def _levels(fps: Any) -> int:
+    """Greatest level of the logarithmic quantiser."""
+    return (1 << (fps.bits_minus1 + (0 if fps.log_signed_flag else 1))) - 1
