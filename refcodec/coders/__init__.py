@@ -1,0 +1,65 @@
+"""Payload coders: integer samples to payload bytes and back (clause 8.3), one module a family.
+
+``lossless`` holds raw and the byte compressors, ``hevc`` the borrowed video coder with ``ffmpeg`` as
+its process. Both serve the two functions below, between which the parameter set chooses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refcodec.coders import hevc, lossless
+from refcodec.coders.hevc import Machine
+from refcodec.syntax.codes import Coder
+
+__all__ = ["Encoded", "Machine", "decode_payloads", "encode_payloads"]
+
+Samples = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What a coder made of some features that share a parameter set.
+
+    payloads       : one a feature.
+    decoded        : the samples that a decoder will return, int32, C x H x W each.
+    access_points  : whether decoding can begin at the feature.
+    parameter_sets : HEVC parameter sets, to stand in the feature parameter set.
+    """
+
+    payloads: list[bytes]
+    decoded: list[Samples]
+    access_points: list[bool] = field(default_factory=list)
+    parameter_sets: bytes = b""
+
+
+def decode_payloads(
+    payloads: Sequence[bytes], parameters: Sequence[Any], fps: Any, machine: Machine
+) -> Iterator[Samples]:
+    """(8.3) Decode consecutive features of one parameter set.
+
+    parameters : the feature_parameters() of each.
+
+    Yields int32 samples, C x H x W. Raises PayloadError; EnvironmentFault where ffmpeg fails to run.
+    """
+    if fps.coder_id == Coder.HEVC:
+        return hevc.decode(payloads, parameters, fps, machine)
+    return (lossless.decode_payload(payload, fps) for payload in payloads)
+
+
+def encode_payloads(
+    samples: Sequence[Samples], parameters: Sequence[Any], fps: Any, machine: Machine, gop: int
+) -> Encoded:
+    """Code consecutive features of one parameter set.
+
+    gop : features from one access point to the next, for temporal prediction; 1 for none.
+    """
+    if fps.coder_id == Coder.HEVC:
+        return Encoded(*hevc.encode(samples, parameters, fps, machine, gop))
+    payloads = [lossless.encode_payload(one, fps) for one in samples]
+    return Encoded(payloads, list(samples), [True] * len(payloads))

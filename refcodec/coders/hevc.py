@@ -1,0 +1,337 @@
+"""The HEVC coder: channels as monochrome frames in an HEVC elementary stream (clauses 8.3.6 and 9.3).
+
+The parameter sets of the elementary stream stand once, in the feature parameter set; a payload holds the
+slices of its feature's frames, one NAL unit a frame. Parameter sets and payloads, concatenated, are an
+Annex B byte stream that any HEVC decoder plays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refcodec.clauses import clause
+from refcodec.coders.ffmpeg import decode_hevc, encode_hevc
+from refcodec.constraints import hevc_depth
+from refcodec.errors import ConstraintError, EnvironmentFault, PayloadError, StreamError
+from refcodec.pack import Layout, layout_of, pack, unpack
+from refcodec.syntax.hevc import NAL, is_idr, nal_type, parse_nal, split_nals
+from refcodec.tables import hevc_constraints
+
+__all__ = ["Machine", "check_parameter_sets", "check_slices", "decode", "encode"]
+
+Samples = npt.NDArray[np.int32]
+Frames = npt.NDArray[np.uint16]
+
+_PIXEL_FORMATS = {8: "gray", 10: "gray10le", 12: "gray12le"}
+
+_RUN_FRAMES = 1984
+"""Frames of one ffmpeg run at most. A multiple of 31, the period of a bit by which x265 numbers its
+slices; and few enough that their QPs fit one argument of a command line (131,071 bytes)."""
+
+_RUN_BYTES = 64 << 20
+"""Raw bytes of one ffmpeg run, roughly."""
+
+_DETERMINISTIC = (
+    "bframes=0:b-adapt=0:scenecut=0:open-gop=0:rc-lookahead=0:lookahead-slices=0:ipratio=1:pbratio=1:"
+    "aq-mode=0:cutree=0:psy-rd=0:psy-rdoq=0:weightp=0:weightb=0:info=0:hash=0:aud=0:hrd=0:"
+    "wpp=0:pmode=0:pme=0:frame-threads=1:pools=none:repeat-headers=1:log-level=error"
+)
+"""One thread, no look-ahead, nothing that moves a QP, nothing in the stream but slices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """How external programs are run; no effect on what a payload decodes to.
+
+    ffmpeg  : the program; None for the bundled one.
+    preset  : x265's preset.
+    workers : ffmpeg processes at a time.
+    timeout : seconds that one of them may take; None for a bound that grows with its work.
+    """
+
+    ffmpeg: str | None = None
+    preset: str = "medium"
+    workers: int = 1
+    timeout: float | None = None
+
+    def seconds(self, samples: int) -> float:
+        """The time-out of a run over that many samples."""
+        return self.timeout if self.timeout is not None else 60.0 + samples / 20_000
+
+
+# --- normative -------------------------------------------------------------------------------------
+
+
+@clause("8.3.6")
+def decode(
+    payloads: Sequence[bytes], parameters: Sequence[Any], fps: Any, machine: Machine
+) -> Iterator[Samples]:
+    """(8.3.6) Decode consecutive features; the first must be an access point.
+
+    Yields int32 samples, C x H x W, clipped to the bits of the quantiser.
+    """
+    for error in check_parameter_sets(fps):
+        raise error
+    layouts = [layout_of(fps, one) for one in parameters]
+    for payload, layout in zip(payloads, layouts, strict=True):
+        found = [kind for kind in map(nal_type, (nal for _, nal in split_nals(payload)))]
+        if len(found) != len(layout.qps) or any(kind >= NAL.VPS for kind in found):
+            raise PayloadError(
+                f"an HEVC payload has {len(found)} NAL units; {len(layout.qps)} slices are expected",
+                clause="8.3.6",
+            )
+    frames = _decode_frames(b"".join(payloads), sum(len(x.qps) for x in layouts), layouts[0], fps, machine)
+    top = (1 << (fps.bits_minus1 + 1)) - 1
+    first = 0
+    for layout in layouts:
+        own = frames[first : first + len(layout.qps)]
+        first += len(layout.qps)
+        yield np.minimum(unpack(own, layout), top)
+
+
+def _decode_frames(
+    slices: bytes, count: int, layout: Layout, fps: Any, machine: Machine
+) -> Frames:
+    """Decode slices behind the parameter set's own; exactly ``count`` frames must come back."""
+    depth = hevc_depth(fps.bits_minus1 + 1)
+    height, width = layout.frame_height, layout.frame_width
+    raw = decode_hevc(
+        fps.parameter_sets + slices,
+        pixel_format=_PIXEL_FORMATS[depth],
+        ffmpeg=machine.ffmpeg,
+        timeout=machine.seconds(count * height * width),
+    )
+    sample = np.dtype(np.uint8 if depth == 8 else "<u2")
+    if len(raw) != count * height * width * sample.itemsize:
+        raise PayloadError(
+            f"the HEVC payload decodes to {len(raw)} bytes; {count} frames of {width}x{height} at "
+            f"{depth} bit are expected",
+            clause="8.3.6",
+        )
+    return np.frombuffer(raw, sample).reshape(count, height, width).astype(np.uint16, copy=False)
+
+
+@clause("9.3.1")
+def check_parameter_sets(fps: Any, offset: int = 0) -> Iterator[StreamError]:
+    """(9.3.1) One VPS, one SPS and one PPS, of an accepted profile, saying what the syntax says.
+
+    offset : position of parameter_sets in the stream, in bits.
+    """
+    try:
+        nals = split_nals(fps.parameter_sets)
+        kinds = [nal_type(nal) for _, nal in nals]
+        if kinds != [NAL.VPS, NAL.SPS, NAL.PPS]:
+            yield ConstraintError(
+                f"parameter_sets holds NAL unit types {kinds}; VPS, SPS and PPS (32, 33, 34) are "
+                "expected, once each",
+                bit_offset=offset,
+                clause="9.3.1",
+            )
+            return
+        vps, sps, pps = (parse_nal(nal, offset + 8 * at) for at, nal in nals)
+    except StreamError as error:
+        yield error
+        return
+    yield from _check_headers(fps, vps, sps, pps, offset)
+
+
+def _check_headers(fps: Any, vps: Any, sps: Any, pps: Any, offset: int) -> Iterator[StreamError]:
+    rules = hevc_constraints()
+    depth = hevc_depth(fps.bits_minus1 + 1)
+    columns, rows = fps.tile_columns_minus1 + 1, fps.tile_rows_minus1 + 1
+    layout = Layout(np.zeros(1), np.zeros(1), (), columns, rows, fps.height, fps.width)
+    crop = sps if sps.conformance_window_flag else None
+    width = sps.pic_width_in_luma_samples - (crop.conf_win_left_offset + crop.conf_win_right_offset if crop else 0)
+    height = sps.pic_height_in_luma_samples - (crop.conf_win_top_offset + crop.conf_win_bottom_offset if crop else 0)
+    tier = sps.profile_tier_level
+    profile = f"{tier.general_profile_idc}:{tier.general_profile_compatibility_flags:08x}:{tier.general_constraint_flags:012x}"
+    found: dict[str, tuple[object, object]] = {
+        "chroma_format_idc": (sps.chroma_format_idc, 0),
+        "the frame width": (width, layout.frame_width),
+        "the frame height": (height, layout.frame_height),
+        "the luma bit depth": (sps.bit_depth_luma_minus8 + 8, depth),
+        "sps_max_sub_layers_minus1": (sps.sps_max_sub_layers_minus1, 0),
+        "max_num_reorder_pics": (sps.sub_layer_ordering.max_num_reorder_pics, 0),
+        "profile_tier_level() of the VPS": (vps.profile_tier_level, tier),
+        "transquant_bypass_enabled_flag": (pps.transquant_bypass_enabled_flag, fps.hevc_lossless_flag),
+    }
+    for name in rules["zero"]:
+        owner = sps if name in sps else pps
+        found[name] = (owner[name], 0)
+    for name, (value, expected) in found.items():
+        if value != expected:
+            yield ConstraintError(
+                f"{name} in the HEVC parameter sets is {value}; {expected} is expected",
+                bit_offset=offset,
+                clause="9.3.1",
+            )
+    if profile not in rules["profiles"]:
+        yield ConstraintError(
+            f"the HEVC profile, compatibility and constraint flags {profile} are not among those listed",
+            bit_offset=offset,
+            clause="9.3.1",
+        )
+
+
+@clause("9.3.2")
+def check_slices(
+    payload: bytes, parameters: Any, fps: Any, access_point: bool, offset: int = 0
+) -> Iterator[StreamError]:
+    """(9.3.2) One slice a frame, of an accepted type, with the QP that the syntax signals.
+
+    offset : position of the payload in the stream, in bits.
+    """
+    try:
+        sps, pps = (parse_nal(nal) for _, nal in split_nals(fps.parameter_sets)[1:3])
+        nals = split_nals(payload)
+    except StreamError as error:
+        yield error
+        return
+    qps = layout_of(fps, parameters).qps
+    if len(nals) != len(qps):
+        yield ConstraintError(
+            f"the payload has {len(nals)} NAL units; {len(qps)} slices are expected",
+            bit_offset=offset,
+            clause="9.3.2",
+        )
+    for number, ((at, nal), qp) in enumerate(zip(nals, qps, strict=False)):
+        place = offset + 8 * at
+        kind = nal_type(nal)
+        idr = access_point and (number == 0 or not fps.temporal_prediction_flag)
+        if is_idr(kind) != idr or not (is_idr(kind) or kind in (NAL.TRAIL_N, NAL.TRAIL_R)):
+            yield ConstraintError(
+                f"frame {number} has NAL unit type {kind}; "
+                f"{'an IDR picture (19, 20)' if idr else 'a trailing picture (0, 1)'} is expected",
+                bit_offset=place,
+                clause="9.3.2",
+            )
+            continue
+        try:
+            head: Any = parse_nal(nal, place, sps=sps, pps=pps)
+        except StreamError as error:
+            yield error
+            continue
+        slice_qp = 26 + pps.init_qp_minus26 + head.slice_qp_delta  # type: ignore[attr-defined]
+        if not head.first_slice_segment_in_pic_flag or (idr and head.slice_type != 2):
+            yield ConstraintError(
+                f"frame {number} is not one slice of the expected type", bit_offset=place, clause="9.3.2"
+            )
+        elif not fps.hevc_lossless_flag and slice_qp != qp:
+            yield ConstraintError(
+                f"frame {number} is coded with QP {slice_qp}; {qp} is signalled",
+                bit_offset=place,
+                clause="9.3.2",
+            )
+
+
+# --- informative -----------------------------------------------------------------------------------
+
+
+def encode(
+    samples: Sequence[Samples], parameters: Sequence[Any], fps: Any, machine: Machine, gop: int
+) -> tuple[list[bytes], list[Samples], list[bool], bytes]:
+    """Code features of one parameter set, several a run of ffmpeg, several runs at a time.
+
+    gop : features from one access point to the next; used with temporal_prediction_flag.
+
+    Returns payloads, decoded samples, access points and parameter sets: the fields of ``Encoded``.
+    """
+    layouts = [layout_of(fps, one) for one in parameters]
+    runs = list(_runs(layouts, gop if fps.temporal_prediction_flag else 0))
+
+    def encode_run(run: range) -> tuple[list[bytes], bytes, list[Samples]]:
+        frames = np.concatenate([pack(samples[i], layouts[i]) for i in run])
+        qps = [qp for i in run for qp in layouts[i].qps]
+        slices, sets = _encode_frames(frames, qps, fps, machine)
+        payloads, first = [], 0
+        for i in run:
+            payloads.append(b"".join(slices[first : first + len(layouts[i].qps)]))
+            first += len(layouts[i].qps)
+        coded = fps.copy()
+        coded.parameter_sets = sets
+        back = _decode_frames(b"".join(payloads), len(qps), layouts[0], coded, machine)
+        top, decoded, first = (1 << (fps.bits_minus1 + 1)) - 1, [], 0
+        for i in run:
+            own = back[first : first + len(layouts[i].qps)]
+            decoded.append(np.minimum(unpack(own, layouts[i]), top))
+            first += len(layouts[i].qps)
+        return payloads, sets, decoded
+
+    with ThreadPoolExecutor(max(1, machine.workers)) as pool:
+        results = list(pool.map(encode_run, runs))
+    sets = results[0][1]
+    if any(other != sets for _, other, _ in results) or (fps.parameter_sets or sets) != sets:
+        raise EnvironmentFault("x265 wrote other parameter sets for frames of one size")
+    access = [i == run[0] or not fps.temporal_prediction_flag for run in runs for i in run]
+    return (
+        [payload for part, _, _ in results for payload in part],
+        [one for _, _, part in results for one in part],
+        access,
+        sets,
+    )
+
+
+def _runs(layouts: Sequence[Layout], gop: int) -> Iterator[range]:
+    """Split features into runs of ffmpeg: by access point where ``gop`` is given, else by size."""
+    if gop:
+        for start in range(0, len(layouts), gop):
+            yield range(start, min(start + gop, len(layouts)))
+        return
+    start, frames, volume = 0, 0, 0
+    for i, layout in enumerate(layouts):
+        size = 2 * len(layout.qps) * layout.frame_height * layout.frame_width
+        if i > start and (frames + len(layout.qps) > _RUN_FRAMES or volume + size > _RUN_BYTES):
+            yield range(start, i)
+            start, frames, volume = i, 0, 0
+        frames += len(layout.qps)
+        volume += size
+    yield range(start, len(layouts))
+
+
+def _encode_frames(
+    frames: Frames, qps: Sequence[int], fps: Any, machine: Machine
+) -> tuple[list[bytes], bytes]:
+    """One run of x265: the slice of each frame, with its start code, and the parameter sets."""
+    depth = hevc_depth(fps.bits_minus1 + 1)
+    temporal = bool(fps.temporal_prediction_flag)
+    keyint = "keyint=-1:ref=3" if temporal else "keyint=1:ref=1"
+    options = [keyint, _DETERMINISTIC]
+    if fps.hevc_lossless_flag:
+        options.append("lossless=1")
+    else:
+        options.append(f"qp={qps[0]}")
+        if len(set(qps)) > 1:
+            options.append(f"zones={'/'.join(_zones(qps))}")
+    height, width = frames.shape[1:]
+    raw = frames.astype(np.uint8 if depth == 8 else "<u2")
+    stream = encode_hevc(
+        raw.tobytes(),
+        pixel_format=_PIXEL_FORMATS[depth],
+        size=(width, height),
+        preset=machine.preset,
+        x265=":".join(options),
+        ffmpeg=machine.ffmpeg,
+        timeout=machine.seconds(frames.size),
+    )
+    nals = [nal for _, nal in split_nals(stream)]
+    slices = [b"\0\0\1" + nal for nal in nals if nal_type(nal) < NAL.VPS]
+    sets = list(dict.fromkeys(nal for nal in nals if nal_type(nal) >= NAL.VPS))
+    if len(slices) != len(frames) or len(sets) != 3:
+        raise EnvironmentFault(f"x265 wrote {len(slices)} slices and {len(sets)} parameter sets for {len(frames)} frames")
+    return slices, b"".join(b"\0\0\1" + nal for nal in sets)
+
+
+def _zones(qps: Iterable[int]) -> Iterator[str]:
+    """x265 zones that set the QP of each frame; zones count frames from 1."""
+    start = 1
+    for qp, run in groupby(qps):
+        stop = start + len(list(run))
+        yield f"{start},{stop - 1},q={qp}"
+        start = stop

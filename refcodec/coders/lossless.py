@@ -1,0 +1,194 @@
+"""The byte coders: raw, and the four of the lossless study (clauses 8.3.1 to 8.3.5).
+
+A feature is one run of bytes, its *sample bytes*, which the coder stores or compresses. For
+``Quantiser.NONE`` these are the source type's own bytes, so that every bit pattern survives.
+Compressed payloads are one member without trailing bytes, whose size the syntax knows beforehand.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from refcodec.clauses import clause
+from refcodec.errors import PayloadError
+from refcodec.quantise import NUMPY_TYPES
+from refcodec.syntax.codes import Coder, Quantiser
+
+__all__ = ["LZMA_MEMORY_LIMIT", "decode_payload", "encode_payload", "sample_bytes", "samples_of"]
+
+Samples = npt.NDArray[np.int32]
+
+LZMA_MEMORY_LIMIT = 80 << 20
+"""What decoding an LZMA payload may ask for, in bytes: enough for every xz preset (9.4)."""
+
+
+# --- normative -------------------------------------------------------------------------------------
+
+
+@clause("8.3.1")
+def samples_of(data: bytes, fps: Any) -> Samples:
+    """(8.3.1) Sample bytes to samples, int32, C x H x W.
+
+    Raw integer samples are fields of n bits, most significant first, padded with zero bits at the end;
+    under a compressor they are bytes, or 16-bit words for more than 8 bits; source types are words.
+    Words are little-endian.
+
+    Raises PayloadError for another size, set padding bits, or a sample of more than n bits.
+    """
+    count = fps.channels * fps.height * fps.width
+    expected = _sample_bytes_size(fps)
+    if len(data) != expected:
+        raise PayloadError(
+            f"the payload holds {len(data)} sample bytes; {expected} are expected", clause="8.3.1"
+        )
+    bits = _sample_bits(fps)
+    if _is_packed(fps):
+        flags = np.unpackbits(np.frombuffer(data, np.uint8))
+        if flags[count * bits :].any():
+            raise PayloadError("the padding bits of a raw payload are not zero", clause="8.3.1")
+        words = np.zeros((count, 16), dtype=np.uint8)
+        words[:, 16 - bits :] = flags[: count * bits].reshape(count, bits)
+        samples = np.packbits(words, axis=1).view(">u2").astype(np.int32)
+    else:
+        size = expected // count
+        if fps.shuffle_flag:
+            data = np.frombuffer(data, np.uint8).reshape(size, count).T.tobytes()
+        samples = np.frombuffer(data, f"<u{size}").astype(np.uint32).view(np.int32)
+        if fps.quantiser != Quantiser.NONE and int(samples.max()) >> bits:
+            raise PayloadError(f"a sample exceeds {bits} bits", clause="8.3.1")
+    return samples.reshape(fps.channels, fps.height, fps.width)
+
+
+@clause("8.3.2")
+def _unzlib(payload: bytes, size: int) -> bytes:
+    """(8.3.2) One zlib stream (RFC 1950)."""
+    return _drain(zlib.decompressobj(wbits=15), payload, size)
+
+
+@clause("8.3.3")
+def _ungzip(payload: bytes, size: int) -> bytes:
+    """(8.3.3) One gzip member (RFC 1952)."""
+    return _drain(zlib.decompressobj(wbits=31), payload, size)
+
+
+@clause("8.3.4")
+def _unbzip2(payload: bytes, size: int) -> bytes:
+    """(8.3.4) One bzip2 stream."""
+    return _drain(bz2.BZ2Decompressor(), payload, size)
+
+
+@clause("8.3.5")
+def _unlzma(payload: bytes, size: int) -> bytes:
+    """(8.3.5) One xz stream with LZMA2, within the memory limit of 9.4."""
+    return _drain(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=LZMA_MEMORY_LIMIT), payload, size)
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+def _drain(decompressor: Any, payload: bytes, size: int) -> bytes:
+    """Decompress exactly ``size`` bytes; a byte more, a byte less or a byte behind is an error."""
+    try:
+        data: bytes = decompressor.decompress(payload, size + 1)  # one more exposes a bomb
+        if len(data) == size and not decompressor.eof:
+            # the end marker may lie behind the last byte of output
+            rest = getattr(decompressor, "unconsumed_tail", b"")
+            data += decompressor.decompress(rest, 1)
+    except (zlib.error, OSError, ValueError, EOFError, lzma.LZMAError, MemoryError) as error:
+        raise PayloadError(f"the payload does not decompress: {error}", clause="8.3") from None
+    if len(data) > size:
+        raise PayloadError(
+            f"the payload decompresses to more than the {size} bytes expected", clause="8.3"
+        )
+    if len(data) < size or not decompressor.eof:
+        raise PayloadError(
+            f"the payload ends after {len(data)} of {size} bytes, or without its end", clause="8.3"
+        )
+    if decompressor.unused_data:
+        raise PayloadError(
+            f"{len(decompressor.unused_data)} bytes stand behind the compressed data", clause="8.3"
+        )
+    return data
+
+
+_DECOMPRESS: dict[Coder, Callable[[bytes, int], bytes]] = {
+    Coder.RAW: lambda payload, size: payload,
+    Coder.ZLIB: _unzlib,
+    Coder.GZIP: _ungzip,
+    Coder.BZIP2: _unbzip2,
+    Coder.LZMA: _unlzma,
+}
+
+
+def decode_payload(payload: bytes, fps: Any) -> Samples:
+    """Decode one payload of a byte coder. Raises PayloadError."""
+    data = _DECOMPRESS[fps.coder_id](payload, _sample_bytes_size(fps))
+    return samples_of(data, fps)
+
+
+# --- informative -----------------------------------------------------------------------------------
+
+_COMPRESS: dict[Coder, Callable[[bytes], bytes]] = {
+    Coder.RAW: lambda data: data,
+    Coder.ZLIB: zlib.compress,
+    Coder.GZIP: lambda data: gzip.compress(data, mtime=0),
+    Coder.BZIP2: bz2.compress,
+    # a unit has its own CRC-32: a second check would only cost bytes
+    Coder.LZMA: lambda data: lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_NONE),
+}
+
+
+def sample_bytes(samples: Samples, fps: Any) -> bytes:
+    """Samples (int32, C x H x W) to sample bytes: the inverse of :func:`samples_of`."""
+    flat = samples.ravel()
+    if _is_packed(fps):
+        bits = _sample_bits(fps)
+        words = flat.astype(">u2").view(np.uint8).reshape(-1, 2)
+        return np.packbits(np.unpackbits(words, axis=1)[:, 16 - bits :]).tobytes()
+    size = _sample_bytes_size(fps) // flat.size
+    data = flat.view(np.uint32).astype(f"<u{size}").tobytes()
+    if fps.shuffle_flag:
+        data = np.frombuffer(data, np.uint8).reshape(flat.size, size).T.tobytes()
+    return data
+
+
+def encode_payload(samples: Samples, fps: Any) -> bytes:
+    """Code one feature with the byte coder of its parameter set, at the library's default effort."""
+    return _COMPRESS[fps.coder_id](sample_bytes(samples, fps))
+
+
+def _sample_bits(fps: Any) -> int:
+    if fps.quantiser == Quantiser.NONE:
+        return 8 * NUMPY_TYPES[fps.source_type].itemsize
+    return int(fps.bits_minus1) + 1
+
+
+def _is_packed(fps: Any) -> bool:
+    return bool(fps.coder_id == Coder.RAW and fps.quantiser != Quantiser.NONE)
+
+
+def _sample_bytes_size(fps: Any) -> int:
+    count = int(fps.channels) * int(fps.height) * int(fps.width)
+    bits = _sample_bits(fps)
+    if _is_packed(fps):
+        return (count * bits + 7) // 8
+    return count * (1 if bits <= 8 else 2 if bits <= 16 else 4)
+
+
+def decode_all(payloads: Iterable[bytes], fps: Any) -> Iterator[Samples]:
+    """Decode several payloads, one after the other."""
+    for payload in payloads:
+        yield decode_payload(payload, fps)
