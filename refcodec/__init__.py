@@ -1,0 +1,88 @@
+"""refcodec: reference software of Deep Feature Coding (DFC), a bitstream for features of deep networks.
+
+    data = refcodec.encode(feature, coder="hevc", qp=32)      # one feature -> bytes
+    feature = refcodec.decode(data)                           # bytes -> numpy array
+
+    with refcodec.create("features.dfc", coder="zlib") as w:  # many features, streaming
+        w.write(feature)
+    with refcodec.open("features.dfc") as r:                  # random access
+        r[17]
+
+    refcodec.validate(path)                                   # every violation of the specification
+    refcodec.inspect(path)                                    # every syntax element
+
+Submodules load when they are first used, so that importing refcodec costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from refcodec.config import EncoderConfig
+    from refcodec.decoder import Reader, decode
+    from refcodec.decoder import open_stream as open
+    from refcodec.encoder import Writer, create, encode
+    from refcodec.errors import (
+        CallerError,
+        DFCError,
+        EnvironmentFault,
+        MalformedError,
+        StreamError,
+        UnsupportedError,
+    )
+    from refcodec.inspector import inspect
+    from refcodec.validator import Report, validate
+
+_HOME = {
+    "EncoderConfig": "config",
+    "Reader": "decoder",
+    "decode": "decoder",
+    "open": "decoder:open_stream",
+    "Writer": "encoder",
+    "create": "encoder",
+    "encode": "encoder",
+    "inspect": "inspector",
+    "Report": "validator",
+    "validate": "validator",
+    "CallerError": "errors",
+    "DFCError": "errors",
+    "EnvironmentFault": "errors",
+    "MalformedError": "errors",
+    "StreamError": "errors",
+    "UnsupportedError": "errors",
+}
+
+__all__ = [
+    "CallerError",
+    "DFCError",
+    "EncoderConfig",
+    "EnvironmentFault",
+    "MalformedError",
+    "Reader",
+    "Report",
+    "StreamError",
+    "UnsupportedError",
+    "Writer",
+    "create",
+    "decode",
+    "encode",
+    "inspect",
+    "open",
+    "validate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = home.partition(":")
+    return getattr(import_module(f"{__name__}.{module}"), attribute or name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,128 @@
+"""What an encoder may choose. A decoder needs none of it: whatever matters stands in the stream."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from refcodec.errors import CallerError
+
+__all__ = ["CODERS", "EncoderConfig"]
+
+CODERS = ("hevc", "zlib", "gzip", "bzip2", "lzma", "raw")
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "coder": CODERS,
+    "quantiser": ("uniform", "log", "none"),
+    "range": ("tensor", "channel"),
+    "packing": ("tile", "frame"),
+    "feature_type": ("conv", "pool", "fc"),
+    "restoration": ("auto", "off", "tensor", "channel"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """Choices of an encoder, checked when they are made.
+
+    coder        : ``hevc``, or a lossless byte coder: ``zlib``, ``gzip``, ``bzip2``, ``lzma``, ``raw``.
+    qp           : HEVC quantisation parameter, 0 to 51: one, or one a channel. +6 doubles the step.
+    quantiser    : ``uniform``, ``log`` or ``none`` (bit for bit; byte coders only). None chooses
+                   ``uniform`` for hevc and ``none`` for the byte coders.
+    bits         : bits of a sample, 1 to 16 (to 12 for hevc).
+    range        : one range for the whole ``tensor``, or one a ``channel``.
+    clip         : a (low, high) range to use instead of the feature's own.
+    restoration  : statistics restoration by the decoder; ``auto`` decides feature by feature.
+    packing      : ``tile`` (one near-square frame a QP) or ``frame`` (one frame a channel).
+    order        : channel order on the frames, a permutation; None for channel number, QPs grouped.
+    lossless     : code the quantised samples without further loss (hevc).
+    gop          : 0 for all intra; else features of a sequence, predicted over time, with an access
+                   point every ``gop`` features (hevc).
+    shuffle      : group the bytes of equal significance before compressing (byte coders but raw).
+    feature_type : ``conv``, ``pool`` or ``fc``; None tells conv from fc by the rank.
+    batch        : put small features into common units (byte coders); None where they are fc.
+    hash_size    : bytes of SHA-256 kept with each feature: 0, 8, 16 or 32; None for 8 with hevc, else 0.
+    hashes       : add hash units: full SHA-256 of samples and of reconstruction.
+    index        : write an index; None where there is more than one unit to find.
+    level        : level to declare, 1 to 4; None for the least that fits (a pipe: 3).
+    narrow       : accept float64, rounded to float32.
+    metadata     : text to store, by key.
+    preset       : x265 preset.
+    ffmpeg       : the program to run; None for the bundled one.
+    workers      : ffmpeg processes at a time; None for one a processor.
+    timeout      : seconds for one run of ffmpeg; None for a bound that grows with the work.
+
+    Raises CallerError for a choice that does not exist or a combination that makes no sense.
+    """
+
+    coder: str = "hevc"
+    qp: int | tuple[int, ...] = 32
+    quantiser: str | None = None
+    bits: int = 10
+    range: str = "tensor"
+    clip: tuple[float, float] | None = None
+    restoration: str = "auto"
+    packing: str = "tile"
+    order: tuple[int, ...] | None = None
+    lossless: bool = False
+    gop: int = 0
+    shuffle: bool = False
+    feature_type: str | None = None
+    batch: bool | None = None
+    hash_size: Literal[0, 8, 16, 32] | None = None
+    hashes: bool = False
+    index: bool | None = None
+    level: int | None = None
+    narrow: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    preset: str = "medium"
+    ffmpeg: str | None = None
+    workers: int | None = None
+    timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices and not (value is None and name in ("quantiser", "feature_type")):
+                raise CallerError(f"{name} is {value!r}; it is one of {', '.join(choices)}")
+        if not isinstance(self.qp, int):
+            object.__setattr__(self, "qp", tuple(int(qp) for qp in self.qp))
+        most = 12 if self.coder == "hevc" else 16
+        if not 1 <= self.bits <= most:
+            raise CallerError(f"bits is {self.bits}; {self.coder} takes 1 to {most}")
+        for qp in (self.qp,) if isinstance(self.qp, int) else self.qp:
+            if not 0 <= qp <= 51:
+                raise CallerError(f"a QP is {qp}; it lies in 0..51", hint="+6 doubles the step")
+        if self.coder == "hevc" and self.quantiser == "none":
+            raise CallerError(
+                "HEVC codes integer samples, quantiser 'none' leaves floats",
+                hint="use quantiser uniform or log, or a lossless coder",
+            )
+        if self.hash_size not in (None, 0, 8, 16, 32):
+            raise CallerError(f"hash_size is {self.hash_size}; it is 0, 8, 16 or 32")
+        if self.coder == "hevc" and self.hash_size == 0:
+            raise CallerError("the sample hash is mandatory with hevc", hint="give 8, 16 or 32")
+        if self.level is not None and not 1 <= self.level <= 4:
+            raise CallerError(f"level is {self.level}; it is 1 to 4")
+        if self.gop < 0 or (self.workers is not None and self.workers < 1):
+            raise CallerError("gop is 0 or more, workers 1 or more")
+
+    def but(self, **changes: Any) -> EncoderConfig:
+        """This configuration with some choices changed. Raises CallerError for an unknown name."""
+        try:
+            return replace(self, **changes)
+        except TypeError as error:
+            raise CallerError(str(error).replace("EncoderConfig.__init__() ", "")) from None
+
+    @property
+    def lossy_quantiser(self) -> str | None:
+        """The quantiser in force, ``uniform`` or ``log``; None where features stay as they are."""
+        chosen = self.quantiser or ("uniform" if self.coder == "hevc" else "none")
+        return None if chosen == "none" else chosen
+
+    @property
+    def parallel(self) -> int:
+        """Number of ffmpeg processes at a time."""
+        return self.workers or os.cpu_count() or 1
