@@ -56,7 +56,7 @@ from refcodec.syntax.structures import (
 from refcodec.syntax.units import CRC_SIZE, Unit, parse_stream_header, read_unit
 from refcodec.tables import HIGHEST_LEVEL, level
 
-__all__ = ["CodedFeature", "CodedUnit", "Reader", "decode", "open_stream", "sample_hash", "walk"]
+__all__ = ["CodedFeature", "CodedUnit", "Reader", "Walker", "check_unit_hashes", "decode", "decode_run", "open_stream", "sample_hash", "walk"]
 
 Samples = npt.NDArray[np.int32]
 
@@ -97,6 +97,10 @@ class CodedUnit:
     offset: int
     features: tuple[CodedFeature, ...]
     hashes: tuple[tuple[HashTarget, bytes], ...] = ()
+
+    def with_hash(self, target: HashTarget, sha256: bytes) -> CodedUnit:
+        """This unit with one more hash unit behind it."""
+        return replace(self, hashes=(*self.hashes, (target, sha256)))
 
 
 @clause("8.8")
@@ -256,7 +260,7 @@ def walk(source: BinaryIO, walker: Walker, offset: int = STREAM_HEADER_SIZE) -> 
                     bit_offset=8 * unit.offset,
                     clause="9.1",
                 )
-            pending = replace(pending, hashes=(*pending.hashes, (parsed.hash_target, parsed.sha256)))
+            pending = pending.with_hash(parsed.hash_target, parsed.sha256)
         else:
             if pending is not None:
                 yield pending
@@ -317,7 +321,7 @@ def decode_run(
 
 
 @clause("8.8")
-def _check_hashes(unit: CodedUnit, decoded: Sequence[tuple[Samples, npt.NDArray[Any]]]) -> None:
+def check_unit_hashes(unit: CodedUnit, decoded: Sequence[tuple[Samples, npt.NDArray[Any]]]) -> None:
     """(8.8) Compare hash units with what was decoded."""
     for target, expected in unit.hashes:
         found = hashlib.sha256()
@@ -458,7 +462,7 @@ class Reader:
         decoded = list(decode_run(features, self._machine))
         first = 0
         for unit in units:
-            _check_hashes(unit, decoded[first : first + len(unit.features)])
+            check_unit_hashes(unit, decoded[first : first + len(unit.features)])
             first += len(unit.features)
         return [values for _, values in decoded]
 

@@ -54,7 +54,8 @@ class Unit:
     unit_type      : the seven-bit type; not necessarily one that this version knows.
     payload        : the bytes that the unit carries.
     payload_offset : position of the first of them.
-    crc_matches    : whether the CRC-32 in the stream is the one of type, size and payload.
+    crc            : the CRC-32 in the stream.
+    crc_matches    : whether it is the one of type, size and payload.
     """
 
     offset: int
@@ -62,6 +63,7 @@ class Unit:
     unit_type: int
     payload: bytes
     payload_offset: int
+    crc: int
     crc_matches: bool
 
     @property
@@ -166,7 +168,7 @@ def read_unit(
     """(8.2) Read the next unit of ``source``, whose position in the stream is ``offset`` bytes.
 
     largest : the level's limit on a payload, in bytes; a greater size is refused before it is read.
-    trace   : receives the header's elements and the CRC.
+    trace   : receives the header's elements.
 
     Returns None at the end of the source. Raises TruncatedError, SyntaxViolation, UnsupportedError.
     The CRC is computed, not enforced: :meth:`Unit.check` does that.
@@ -205,6 +207,7 @@ def read_unit(
         unit_type=header.unit_type,
         payload=payload,
         payload_offset=payload_offset,
+        crc=stored,
         crc_matches=zlib.crc32(payload, zlib.crc32(head)) == stored,
     )
 

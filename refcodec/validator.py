@@ -1,0 +1,405 @@
+"""The strict validator: every violation of the specification that it can find in a stream.
+
+Separate from the decoder on purpose. A decoder stops at the first violation and needs only what keeps it
+safe and right; the validator goes on behind each one, and also looks where no decoder has to: reserved
+bits, the index, the hashes, the headers inside HEVC payloads.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from refcodec.clauses import clause
+from refcodec.coders import Machine
+from refcodec.coders.hevc import check_parameter_sets, check_slices
+from refcodec.constraints import check_stream_header
+from refcodec.decoder import CodedFeature, CodedUnit, Walker, check_unit_hashes, decode_run, largest_unit
+from refcodec.errors import (
+    ConstraintError,
+    EnvironmentFault,
+    OrderError,
+    StreamError,
+    SyntaxViolation,
+    TruncatedError,
+)
+from refcodec.files import storage_error
+from refcodec.syntax.codes import SKIPPABLE_UNITS, Coder, UnitType
+from refcodec.syntax.structures import STREAM_HEADER_SIZE
+from refcodec.syntax.units import Unit, parse_stream_header, read_unit
+from refcodec.tables import HIGHEST_LEVEL, clause_titles
+
+__all__ = ["Report", "validate"]
+
+_MOST = 1000
+"""Violations after which the validator gives up."""
+
+
+@dataclass
+class Report:
+    """What the validator found.
+
+    violations  : in the order in which they were found.
+    features    : number of features that the stream holds, as far as it could be read.
+    units       : number of units.
+    unverified  : what could not be checked, and why: never mistake it for conformity.
+    """
+
+    violations: list[StreamError] = field(default_factory=list)
+    features: int = 0
+    units: int = 0
+    unverified: list[str] = field(default_factory=list)
+
+    @property
+    def conforming(self) -> bool:
+        """Whether no violation was found and nothing was left unverified."""
+        return not self.violations and not self.unverified
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as JSON types."""
+        titles = clause_titles()
+        return {
+            "conforming": self.conforming,
+            "features": self.features,
+            "units": self.units,
+            "unverified": self.unverified,
+            "violations": [
+                {
+                    "class": error.reject,
+                    "bit_offset": error.bit_offset,
+                    "clause": error.clause,
+                    "clause_title": titles.get(error.clause, ""),
+                    "what": error.what,
+                    "hint": error.hint,
+                }
+                for error in self.violations
+            ],
+        }
+
+
+def validate(
+    source: str | os.PathLike[str] | bytes,
+    *,
+    max_level: int = HIGHEST_LEVEL,
+    ffmpeg: str | None = None,
+    timeout: float | None = None,
+) -> Report:
+    """Check a stream, given as a path or as bytes, against every clause.
+
+    Returns a report; a stream that is no DFC at all is a violation like any other. Raises CallerError
+    for a path that cannot be read.
+    """
+    validation = _Validation(Machine(ffmpeg=ffmpeg, timeout=timeout), max_level)
+    if isinstance(source, bytes):
+        return validation.run(io.BytesIO(source))
+    try:
+        with Path(source).open("rb") as file:
+            return validation.run(file)
+    except OSError as error:
+        raise storage_error(error, source) from None
+
+
+@dataclass
+class _Place:
+    """A coded unit as it was met: what the index must say of it."""
+
+    offset: int
+    features: int
+    access_point: bool
+
+
+class _Validation:
+    """One pass over one stream."""
+
+    def __init__(self, machine: Machine, max_level: int) -> None:
+        self._machine = machine
+        self._max_level = max_level
+        self._report = Report()
+        self._places: list[_Place] = []
+        self._parameter_set_offsets: list[int] = []
+        self._index: tuple[Unit, Any] | None = None
+        self._sequence: dict[int, list[CodedFeature]] = {}
+        self._pending: CodedUnit | None = None
+        self._decodable = True
+
+    def run(self, source: BinaryIO) -> Report:
+        """Validate a stream from its first byte."""
+        try:
+            header = parse_stream_header(source.read(STREAM_HEADER_SIZE))
+        except StreamError as error:
+            self._found(error)
+            return self._report
+        errors = list(check_stream_header(header, self._max_level))
+        if header.reserved_ignored_2bits:
+            errors.append(
+                ConstraintError(
+                    "reserved_ignored_2bits is not zero in a stream of this version",
+                    bit_offset=52,
+                    clause="9.6",
+                )
+            )
+        for error in errors:
+            self._found(error)
+        if any(error.reject == "unsupported" for error in errors):
+            return self._report
+        self._walker = Walker(header)
+        self._units(source)
+        self._report.features = self._walker.feature_count
+        return self._report
+
+    def _found(self, error: StreamError) -> None:
+        if len(self._report.violations) < _MOST:
+            self._report.violations.append(error)
+
+    # -- units
+
+    def _units(self, source: BinaryIO) -> None:
+        offset, previous = STREAM_HEADER_SIZE, None
+        while True:
+            try:
+                unit = read_unit(source, offset, largest_unit(self._walker.header))
+            except StreamError as error:
+                self._found(error)
+                self._flush()
+                return
+            if unit is None:
+                break
+            self._report.units += 1
+            self._unit(unit, previous)
+            offset, previous = unit.end, unit.unit_type
+            if previous == UnitType.END:
+                if source.read(1):
+                    self._found(
+                        OrderError(
+                            "bytes stand behind the end unit", bit_offset=8 * offset, clause="9.1"
+                        )
+                    )
+                return
+        self._flush()
+        self._found(
+            TruncatedError(
+                "the stream has no end unit", bit_offset=8 * offset, clause="9.1", hint="it was cut"
+            )
+        )
+
+    @clause("9.1")
+    def _unit(self, unit: Unit, previous: int | None) -> None:
+        """(9.1) One unit: its framing, its place, its content."""
+        if previous == UnitType.INDEX and unit.unit_type != UnitType.END:
+            self._found(
+                OrderError(
+                    "only the end unit follows the index", bit_offset=8 * unit.offset, clause="9.1"
+                )
+            )
+        known = unit.unit_type in list(UnitType)
+        if known and unit.skippable_flag != (unit.unit_type in SKIPPABLE_UNITS):
+            self._found(
+                ConstraintError(
+                    f"skippable_flag of a {UnitType(unit.unit_type).name.lower()} unit is "
+                    f"{unit.skippable_flag}",
+                    bit_offset=8 * unit.offset,
+                    clause="9.1",
+                )
+            )
+        try:
+            unit.check()
+        except StreamError as error:  # the content of a damaged unit says nothing
+            self._found(error)
+            self._decodable = self._decodable and unit.unit_type in SKIPPABLE_UNITS
+            return
+        try:
+            parsed = self._walker.parse_unit(unit)
+        except StreamError as error:
+            self._found(error)
+            self._decodable = False
+            return
+        self._content(unit, parsed)
+
+    def _content(self, unit: Unit, parsed: Any) -> None:
+        match unit.unit_type:
+            case UnitType.FEATURE_PARAMETER_SET:
+                self._flush()
+                self._parameter_set_offsets.append(unit.offset)
+                if parsed.coder_id == Coder.HEVC:
+                    place = 8 * (unit.end - 4 - parsed.parameter_sets_size)
+                    self._all(check_parameter_sets(parsed, place))
+            case UnitType.CODED_FEATURE | UnitType.CODED_FEATURE_BATCH:
+                self._flush()
+                self._pending = parsed
+                first = parsed.features[0]
+                self._places.append(
+                    _Place(unit.offset, len(parsed.features), first.access_point)
+                )
+                if first.fps.coder_id == Coder.HEVC:
+                    self._all(
+                        check_slices(
+                            first.payload,
+                            first.parameters,
+                            first.fps,
+                            first.access_point,
+                            first.bit_offset,
+                        )
+                    )
+            case UnitType.HASH:
+                if self._pending is None:
+                    self._found(
+                        OrderError(
+                            "a hash unit stands behind a coded feature or batch, directly",
+                            bit_offset=8 * unit.offset,
+                            clause="9.1",
+                        )
+                    )
+                else:
+                    self._pending = self._pending.with_hash(parsed.hash_target, parsed.sha256)
+            case UnitType.METADATA:
+                self._flush()
+                self._metadata(unit, parsed)
+            case UnitType.INDEX:
+                self._flush()
+                self._index = (unit, parsed)
+            case UnitType.END:
+                self._flush()
+                self._end(unit, parsed)
+
+    def _all(self, errors: Iterator[StreamError]) -> None:
+        for error in errors:
+            self._found(error)
+            self._decodable = False
+
+    # -- features
+
+    @clause("8.8")
+    def _flush(self) -> None:
+        """(8.8) Decode the coded unit that waits, and compare every hash."""
+        unit, self._pending = self._pending, None
+        if unit is None:
+            return
+        fps = unit.features[0].fps
+        if not self._decodable:
+            note = "samples behind a damaged unit were not decoded"
+            if note not in self._report.unverified:
+                self._report.unverified.append(note)
+            return
+        run = list(unit.features)
+        if fps.temporal_prediction_flag:  # decode from the access point on
+            before = self._sequence.get(fps.fps_id, [])
+            run = run if run[0].access_point else [*before, *run]
+            self._sequence[fps.fps_id] = run
+            if not run[0].access_point:
+                self._found(
+                    OrderError(
+                        "a sequence begins without an access point",
+                        bit_offset=run[0].bit_offset,
+                        clause="9.1",
+                    )
+                )
+                return
+        try:
+            decoded = list(decode_run(run, self._machine))[-len(unit.features) :]
+            check_unit_hashes(unit, decoded)
+        except StreamError as error:
+            self._found(error)
+        except EnvironmentFault as error:
+            self._report.unverified.append(f"unit at byte {unit.offset}: {error}")
+
+    # -- metadata, index, end
+
+    @clause("9.4")
+    def _metadata(self, unit: Unit, parsed: Any) -> None:
+        """(9.4) Keys are UTF-8, not empty, and stand once."""
+        seen: set[bytes] = set()
+        for entry in parsed.entries:
+            for text in (entry.key, entry.value):
+                try:
+                    text.decode("utf-8")
+                except UnicodeDecodeError:
+                    self._found(
+                        SyntaxViolation(
+                            f"the metadata text {text!r:.40} is not UTF-8",
+                            bit_offset=8 * unit.payload_offset,
+                            clause="9.4",
+                        )
+                    )
+            if not entry.key or entry.key in seen:
+                self._found(
+                    ConstraintError(
+                        f"the metadata key {entry.key!r:.40} is empty or stands twice",
+                        bit_offset=8 * unit.payload_offset,
+                        clause="9.4",
+                    )
+                )
+            seen.add(entry.key)
+
+    @clause("9.5")
+    def _end(self, unit: Unit, end: Any) -> None:
+        """(9.5) The index says what stands in the stream, and the end unit where the index is."""
+        place = 8 * unit.payload_offset
+        if end.index_offset is None:
+            if self._index is not None:
+                self._found(
+                    ConstraintError(
+                        "the end unit does not point to the index", bit_offset=place, clause="9.5"
+                    )
+                )
+            return
+        if end.feature_count != self._walker.feature_count and self._decodable:
+            self._found(
+                OrderError(
+                    f"the end unit counts {end.feature_count} features; the stream has "
+                    f"{self._walker.feature_count}",
+                    bit_offset=place + 64,
+                    clause="9.1",
+                )
+            )
+        actual = self._index[0].offset if self._index else 0
+        if end.index_offset != actual:
+            self._found(
+                ConstraintError(
+                    f"index_offset is {end.index_offset}; the index stands at byte {actual}",
+                    bit_offset=place,
+                    clause="9.5",
+                )
+            )
+        if self._index is not None and self._decodable:
+            self._check_index(*self._index)
+
+    def _check_index(self, unit: Unit, index: Any) -> None:
+        zeros = np.zeros(index.entry_count, dtype=np.int64)
+        counts = index.features_minus1 if index.features_minus1 is not None else zeros
+        access = index.access_point if index.access_point is not None else zeros + 1
+        said = {
+            "unit_distance": np.cumsum(index.unit_distance).tolist(),
+            "features_minus1": (counts + 1).tolist(),
+            "access_point": access.tolist(),
+            "parameter_set_offset": list(index.parameter_set_offset),
+        }
+        true = {
+            "unit_distance": [place.offset for place in self._places],
+            "features_minus1": [place.features for place in self._places],
+            "access_point": [int(place.access_point) for place in self._places],
+            "parameter_set_offset": self._parameter_set_offsets,
+        }
+        for name in said:
+            if said[name] != true[name]:
+                self._found(
+                    ConstraintError(
+                        f"{name} of the index disagrees with the stream",
+                        bit_offset=8 * unit.payload_offset,
+                        clause="9.5",
+                    )
+                )
+        if index.reserved_zero_4bits:
+            self._found(
+                ConstraintError(
+                    "reserved_zero_4bits of the index is not zero",
+                    bit_offset=8 * unit.payload_offset,
+                    clause="9.6",
+                )
+            )
+
