@@ -23,9 +23,6 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from refcodec.config import EncoderConfig
-    from refcodec.decoder import Reader, decode
-    from refcodec.decoder import open_stream as open
-    from refcodec.encoder import Writer, create, encode
     from refcodec.errors import (
         CallerError,
         DFCError,
@@ -35,16 +32,19 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from refcodec.inspector import inspect
+    from refcodec.reader import Reader, decode
+    from refcodec.reader import open_stream as open
     from refcodec.validator import Report, validate
+    from refcodec.writer import Writer, create, encode
 
 _HOME = {
     "EncoderConfig": "config",
-    "Reader": "decoder",
-    "decode": "decoder",
-    "open": "decoder:open_stream",
-    "Writer": "encoder",
-    "create": "encoder",
-    "encode": "encoder",
+    "Reader": "reader",
+    "decode": "reader",
+    "open": "reader:open_stream",
+    "Writer": "writer",
+    "create": "writer",
+    "encode": "writer",
     "inspect": "inspector",
     "Report": "validator",
     "validate": "validator",

@@ -85,7 +85,9 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
-            if value not in choices and not (value is None and name in ("quantiser", "feature_type")):
+            if value not in choices and not (
+                value is None and name in ("quantiser", "feature_type")
+            ):
                 raise CallerError(f"{name} is {value!r}; it is one of {', '.join(choices)}")
         if not isinstance(self.qp, int):
             object.__setattr__(self, "qp", tuple(int(qp) for qp in self.qp))

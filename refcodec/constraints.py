@@ -116,7 +116,9 @@ def check_parameter_set(fps: Any, header: Any, trace: Trace) -> Violations:
             "A.2",
         )
     if fps.feature_type == FeatureType.FC and fps.range_per_channel_flag:
-        yield wrong("range_per_channel_flag", "an fc feature has one range: its channels are single values")
+        yield wrong(
+            "range_per_channel_flag", "an fc feature has one range: its channels are single values"
+        )
     if fps.log_signed_flag and fps.bits_minus1 == 0:
         yield wrong("log_signed_flag", "signed logarithmic samples need at least 2 bits")
     if fps.coder_id != Coder.HEVC:
@@ -124,16 +126,23 @@ def check_parameter_set(fps: Any, header: Any, trace: Trace) -> Violations:
     if fps.quantiser == Quantiser.NONE:
         yield wrong("quantiser", "HEVC codes integer samples: quantiser must not be none")
     elif fps.bits_minus1 + 1 > HEVC_DEPTHS[-1]:
-        yield wrong("bits_minus1", f"{fps.bits_minus1 + 1} bits; HEVC frames have at most {HEVC_DEPTHS[-1]}")
+        yield wrong(
+            "bits_minus1", f"{fps.bits_minus1 + 1} bits; HEVC frames have at most {HEVC_DEPTHS[-1]}"
+        )
     if fps.sample_hash_size == 0:
-        yield wrong("sample_hash_size_code", "the sample hash is mandatory for HEVC payloads", "9.3")
+        yield wrong(
+            "sample_hash_size_code", "the sample hash is mandatory for HEVC payloads", "9.3"
+        )
     columns, rows = fps.tile_columns_minus1 + 1, fps.tile_rows_minus1 + 1
     if (rows - 1) * columns >= fps.channels or columns > fps.channels:
         yield wrong(
             "tile_columns_minus1",
             f"a grid of {columns} x {rows} tiles has empty rows or columns for {fps.channels} channels",
         )
-    for name, side in (("tile_columns_minus1", columns * fps.width), ("tile_rows_minus1", rows * fps.height)):
+    for name, side in (
+        ("tile_columns_minus1", columns * fps.width),
+        ("tile_rows_minus1", rows * fps.height),
+    ):
         if side > limits.max_frame_side:
             yield UnsupportedError(
                 f"frames have a side of {side}; level {limits.level_idc} allows {limits.max_frame_side}",
@@ -141,7 +150,9 @@ def check_parameter_set(fps: Any, header: Any, trace: Trace) -> Violations:
                 clause="A.3",
             )
     if fps.parameter_sets_size == 0:
-        yield wrong("parameter_sets_size", "an HEVC feature parameter set carries parameter sets", "9.3")
+        yield wrong(
+            "parameter_sets_size", "an HEVC feature parameter set carries parameter sets", "9.3"
+        )
 
 
 def _check_size(fps: Any, limits: Level, trace: Trace) -> Violations:
@@ -223,7 +234,9 @@ def check_batch(batch: Any, fps: Any, unit_size: int, trace: Trace) -> Violation
         )
 
 
-def smallest_level(channels: int, elements: int, frame_side: int, frame_samples: int, unit: int) -> int:
+def smallest_level(
+    channels: int, elements: int, frame_side: int, frame_samples: int, unit: int
+) -> int:
     """The least level_idc that admits a feature; 0 where none does."""
     for number in range(1, HIGHEST_LEVEL + 1):
         limits = level(number)

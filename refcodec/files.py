@@ -36,11 +36,11 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, target)
+        Path(name).chmod(0o666 & ~mask)
+        Path(name).replace(target)
     except BaseException as error:
         with suppress(OSError):
-            os.unlink(name)
+            Path(name).unlink()
         if isinstance(error, OSError) and not isinstance(error, DFCError):
             raise storage_error(error, target) from None
         raise

@@ -16,7 +16,16 @@ import numpy.typing as npt
 from refcodec.clauses import clause
 from refcodec.syntax.codes import ChannelOrder
 
-__all__ = ["LONG_SIDE", "SMALLEST_SIDE", "Layout", "channel_qps", "layout_of", "near_square", "pack", "unpack"]
+__all__ = [
+    "LONG_SIDE",
+    "SMALLEST_SIDE",
+    "Layout",
+    "channel_qps",
+    "layout_of",
+    "near_square",
+    "pack",
+    "unpack",
+]
 
 Samples = npt.NDArray[np.int32]
 Frames = npt.NDArray[np.uint16]
@@ -86,7 +95,9 @@ def layout_of(fps: Any, parameters: Any) -> Layout:
     frame = np.empty(fps.channels, dtype=np.int64)
     tile = np.empty(fps.channels, dtype=np.int64)
     ordered = qps[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] + 1))  # where a run of one QP begins
+    starts = np.flatnonzero(
+        np.diff(ordered, prepend=ordered[0] + 1)
+    )  # where a run of one QP begins
     frames: list[int] = []
     for start, stop in zip(starts, [*starts[1:], fps.channels], strict=True):
         place = np.arange(stop - start)
@@ -143,7 +154,9 @@ def pack(samples: Samples, layout: Layout) -> Frames:
     row, column = np.divmod(layout.tile, layout.columns)
     tiles[layout.frame, row, :, column, :] = samples  # a view: splitting axes copies nothing
     for number, frame in enumerate(frames):
-        last_row, last_column = divmod(int(layout.tile[layout.frame == number].max()), layout.columns)
+        last_row, last_column = divmod(
+            int(layout.tile[layout.frame == number].max()), layout.columns
+        )
         top, bottom = last_row * height, (last_row + 1) * height
         right = (last_column + 1) * width
         frame[top:bottom, right:] = frame[top:bottom, right - 1 : right]

@@ -153,7 +153,8 @@ def dequantise_logarithmic(
     # both factors lie below 2^31 + 2^18, so that int64 holds the product
     mantissa = (coarse[fraction >> 12] * fine[fraction & 0xFFF] + (1 << 29)) >> 30
     magnitude = np.ldexp(mantissa.astype(np.float64), (power >> 24) - 30) - np.float64(1.0)
-    return np.ldexp(np.where(level < 0, -magnitude, magnitude), exponent)
+    values: Values = np.ldexp(np.where(level < 0, -magnitude, magnitude), exponent)
+    return values
 
 
 # --- normative: 8.7 rounding to the source type ----------------------------------------------------
@@ -163,7 +164,7 @@ def dequantise_logarithmic(
 def round_to_source(values: Values, source: SourceType) -> npt.NDArray[Any]:
     """(8.7) Round binary64 numbers to the source type: once, to nearest, ties to even, saturating."""
     numpy_type = NUMPY_TYPES[source]
-    largest = np.float64(ml_dtypes.finfo(numpy_type).max)
+    largest = np.float64(ml_dtypes.finfo(numpy_type).max)  # type: ignore[no-untyped-call]
     clipped = np.clip(values, -largest, largest)
     if source != SourceType.BFLOAT16:
         return clipped.astype(numpy_type)
@@ -224,9 +225,7 @@ def fit_parameters(
     return {"log_exponent": exponent, "log_step": np.maximum(step, 1)}
 
 
-def quantise(
-    feature: npt.NDArray[Any], fps: Any, parameters: Any
-) -> tuple[Samples, Values | None]:
+def quantise(feature: npt.NDArray[Any], fps: Any, parameters: Any) -> tuple[Samples, Values | None]:
     """Feature values to integer samples, by the parameters that will be signalled.
 
     Returns the samples (int32, C x H x W) and, for the uniform quantiser, their positions before
@@ -272,4 +271,5 @@ def measure_moments(positions: Values, mode: Restoration, bits: int) -> dict[str
 
 def _levels(fps: Any) -> int:
     """Greatest level of the logarithmic quantiser."""
-    return (1 << (fps.bits_minus1 + (0 if fps.log_signed_flag else 1))) - 1
+    bits = int(fps.bits_minus1) + (0 if fps.log_signed_flag else 1)
+    return (1 << bits) - 1

@@ -19,8 +19,19 @@ import numpy as np
 from refcodec.clauses import clause
 from refcodec.coders import Machine
 from refcodec.coders.hevc import check_parameter_sets, check_slices
-from refcodec.constraints import check_stream_header
-from refcodec.decoder import CodedFeature, CodedUnit, Walker, check_unit_hashes, decode_run, largest_unit
+from refcodec.constraints import check_stream_header, element_count
+from refcodec.decoder import (
+    RUN_ELEMENTS,
+    CodedFeature,
+    CodedUnit,
+    Walker,
+    check_access_point,
+    check_sample_hash,
+    check_unit_hashes,
+    decode_samples,
+    largest_unit,
+    reconstruct,
+)
 from refcodec.errors import (
     ConstraintError,
     EnvironmentFault,
@@ -45,7 +56,7 @@ _MOST = 1000
 class Report:
     """What the validator found.
 
-    violations  : in the order in which they were found.
+    violations  : in the order of their places in the stream.
     features    : number of features that the stream holds, as far as it could be read.
     units       : number of units.
     unverified  : what could not be checked, and why: never mistake it for conformity.
@@ -124,7 +135,7 @@ class _Validation:
         self._places: list[_Place] = []
         self._parameter_set_offsets: list[int] = []
         self._index: tuple[Unit, Any] | None = None
-        self._sequence: dict[int, list[CodedFeature]] = {}
+        self._queues: dict[int, list[CodedUnit]] = {}
         self._pending: CodedUnit | None = None
         self._decodable = True
 
@@ -144,13 +155,16 @@ class _Validation:
                     clause="9.6",
                 )
             )
-        for error in errors:
-            self._found(error)
-        if any(error.reject == "unsupported" for error in errors):
+        for found in errors:
+            self._found(found)
+        if any(found.reject == "unsupported" for found in errors):
             return self._report
         self._walker = Walker(header)
         self._units(source)
+        for queue in self._queues.values():
+            self._decode(queue)
         self._report.features = self._walker.feature_count
+        self._report.violations.sort(key=lambda error: error.bit_offset or 0)
         return self._report
 
     def _found(self, error: StreamError) -> None:
@@ -233,9 +247,7 @@ class _Validation:
                 self._flush()
                 self._pending = parsed
                 first = parsed.features[0]
-                self._places.append(
-                    _Place(unit.offset, len(parsed.features), first.access_point)
-                )
+                self._places.append(_Place(unit.offset, len(parsed.features), first.access_point))
                 if first.fps.coder_id == Coder.HEVC:
                     self._all(
                         check_slices(
@@ -274,39 +286,63 @@ class _Validation:
 
     # -- features
 
-    @clause("8.8")
     def _flush(self) -> None:
-        """(8.8) Decode the coded unit that waits, and compare every hash."""
+        """Queue the coded unit that waited for its hash units; decode a queue that is long enough."""
         unit, self._pending = self._pending, None
         if unit is None:
             return
-        fps = unit.features[0].fps
+        fps = unit.fps
         if not self._decodable:
             note = "samples behind a damaged unit were not decoded"
             if note not in self._report.unverified:
                 self._report.unverified.append(note)
             return
-        run = list(unit.features)
-        if fps.temporal_prediction_flag:  # decode from the access point on
-            before = self._sequence.get(fps.fps_id, [])
-            run = run if run[0].access_point else [*before, *run]
-            self._sequence[fps.fps_id] = run
-            if not run[0].access_point:
-                self._found(
-                    OrderError(
-                        "a sequence begins without an access point",
-                        bit_offset=run[0].bit_offset,
-                        clause="9.1",
-                    )
-                )
-                return
+        queue = self._queues.setdefault(fps.fps_id, [])
+        waiting = sum(len(one.features) for one in queue) * element_count(fps)
+        if waiting > RUN_ELEMENTS and unit.features[0].access_point:
+            self._decode(self._queues.pop(fps.fps_id))
+            queue = self._queues.setdefault(fps.fps_id, [])
+        queue.append(unit)
+
+    def _decode(self, units: list[CodedUnit]) -> None:
+        """Decode units of one parameter set together; where that fails, one by one."""
+        features = [one for unit in units for one in unit.features]
+        first = features[0]
         try:
-            decoded = list(decode_run(run, self._machine))[-len(unit.features) :]
-            check_unit_hashes(unit, decoded)
+            check_access_point(first)
+            samples = list(decode_samples(features, self._machine))
         except StreamError as error:
-            self._found(error)
+            if len(units) == 1 or first.fps.temporal_prediction_flag:
+                self._found(error)
+            else:
+                for unit in units:
+                    self._decode([unit])
+            return
         except EnvironmentFault as error:
-            self._report.unverified.append(f"unit at byte {unit.offset}: {error}")
+            self._report.unverified.append(f"samples of {len(features)} features: {error}")
+            return
+        self._check_hashes(units, features, samples)
+
+    @clause("8.8")
+    def _check_hashes(
+        self, units: list[CodedUnit], features: list[CodedFeature], samples: list[Any]
+    ) -> None:
+        """(8.8) Compare the sample hash of every feature, and every hash unit."""
+        for one, decoded in zip(features, samples, strict=True):
+            try:
+                check_sample_hash(one, decoded)
+            except StreamError as error:
+                self._found(error)
+        start = 0
+        for unit in units:
+            stop = start + len(unit.features)
+            own = zip(features[start:stop], samples[start:stop], strict=True)
+            try:
+                if unit.hashes:
+                    check_unit_hashes(unit, [(s, reconstruct(one, s)) for one, s in own])
+            except StreamError as error:
+                self._found(error)
+            start = stop
 
     # -- metadata, index, end
 
@@ -402,4 +438,3 @@ class _Validation:
                     clause="9.6",
                 )
             )
-

@@ -68,9 +68,7 @@ def encode_hevc(
         video_size=size,
         framerate=25,
         protocol_whitelist="pipe",
-    ).output(
-        "pipe:1", format="hevc", vcodec="libx265", preset=preset, **{"x265-params": x265}
-    )
+    ).output("pipe:1", format="hevc", vcodec="libx265", preset=preset, **{"x265-params": x265})
     output, complaint = _run(graph, frames, ffmpeg, timeout)
     if complaint or not output:
         raise EnvironmentFault(

@@ -31,6 +31,8 @@ Frames = npt.NDArray[np.uint16]
 
 _PIXEL_FORMATS = {8: "gray", 10: "gray10le", 12: "gray12le"}
 
+_NOWHERE = np.empty(0, dtype=np.int64)
+
 _RUN_FRAMES = 1984
 """Frames of one ffmpeg run at most. A multiple of 31, the period of a bit by which x265 numbers its
 slices; and few enough that their QPs fit one argument of a command line (131,071 bytes)."""
@@ -81,13 +83,15 @@ def decode(
         raise error
     layouts = [layout_of(fps, one) for one in parameters]
     for payload, layout in zip(payloads, layouts, strict=True):
-        found = [kind for kind in map(nal_type, (nal for _, nal in split_nals(payload)))]
+        found = [nal_type(nal) for _, nal in split_nals(payload)]
         if len(found) != len(layout.qps) or any(kind >= NAL.VPS for kind in found):
             raise PayloadError(
                 f"an HEVC payload has {len(found)} NAL units; {len(layout.qps)} slices are expected",
                 clause="8.3.6",
             )
-    frames = _decode_frames(b"".join(payloads), sum(len(x.qps) for x in layouts), layouts[0], fps, machine)
+    frames = _decode_frames(
+        b"".join(payloads), sum(len(x.qps) for x in layouts), layouts[0], fps, machine
+    )
     top = (1 << (fps.bits_minus1 + 1)) - 1
     first = 0
     for layout in layouts:
@@ -96,9 +100,7 @@ def decode(
         yield np.minimum(unpack(own, layout), top)
 
 
-def _decode_frames(
-    slices: bytes, count: int, layout: Layout, fps: Any, machine: Machine
-) -> Frames:
+def _decode_frames(slices: bytes, count: int, layout: Layout, fps: Any, machine: Machine) -> Frames:
     """Decode slices behind the parameter set's own; exactly ``count`` frames must come back."""
     depth = hevc_depth(fps.bits_minus1 + 1)
     height, width = layout.frame_height, layout.frame_width
@@ -146,12 +148,14 @@ def _check_headers(fps: Any, vps: Any, sps: Any, pps: Any, offset: int) -> Itera
     rules = hevc_constraints()
     depth = hevc_depth(fps.bits_minus1 + 1)
     columns, rows = fps.tile_columns_minus1 + 1, fps.tile_rows_minus1 + 1
-    layout = Layout(np.zeros(1), np.zeros(1), (), columns, rows, fps.height, fps.width)
-    crop = sps if sps.conformance_window_flag else None
-    width = sps.pic_width_in_luma_samples - (crop.conf_win_left_offset + crop.conf_win_right_offset if crop else 0)
-    height = sps.pic_height_in_luma_samples - (crop.conf_win_top_offset + crop.conf_win_bottom_offset if crop else 0)
+    layout = Layout(_NOWHERE, _NOWHERE, (), columns, rows, fps.height, fps.width)
+    width, height = sps.pic_width_in_luma_samples, sps.pic_height_in_luma_samples
+    if sps.conformance_window_flag:
+        width -= sps.conf_win_left_offset + sps.conf_win_right_offset
+        height -= sps.conf_win_top_offset + sps.conf_win_bottom_offset
     tier = sps.profile_tier_level
-    profile = f"{tier.general_profile_idc}:{tier.general_profile_compatibility_flags:08x}:{tier.general_constraint_flags:012x}"
+    flags = f"{tier.general_profile_compatibility_flags:08x}:{tier.general_constraint_flags:012x}"
+    profile = f"{tier.general_profile_idc}:{flags}"
     found: dict[str, tuple[object, object]] = {
         "chroma_format_idc": (sps.chroma_format_idc, 0),
         "the frame width": (width, layout.frame_width),
@@ -160,7 +164,10 @@ def _check_headers(fps: Any, vps: Any, sps: Any, pps: Any, offset: int) -> Itera
         "sps_max_sub_layers_minus1": (sps.sps_max_sub_layers_minus1, 0),
         "max_num_reorder_pics": (sps.sub_layer_ordering.max_num_reorder_pics, 0),
         "profile_tier_level() of the VPS": (vps.profile_tier_level, tier),
-        "transquant_bypass_enabled_flag": (pps.transquant_bypass_enabled_flag, fps.hevc_lossless_flag),
+        "transquant_bypass_enabled_flag": (
+            pps.transquant_bypass_enabled_flag,
+            fps.hevc_lossless_flag,
+        ),
     }
     for name in rules["zero"]:
         owner = sps if name in sps else pps
@@ -221,7 +228,9 @@ def check_slices(
         slice_qp = 26 + pps.init_qp_minus26 + head.slice_qp_delta  # type: ignore[attr-defined]
         if not head.first_slice_segment_in_pic_flag or (idr and head.slice_type != 2):
             yield ConstraintError(
-                f"frame {number} is not one slice of the expected type", bit_offset=place, clause="9.3.2"
+                f"frame {number} is not one slice of the expected type",
+                bit_offset=place,
+                clause="9.3.2",
             )
         elif not fps.hevc_lossless_flag and slice_qp != qp:
             yield ConstraintError(
@@ -324,7 +333,9 @@ def _encode_frames(
     slices = [b"\0\0\1" + nal for nal in nals if nal_type(nal) < NAL.VPS]
     sets = list(dict.fromkeys(nal for nal in nals if nal_type(nal) >= NAL.VPS))
     if len(slices) != len(frames) or len(sets) != 3:
-        raise EnvironmentFault(f"x265 wrote {len(slices)} slices and {len(sets)} parameter sets for {len(frames)} frames")
+        raise EnvironmentFault(
+            f"x265 wrote {len(slices)} slices and {len(sets)} parameter sets for {len(frames)} frames"
+        )
     return slices, b"".join(b"\0\0\1" + nal for nal in sets)
 
 

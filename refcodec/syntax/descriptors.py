@@ -18,18 +18,18 @@ from refcodec.errors import SyntaxViolation, UnsupportedError
 from refcodec.syntax.bits import BitReader, BitWriter
 
 __all__ = [
+    "F32",
+    "SE",
+    "UE",
     "AlignmentBits",
     "Array",
     "Bytes",
     "Descriptor",
     "Expression",
-    "F32",
     "Leb128",
     "Rest",
-    "SE",
     "Structure",
     "U",
-    "UE",
 ]
 
 Expression = Any

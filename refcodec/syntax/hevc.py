@@ -6,6 +6,9 @@ Declared with the same descriptors as DFC's own syntax, under the names of that 
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from construct import Array as Repeat
 from construct import Computed, If, IfThenElse, this
 
@@ -13,7 +16,17 @@ from refcodec.errors import SyntaxViolation
 from refcodec.syntax.bits import BitReader, Trace
 from refcodec.syntax.descriptors import SE, UE, Array, Structure, U
 
-__all__ = ["NAL", "PPS", "SLICE_HEADER", "SPS", "VPS", "is_idr", "nal_type", "parse_nal", "split_nals"]
+__all__ = [
+    "NAL",
+    "PPS",
+    "SLICE_HEADER",
+    "SPS",
+    "VPS",
+    "is_idr",
+    "nal_type",
+    "parse_nal",
+    "split_nals",
+]
 
 _MOST = 2**32 - 2
 
@@ -126,12 +139,10 @@ PPS = Structure(
     "entropy_coding_sync_enabled_flag" / U(1),
     "pps_loop_filter_across_slices_enabled_flag" / U(1),
     "deblocking_filter_control_present_flag" / U(1),
-    "deblocking_filter_override_enabled_flag" / If(
-        this.deblocking_filter_control_present_flag == 1, U(1)
-    ),
-    "pps_deblocking_filter_disabled_flag" / If(
-        this.deblocking_filter_control_present_flag == 1, U(1)
-    ),
+    "deblocking_filter_override_enabled_flag"
+    / If(this.deblocking_filter_control_present_flag == 1, U(1)),
+    "pps_deblocking_filter_disabled_flag"
+    / If(this.deblocking_filter_control_present_flag == 1, U(1)),
     "pps_beta_offset_div2" / If(this.pps_deblocking_filter_disabled_flag == 0, SE(-6, 6)),
     "pps_tc_offset_div2" / If(this.pps_deblocking_filter_disabled_flag == 0, SE(-6, 6)),
     "pps_scaling_list_data_present_flag" / U(1),
@@ -165,25 +176,24 @@ SLICE_HEADER = Structure(
     "no_output_of_prior_pics_flag" / If(this.is_idr == 1, U(1)),
     "slice_pic_parameter_set_id" / UE(63),
     "slice_type" / UE(2),
-    "slice_pic_order_cnt_lsb" / If(
-        this.is_idr == 0, Array(1, this._params.sps.log2_max_pic_order_cnt_lsb_minus4 + 4)
-    ),
+    "slice_pic_order_cnt_lsb"
+    / If(this.is_idr == 0, Array(1, this._params.sps.log2_max_pic_order_cnt_lsb_minus4 + 4)),
     "short_term_ref_pic_set_sps_flag" / If(this.is_idr == 0, U(1)),
     "st_ref_pic_set" / If(this.short_term_ref_pic_set_sps_flag == 0, ST_REF_PIC_SET),
-    "slice_temporal_mvp_enabled_flag" / If(
-        (this.is_idr == 0) & (this._params.sps.sps_temporal_mvp_enabled_flag == 1), U(1)
-    ),
+    "slice_temporal_mvp_enabled_flag"
+    / If((this.is_idr == 0) & (this._params.sps.sps_temporal_mvp_enabled_flag == 1), U(1)),
     "slice_sao_luma_flag" / If(this._params.sps.sample_adaptive_offset_enabled_flag == 1, U(1)),
     "num_ref_idx_active_override_flag" / If(this.slice_type != 2, U(1)),
-    "num_ref_idx_l0_active_minus1" / IfThenElse(
+    "num_ref_idx_l0_active_minus1"
+    / IfThenElse(
         this.num_ref_idx_active_override_flag == 1,
         UE(14),
         Computed(this._params.pps.num_ref_idx_l0_default_active_minus1),
     ),
-    "cabac_init_flag" / If(
-        (this.slice_type != 2) & (this._params.pps.cabac_init_present_flag == 1), U(1)
-    ),
-    "collocated_ref_idx" / If(
+    "cabac_init_flag"
+    / If((this.slice_type != 2) & (this._params.pps.cabac_init_present_flag == 1), U(1)),
+    "collocated_ref_idx"
+    / If(
         (this.slice_type != 2)
         & (this.slice_temporal_mvp_enabled_flag == 1)
         & (this.num_ref_idx_l0_active_minus1 > 0),
@@ -224,7 +234,9 @@ def split_nals(stream: bytes) -> list[tuple[int, bytes]]:
         if start >= 0 and stream[end - 1 : end] == b"\0":
             end -= 1  # a start code of four bytes
         if end - begin < 2 or stream[end - 1] == 0:
-            raise SyntaxViolation("an HEVC NAL unit is empty or ends in a zero byte", clause="8.3.6")
+            raise SyntaxViolation(
+                "an HEVC NAL unit is empty or ends in a zero byte", clause="8.3.6"
+            )
         nals.append((begin, stream[begin:end]))
     return nals
 
@@ -234,13 +246,25 @@ def parse_nal(
 ) -> object:
     """Parse the constrained head of a parameter set, or of a slice (given ``sps`` and ``pps``).
 
-    offset : position of the NAL unit's first byte in the stream, in bits. Positions behind an
-             emulation prevention byte are eight bits short for each one skipped.
+    offset : position of the NAL unit's first byte in the stream, in bits.
 
     Raises TruncatedError or SyntaxViolation.
     """
     kind = nal_type(nal)
-    rbsp = nal[2 : 2 + _HEADER_BYTES].replace(b"\0\0\3", b"\0\0")
+    head = nal[2 : 2 + _HEADER_BYTES]
+    # emulation prevention: the third byte of 00 00 03 is no part of the syntax
+    prevention = [match.end() - 1 for match in re.finditer(b"\0\0\3", head)]
+    rbsp = b"".join(
+        head[start + 1 : stop]
+        for start, stop in zip([-1, *prevention], [*prevention, len(head)], strict=True)
+    )
     structure = _STRUCTURES.get(kind, SLICE_HEADER)
-    reader = BitReader(rbsp, offset + 16, trace, structure.title)
-    return structure.parse_stream(reader, nal_unit_type=kind, **parameters)
+    own: Trace = []
+    reader = BitReader(rbsp, 0, None if trace is None else own, structure.title)
+    parsed: object = structure.parse_stream(reader, nal_unit_type=kind, **parameters)
+    if trace is not None:
+        for element in own:
+            skipped = sum(at - i <= element.offset // 8 for i, at in enumerate(prevention))
+            place = offset + 16 + element.offset + 8 * skipped
+            trace.append(replace(element, offset=place))
+    return parsed

@@ -87,22 +87,21 @@ FEATURE_PARAMETER_SET = Structure(
     "height_minus1" / If(this.feature_type != FeatureType.FC, UE(2**16 - 1)),
     "width_minus1" / If(this.feature_type != FeatureType.FC, UE(2**16 - 1)),
     "channels" / Computed(this.channels_minus1 + 1),
-    "height" / IfThenElse(
+    "height"
+    / IfThenElse(
         this.feature_type == FeatureType.FC, Computed(1), Computed(this.height_minus1 + 1)
     ),
-    "width" / IfThenElse(
-        this.feature_type == FeatureType.FC, Computed(1), Computed(this.width_minus1 + 1)
-    ),
+    "width"
+    / IfThenElse(this.feature_type == FeatureType.FC, Computed(1), Computed(this.width_minus1 + 1)),
     "quantiser" / U(3, Quantiser),
     "bits_minus1" / If(this.quantiser != Quantiser.NONE, U(4)),
     "range_per_channel_flag" / If(this.quantiser != Quantiser.NONE, U(1)),
     "restoration_enabled_flag" / If(this.quantiser == Quantiser.UNIFORM, U(1)),
     "log_signed_flag" / If(this.quantiser == Quantiser.LOGARITHMIC, U(1)),
-    "ranges" / IfThenElse(
-        this.range_per_channel_flag == 1, Computed(this.channels), Computed(1)
-    ),
+    "ranges" / IfThenElse(this.range_per_channel_flag == 1, Computed(this.channels), Computed(1)),
     "sample_hash_size_code" / U(2),
-    "sample_hash_size" / Switch(
+    "sample_hash_size"
+    / Switch(
         this.sample_hash_size_code, {code: Computed(4 << code) for code in (1, 2, 3)}, Computed(0)
     ),
     "coder_id" / U(4, Coder),
@@ -121,16 +120,16 @@ FEATURE_PARAMETERS = Structure(
     "6.5.2",
     "range_min_zero_flag" / If(this._params.fps.quantiser == Quantiser.UNIFORM, U(1)),
     "range_min" / If(this.range_min_zero_flag == 0, F32(this._params.fps.ranges)),
-    "range_max" / If(
-        this._params.fps.quantiser == Quantiser.UNIFORM, F32(this._params.fps.ranges)
-    ),
+    "range_max" / If(this._params.fps.quantiser == Quantiser.UNIFORM, F32(this._params.fps.ranges)),
     "log_exponent" / If(this._params.fps.quantiser == Quantiser.LOGARITHMIC, SE(-160, 127)),
-    "log_step" / If(
+    "log_step"
+    / If(
         this._params.fps.quantiser == Quantiser.LOGARITHMIC,
         Array(this._params.fps.ranges, 32),
     ),
     "restoration_mode" / If(this._params.fps.restoration_enabled_flag == 1, U(2, Restoration)),
-    "restored" / Switch(
+    "restored"
+    / Switch(
         this.restoration_mode,
         {
             Restoration.TENSOR: Computed(1),
@@ -145,7 +144,8 @@ FEATURE_PARAMETERS = Structure(
     "qp_delta" / If(this.qp_delta_bits > 0, Array(this._params.fps.channels, this.qp_delta_bits)),
     "channel_order" / If(this._params.fps.coder_id == Coder.HEVC, U(2, ChannelOrder)),
     "channel_at_bits" / If(this.channel_order == ChannelOrder.EXPLICIT, U(5)),
-    "channel_at" / If(
+    "channel_at"
+    / If(
         this.channel_order == ChannelOrder.EXPLICIT,
         Array(this._params.fps.channels, this.channel_at_bits),
     ),
@@ -158,9 +158,8 @@ CODED_FEATURE = Structure(
     "fps_id" / UE(255),
     "access_point_flag" / If(this._params.fps.temporal_prediction_flag == 1, U(1)),
     "parameters" / FEATURE_PARAMETERS,
-    "sample_hash" / If(
-        this._params.fps.sample_hash_size > 0, Bytes(this._params.fps.sample_hash_size)
-    ),
+    "sample_hash"
+    / If(this._params.fps.sample_hash_size > 0, Bytes(this._params.fps.sample_hash_size)),
     "payload" / Rest(),
 )
 
@@ -172,11 +171,11 @@ CODED_FEATURE_BATCH = Structure(
     "feature_count" / Computed(this.feature_count_minus1 + 1),
     "payload_size_base" / UE(2**32 - 2),
     "payload_size_bits" / U(5),
-    "payload_size_delta" / If(
-        this.payload_size_bits > 0, Array(this.feature_count, this.payload_size_bits)
-    ),
+    "payload_size_delta"
+    / If(this.payload_size_bits > 0, Array(this.feature_count, this.payload_size_bits)),
     "parameters" / FEATURE_PARAMETERS,
-    "sample_hashes" / If(
+    "sample_hashes"
+    / If(
         this._params.fps.sample_hash_size > 0,
         Bytes(this.feature_count * this._params.fps.sample_hash_size),
     ),

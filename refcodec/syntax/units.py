@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 from refcodec.clauses import clause
 from refcodec.errors import (
     ChecksumError,
     SignatureError,
-    SyntaxViolation,
     TruncatedError,
     UnsupportedError,
 )
@@ -31,6 +30,7 @@ __all__ = [
     "CRC_SIZE",
     "VERSION_MAJOR",
     "VERSION_MINOR",
+    "ByteSource",
     "Unit",
     "build_stream_header",
     "build_unit",
@@ -43,6 +43,14 @@ VERSION_MINOR = 0
 CRC_SIZE = 4
 
 _LONGEST_UNIT_HEADER = 9  # one byte of type, at most eight of leb128
+
+
+class ByteSource(Protocol):
+    """What units are read from: bytes, in order."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; none at the end."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +171,7 @@ def build_unit(unit_type: UnitType, payload: bytes) -> bytes:
 
 @clause("8.2")
 def read_unit(
-    source: BinaryIO, offset: int, largest: int, trace: Trace | None = None
+    source: ByteSource, offset: int, largest: int, trace: Trace | None = None
 ) -> Unit | None:
     """(8.2) Read the next unit of ``source``, whose position in the stream is ``offset`` bytes.
 
@@ -212,7 +220,7 @@ def read_unit(
     )
 
 
-def _read_exactly(source: BinaryIO, size: int) -> bytes:
+def _read_exactly(source: ByteSource, size: int) -> bytes:
     """``size`` bytes, or fewer at the end; in pieces, so that a promised size costs no memory."""
     pieces: list[bytes] = []
     while size > 0:

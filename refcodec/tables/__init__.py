@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HIGHEST_LEVEL", "Level", "clause_titles", "hevc_constraints", "level", "levels", "power_of_two"]
+__all__ = [
+    "HIGHEST_LEVEL",
+    "Level",
+    "clause_titles",
+    "hevc_constraints",
+    "level",
+    "levels",
+    "power_of_two",
+]
 
 
 def _toml(name: str) -> dict[str, Any]:

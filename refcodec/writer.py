@@ -1,0 +1,410 @@
+"""Writing: features into a stream, in order, to a file or a pipe.
+
+    with refcodec.create("features.dfc", coder="hevc", qp=27) as w:
+        for feature in features:
+            w.write(feature)
+
+The writer gathers features that can share a run of ffmpeg or a batch unit, has them coded together, and
+keeps book for the index. A path receives its file whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple, Self
+
+import numpy as np
+
+from refcodec.coders import Machine
+from refcodec.config import EncoderConfig
+from refcodec.constraints import LARGEST_BATCH, smallest_level
+from refcodec.decoder import little_endian_bytes, sample_hash
+from refcodec.encoder import Coded, Feature, Group, as_feature
+from refcodec.errors import CallerError
+from refcodec.files import atomic_file, storage_error
+from refcodec.pack import layout_of
+from refcodec.quantise import dequantise
+from refcodec.syntax.codes import Coder, HashTarget, Profile, UnitType
+from refcodec.syntax.structures import (
+    CODED_FEATURE,
+    CODED_FEATURE_BATCH,
+    END,
+    FEATURE_PARAMETER_SET,
+    HASH,
+    INDEX,
+    METADATA,
+)
+from refcodec.syntax.units import build_stream_header, build_unit
+from refcodec.tables import HIGHEST_LEVEL, level
+
+__all__ = ["Writer", "create", "encode"]
+
+_PENDING_BYTES = 64 << 20
+"""Source bytes that wait for others to share a run of ffmpeg."""
+
+_PENDING_FEATURES = 4096
+
+_PIPE_LEVEL = 3
+"""Level declared on a pipe, whose header cannot be mended at the end."""
+
+_MOST_PARAMETER_SETS = 256
+
+
+class _Pending(NamedTuple):
+    group: Group
+    feature: Feature  # C x H x W
+    qps: tuple[int, ...]
+
+
+class _Entry(NamedTuple):
+    """What the index says of a coded unit."""
+
+    offset: int
+    features: int
+    access_point: bool
+
+
+class Writer:
+    """Writes features to a stream, in order. Made by :func:`create`; closed by ``with``.
+
+    A path is written under a hidden name and renamed at the end, so that what stood there before stays
+    until the new file is whole. After an error the new file is dropped.
+    """
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str] | BinaryIO,
+        config: EncoderConfig,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self._config = config
+        self._progress = progress
+        self._machine = Machine(config.ffmpeg, config.preset, config.parallel, config.timeout)
+        self._groups: dict[Any, Group] = {}
+        self._pending: list[_Pending] = []
+        self._pending_bytes = 0
+        self._entries: list[_Entry] = []
+        self._parameter_set_offsets: dict[int, int] = {}
+        self._written = 0
+        self._position = 0
+        self._level = 1
+        self._profile = Profile.LOSSLESS
+        self._closed = False
+        self._stack = ExitStack()
+        if isinstance(target, (str, os.PathLike)):
+            self._name = os.fspath(target)
+            self._target: BinaryIO = self._stack.enter_context(atomic_file(target))
+        else:
+            self._name = str(getattr(target, "name", "the output"))
+            self._target = target
+        self._seekable = self._target.seekable()
+        self._origin = self._target.tell() if self._seekable else 0
+        self._declared = config.level or (HIGHEST_LEVEL if self._seekable else _PIPE_LEVEL)
+        try:
+            profile = Profile.HEVC if config.coder == "hevc" else Profile.LOSSLESS
+            self._put(build_stream_header(profile, self._declared))
+            if config.metadata:
+                self._put(build_unit(UnitType.METADATA, _metadata(config.metadata)))
+        except BaseException as error:
+            self._abandon(error)
+            raise
+
+    # -- taking features
+
+    def write(
+        self,
+        feature: Any,
+        *,
+        qp: int | Sequence[int] | None = None,
+        config: EncoderConfig | None = None,
+    ) -> int:
+        """Add a feature; returns its number.
+
+        feature : numpy array or torch tensor, C x H x W or D.
+        qp      : QP of this feature, one or one a channel; None for the configuration's.
+        config  : a configuration for this feature. Features of another configuration, shape or type
+                  get a feature parameter set of their own.
+
+        Raises CallerError. Features are coded some at a time: other errors may come with a later call.
+        """
+        if self._closed:
+            raise CallerError("the writer is closed")
+        chosen = config or self._config
+        if qp is not None:
+            chosen = chosen.but(qp=qp if isinstance(qp, int) else tuple(int(one) for one in qp))
+        array = as_feature(feature, chosen)
+        channels = array.shape[0]
+        if chosen.order is not None and sorted(chosen.order) != list(range(channels)):
+            raise CallerError(f"order is no permutation of {channels} channels")
+        qps = (chosen.qp,) * channels if isinstance(chosen.qp, int) else chosen.qp
+        if len(qps) != channels:
+            raise CallerError(
+                f"{len(qps)} QPs for {channels} channels", hint="give one QP, or one a channel"
+            )
+        group = self._group_of(array, chosen, qps)
+        volume = array if array.ndim == 3 else array.reshape(-1, 1, 1)
+        self._require_level(group, volume, qps)
+        self._pending.append(_Pending(group, volume, qps))
+        self._pending_bytes += array.nbytes
+        number = self._written + len(self._pending) - 1
+        if self._pending_bytes >= _PENDING_BYTES or len(self._pending) >= _PENDING_FEATURES:
+            self._flush()
+        return number
+
+    def _group_of(self, array: Feature, config: EncoderConfig, qps: tuple[int, ...]) -> Group:
+        """The group of a feature; the first feature of a group decides its grid."""
+        common = config.but(qp=0)
+        signed = config.lossy_quantiser == "log" and bool((array < 0).any())
+        key = (repr(common), array.shape, array.dtype, signed)
+        if key not in self._groups:
+            if len(self._groups) == _MOST_PARAMETER_SETS:
+                raise CallerError(f"a stream has at most {_MOST_PARAMETER_SETS} parameter sets")
+            self._groups[key] = Group(len(self._groups), common, array, qps)
+        return self._groups[key]
+
+    def _require_level(self, group: Group, volume: Feature, qps: tuple[int, ...]) -> None:
+        """Raise CallerError where a feature exceeds the level, or the profile, already declared."""
+        fps, side, samples = group.fps, 0, 0
+        if fps.coder_id == Coder.HEVC:
+            layout = layout_of(fps, group.parameters(qps))
+            side = max(layout.frame_height, layout.frame_width)
+            samples = len(layout.qps) * layout.frame_height * layout.frame_width
+            if self._config.coder != "hevc" and not self._seekable:
+                raise CallerError("the pipe was begun with the lossless profile, without HEVC")
+            self._profile = Profile.HEVC
+        unit = volume.nbytes + 8 * fps.channels + 65_536
+        needed = smallest_level(fps.channels, volume.size, side, samples, unit)
+        if not 0 < needed <= self._declared:
+            raise CallerError(
+                f"a feature of shape {volume.shape} exceeds level {self._declared}: "
+                f"{level(self._declared)}",
+                hint=f"declare level {needed}" if needed else "split the feature",
+            )
+        self._level = max(self._level, needed)
+
+    # -- coding what has been gathered
+
+    def _flush(self) -> None:
+        """Code what waits, group by group, and write it in order."""
+        pending, self._pending, self._pending_bytes = self._pending, [], 0
+        coded = {}
+        for group in dict.fromkeys(one.group for one in pending):
+            own = [one for one in pending if one.group is group]
+            features, qps = [one.feature for one in own], [one.qps for one in own]
+            coded[group] = iter(group.code(features, qps, self._machine))
+        start = 0
+        while start < len(pending):
+            group, stop = pending[start].group, start + 1
+            while stop < len(pending) and pending[stop].group is group:
+                stop += 1
+            run = [next(coded[group]) for _ in range(stop - start)]
+            self._put_parameter_set(group)
+            if group.batched:
+                self._put_batches(group, run)
+            else:
+                for one in run:
+                    self._put_feature(group, one)
+            start = stop
+        if self._progress and pending:
+            self._progress(self._written)
+
+    # -- putting units
+
+    def _put(self, data: bytes) -> None:
+        try:
+            self._target.write(data)
+        except BrokenPipeError:  # the reader has left: no fault, and not ours to report
+            raise
+        except OSError as error:
+            raise storage_error(error, self._name) from None
+        self._position += len(data)
+
+    def _put_parameter_set(self, group: Group) -> None:
+        if group.fps.fps_id not in self._parameter_set_offsets:
+            self._parameter_set_offsets[group.fps.fps_id] = self._position
+            payload = FEATURE_PARAMETER_SET.build_whole(group.elements)
+            self._put(build_unit(UnitType.FEATURE_PARAMETER_SET, payload))
+
+    def _put_feature(self, group: Group, one: Coded) -> None:
+        fps = group.fps
+        elements = {
+            "fps_id": fps.fps_id,
+            "access_point_flag": int(one.access_point),
+            "parameters": one.parameters,
+            "sample_hash": sample_hash(one.samples, fps.sample_hash_size),
+            "payload": one.payload,
+        }
+        payload = CODED_FEATURE.build_whole(elements, fps=fps)
+        self._put_coded(UnitType.CODED_FEATURE, payload, group, [one])
+
+    def _put_batches(self, group: Group, run: list[Coded]) -> None:
+        """Fill batch units up to their limit; a feature too large for one has a unit of its own."""
+        fixed = 8 * group.fps.ranges + 64
+        start = 0
+        while start < len(run):
+            size, stop = fixed, start
+            while stop < len(run):
+                size += len(run[stop].payload) + group.fps.sample_hash_size + 4
+                if size > LARGEST_BATCH:
+                    break
+                stop += 1
+            if stop == start:
+                self._put_feature(group, run[start])
+                stop += 1
+            else:
+                self._put_batch(group, run[start:stop])
+            start = stop
+
+    def _put_batch(self, group: Group, batch: list[Coded]) -> None:
+        fps = group.fps
+        sizes = np.array([len(one.payload) for one in batch])
+        base = int(sizes.min())
+        elements = {
+            "fps_id": fps.fps_id,
+            "feature_count_minus1": len(batch) - 1,
+            "payload_size_base": base,
+            "payload_size_bits": int(sizes.max() - base).bit_length(),
+            "payload_size_delta": sizes - base,
+            "parameters": batch[0].parameters,
+            "sample_hashes": b"".join(sample_hash(x.samples, fps.sample_hash_size) for x in batch),
+            "payloads": b"".join(one.payload for one in batch),
+        }
+        payload = CODED_FEATURE_BATCH.build_whole(elements, fps=fps)
+        self._put_coded(UnitType.CODED_FEATURE_BATCH, payload, group, batch)
+
+    def _put_coded(self, kind: UnitType, payload: bytes, group: Group, coded: list[Coded]) -> None:
+        self._entries.append(_Entry(self._position, len(coded), coded[0].access_point))
+        self._written += len(coded)
+        self._put(build_unit(kind, payload))
+        if group.config.hashes:
+            samples, values = hashlib.sha256(), hashlib.sha256()
+            for one in coded:
+                samples.update(np.ascontiguousarray(one.samples, "<i4").tobytes())
+                reconstruction = dequantise(one.samples, group.fps, one.parameters)
+                values.update(little_endian_bytes(reconstruction))
+            for target, found in (
+                (HashTarget.SAMPLES, samples),
+                (HashTarget.RECONSTRUCTION, values),
+            ):
+                elements = {"hash_target": target, "sha256": found.digest()}
+                self._put(build_unit(UnitType.HASH, HASH.build_whole(elements)))
+
+    # -- the end
+
+    def close(self) -> None:
+        """Code what waits, write index and end, and give the file its name."""
+        if self._closed:
+            return
+        try:
+            self._flush()
+            self._put_end()
+            if self._seekable:  # now the profile and the least level are known
+                declared = self._config.level or self._level
+                self._target.seek(self._origin)
+                self._target.write(build_stream_header(self._profile, declared))
+                self._target.seek(self._origin + self._position)
+            self._target.flush()
+        except BaseException as error:
+            self._abandon(error)
+            raise
+        self._closed = True
+        self._stack.close()
+
+    def _put_end(self) -> None:
+        wanted = self._config.index
+        if wanted is None:
+            wanted = len(self._entries) > 1
+        end: dict[str, int] = {}
+        if wanted and self._entries:
+            end = {"index_offset": self._position, "feature_count": self._written}
+            self._put(build_unit(UnitType.INDEX, self._index()))
+        payload = END.build_whole(end, unit_size=16 if end else 0)
+        self._put(build_unit(UnitType.END, payload))
+
+    def _index(self) -> bytes:
+        offsets, features, access = (
+            np.array(column) for column in zip(*self._entries, strict=True)
+        )
+        distances, counts = np.diff(offsets, prepend=0), features - 1
+        return INDEX.build_whole(
+            {
+                "entry_count": len(offsets),
+                "parameter_set_count": len(self._parameter_set_offsets),
+                "parameter_set_offset": list(self._parameter_set_offsets.values()),
+                "distance_bits": int(distances.max()).bit_length(),
+                "features_bits": int(counts.max()).bit_length(),
+                "all_access_points_flag": int(access.all()),
+                "reserved_zero_4bits": 0,
+                "unit_distance": distances,
+                "features_minus1": counts,
+                "access_point": access.astype(np.int64),
+            }
+        )
+
+    def _abandon(self, error: BaseException) -> None:
+        """Drop the new file; what stood in its place stays."""
+        self._closed = True
+        self._stack.__exit__(type(error), error, error.__traceback__)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        elif not self._closed:
+            self._abandon(error)
+
+
+def _metadata(entries: Any) -> bytes:
+    texts = [(str(key).encode(), str(value).encode()) for key, value in entries.items()]
+    return METADATA.build_whole(
+        {
+            "entry_count": len(texts),
+            "entries": [
+                {"key_size": len(key), "key": key, "value_size": len(value), "value": value}
+                for key, value in texts
+            ],
+        }
+    )
+
+
+def create(
+    target: str | os.PathLike[str] | BinaryIO,
+    config: EncoderConfig | None = None,
+    *,
+    progress: Callable[[int], None] | None = None,
+    **options: Any,
+) -> Writer:
+    """Open a stream for writing.
+
+    target   : a path, written atomically, or a binary file object, a pipe included.
+    config   : choices; ``options`` change single ones: ``create("f.dfc", coder="zlib")``.
+    progress : called now and then with the number of features coded.
+
+    Raises CallerError for a choice that does not exist, or a path that cannot be written.
+    """
+    return Writer(target, (config or EncoderConfig()).but(**options), progress)
+
+
+def encode(feature: Any, config: EncoderConfig | None = None, **options: Any) -> bytes:
+    """Code one feature as a stream of its own: ``encode(x, coder="hevc", qp=32)``.
+
+    feature : numpy array or torch tensor, C x H x W or D.
+
+    Returns the bytes of the stream. Raises CallerError, EnvironmentFault.
+    """
+    target = io.BytesIO()
+    with create(target, config, **options) as writer:
+        writer.write(feature)
+    return target.getvalue()
