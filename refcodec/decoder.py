@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,7 @@ from refcodec.syntax.structures import (
     METADATA,
     STREAM_HEADER_SIZE,
 )
-from refcodec.syntax.units import Unit, read_unit
+from refcodec.syntax.units import ByteSource, Unit, read_unit
 from refcodec.tables import level
 
 __all__ = [
@@ -247,7 +247,9 @@ def largest_unit(header: Any) -> int:
 
 
 @clause("8.1")
-def walk(source: BinaryIO, walker: Walker, offset: int = STREAM_HEADER_SIZE) -> Iterator[CodedUnit]:
+def walk(
+    source: ByteSource, walker: Walker, offset: int = STREAM_HEADER_SIZE
+) -> Iterator[CodedUnit]:
     """(8.1) Go through the units of a stream, up to and including its end; yield the coded ones.
 
     source : positioned behind the stream header.
@@ -289,7 +291,7 @@ def walk(source: BinaryIO, walker: Walker, offset: int = STREAM_HEADER_SIZE) -> 
     )
 
 
-def _check_end(source: BinaryIO, end: Any, walker: Walker, offset: int) -> None:
+def _check_end(source: ByteSource, end: Any, walker: Walker, offset: int) -> None:
     if end.feature_count is not None and end.feature_count != walker.feature_count:
         raise OrderError(
             f"the end unit counts {end.feature_count} features; the stream has {walker.feature_count}",

@@ -57,7 +57,7 @@ def max_error(decoded: Array, original: Array) -> float:
 
 
 def signal_to_noise(decoded: Array, original: Array) -> float:
-    """``10 log10(var(original) / mse)`` in dB; infinite for equal arrays, -infinite for a constant original."""
+    """``10 log10(var(original) / mse)`` in dB; infinite for equal arrays."""
     error = mean_squared_error(decoded, original)
     power = float(np.var(original.astype(np.float64)))
     if error == 0:
