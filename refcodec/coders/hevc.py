@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
@@ -34,11 +34,11 @@ _PIXEL_FORMATS = {8: "gray", 10: "gray10le", 12: "gray12le"}
 _NOWHERE = np.empty(0, dtype=np.int64)
 
 _RUN_FRAMES = 1984
-"""Frames of one ffmpeg run at most. A multiple of 31, the period of a bit by which x265 numbers its
-slices; and few enough that their QPs fit one argument of a command line (131,071 bytes)."""
+"""Frames of one run of x265 at most: few enough that their QPs fit one argument of a command line
+(131,071 bytes), and a multiple of 31, the period of a bit by which x265 marks its slices."""
 
 _RUN_BYTES = 64 << 20
-"""Raw bytes of one ffmpeg run, roughly."""
+"""Raw bytes that are coded together, roughly."""
 
 _DETERMINISTIC = (
     "bframes=0:b-adapt=0:scenecut=0:open-gop=0:rc-lookahead=0:lookahead-slices=0:ipratio=1:pbratio=1:"
@@ -92,6 +92,11 @@ def decode(
     frames = _decode_frames(
         b"".join(payloads), sum(len(x.qps) for x in layouts), layouts[0], fps, machine
     )
+    yield from _take_channels(frames, layouts, fps)
+
+
+def _take_channels(frames: Frames, layouts: Sequence[Layout], fps: Any) -> Iterator[Samples]:
+    """Unpack the frames of consecutive features; "samples above the range of the quantiser are clipped"."""
     top = (1 << (fps.bits_minus1 + 1)) - 1
     first = 0
     for layout in layouts:
@@ -255,34 +260,27 @@ def encode(
     layouts = [layout_of(fps, one) for one in parameters]
     runs = list(_runs(layouts, gop if fps.temporal_prediction_flag else 0))
 
-    def encode_run(run: range) -> tuple[list[bytes], bytes, list[Samples]]:
+    def encode_run(run: range) -> tuple[list[bytes], list[Samples], bytes]:
+        own = [layouts[i] for i in run]
         frames = np.concatenate([pack(samples[i], layouts[i]) for i in run])
-        qps = [qp for i in run for qp in layouts[i].qps]
+        qps = [qp for layout in own for qp in layout.qps]
         slices, sets = _encode_frames(frames, qps, fps, machine)
-        payloads, first = [], 0
-        for i in run:
-            payloads.append(b"".join(slices[first : first + len(layouts[i].qps)]))
-            first += len(layouts[i].qps)
+        rest = iter(slices)
+        payloads = [b"".join(islice(rest, len(layout.qps))) for layout in own]
         coded = fps.copy()
         coded.parameter_sets = sets
-        back = _decode_frames(b"".join(payloads), len(qps), layouts[0], coded, machine)
-        top, decoded, first = (1 << (fps.bits_minus1 + 1)) - 1, [], 0
-        for i in run:
-            own = back[first : first + len(layouts[i].qps)]
-            decoded.append(np.minimum(unpack(own, layouts[i]), top))
-            first += len(layouts[i].qps)
-        return payloads, sets, decoded
+        back = _decode_frames(b"".join(payloads), len(qps), own[0], coded, machine)
+        return payloads, list(_take_channels(back, own, fps)), sets
 
     with ThreadPoolExecutor(max(1, machine.workers)) as pool:
         results = list(pool.map(encode_run, runs))
-    sets = results[0][1]
-    if any(other != sets for _, other, _ in results) or (fps.parameter_sets or sets) != sets:
-        raise EnvironmentFault("x265 wrote other parameter sets for frames of one size")
-    access = [i == run[0] or not fps.temporal_prediction_flag for run in runs for i in run]
+    sets = results[0][2]
+    if any(other != sets for _, _, other in results) or (fps.parameter_sets or sets) != sets:
+        raise EnvironmentFault("x265 wrote different parameter sets for frames of one size")
     return (
         [payload for part, _, _ in results for payload in part],
-        [one for _, _, part in results for one in part],
-        access,
+        [one for _, part, _ in results for one in part],
+        [i == run[0] or not fps.temporal_prediction_flag for run in runs for i in run],
         sets,
     )
 
@@ -307,11 +305,30 @@ def _runs(layouts: Sequence[Layout], gop: int) -> Iterator[range]:
 def _encode_frames(
     frames: Frames, qps: Sequence[int], fps: Any, machine: Machine
 ) -> tuple[list[bytes], bytes]:
-    """One run of x265: the slice of each frame, with its start code, and the parameter sets."""
+    """The slice of each frame, with its start code, and the parameter sets that all share."""
+    portion = len(frames) if fps.temporal_prediction_flag else _RUN_FRAMES
+    slices: list[bytes] = []
+    sets: list[bytes] = []
+    for start in range(0, len(frames), portion):
+        stop = start + portion
+        stream = _run_x265(frames[start:stop], qps[start:stop], fps, machine)
+        nals = [nal for _, nal in split_nals(stream)]
+        slices += [b"\0\0\1" + nal for nal in nals if nal_type(nal) < NAL.VPS]
+        sets += [b"\0\0\1" + nal for nal in nals if nal_type(nal) >= NAL.VPS]
+    distinct = list(dict.fromkeys(sets))  # x265 repeats them with every access point
+    if len(slices) != len(frames) or len(distinct) != 3:
+        raise EnvironmentFault(
+            f"x265 wrote {len(slices)} slices and {len(distinct)} parameter sets "
+            f"for {len(frames)} frames"
+        )
+    return slices, b"".join(distinct)
+
+
+def _run_x265(frames: Frames, qps: Sequence[int], fps: Any, machine: Machine) -> bytes:
     depth = hevc_depth(fps.bits_minus1 + 1)
-    temporal = bool(fps.temporal_prediction_flag)
-    keyint = "keyint=-1:ref=3" if temporal else "keyint=1:ref=1"
-    options = [keyint, _DETERMINISTIC]
+    # four references reach the frame of the same QP in the feature before, for up to four QPs
+    options = ["keyint=-1:ref=4" if fps.temporal_prediction_flag else "keyint=1:ref=1"]
+    options.append(_DETERMINISTIC)
     if fps.hevc_lossless_flag:
         options.append("lossless=1")
     else:
@@ -319,9 +336,8 @@ def _encode_frames(
         if len(set(qps)) > 1:
             options.append(f"zones={'/'.join(_zones(qps))}")
     height, width = frames.shape[1:]
-    raw = frames.astype(np.uint8 if depth == 8 else "<u2")
-    stream = encode_hevc(
-        raw.tobytes(),
+    return encode_hevc(
+        frames.astype(np.uint8 if depth == 8 else "<u2").tobytes(),
         pixel_format=_PIXEL_FORMATS[depth],
         size=(width, height),
         preset=machine.preset,
@@ -329,14 +345,6 @@ def _encode_frames(
         ffmpeg=machine.ffmpeg,
         timeout=machine.seconds(frames.size),
     )
-    nals = [nal for _, nal in split_nals(stream)]
-    slices = [b"\0\0\1" + nal for nal in nals if nal_type(nal) < NAL.VPS]
-    sets = list(dict.fromkeys(nal for nal in nals if nal_type(nal) >= NAL.VPS))
-    if len(slices) != len(frames) or len(sets) != 3:
-        raise EnvironmentFault(
-            f"x265 wrote {len(slices)} slices and {len(sets)} parameter sets for {len(frames)} frames"
-        )
-    return slices, b"".join(b"\0\0\1" + nal for nal in sets)
 
 
 def _zones(qps: Iterable[int]) -> Iterator[str]:
