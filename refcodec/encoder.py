@@ -19,7 +19,13 @@ from refcodec.coders import Machine, encode_payloads
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
 from refcodec.pack import near_square
-from refcodec.quantise import fit_parameters, measure_moments, quantise, source_type_of
+from refcodec.quantise import (
+    fit_parameters,
+    measure_moments,
+    quantise,
+    restore_moments,
+    source_type_of,
+)
 from refcodec.syntax.codes import (
     ChannelOrder,
     Coder,
@@ -158,8 +164,18 @@ class Group:
             self.elements["parameter_sets_size"] = len(encoded.parameter_sets)
             self._read_back()
         if fps.restoration_enabled_flag:
-            for own, position, decoded in zip(parameters, positions, encoded.decoded, strict=True):
-                own.update(choose_restoration(position, decoded, fps, self.config.restoration))
+            wish, bits = self.config.restoration, fps.bits_minus1 + 1
+            for own, position, decoded, payload in zip(
+                parameters, positions, encoded.decoded, encoded.payloads, strict=True
+            ):
+                mode = (
+                    choose_restoration(position, decoded, len(payload), bits)
+                    if wish == "auto"
+                    else Restoration[wish.upper()]
+                )
+                own.restoration_mode = mode
+                if mode != Restoration.OFF:
+                    own.update(measure_moments(position, mode, bits))
         return [
             Coded(*one)
             for one in zip(
@@ -242,12 +258,32 @@ def _grid(config: EncoderConfig, shape: tuple[int, ...], qps: Sequence[int]) -> 
     return near_square(tiles, height, width)
 
 
-def choose_restoration(positions: Any, decoded: Samples, fps: Any, wish: str) -> dict[str, Any]:
-    """Elements of statistics restoration.
+def choose_restoration(
+    positions: npt.NDArray[np.float64], decoded: Samples, payload_size: int, bits: int
+) -> Restoration:
+    """Decide on statistics restoration from the feature alone, not knowing the network behind it.
 
-    positions : the samples before rounding and coding, float64, C x H x W.
-    wish      : ``tensor``, ``channel``, or ``auto``.
+    positions    : the samples before rounding and coding, float64, C x H x W.
+    decoded      : the samples after it.
+    payload_size : bytes spent on the samples.
+
+    Per channel where its 32 bits a channel are at most a fifth of the payload: it never did harm in
+    trials. Else per tensor, for 32 bits, where that at least halves the squared error of the channels'
+    standard deviations. Else off: before a tail that only averages, restoring a tensor's deviation can
+    cost more than 10 dB. The thresholds were found on ResNet-20 and confirmed on ResNet-56.
     """
-    if wish in ("tensor", "channel"):
-        return measure_moments(positions, Restoration[wish.upper()], fps.bits_minus1 + 1)
-    return {"restoration_mode": Restoration.OFF}
+    if 4 * len(decoded) <= 0.2 * payload_size:
+        return Restoration.CHANNEL
+
+    def deviations(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        spread: npt.NDArray[Any] = samples.reshape(len(samples), -1).std(axis=1)
+        return spread
+
+    moments = measure_moments(positions, Restoration.TENSOR, bits)
+    restored = restore_moments(
+        decoded, moments["restoration_mean"], moments["restoration_deviation"], bits
+    )
+    wanted = deviations(positions)
+    before = ((deviations(decoded) - wanted) ** 2).sum()
+    after = ((deviations(restored / 65536) - wanted) ** 2).sum()
+    return Restoration.TENSOR if after < 0.5 * before else Restoration.OFF

@@ -262,11 +262,7 @@ def measure_moments(positions: Values, mode: Restoration, bits: int) -> dict[str
     scale = 2.0 ** (16 - bits)
     mean, deviation = groups.mean(axis=1), groups.std(axis=1)
     codes = [np.clip(np.rint(m * scale), 0, 65535).astype(np.int64) for m in (mean, deviation)]
-    return {
-        "restoration_mode": mode,
-        "restoration_mean": codes[0],
-        "restoration_deviation": codes[1],
-    }
+    return {"restoration_mean": codes[0], "restoration_deviation": codes[1]}
 
 
 def _levels(fps: Any) -> int:

@@ -69,7 +69,8 @@ class Reader:
         self._owns = owns
         self._machine = Machine(ffmpeg=ffmpeg, timeout=timeout)
         self._walker = Walker(None)
-        self._cache: tuple[int, list[Feature]] = (0, [])
+        self._last: tuple[int, CodedUnit] | None = None  # the unit read last, by its entry
+        self._decoded: dict[int, Feature] = {}  # of the sequence decoded last, by entry
         self._started = False
         header = parse_stream_header(_read_header(source))
         raise_first(check_stream_header(header, max_level))
@@ -113,25 +114,29 @@ class Reader:
             number += len(self)
         if not 0 <= number < len(self):
             raise IndexError(f"feature {number} of {len(self)}")
-        first, features = self._cache
-        if not first <= number < first + len(features):
-            self._cache = first, features = self._decode_around(number)
-        return features[number - first]
-
-    def _decode_around(self, number: int) -> tuple[int, list[Feature]]:
-        """Decode the unit of feature ``number``, from the access point that it needs on."""
         entry = bisect_right(self._first, number) - 1
-        units = [self._unit_at(entry)]
-        fps = units[0].features[0].fps
-        before = entry
-        while not units[0].features[0].access_point:
-            before -= 1
+        unit = self._unit_at(entry)
+        one = unit.features[number - int(self._first[entry])]
+        if one.access_point:
+            return self._decode([CodedUnit(unit.offset, (one,))])[0][0]
+        if entry not in self._decoded:
+            chain = self._chain(entry)
+            features = self._decode([self._unit_at(i) for i in chain])
+            self._decoded = {i: own[0] for i, own in zip(chain, features, strict=True)}
+        return self._decoded[entry]
+
+    def _chain(self, entry: int) -> list[int]:
+        """The entries of a sequence from the access point that ``entry`` needs up to itself."""
+        fps_id = self._unit_at(entry).fps.fps_id
+        chain = [entry]
+        while not self._unit_at(chain[0]).features[0].access_point:
+            before = chain[0] - 1
+            while before >= 0 and self._unit_at(before).fps.fps_id != fps_id:
+                before -= 1
             if before < 0:
                 break  # decoding will say what is missing
-            candidate = self._unit_at(before)
-            if candidate.features[0].fps is fps:
-                units.insert(0, candidate)
-        return int(self._first[entry]), self._decode(units)[-1]
+            chain.insert(0, before)
+        return chain
 
     def _decode_window(
         self, window: list[CodedUnit], before: dict[int, list[CodedUnit]]
@@ -180,6 +185,8 @@ class Reader:
         return walk(_At(self._source, self._start + STREAM_HEADER_SIZE), Walker(self.header))
 
     def _unit_at(self, entry: int) -> CodedUnit:
+        if self._last is not None and self._last[0] == entry:
+            return self._last[1]
         offset = int(self._offsets[entry])
         self._source.seek(self._start + offset)
         unit = read_unit(self._source, offset, largest_unit(self.header))
@@ -192,6 +199,7 @@ class Reader:
                 bit_offset=8 * offset,
                 clause="9.5",
             )
+        self._last = entry, parsed
         return parsed
 
     def _locate(self) -> None:
