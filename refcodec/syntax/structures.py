@@ -121,7 +121,7 @@ FEATURE_PARAMETERS = Structure(
     "range_min_zero_flag" / If(this._params.fps.quantiser == Quantiser.UNIFORM, U(1)),
     "range_min" / If(this.range_min_zero_flag == 0, F32(this._params.fps.ranges)),
     "range_max" / If(this._params.fps.quantiser == Quantiser.UNIFORM, F32(this._params.fps.ranges)),
-    "log_exponent" / If(this._params.fps.quantiser == Quantiser.LOGARITHMIC, SE(-160, 127)),
+    "log_exponent" / If(this._params.fps.quantiser == Quantiser.LOGARITHMIC, SE(-160, 128)),
     "log_step"
     / If(
         this._params.fps.quantiser == Quantiser.LOGARITHMIC,
