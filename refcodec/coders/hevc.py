@@ -24,7 +24,14 @@ from refcodec.pack import Layout, layout_of, pack, unpack
 from refcodec.syntax.hevc import NAL, is_idr, nal_type, parse_nal, split_nals
 from refcodec.tables import hevc_constraints
 
-__all__ = ["Machine", "check_parameter_sets", "check_slices", "decode", "encode"]
+__all__ = [
+    "Machine",
+    "check_parameter_sets",
+    "check_slices",
+    "decode",
+    "encode",
+    "x265_options",
+]
 
 Samples = npt.NDArray[np.int32]
 Frames = npt.NDArray[np.uint16]
@@ -326,25 +333,33 @@ def _encode_frames(
 
 def _run_x265(frames: Frames, qps: Sequence[int], fps: Any, machine: Machine) -> bytes:
     depth = hevc_depth(fps.bits_minus1 + 1)
-    # four references reach the frame of the same QP in the feature before, for up to four QPs
-    options = ["keyint=-1:ref=4" if fps.temporal_prediction_flag else "keyint=1:ref=1"]
-    options.append(_DETERMINISTIC)
-    if fps.hevc_lossless_flag:
-        options.append("lossless=1")
-    else:
-        options.append(f"qp={qps[0]}")
-        if len(set(qps)) > 1:
-            options.append(f"zones={'/'.join(_zones(qps))}")
     height, width = frames.shape[1:]
     return encode_hevc(
         frames.astype(np.uint8 if depth == 8 else "<u2").tobytes(),
         pixel_format=_PIXEL_FORMATS[depth],
         size=(width, height),
         preset=machine.preset,
-        x265=":".join(options),
+        x265=x265_options(
+            qps,
+            lossless=bool(fps.hevc_lossless_flag),
+            temporal=bool(fps.temporal_prediction_flag),
+        ),
         ffmpeg=machine.ffmpeg,
         timeout=machine.seconds(frames.size),
     )
+
+
+def x265_options(qps: Sequence[int], *, lossless: bool, temporal: bool) -> str:
+    """The value of ``-x265-params`` for one run; ``qps`` has the QP of each frame, or of all."""
+    # four references reach the frame of the same QP in the feature before, for up to four QPs
+    options = ["keyint=-1:ref=4" if temporal else "keyint=1:ref=1", _DETERMINISTIC]
+    if lossless:
+        options.append("lossless=1")
+    else:
+        options.append(f"qp={qps[0]}")
+        if len(set(qps)) > 1:
+            options.append(f"zones={'/'.join(_zones(qps))}")
+    return ":".join(options)
 
 
 def _zones(qps: Iterable[int]) -> Iterator[str]:

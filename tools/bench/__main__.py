@@ -1,0 +1,174 @@
+"""Measures refcodec on this machine and writes the results page.
+
+    python tools/bench [--output docs/results/foundation.rst] [--maps 10000]
+
+The measurements are pytest-benchmark files beside this one; they need the networks and images of
+``../shared/data`` (or ``$REFCODEC_DATA``). Everything runs on one thread; ratios are taken in one run,
+in turn, so that they hold on a noisy machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+
+def main() -> int:
+    """Run the benchmarks, then render their records."""
+    parser = argparse.ArgumentParser(prog="python tools/bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "results" / "foundation.rst")
+    parser.add_argument("--maps", type=int, default=10_000, help="features of the x265 comparison")
+    parser.add_argument("--select", default="", help="run only benchmarks that match (pytest -k)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        record = Path(folder) / "record.json"
+        command = [
+            *(sys.executable, "-m", "pytest", str(HERE), "-q", "-p", "no:xdist"),
+            *("-o", "python_files=bench_*.py", "-o", "addopts=", "--benchmark-enable"),
+            *(f"--benchmark-json={record}", "-k", options.select),
+        ]
+        environment = os.environ | {
+            "REFCODEC_BENCH_MAPS": str(options.maps),
+            "OMP_NUM_THREADS": "1",
+        }
+        status = subprocess.run(command, env=environment, cwd=ROOT).returncode
+        if status:
+            return status
+        records = json.loads(record.read_text())
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for one in records["benchmarks"]:
+        rows.setdefault(one["group"], []).append(
+            one["extra_info"] | {"seconds": one["stats"]["median"]}
+        )
+    if options.select:
+        print(json.dumps(rows, indent=1))
+        return 0
+    from refcodec.files import atomic_file
+
+    with atomic_file(options.output) as file:
+        file.write(render(rows, records["machine_info"], options.maps).encode())
+    print(f"wrote {options.output}")
+    return 0
+
+
+def render(rows: dict[str, list[dict[str, Any]]], machine: dict[str, Any], maps: int) -> str:
+    """The results page, in reStructuredText."""
+    processor = machine.get("cpu", {}).get("brand_raw", platform.processor())
+    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "imageio-ffmpeg"))
+    parts = [
+        _TITLE.format(
+            processor=processor,
+            cores=os.cpu_count(),
+            python=platform.python_version(),
+            packages=packages,
+            maps=maps,
+        ),
+        _section("Lossless", _LOSSLESS, rows["lossless"], _CODING),
+        _section("HEVC", _HEVC, rows["hevc"], _LOSSY),
+        _section("Speed beside x265 itself", _X265.format(maps=maps), rows["x265"], _RATIO),
+        _section("Sequences", _SEQUENCES, rows["sequence"], _SEQUENCE),
+        _section("Overheads", _OVERHEADS, rows["overhead"], _OVERHEAD),
+    ]
+    return "\n".join(parts)
+
+
+Column = tuple[str, str, str]  # heading, key of the record, format
+
+_CODING: Sequence[Column] = (
+    ("layer", "layer", "s"),
+    ("coder", "coder", "s"),
+    ("coded / float32", "rate", ".3f"),
+    ("encode, MB/s", "encode_mb", ".1f"),
+    ("decode, MB/s", "decode_mb", ".1f"),
+)
+_LOSSY: Sequence[Column] = (
+    ("layer", "layer", "s"),
+    ("QP", "qp", "d"),
+    ("bits an element", "bits", ".3f"),
+    ("feature SNR, dB", "feature_snr", ".1f"),
+    ("logit SNR, dB", "logit_snr", ".1f"),
+    ("fidelity", "fidelity", ".3f"),
+    ("encode, M/s", "encode_me", ".2f"),
+    ("decode, M/s", "decode_me", ".1f"),
+)
+_RATIO: Sequence[Column] = (
+    ("maps", "maps", "d"),
+    ("x265 alone, s", "x265_seconds", ".1f"),
+    ("refcodec, s", "refcodec_seconds", ".1f"),
+    ("rate of refcodec / rate of x265", "ratio", ".3f"),
+)
+_SEQUENCE: Sequence[Column] = (
+    ("layer", "layer", "s"),
+    ("features", "features", "d"),
+    ("all intra, bytes", "intra", "d"),
+    ("SNR, dB", "intra_snr", ".1f"),
+    ("predicted, bytes", "inter", "d"),
+    ("SNR, dB", "inter_snr", ".1f"),
+    ("ratio", "ratio", ".3f"),
+)
+_OVERHEAD: Sequence[Column] = (
+    ("what", "what", "s"),
+    ("measured", "measured", ".2f"),
+    ("bound", "bound", ".2f"),
+    ("unit", "unit", "s"),
+)
+
+_TITLE = """\
+Rates, speeds and overheads
+===========================
+
+Measured by ``python tools/bench --maps {maps}`` on {processor}, {cores} cores, Python {python}, {packages}.
+One thread, process start included, median of three rounds. Rates are bytes of whole files: one file holds
+the features of a whole set. Features are those of ResNet-56 (CIFAR) on the first 20 test images of each
+class; the network's own tail runs on what comes back.
+"""
+_LOSSLESS = """\
+Coded size over float32 size, smaller is better, with the compressors' default settings; ``+ shuffle`` groups
+the bytes of equal significance first.
+"""
+_HEVC = """\
+10-bit uniform quantisation with the tensor's range, channels tiled into one frame, x265 ``medium``, all
+intra, one QP, statistics restoration ``auto``. Speeds in million elements a second; encoding includes
+decoding again, for the sample hash. *Fidelity* is the share of images whose decision is kept (Hu et al. 2020,
+eq. 4); *logit SNR* is 10 log10(var(out) / MSE) of the network's output.
+"""
+_X265 = """\
+{maps} maps of 16 x 32 x 32 (``conv1``), QP 32, one process at a time. *x265 alone* is the same ffmpeg with the
+same frames and options and nothing else; the two take turns, 2,000 maps each.
+"""
+_SEQUENCES = """\
+A 64 x 64 window pans over a photograph, 2 pixels a frame; the features of 32 consecutive frames at QP 32, coded
+all intra and predicted over time (``gop=16``).
+"""
+_OVERHEADS = """\
+Bytes beside payload, of real files. HEVC parameter sets count as payload.
+"""
+
+
+def _section(title: str, text: str, rows: list[dict[str, Any]], columns: Sequence[Column]) -> str:
+    body = [[format(row[key], kind) for _, key, kind in columns] for row in rows]
+    return f"{title}\n{'-' * len(title)}\n\n{text}\n{_table([c[0] for c in columns], body)}"
+
+
+def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in (heading, *rows):
+        lines += [f"   {'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(row)]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
