@@ -71,6 +71,7 @@ def as_feature(feature: Any, config: EncoderConfig) -> Feature:
     Raises CallerError: wrong rank or type, empty, NaN or infinity for a lossy coder.
     """
     array = _from_torch(feature) if hasattr(feature, "detach") else np.asarray(feature)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype == np.float64 and config.narrow:
         with np.errstate(over="ignore"):
             narrowed = array.astype(np.float32)

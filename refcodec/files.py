@@ -20,30 +20,48 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a file for writing that takes its name only when the block ends without an error.
 
     Until then the old file, if any, stays as it is, also when the process is killed; what was written
-    stands beside it under a hidden name.
+    stands beside it under a hidden name. A link is followed; what is no regular file, such as a named
+    pipe, is written directly.
 
     Raises CallerError where the place cannot be written, EnvironmentFault where the disk fails.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file() and not target.is_dir():
+        try:
+            device = target.open("wb")
+        except OSError as error:
+            raise storage_error(error, path) from None
+        with device:
+            yield device
+        return
     try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
     except OSError as error:
-        raise storage_error(error, target) from None
+        raise storage_error(error, path) from None
+    hidden = Path(name)
     try:
         with os.fdopen(handle, "w+b") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(target)
-    except BaseException as error:
+            try:
+                _finish(file, hidden, target)
+            except OSError as error:
+                raise storage_error(error, path) from None
+    except BaseException:
         with suppress(OSError):
-            Path(name).unlink()
-        if isinstance(error, OSError) and not isinstance(error, DFCError):
-            raise storage_error(error, target) from None
+            hidden.unlink()
         raise
+
+
+def _finish(file: BinaryIO, hidden: Path, target: Path) -> None:
+    """Bring the file to the disk, and give it the mode and the name that it was meant to have."""
+    file.flush()
+    os.fsync(file.fileno())
+    mask = os.umask(0)
+    os.umask(mask)
+    hidden.chmod(0o666 & ~mask)
+    hidden.replace(target)
 
 
 def storage_error(error: OSError, path: str | os.PathLike[str]) -> DFCError:

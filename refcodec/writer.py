@@ -44,10 +44,10 @@ from refcodec.tables import HIGHEST_LEVEL, level
 
 __all__ = ["Writer", "create", "encode"]
 
-_PENDING_BYTES = 64 << 20
+_PENDING_BYTES = 32 << 20
 """Source bytes that wait for others to share a run of ffmpeg."""
 
-_PENDING_FEATURES = 4096
+_PENDING_FEATURES = 1024
 
 _PIPE_LEVEL = 3
 """Level declared on a pipe, whose header cannot be mended at the end."""

@@ -44,8 +44,9 @@ _RUN_FRAMES = 1984
 """Frames of one run of x265 at most: few enough that their QPs fit one argument of a command line
 (131,071 bytes), and a multiple of 31, the period of a bit by which x265 marks its slices."""
 
-_RUN_BYTES = 64 << 20
-"""Raw bytes that are coded together, roughly."""
+_RUN_BYTES = 8 << 20
+"""Raw bytes of one run of x265, roughly: some seconds of its work, so that its start does not count, and
+several runs find work for several processors."""
 
 _DETERMINISTIC = (
     "bframes=0:b-adapt=0:scenecut=0:open-gop=0:rc-lookahead=0:lookahead-slices=0:ipratio=1:pbratio=1:"

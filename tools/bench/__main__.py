@@ -130,8 +130,8 @@ _TITLE = """\
 Rates, speeds and overheads
 ===========================
 
-Measured by ``python tools/bench --maps {maps}`` on {processor}, {cores} cores, Python {python}, {packages}.
-One thread, process start included, median of three rounds. Rates are bytes of whole files: one file holds
+Measured by ``python tools/bench --maps {maps}`` on {processor}, {cores} cores,
+Python {python}, {packages}. One thread, process start included, median of three rounds. Rates are bytes of whole files: one file holds
 the features of a whole set. Features are those of ResNet-56 (CIFAR) on the first 20 test images of each
 class; the network's own tail runs on what comes back.
 """

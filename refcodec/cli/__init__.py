@@ -1,0 +1,119 @@
+"""The command line: parses arguments, calls the library, prints.
+
+Exit status: 0 all is well; 1 the input is at fault, and the last line of standard output reads
+``REJECT <class>``; 2 the call or the environment is; 130 interrupted; 141 the reader of a pipe left.
+
+Commands import what they need when they run, so that help costs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import refcodec
+from refcodec.cli import checking, coding, conformance, looking
+from refcodec.cli.terminal import printable
+from refcodec.errors import DFCError, StreamError
+
+__all__ = ["app", "main"]
+
+_INPUT_AT_FAULT = 1
+_CALL_AT_FAULT = 2
+_INTERRUPTED = 130  # 128 + SIGINT, as a shell would say
+_PIPE_CLOSED = 141  # 128 + SIGPIPE
+
+
+class _Commands(TyperGroup):
+    """The commands, with one place where errors become messages and exit statuses."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # a closed pipe shows here rather than at the interpreter's end
+        except StreamError as error:
+            _complain(error)
+            typer.echo(f"REJECT {error.reject}")
+            raise typer.Exit(_INPUT_AT_FAULT) from None
+        except DFCError as error:
+            _complain(error)
+            raise typer.Exit(_CALL_AT_FAULT) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(_INTERRUPTED) from None
+        except BrokenPipeError:
+            _forget_stdout()
+            raise typer.Exit(_PIPE_CLOSED) from None
+        return result
+
+
+def _complain(error: DFCError) -> None:
+    typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
+    typer.echo(printable(str(error)), err=True)
+
+
+def _forget_stdout() -> None:
+    """Send what is still buffered to nowhere, or the interpreter would trip over the pipe again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+app = typer.Typer(
+    name="refcodec",
+    help="Reference software of Deep Feature Coding (DFC): features of deep networks as bitstreams.",
+    epilog="Exit status: 0 fine; 1 the input is at fault; 2 the call or the machine is.",
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(coding.encode)
+app.command()(coding.decode)
+app.command()(looking.info)
+app.command()(looking.inspect)
+app.command()(checking.validate)
+app.command()(looking.compare)
+app.add_typer(conformance.app, name="conformance")
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for what the demonstration makes.")] = Path(
+        "demo-output"
+    ),
+) -> None:
+    """Code the features of a small network, and show what it costs."""
+    from rich.console import Console
+
+    from refcodec.demo.run import run_demo
+
+    raise typer.Exit(run_demo(output, Console()))
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"refcodec {refcodec.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; the entry point of the ``refcodec`` program."""
+    app()

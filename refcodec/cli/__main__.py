@@ -1,0 +1,5 @@
+"""``python -m refcodec.cli``."""
+
+from refcodec.cli import main
+
+main()

@@ -1,0 +1,182 @@
+"""``refcodec encode`` and ``refcodec decode``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import refcodec
+from refcodec.cli import options
+from refcodec.cli.progress import progress
+from refcodec.cli.terminal import PIPE, open_input, print_note, standard_output
+from refcodec.config import EncoderConfig
+from refcodec.errors import CallerError
+from refcodec.files import storage_error
+
+if TYPE_CHECKING:
+    from refcodec.cli.arrays import Array
+
+__all__ = ["decode", "encode"]
+
+_DEFAULT = EncoderConfig()
+
+
+_DEFAULT = EncoderConfig()
+
+
+def encode(
+    source: Annotated[
+        str, typer.Argument(metavar="IN", help=".npy, .npz or .safetensors; - is .npy on a pipe.")
+    ],
+    target: Annotated[str, typer.Argument(metavar="OUT.dfc", help="The stream; - is a pipe.")],
+    coder: options.Coder = _DEFAULT.coder,
+    key: options.Key = None,
+    feature_type: options.FeatureType = _DEFAULT.feature_type,
+    quantiser: options.Quantiser = _DEFAULT.quantiser,
+    bits: options.Bits = _DEFAULT.bits,
+    range_: options.Range = _DEFAULT.range,
+    narrow: options.Narrow = _DEFAULT.narrow,
+    qp: options.Qp = 32,
+    qp_file: options.QpFile = None,
+    packing: options.Packing = _DEFAULT.packing,
+    restoration: options.Restoration = _DEFAULT.restoration,
+    lossless: options.Lossless = _DEFAULT.lossless,
+    gop: options.Gop = _DEFAULT.gop,
+    preset: options.Preset = _DEFAULT.preset,
+    shuffle: options.Shuffle = _DEFAULT.shuffle,
+    batch: options.Batch = _DEFAULT.batch,
+    hash_size: options.HashSize = _DEFAULT.hash_size,
+    hashes: options.Hashes = _DEFAULT.hashes,
+    index: options.Index = _DEFAULT.index,
+    level: options.Level = _DEFAULT.level,
+    metadata: options.Metadata = None,
+    workers: options.Workers = _DEFAULT.workers,
+    ffmpeg: options.Ffmpeg = _DEFAULT.ffmpeg,
+    timeout: options.Timeout = _DEFAULT.timeout,
+) -> None:
+    """Code features as a stream.
+
+    An array of rank 1 or 3 is one feature, D or C x H x W; one of rank 2 or 4 is a batch of them.
+    """
+    choices: dict[str, Any] = {
+        "coder": coder,
+        "qp": qp,
+        "quantiser": quantiser,
+        "bits": bits,
+        "range": range_,
+        "restoration": restoration,
+        "packing": packing,
+        "lossless": lossless,
+        "gop": gop,
+        "shuffle": shuffle,
+        "feature_type": feature_type,
+        "batch": batch,
+        "hash_size": hash_size,
+        "hashes": hashes,
+        "index": index,
+        "level": level,
+        "narrow": narrow,
+        "metadata": _metadata(metadata or ()),
+        "preset": preset,
+        "ffmpeg": ffmpeg,
+        "workers": workers,
+        "timeout": timeout,
+    }
+    _encode(source, target, EncoderConfig(**choices), key, qp_file)
+
+
+def _encode(
+    source: str, target: str, config: EncoderConfig, key: str | None, qp_file: Path | None
+) -> None:
+    from refcodec.cli.arrays import open_features
+
+    output = standard_output() if target == PIPE else target
+    with open_features(source, key) as found:
+        qps = _qps(qp_file, found.count)
+        with (
+            progress("encoding", found.count) as show,
+            refcodec.create(output, config, progress=show) as writer,
+        ):
+            elements = original = 0
+            for feature, qp in zip(found.features, qps, strict=False):
+                writer.write(feature, qp=qp)
+                elements, original = elements + feature.size, original + feature.nbytes
+    if target != PIPE and elements:
+        size = Path(target).stat().st_size
+        print_note(
+            f"{target}: features {found.count:,}, bytes {size:,} ({size / original:.2%} of the "
+            f"original), bits per element {8 * size / elements:.3f}"
+        )
+
+
+def _metadata(entries: Iterable[str]) -> dict[str, str]:
+    pairs = [entry.partition("=") for entry in entries]
+    for key, equals, _ in pairs:
+        if not key or not equals:
+            raise CallerError(f"metadata {key!r} is not of the form KEY=VALUE")
+    return {key: value for key, _, value in pairs}
+
+
+def _qps(path: Path | None, count: int) -> Iterable[list[int] | None]:
+    """The QPs of each feature, from a JSON file; None for those of the configuration."""
+    if path is None:
+        return repeat(None)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise storage_error(error, path) from None
+    except ValueError as error:
+        raise CallerError(f"{path} is not JSON: {error}") from None
+    if _integers(found):
+        return repeat(found)
+    if not isinstance(found, list) or not all(map(_integers, found)):
+        raise CallerError(f"{path} is neither a list of integers nor a list of such lists")
+    if len(found) != count:
+        raise CallerError(f"{path} has QPs for {len(found)} features; there are {count}")
+    return found
+
+
+def _integers(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(item) is int for item in value)
+
+
+def decode(
+    source: Annotated[str, typer.Argument(metavar="IN.dfc", help="The stream; - is a pipe.")],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="OUT", help=".npy, .npz or .safetensors; - is .npy on a pipe."),
+    ],
+    max_level: options.MaxLevel = None,
+    ffmpeg: options.Ffmpeg = None,
+    timeout: options.Timeout = None,
+) -> None:
+    """Reconstruct the features of a stream.
+
+    A .npy stacks several features of one shape; .npz and .safetensors hold an array each.
+    """
+    from refcodec.cli.outputs import write_features
+    from refcodec.tables import HIGHEST_LEVEL
+
+    with open_input(source) as file:
+        reader = refcodec.open(
+            file,
+            max_level=HIGHEST_LEVEL if max_level is None else max_level,
+            ffmpeg=ffmpeg,
+            timeout=timeout,
+        )
+        total = None if source == PIPE else len(reader)
+        with progress("decoding", total) as show:
+            count = write_features(target, _counted(reader, show))
+    if target != PIPE:
+        print_note(f"{target}: features {count:,}")
+
+
+def _counted(features: Iterable[Array], show: Any) -> Iterator[Array]:
+    for number, feature in enumerate(features, 1):
+        yield feature
+        show(number)

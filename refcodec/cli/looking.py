@@ -1,0 +1,185 @@
+"""``refcodec info``, ``refcodec inspect`` and ``refcodec compare``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from refcodec.cli import options
+from refcodec.cli.progress import progress
+from refcodec.cli.terminal import console, open_input, print_facts, print_json, printable
+from refcodec.errors import CallerError
+
+if TYPE_CHECKING:
+    from refcodec.cli.arrays import Array
+    from refcodec.inspector import InspectedUnit
+
+__all__ = ["compare", "info", "inspect"]
+
+_Stream = Annotated[str, typer.Argument(metavar="FILE", help="A stream; - is a pipe.")]
+_Arrays = ".npy, .npz, .safetensors or .dfc."
+
+
+def info(file: _Stream, as_json: options.Json = False) -> None:
+    """Say what a stream is: version, parameter sets, sizes, metadata."""
+    from refcodec.cli.summary import describe, summarise
+
+    with open_input(file) as source:
+        summary = summarise(source)
+    if as_json:
+        print_json({"file": file, **summary})
+        return
+    out = console()
+    for number, (title, facts) in enumerate(describe(file, summary)):
+        if number:
+            print()
+        print_facts(out, title, facts)
+
+
+# --- inspect ---------------------------------------------------------------------------------------
+
+
+def inspect(file: _Stream, as_json: options.Json = False) -> None:
+    """Show every syntax element of a stream.
+
+    Each with bit offset, width, descriptor, name and value, under its structure and clause. It looks
+    and does not judge: refcodec validate does.
+    """
+    from refcodec.inspector import inspect_units
+
+    with open_input(file) as source:
+        units = inspect_units(source)
+        if as_json:
+            print_json([_unit_as_json(unit) for unit in units])
+            return
+        out = console()
+        for unit in units:
+            for text, style in _unit_lines(unit):
+                out.print(text, style=style, no_wrap=True, overflow="ellipsis", crop=True)
+
+
+def _unit_lines(unit: InspectedUnit) -> list[tuple[str, str]]:
+    """Lines and their styles. Elements stand under the structure and the clause that they belong to."""
+    from refcodec.inspector import printable as shown
+    from refcodec.tables import clause_titles
+
+    lines = [(f"{unit.name}  byte {unit.offset // 8:,}, {unit.size:,} bytes", "bold")]
+    above = ""
+    for element in unit.elements:
+        structure = element.path.rpartition(".")[0]
+        if structure != above:
+            title = clause_titles().get(element.clause, "")
+            lines.append((f"  {structure}  (clause {element.clause} {title})", "cyan"))
+            above = structure
+        value = printable(shown(element.value))
+        place = f"{element.offset:>10} {element.width:>7}  {element.descriptor:<8}"
+        lines.append((f"{place} {element.name:<28} {value}", ""))
+    if unit.problem:
+        lines.append((f"  problem: {printable(unit.problem)}", "red"))
+    return lines
+
+
+def _unit_as_json(unit: InspectedUnit) -> dict[str, Any]:
+    return {
+        "name": unit.name,
+        "bit_offset": unit.offset,
+        "bytes": unit.size,
+        "problem": unit.problem,
+        "elements": [
+            {
+                "name": element.path,
+                "bit_offset": element.offset,
+                "width": element.width,
+                "descriptor": element.descriptor,
+                "value": _value_as_json(element.value),
+                "clause": element.clause,
+            }
+            for element in unit.elements
+        ],
+    }
+
+
+def _value_as_json(value: Any) -> Any:
+    """Bytes in hexadecimal, arrays as lists, code points as numbers."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return value if isinstance(value, float) else int(value)
+
+
+# --- compare ---------------------------------------------------------------------------------------
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help=f"The original: {_Arrays}")],
+    b: Annotated[str, typer.Argument(metavar="B", help=f"What became of it: {_Arrays}")],
+    as_json: options.Json = False,
+) -> None:
+    """Measure how far features are from their original, all taken together."""
+    import numpy as np
+
+    from refcodec import metrics
+
+    with progress("reading", 2, "files") as show:
+        original = _load(a)
+        show(1)
+        decoded = _load(b)
+    _require_comparable(a, original, b, decoded)
+    flat = [np.concatenate([one.ravel() for one in side]) for side in (decoded, original)]
+    with np.errstate(invalid="ignore", over="ignore"):  # lossless coders keep NaN and infinities
+        found: dict[str, Any] = {
+            "features": len(original),
+            "shapes": [list(shape) for shape in dict.fromkeys(one.shape for one in original)],
+            "dtypes": [sorted({str(one.dtype) for one in side}) for side in (original, decoded)],
+            "max_error": metrics.max_error(*flat),
+            "mse": metrics.mean_squared_error(*flat),
+            "snr_db": metrics.signal_to_noise(*flat),
+            "cosine": metrics.cosine_similarity(*flat),
+            "bit_exact": all(map(_bit_exact, original, decoded)),
+        }
+    if as_json:
+        print_json({"a": a, "b": b, **found})
+        return
+    shapes = [" x ".join(map(str, shape)) for shape in found["shapes"]]
+    types = [", ".join(side) for side in found["dtypes"]]
+    facts = [
+        ("features", f"{len(original):,}"),
+        ("shape", ", ".join(shapes[:4]) + (", ..." if shapes[4:] else "")),
+        ("type", types[0] if types[0] == types[1] else f"{types[0]}; became {types[1]}"),
+        ("max error", f"{found['max_error']:.6g}"),
+        ("MSE", f"{found['mse']:.6g}"),
+        ("SNR", f"{found['snr_db']:.2f} dB"),
+        ("cosine", f"{found['cosine']:.8f}"),
+        ("bit-exact", "yes" if found["bit_exact"] else "no"),
+    ]
+    print_facts(console(), f"{a} and {b}", facts)
+
+
+def _load(path: str) -> list[Array]:
+    if path.lower().endswith(".dfc"):
+        import refcodec
+
+        with refcodec.open(path) as reader:
+            return list(reader)
+    from refcodec.cli.arrays import open_features
+
+    with open_features(path) as found:
+        return list(found.features)
+
+
+def _require_comparable(a: str, original: list[Array], b: str, decoded: list[Array]) -> None:
+    if len(original) != len(decoded):
+        raise CallerError(f"{a} holds {len(original)} features, {b} {len(decoded)}")
+    for number, (one, other) in enumerate(zip(original, decoded, strict=True)):
+        if one.shape != other.shape:
+            raise CallerError(
+                f"feature {number} has shape {one.shape} in {a}, {other.shape} in {b}"
+            )
+    if not sum(one.size for one in original):
+        raise CallerError(f"{a} and {b} hold no values")
+
+
+def _bit_exact(one: Array, other: Array) -> bool:
+    return one.dtype == other.dtype and one.tobytes() == other.tobytes()

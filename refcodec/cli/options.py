@@ -1,0 +1,130 @@
+"""The options of the commands: names, and what help says of them.
+
+Which values they take is for :class:`refcodec.EncoderConfig` to say, and to refuse.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from refcodec.config import CODERS
+
+_QUANTISATION = "Quantisation"
+_HEVC = "HEVC"
+_BYTES = "Byte coders"
+_STREAM = "Stream"
+_MACHINE = "Machine"
+
+
+def _option(*names: str, text: str, panel: str | None = None, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, metavar=metavar)
+
+
+Coder = Annotated[str, _option(metavar="CODER", text=", ".join(CODERS) + ".")]
+Key = Annotated[
+    str | None, _option(metavar="NAME", text="The array to take, where IN holds several.")
+]
+FeatureType = Annotated[
+    str | None,
+    _option("--type", metavar="conv|pool|fc", text="Kind of layer; by default told by the rank."),
+]
+
+Quantiser = Annotated[
+    str | None,
+    _option(
+        metavar="uniform|log|none",
+        text="By default uniform for hevc, none for the others.",
+        panel=_QUANTISATION,
+    ),
+]
+Bits = Annotated[int, _option(text="Bits of a sample.", panel=_QUANTISATION)]
+Range = Annotated[
+    str,
+    _option(
+        "--range",
+        metavar="tensor|channel",
+        text="One range for all, or one a channel.",
+        panel=_QUANTISATION,
+    ),
+]
+Narrow = Annotated[bool, _option("--narrow", text="Round float64 to float32.", panel=_QUANTISATION)]
+
+Qp = Annotated[int, _option(text="0 to 51; +6 doubles the step.", panel=_HEVC)]
+QpFile = Annotated[
+    Path | None,
+    _option(
+        metavar="Q.json",
+        text="A QP a channel: a list, or a list of lists, one a feature.",
+        panel=_HEVC,
+    ),
+]
+Packing = Annotated[
+    str,
+    _option(metavar="tile|frame", text="Channels side by side, or a frame each.", panel=_HEVC),
+]
+Restoration = Annotated[
+    str,
+    _option(
+        metavar="auto|off|tensor|channel",
+        text="Statistics that the decoder restores.",
+        panel=_HEVC,
+    ),
+]
+Lossless = Annotated[
+    bool, _option("--lossless", text="Lose nothing beyond quantisation.", panel=_HEVC)
+]
+Gop = Annotated[
+    int,
+    _option(
+        text="Predict from feature to feature, with an access point every so many; 0 for never.",
+        panel=_HEVC,
+    ),
+]
+Preset = Annotated[str, _option(text="Preset of x265.", panel=_HEVC)]
+
+Shuffle = Annotated[
+    bool, _option("--shuffle", text="Group bytes of equal significance.", panel=_BYTES)
+]
+Batch = Annotated[
+    bool | None,
+    _option(text="Many small features to a unit; by default those of type fc.", panel=_BYTES),
+]
+
+HashSize = Annotated[
+    int | None,
+    _option(
+        metavar="0|8|16|32",
+        text="Bytes of SHA-256 with each feature; by default 8 for hevc.",
+        panel=_STREAM,
+    ),
+]
+Hashes = Annotated[bool, _option("--hashes", text="Add hash units.", panel=_STREAM)]
+Index = Annotated[
+    bool | None,
+    _option(text="For random access; by default with several units.", panel=_STREAM),
+]
+Level = Annotated[
+    int | None,
+    _option(text="1 to 4; by default the least that fits, 3 on a pipe.", panel=_STREAM),
+]
+Metadata = Annotated[
+    list[str] | None,
+    _option(metavar="KEY=VALUE", text="Text to store; may be repeated.", panel=_STREAM),
+]
+
+MaxLevel = Annotated[int | None, _option(text="Highest level to accept.", panel=_MACHINE)]
+Workers = Annotated[
+    int | None,
+    _option(text="Runs of ffmpeg at a time; by default one a processor.", panel=_MACHINE),
+]
+Ffmpeg = Annotated[str | None, _option(text="Program to run for HEVC.", panel=_MACHINE)]
+Timeout = Annotated[
+    float | None,
+    _option(
+        text="Seconds for one run of ffmpeg; by default it grows with the work.", panel=_MACHINE
+    ),
+]
+Json = Annotated[bool, _option("--json", text="Print one JSON document.")]

@@ -1,0 +1,173 @@
+"""What a stream is, gathered in one pass over its units, and said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from refcodec.constraints import check_stream_header, element_count
+from refcodec.decoder import CodedFeature, Walker, walk
+from refcodec.quantise import NUMPY_TYPES
+from refcodec.syntax.codes import Coder, FeatureType, Quantiser
+from refcodec.syntax.structures import STREAM_HEADER_SIZE
+from refcodec.syntax.units import parse_stream_header
+from refcodec.tables import HIGHEST_LEVEL
+
+__all__ = ["describe", "summarise"]
+
+_Facts = list[tuple[str, str]]
+
+
+@dataclass
+class _Use:
+    """What the features of one parameter set come to."""
+
+    features: int = 0
+    payload: int = 0
+    qps: set[int] = field(default_factory=set)
+
+    def add(self, one: CodedFeature) -> None:
+        self.features += 1
+        self.payload += len(one.payload)
+        if one.parameters.qp is not None:
+            delta = one.parameters.qp_delta
+            least = 0 if delta is None else int(delta.max())
+            self.qps |= {one.parameters.qp - least, one.parameters.qp}
+
+
+class _Tally:
+    """A source that counts the bytes that pass."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self.size = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._source.read(size)
+        self.size += len(data)
+        return data
+
+
+def summarise(source: BinaryIO) -> dict[str, Any]:
+    """The facts of a stream as JSON types, without decoding a payload. Raises StreamError."""
+    tally: Any = _Tally(source)
+    header = parse_stream_header(tally.read(STREAM_HEADER_SIZE))
+    for error in check_stream_header(header, HIGHEST_LEVEL):
+        raise error
+    walker = Walker(header)
+    uses: dict[int, _Use] = {}
+    units = 0
+    for unit in walk(tally, walker):
+        units += 1
+        for one in unit.features:
+            uses.setdefault(one.fps.fps_id, _Use()).add(one)
+    sets = [
+        _parameter_set(fps, uses.get(number, _Use()))
+        for number, fps in sorted(walker.parameter_sets.items())
+    ]
+    elements = sum(one["elements"] for one in sets)
+    original = sum(one["uncompressed_bytes"] for one in sets)
+    return {
+        "version": f"{header.version_major}.{header.version_minor}",
+        "profile": header.profile_idc.name.lower(),
+        "level": int(header.level_idc),
+        "features": walker.feature_count,
+        "coded_units": units,
+        "bytes": tally.size,
+        "uncompressed_bytes": original,
+        "compression_rate": tally.size / original if original else None,
+        "elements": elements,
+        "bits_per_element": 8 * tally.size / elements if elements else None,
+        "parameter_sets": sets,
+        "metadata": dict(walker.metadata),
+    }
+
+
+def _parameter_set(fps: Any, use: _Use) -> dict[str, Any]:
+    hevc = fps.coder_id == Coder.HEVC
+    vector = fps.feature_type == FeatureType.FC
+    elements = use.features * element_count(fps)
+    return {
+        "fps_id": fps.fps_id,
+        "feature_type": fps.feature_type.name.lower(),
+        "shape": [fps.channels] if vector else [fps.channels, fps.height, fps.width],
+        "source_type": fps.source_type.name.lower(),
+        "features": use.features,
+        "elements": elements,
+        "uncompressed_bytes": elements * NUMPY_TYPES[fps.source_type].itemsize,
+        "payload_bytes": use.payload,
+        "quantiser": fps.quantiser.name.lower(),
+        "bits": None if fps.quantiser == Quantiser.NONE else fps.bits_minus1 + 1,
+        "range_per_channel": bool(fps.range_per_channel_flag),
+        "coder": fps.coder_id.name.lower(),
+        "shuffle": bool(fps.shuffle_flag),
+        "lossless": not hevc or bool(fps.hevc_lossless_flag),
+        "temporal_prediction": bool(fps.temporal_prediction_flag),
+        "restoration": bool(fps.restoration_enabled_flag),
+        "tiles": [fps.tile_columns_minus1 + 1, fps.tile_rows_minus1 + 1] if hevc else None,
+        "qp": [min(use.qps), max(use.qps)] if use.qps else None,
+        "sample_hash_bytes": fps.sample_hash_size,
+    }
+
+
+# --- in words --------------------------------------------------------------------------------------
+
+
+def describe(file: str, summary: dict[str, Any]) -> Iterator[tuple[str, _Facts]]:
+    """The summary as headings, each with names and values."""
+    units = f"{_many(summary['features'], 'feature')} in {_many(summary['coded_units'], 'unit')}"
+    facts = [
+        (
+            "stream",
+            f"DFC {summary['version']}, profile {summary['profile']}, level {summary['level']}",
+        ),
+        ("holds", units),
+        ("size", _many(summary["bytes"], "byte")),
+    ]
+    if summary["elements"]:
+        original = f"{summary['uncompressed_bytes']:,} bytes uncompressed"
+        facts.append(("rate", f"{summary['compression_rate']:.2%} of {original}"))
+        facts.append(("", f"{summary['bits_per_element']:.3f} bits per element"))
+    yield file, facts
+    for one in summary["parameter_sets"]:
+        yield f"parameter set {one['fps_id']}", list(_parameter_set_facts(one))
+    if summary["metadata"]:
+        yield "metadata", list(summary["metadata"].items())
+
+
+def _parameter_set_facts(one: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    shape = " x ".join(map(str, one["shape"]))
+    yield "features", f"{one['features']:,}"
+    yield "shape", f"{shape} ({one['feature_type']}), {one['source_type']}"
+    if one["quantiser"] == "none":
+        yield "quantiser", "none, bit for bit"
+    else:
+        ranges = "one range a channel" if one["range_per_channel"] else "one range for all"
+        yield "quantiser", f"{one['quantiser']}, {one['bits']} bits, {ranges}"
+    yield "coder", ", ".join(_coder_words(one))
+    if one["qp"]:
+        low, high = one["qp"]
+        yield "QP", str(high) if low == high else f"{low} to {high}"
+    if one["features"]:
+        rate = 8 * one["payload_bytes"] / one["elements"]
+        yield "payloads", f"{one['payload_bytes']:,} bytes, {rate:.3f} bits per element"
+    if one["sample_hash_bytes"]:
+        yield "hash", f"{one['sample_hash_bytes']} bytes of SHA-256 with each feature"
+
+
+def _coder_words(one: dict[str, Any]) -> Iterator[str]:
+    yield one["coder"]
+    if one["shuffle"]:
+        yield "bytes shuffled"
+    if one["tiles"]:
+        columns, rows = one["tiles"]
+        yield f"tiles {columns} x {rows}" if columns * rows > 1 else "a frame a channel"
+        yield "lossless" if one["lossless"] else "lossy"
+        yield "predicted over time" if one["temporal_prediction"] else "all intra"
+        if one["restoration"]:
+            yield "statistics restoration allowed"
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"

@@ -1,0 +1,104 @@
+"""What the commands print, and the bytes that they pipe."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from refcodec.errors import CallerError
+from refcodec.files import storage_error
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = [
+    "PIPE",
+    "console",
+    "open_input",
+    "print_facts",
+    "print_json",
+    "print_note",
+    "printable",
+    "standard_output",
+]
+
+PIPE = "-"
+"""The name that stands for standard input or standard output."""
+
+
+# --- text ------------------------------------------------------------------------------------------
+
+
+def console() -> Console:
+    """Standard output: coloured and as wide as the terminal, or plain and unbounded where it is none."""
+    from rich.console import Console
+
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would exit with a status that means something else here
+
+    width = None if sys.stdout.isatty() else 1_000_000
+    return Piped(width=width, highlight=False, markup=False, emoji=False)
+
+
+def print_facts(out: Console, title: str, facts: Iterable[tuple[str, str]]) -> None:
+    """A heading, and under it a name and a value a line."""
+    out.print(printable(title), style="bold", soft_wrap=True)
+    for name, value in facts:
+        out.print(f"  {printable(name):<12} ", style="cyan", end="", soft_wrap=True)
+        out.print(printable(value), soft_wrap=True)
+
+
+def print_note(text: str) -> None:
+    """Tell someone who watches; scripts are not told."""
+    if sys.stderr.isatty():
+        print(printable(text), file=sys.stderr)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document; numbers that JSON lacks become ``"inf"``, ``"-inf"`` or ``"nan"``."""
+    print(json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case float() if not math.isfinite(value):
+            return str(value)
+    return value
+
+
+def printable(text: str) -> str:
+    """Text of a stranger without what would steer the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+# --- bytes -----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def open_input(path: str) -> Iterator[BinaryIO]:
+    """Open a file, or standard input for ``-``, for reading bytes. Raises CallerError."""
+    if path == PIPE:
+        yield sys.stdin.buffer
+        return
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - closed below; errors of the block are not ours
+    except OSError as error:
+        raise storage_error(error, path) from None
+    with file:
+        yield file
+
+
+def standard_output() -> BinaryIO:
+    """Standard output for bytes. Raises CallerError where a person would see them."""
+    if sys.stdout.isatty():
+        raise CallerError("standard output is a terminal", hint="redirect it, or name a file")
+    return sys.stdout.buffer

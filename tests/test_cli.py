@@ -1,0 +1,485 @@
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from numpy.lib import format as npy
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from typer.testing import CliRunner, Result
+
+import refcodec
+from refcodec.cli import app
+from refcodec.cli.arrays import open_features
+from refcodec.cli.terminal import printable
+from refcodec.errors import CallerError
+
+OK, INPUT_AT_FAULT, CALL_AT_FAULT = 0, 1, 2
+
+RNG = np.random.default_rng(7)
+
+
+def run(*arguments: object, stdin: bytes = b"", status: int = OK) -> Result:
+    result = CliRunner().invoke(app, [str(one) for one in arguments], input=stdin)
+    assert result.exit_code == status, result.output
+    return result
+
+
+@pytest.fixture
+def conv() -> Any:
+    return np.maximum(RNG.normal(size=(3, 4, 5, 6)), 0).astype(np.float32)
+
+
+@pytest.fixture
+def batch(tmp_path: Path, conv: Any) -> Path:
+    np.save(tmp_path / "batch.npy", conv)
+    return tmp_path / "batch.npy"
+
+
+@pytest.fixture
+def stream(tmp_path: Path, batch: Path) -> Path:
+    run("encode", batch, tmp_path / "batch.dfc", "--coder", "zlib", "--metadata", "net=VGG 16")
+    return tmp_path / "batch.dfc"
+
+
+@pytest.fixture
+def damaged(tmp_path: Path, stream: Path) -> Path:
+    data = bytearray(stream.read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "damaged.dfc").write_bytes(data)
+    return tmp_path / "damaged.dfc"
+
+
+# --- encode and decode -----------------------------------------------------------------------------
+
+
+def test_encode_decode(tmp_path: Path, batch: Path, stream: Path) -> None:
+    result = run("decode", stream, tmp_path / "back.npy")
+    assert (tmp_path / "back.npy").read_bytes() == batch.read_bytes()
+    assert result.output == ""
+
+
+def test_hevc_options_reach_the_stream(tmp_path: Path, batch: Path) -> None:
+    qps = tmp_path / "q.json"
+    qps.write_text("[30, 30, 36, 33]")
+    out = tmp_path / "out.dfc"
+    run("encode", batch, out, "--qp-file", qps, "--bits", 8, "--range", "channel", "--workers", 1)
+    found = json.loads(run("info", out, "--json").stdout)
+    assert found["profile"] == "hevc"
+    assert found["features"] == 3
+    (one,) = found["parameter_sets"]
+    assert (one["bits"], one["range_per_channel"], one["qp"]) == (8, True, [30, 36])
+    text = run("info", out).stdout
+    assert "  QP           30 to 36\n" in text
+    assert "  coder        hevc, tiles" in text
+    assert run("validate", out).stdout == f"{out}: conforming, 3 features in 6 units\n"
+
+
+def test_qps_of_each_feature(tmp_path: Path, batch: Path) -> None:
+    qps, out = tmp_path / "q.json", tmp_path / "out.dfc"
+    qps.write_text("[[30, 30, 36, 33], [20, 20, 20, 20]]")
+    refused = run("encode", batch, out, "--qp-file", qps, status=CALL_AT_FAULT)
+    assert "QPs for 2 features; there are 3" in refused.stderr
+    for wrong in ("{}", "[1, [2]]", "[]", "[1.5]", "[", "[true]"):
+        qps.write_text(wrong)
+        run("encode", batch, out, "--qp-file", qps, status=CALL_AT_FAULT)
+    assert not out.exists()
+
+
+def test_every_choice_is_passed_on(tmp_path: Path, batch: Path) -> None:
+    out = tmp_path / "out.dfc"
+    options = "--coder lzma --quantiser log --bits 12 --shuffle --batch --index --level 2 --hashes"
+    run("encode", batch, out, *options.split(), "--type", "pool", "--hash-size", 16)
+    found = json.loads(run("info", out, "--json").stdout)
+    assert (found["level"], found["coded_units"]) == (2, 1)
+    expected = {
+        "feature_type": "pool",
+        "quantiser": "logarithmic",
+        "bits": 12,
+        "coder": "lzma",
+        "shuffle": True,
+        "sample_hash_bytes": 16,
+        "shape": [4, 5, 6],
+    }
+    assert found["parameter_sets"][0].items() >= expected.items()
+
+
+def test_several_arrays(tmp_path: Path) -> None:
+    arrays = {
+        "layer10": RNG.normal(size=7).astype(np.float16),
+        "layer9": RNG.normal(size=(2, 3, 4)).astype(np.float32),
+    }
+    np.savez(tmp_path / "in.npz", **arrays)
+    run("encode", tmp_path / "in.npz", tmp_path / "all.dfc", "--coder", "raw")
+    run("decode", tmp_path / "all.dfc", tmp_path / "back.npz")
+    with np.load(tmp_path / "back.npz") as back:
+        assert list(back) == ["feature00000", "feature00001"]
+        np.testing.assert_array_equal(back["feature00000"], arrays["layer9"])
+        np.testing.assert_array_equal(back["feature00001"], arrays["layer10"])
+    mixed = run("decode", tmp_path / "all.dfc", tmp_path / "no.npy", status=CALL_AT_FAULT)
+    assert "use .npz or .safetensors" in mixed.stderr
+    assert not (tmp_path / "no.npy").exists()
+    one = tmp_path / "one.dfc"
+    run("encode", tmp_path / "in.npz", one, "--coder", "raw", "--key", "layer10")
+    run("decode", one, tmp_path / "one.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "one.npy"), arrays["layer10"])
+    unknown = run("encode", tmp_path / "in.npz", one, "--key", "x", status=CALL_AT_FAULT)
+    assert "layer9" in unknown.stderr
+
+
+def test_bfloat16(tmp_path: Path) -> None:
+    values = RNG.normal(size=(2, 3, 4, 5)).astype(ml_dtypes.bfloat16)
+    source, out = tmp_path / "b.safetensors", tmp_path / "b.dfc"
+    save_file({"x": values}, source)
+    run("encode", source, out, "--coder", "zlib")
+    run("decode", out, tmp_path / "back.safetensors")
+    with safe_open(tmp_path / "back.safetensors", framework="np") as file:
+        for number, value in enumerate(values):
+            found = file.get_tensor(f"feature0000{number}")
+            assert found.dtype == ml_dtypes.bfloat16
+            assert found.tobytes() == value.tobytes()
+    assert "bit-exact    yes" in run("compare", source, tmp_path / "back.safetensors").stdout
+    for name in ("back.npy", "back.npz"):
+        refused = run("decode", out, tmp_path / name, status=CALL_AT_FAULT)
+        assert "use .safetensors" in refused.stderr
+        assert not (tmp_path / name).exists()
+    np.save(tmp_path / "void.npy", values)
+    refused = run("encode", tmp_path / "void.npy", out, status=CALL_AT_FAULT)
+    assert "use .safetensors" in refused.stderr
+
+
+def test_arrays_of_other_layouts(tmp_path: Path, conv: Any) -> None:
+    np.save(tmp_path / "in.npy", np.asfortranarray(conv.astype(">f4")))
+    run("encode", tmp_path / "in.npy", tmp_path / "x.dfc", "--coder", "raw")
+    run("decode", tmp_path / "x.dfc", tmp_path / "out.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), conv)
+
+
+def test_float64_needs_narrow(tmp_path: Path) -> None:
+    np.save(tmp_path / "in.npy", np.ones((2, 3)))
+    arguments = ("encode", tmp_path / "in.npy", tmp_path / "x.dfc", "--coder", "zlib")
+    run(*arguments, status=CALL_AT_FAULT)
+    run(*arguments, "--narrow")
+
+
+def test_a_stream_of_nothing(tmp_path: Path) -> None:
+    np.save(tmp_path / "in.npy", np.empty((0, 3, 4, 5), np.float32))
+    run("encode", tmp_path / "in.npy", tmp_path / "x.dfc", "--coder", "zlib")
+    run("decode", tmp_path / "x.dfc", tmp_path / "out.npy")
+    assert np.load(tmp_path / "out.npy").shape == (0,)
+    assert json.loads(run("info", tmp_path / "x.dfc", "--json").stdout)["bits_per_element"] is None
+
+
+# --- pipes -----------------------------------------------------------------------------------------
+
+
+def program(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "refcodec.cli", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, timeout=60)
+
+
+def test_pipes(batch: Path) -> None:
+    data = batch.read_bytes()
+    coded = program("encode", "-", "-", "--coder", "zlib", stdin=data)
+    assert (coded.returncode, coded.stderr) == (0, b"")
+    assert coded.stdout.startswith(b"\x89DFC")
+    assert b"3 features" in run("info", "-", stdin=coded.stdout).stdout_bytes
+    assert b"signature" in run("inspect", "-", stdin=coded.stdout).stdout_bytes
+    assert b"conforming, 3" in run("validate", "-", stdin=coded.stdout).stdout_bytes
+    decoded = program("decode", "-", "-", stdin=coded.stdout)
+    assert (decoded.returncode, decoded.stderr) == (0, b"")
+    assert decoded.stdout == data
+
+
+def test_nothing_but_the_verdict_follows_a_damaged_pipe(damaged: Path) -> None:
+    result = program("decode", "-", "-", stdin=damaged.read_bytes())
+    assert result.returncode == INPUT_AT_FAULT
+    assert result.stdout == b"REJECT checksum\n"
+    assert b"Traceback" not in result.stderr
+
+
+def test_a_closed_pipe_is_no_error(stream: Path) -> None:
+    command = (
+        f"{sys.executable} -m refcodec.cli inspect {stream} | head -n 1; echo ${{PIPESTATUS[0]}}"
+    )
+    result = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60)
+    first, status = result.stdout.decode().splitlines()
+    assert first.startswith("stream_header")
+    assert status in ("0", "141")  # 0 where the pipe took all of it in time
+    assert result.stderr == b""
+
+
+@pytest.mark.parametrize("shape", [(2, 2**40), (2**31,), (1, 2**20, 2**10, 2**10)])
+def test_a_pipe_that_promises_too_much(shape: tuple[int, ...]) -> None:
+    head = io.BytesIO()
+    npy.write_array_header_1_0(head, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    result = run("encode", "-", "-", stdin=head.getvalue(), status=CALL_AT_FAULT)
+    assert "exceeds level 4" in result.stderr
+
+
+# --- info, inspect, compare ------------------------------------------------------------------------
+
+
+def test_info(stream: Path) -> None:
+    size = stream.stat().st_size
+    text = run("info", stream).stdout
+    for line in (
+        "  stream       DFC 1.0, profile lossless, level 1",
+        "  holds        3 features in 3 units",
+        f"  size         {size:,} bytes",
+        f"               {8 * size / 360:.3f} bits per element",
+        "  shape        4 x 5 x 6 (conv), float32",
+        "  quantiser    none, bit for bit",
+        "  coder        zlib",
+        "  net          VGG 16",
+    ):
+        assert line in text.splitlines()
+    found = json.loads(run("info", stream, "--json").stdout)
+    assert found["bytes"] == size
+    assert found["compression_rate"] == size / 1440
+    assert found["metadata"] == {"net": "VGG 16"}
+
+
+def test_inspect(stream: Path) -> None:
+    text = run("inspect", stream).stdout
+    assert "         0      32  b(32)    signature                    89444643\n" in text
+    assert "  feature_parameter_set  (clause 7.4 Feature parameter set)\n" in text
+    units = json.loads(run("inspect", stream, "--json").stdout)
+    assert [unit["name"] for unit in units].count("coded_feature") == 3
+    signature = units[0]["elements"][0]
+    assert signature == {
+        "name": "stream_header.signature",
+        "bit_offset": 0,
+        "width": 32,
+        "descriptor": "b(32)",
+        "value": "89444643",
+        "clause": "7.2",
+    }
+    shown = {element["name"] for unit in units for element in unit["elements"]}
+    assert {"feature_parameter_set.coder_id", "index.unit_distance"} <= shown
+
+
+def test_inspect_looks_and_does_not_judge(damaged: Path) -> None:
+    assert "  problem: " in run("inspect", damaged).stdout
+
+
+def test_compare(tmp_path: Path, batch: Path, stream: Path, conv: Any) -> None:
+    assert "bit-exact    yes" in run("compare", batch, stream).stdout
+    moved = conv.copy()
+    moved[0, 0, 0, 0] += 0.5
+    np.save(tmp_path / "moved.npy", moved)
+    found = json.loads(run("compare", batch, tmp_path / "moved.npy", "--json").stdout)
+    assert found["max_error"] == pytest.approx(0.5)
+    assert found["mse"] == pytest.approx(0.25 / conv.size)
+    assert found["bit_exact"] is False
+    assert json.loads(run("compare", batch, batch, "--json").stdout)["snr_db"] == "inf"
+    np.save(tmp_path / "other.npy", moved[:2])
+    refused = run("compare", batch, tmp_path / "other.npy", status=CALL_AT_FAULT)
+    assert "holds 3 features" in refused.stderr
+    np.save(tmp_path / "other.npy", moved[..., :2])
+    refused = run("compare", batch, tmp_path / "other.npy", status=CALL_AT_FAULT)
+    assert "feature 0 has shape (4, 5, 6)" in refused.stderr
+
+
+def test_not_a_number_equals_itself(tmp_path: Path) -> None:
+    np.save(tmp_path / "in.npy", np.array([np.nan, np.inf, -0.0], np.float32))
+    run("encode", tmp_path / "in.npy", tmp_path / "x.dfc", "--coder", "zlib")
+    found = json.loads(run("compare", tmp_path / "in.npy", tmp_path / "x.dfc", "--json").stdout)
+    assert found["bit_exact"] is True
+    assert found["max_error"] == "nan"
+
+
+# --- validate --------------------------------------------------------------------------------------
+
+
+def test_validate(stream: Path, damaged: Path) -> None:
+    assert run("validate", stream).stdout == f"{stream}: conforming, 3 features in 7 units\n"
+    result = run("validate", stream, damaged, status=INPUT_AT_FAULT)
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"{stream}: conforming, 3 features in 7 units"
+    assert lines[1].startswith(f"{damaged}: not conforming, 1 violation; ")
+    assert lines[2].startswith("  checksum    byte ")
+    assert "; clause 8.2 Units" in lines[2]
+    assert lines[-1] == "REJECT checksum"
+    first, second = json.loads(
+        run("validate", stream, damaged, "--json", status=INPUT_AT_FAULT).stdout
+    )
+    assert (first["conforming"], second["conforming"]) == (True, False)
+    assert second["violations"][0]["class"] == "checksum"
+
+
+def test_what_cannot_be_verified_is_not_conforming(tmp_path: Path, batch: Path) -> None:
+    out = tmp_path / "x.dfc"
+    run("encode", batch, out, "--workers", 1)
+    result = run("validate", out, "--timeout", "0.000001", status=CALL_AT_FAULT)
+    assert "not verified" in result.stdout
+    assert "REJECT" not in result.stdout
+
+
+# --- errors ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["info", "inspect", "decode"])
+def test_a_file_that_is_no_stream(tmp_path: Path, batch: Path, command: str) -> None:
+    out = [tmp_path / "out.npy"] if command == "decode" else []
+    result = run(command, batch, *out, status=INPUT_AT_FAULT)
+    assert result.stderr.startswith("error: ")
+    assert result.stdout.splitlines()[-1] == "REJECT signature"
+    assert not (tmp_path / "out.npy").exists()
+
+
+def test_decode_of_a_damaged_stream_leaves_the_old_file(tmp_path: Path, damaged: Path) -> None:
+    out = tmp_path / "out.npy"
+    out.write_bytes(b"old")
+    result = run("decode", damaged, out, status=INPUT_AT_FAULT)
+    assert result.stdout == "REJECT checksum\n"
+    assert out.read_bytes() == b"old"
+    assert not list(tmp_path.glob(".out*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.npy", b"\x89DFC\x10", "it is .dfc"),
+        ("x.npz", b"\x93NUMPY\x01\x00", "it is .npy"),
+        ("x.safetensors", b"PK\x03\x04....", "it is .npz"),
+        ("x.npy", b"plain text", "nothing else that refcodec knows"),
+        ("x.npy", b"", "nothing else that refcodec knows"),
+        ("x.npy", b"\x93NUMPY\x01\x00v\x00{'descr'", "cannot be read"),
+        ("x.npz", b"PK\x03\x04" + bytes(40), "cannot be read"),
+        ("x.safetensors", (9).to_bytes(8, "little") + b"{nonsense", "cannot be read"),
+        ("x.txt", b"", "arrays live in .npy, .npz, .safetensors"),
+    ],
+)
+def test_wrong_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    result = run("encode", tmp_path / name, tmp_path / "x.dfc", status=CALL_AT_FAULT)
+    assert message in result.stderr
+    assert not (tmp_path / "x.dfc").exists()
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.array(1.0, np.float32), np.zeros((1,) * 5, np.float32), np.array([{}]), np.array(["a"])],
+    ids=["scalar", "rank 5", "object", "text"],
+)
+def test_arrays_that_are_no_features(tmp_path: Path, array: Any) -> None:
+    np.save(tmp_path / "x.npy", array)
+    result = run("encode", tmp_path / "x.npy", tmp_path / "x.dfc", status=CALL_AT_FAULT)
+    assert "is no feature" in result.stderr
+
+
+def test_a_cut_array(tmp_path: Path, batch: Path) -> None:
+    batch.write_bytes(batch.read_bytes()[:-1])
+    result = run("encode", batch, tmp_path / "x.dfc", "--coder", "zlib", status=CALL_AT_FAULT)
+    assert "the file ends before its array does" in result.stderr
+    assert not (tmp_path / "x.dfc").exists()
+
+
+def test_paths_that_cannot_be_used(tmp_path: Path, batch: Path, stream: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    for arguments in (
+        ("encode", nowhere / "x.npy", "-"),
+        ("encode", batch, nowhere / "x.dfc"),
+        ("decode", nowhere / "x.dfc", tmp_path / "x.npy"),
+        ("decode", stream, nowhere / "x.npy"),
+        ("decode", stream, tmp_path / "x.txt"),
+        ("info", nowhere),
+        ("inspect", tmp_path),
+        ("validate", nowhere),
+        ("compare", batch, nowhere / "x.npy"),
+    ):
+        result = run(*arguments, status=CALL_AT_FAULT)
+        assert result.stderr.startswith("error: ")
+        assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--coder", "mp3"],
+        ["--quantiser", "none"],
+        ["--packing", "heap"],
+        ["--qp", "52"],
+        ["--qp", "many"],
+        ["--metadata", "no equals sign"],
+        ["--key", "x"],
+        ["--ffmpeg", "/no/such/program"],
+        ["--unknown"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_options(tmp_path: Path, batch: Path, options: list[str]) -> None:
+    run("encode", batch, tmp_path / "x.dfc", *options, status=CALL_AT_FAULT)
+    assert not (tmp_path / "x.dfc").exists()
+
+
+def test_interruption_is_quiet(stream: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("refcodec.validator.validate", interrupt)
+    assert run("validate", stream, status=130).output == ""
+
+
+def test_bugs_are_not_hidden(stream: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("refcodec.validator.validate", fail)
+    assert isinstance(run("validate", stream, status=1).exception, ZeroDivisionError)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_damaged_arrays_fail_cleanly(tmp_path: Path, conv: Any) -> None:
+    rng = np.random.default_rng(1)
+    np.save(tmp_path / "x.npy", conv)
+    np.savez_compressed(tmp_path / "x.npz", a=conv, b=conv[0])
+    save_file({"a": conv, "b": conv[0].astype(ml_dtypes.bfloat16)}, tmp_path / "x.safetensors")
+    refused = 0
+    for path in sorted(tmp_path.iterdir()):
+        whole = path.read_bytes()
+        for _ in range(150):
+            data = bytearray(whole)
+            data[rng.integers(min(len(data), 300))] = rng.integers(256)
+            path.write_bytes(data[: rng.integers(len(data))] if rng.random() < 0.2 else data)
+            try:
+                with open_features(str(path)) as found:
+                    list(found.features)
+            except CallerError:
+                refused += 1
+    assert refused > 100
+
+
+# --- the program -----------------------------------------------------------------------------------
+
+
+def test_help_is_cheap() -> None:
+    code = (
+        "import sys, refcodec.cli\n"
+        "heavy = {'numpy', 'construct', 'bitstring', 'safetensors', 'rich', 'matplotlib', 'torch'}\n"
+        "print(sorted(heavy & sys.modules.keys()))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout == "[]\n", result.stderr
+
+
+def test_help_and_version() -> None:
+    text = run("--help").stdout
+    for command in ("encode", "decode", "info", "inspect", "validate", "compare", "demo"):
+        assert command in text
+        run(command, "--help")
+    assert run("--version").stdout == f"refcodec {refcodec.__version__}\n"
+    assert program("--version").stdout.decode() == f"refcodec {refcodec.__version__}\n"
+    run("encode", status=CALL_AT_FAULT)
+
+
+def test_strangers_do_not_steer_the_terminal() -> None:
+    assert printable("a\x1b[31mb\nc é") == "a\\x1b[31mb\\nc é"
