@@ -133,7 +133,7 @@ def near_square(tiles: int, height: int, width: int) -> tuple[int, int]:
 
     Of the grids without an empty row, that of least longer side, then of least area.
     """
-    ideal = max(1, round((tiles * height / width) ** 0.5))
+    ideal = min(tiles, max(1, round((tiles * height / width) ** 0.5)))
     candidates = range(max(1, ideal - 2), min(tiles, ideal + 2) + 1)
     grids = [(columns, -(-tiles // columns)) for columns in candidates]
     return min(grids, key=lambda g: (max(g[0] * width, g[1] * height), g[0] * g[1], g))
