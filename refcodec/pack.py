@@ -133,9 +133,13 @@ def near_square(tiles: int, height: int, width: int) -> tuple[int, int]:
 
     Of the grids without an empty row, that of least longer side, then of least area.
     """
-    ideal = min(tiles, max(1, round((tiles * height / width) ** 0.5)))
-    candidates = range(max(1, ideal - 2), min(tiles, ideal + 2) + 1)
-    grids = [(columns, -(-tiles // columns)) for columns in candidates]
+
+    def near(ideal: float) -> range:
+        return range(max(1, int(ideal) - 1), int(ideal) + 3)
+
+    columns = {min(tiles, count) for count in near((tiles * height / width) ** 0.5)}
+    columns |= {-(-tiles // rows) for rows in near((tiles * width / height) ** 0.5)}
+    grids = [(count, -(-tiles // count)) for count in columns]
     return min(grids, key=lambda g: (max(g[0] * width, g[1] * height), g[0] * g[1], g))
 
 

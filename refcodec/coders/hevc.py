@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby, islice
 from typing import Any
 
@@ -200,6 +201,13 @@ def _check_headers(fps: Any, vps: Any, sps: Any, pps: Any, offset: int) -> Itera
         )
 
 
+@lru_cache(maxsize=16)
+def _sps_and_pps(parameter_sets: bytes) -> tuple[Any, Any]:
+    """The parsed SPS and PPS, which the slices of a whole stream refer to."""
+    sps, pps = (parse_nal(nal) for _, nal in split_nals(parameter_sets)[1:3])
+    return sps, pps
+
+
 @clause("9.3.2")
 def check_slices(
     payload: bytes, parameters: Any, fps: Any, access_point: bool, offset: int = 0
@@ -209,7 +217,7 @@ def check_slices(
     offset : position of the payload in the stream, in bits.
     """
     try:
-        sps, pps = (parse_nal(nal) for _, nal in split_nals(fps.parameter_sets)[1:3])
+        sps, pps = _sps_and_pps(fps.parameter_sets)
         nals = split_nals(payload)
     except StreamError as error:
         yield error

@@ -1,0 +1,180 @@
+"""The plot of ``refcodec demo``: fidelity over rate.  Needs matplotlib, but no display."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+
+from refcodec.config import EncoderConfig
+from refcodec.demo.network import FEATURE_SHAPES
+from refcodec.demo.run import Row
+
+__all__ = ["draw"]
+
+Values = npt.NDArray[np.float64]
+
+INK: Final = "#333333"
+FAINT: Final = "#808080"
+
+# Of Okabe and Ito (2008): readers of any colour vision can tell them apart.
+BLUE: Final = "#0072B2"
+GREEN: Final = "#009E73"
+VERMILION: Final = "#D55E00"
+
+STYLE: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "font.size": 8.5,
+        "text.color": INK,
+        "axes.edgecolor": FAINT,
+        "axes.labelcolor": INK,
+        "axes.linewidth": 0.6,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "grid.color": "#e6e6e6",
+        "grid.linewidth": 0.6,
+        "xtick.color": FAINT,
+        "xtick.labelcolor": INK,
+        "ytick.color": FAINT,
+        "ytick.labelcolor": INK,
+        "xtick.major.size": 3,
+        "ytick.major.size": 0,
+        "svg.hashsalt": "refcodec",  # else the identifiers in the file change from run to run
+    }
+)
+
+
+class Curve(NamedTuple):
+    """One family of settings.
+
+    has   : whether a configuration belongs to it.
+    style : arguments of ``Axes.plot``, the name for the legend among them.
+    """
+
+    has: Callable[[EncoderConfig], bool]
+    style: Mapping[str, Any]
+
+
+CURVES: Final = (
+    Curve(
+        lambda config: config.coder == "hevc",
+        {"label": "hevc, by QP", "color": BLUE, "marker": "o", "linewidth": 1.5, "zorder": 4},
+    ),
+    Curve(
+        lambda config: config.lossy_quantiser == "log" and config.coder == "raw",
+        {"label": "raw, log", "color": GREEN, "marker": "^", "linewidth": 1},
+    ),
+    Curve(
+        lambda config: config.lossy_quantiser == "uniform" and config.coder == "raw",
+        {"label": "raw, uniform", "color": VERMILION, "marker": "s", "linewidth": 1},
+    ),
+    Curve(
+        lambda config: config.lossy_quantiser is None,
+        {
+            "label": "lossless: raw, zlib, gzip, bzip2, lzma",
+            "color": INK,
+            "marker": "|",
+            "markersize": 10,
+            "linestyle": "",
+        },
+    ),
+)
+
+RATES: Final = (0.5, 1, 2, 4, 8, 16, 32)
+"""Bits an element that the axis names."""
+
+FIDELITIES: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1)
+"""Fidelities that the axis names."""
+
+KNEE: Final = 0.03
+"""Distance from a fidelity of 1 within which the axis is nearly linear, and beyond it logarithmic."""
+
+
+def draw(rows: Sequence[Row]) -> dict[str, bytes]:
+    """Plot fidelity over bits an element, a panel for each cut.
+
+    Returns the files by their suffix, ``png`` (1600 pixels wide) and ``svg``.  The same rows give the
+    same bytes under one version of matplotlib.
+    """
+    sections = [list(section) for _, section in groupby(rows, key=lambda row: row.layer)]
+    with matplotlib.rc_context(dict(STYLE)):
+        figure = Figure(figsize=(8, 3.7), layout="constrained")
+        panels = figure.subplots(1, len(sections), sharex=True, sharey=True, squeeze=False)[0]
+        for panel, section in zip(panels, sections, strict=True):
+            _draw_panel(panel, section)
+        rates = [row.bits_per_element for row in rows]
+        # The panels share their axes, so the limits follow from the rows of all.
+        panels[0].set_xlim(0.8 * min(0.5, *rates), 1.4 * max(32, *rates))
+        panels[0].set_ylim(min(0.7, *(row.fidelity for row in rows)), 1)
+        panels[0].set_ylabel("fidelity (share of decisions kept)")
+        figure.supxlabel("bits an element, of the whole file", fontsize="medium")
+        figure.legend(
+            *panels[0].get_legend_handles_labels(),
+            loc="outside upper center",
+            ncols=len(CURVES),
+            frameon=False,
+            handlelength=1.6,
+            columnspacing=1.6,
+        )
+        return {suffix: _save(figure, suffix) for suffix in ("png", "svg")}
+
+
+def _draw_panel(panel: Any, rows: Sequence[Row]) -> None:
+    layer = rows[0].layer
+    shape = " \N{MULTIPLICATION SIGN} ".join(map(str, FEATURE_SHAPES[layer]))
+    panel.set_title(f"{layer}  ({shape})", fontsize="medium", loc="left")
+    panel.set_xscale("log", base=2)
+    panel.xaxis.set_major_locator(FixedLocator(RATES))
+    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.set_yscale("function", functions=(_stretch, _shrink))
+    panel.yaxis.set_major_locator(FixedLocator(FIDELITIES))
+    panel.yaxis.set_major_formatter(StrMethodFormatter("{x:.2f}"))
+    panel.grid(visible=True)
+    for curve in CURVES:
+        points = sorted(
+            (row.bits_per_element, row.fidelity) for row in rows if curve.has(row.config)
+        )
+        if points:
+            # A point at a fidelity of 1 sits on the frame, which must not cut it in half.
+            style = {"markersize": 4, "clip_on": False, "zorder": 3, **curve.style}
+            panel.plot([rate for rate, _ in points], [height for _, height in points], **style)
+    for row in rows:
+        if row.config.coder == "hevc":
+            panel.annotate(
+                row.config.qp,
+                (row.bits_per_element, row.fidelity),
+                xytext=(4, -8),
+                textcoords="offset points",
+                fontsize="x-small",
+                color=BLUE,
+                path_effects=[withStroke(linewidth=2, foreground="white")],
+                zorder=5,
+            )
+
+
+def _stretch(fidelity: Values) -> Values:
+    """Spread out the axis towards 1, where the settings of interest lie."""
+    return -np.log(np.maximum(1 - fidelity, 0) + KNEE)
+
+
+def _shrink(position: Values) -> Values:
+    """Undo `_stretch`."""
+    return 1 + KNEE - np.exp(-position)
+
+
+def _save(figure: Figure, suffix: str) -> bytes:
+    target = io.BytesIO()
+    # A date would make every run's file another one.
+    metadata = {"Date": None} if suffix == "svg" else {}
+    figure.savefig(target, format=suffix, dpi=200, metadata=metadata)
+    return target.getvalue()

@@ -1,0 +1,316 @@
+"""The job of ``refcodec demo``: what the codec costs a network, on features small enough to wait for.
+
+Every cut of the network in `refcodec.demo.network` is coded with every setting of `SETTINGS`, the
+whole set of images in one file.  The file is decoded and validated, and the rest of the network
+runs on what came back: rate is bytes of real files, fidelity is decisions that stayed the same.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+import refcodec
+from refcodec.config import EncoderConfig
+from refcodec.demo.network import FEATURE_SHAPES, Floats, Network, load_held_out
+from refcodec.files import atomic_file, storage_error
+from refcodec.metrics import bits_per_element, compression_rate, fidelity, top1_accuracy
+
+__all__ = ["SETTINGS", "Row", "run_demo"]
+
+SETTINGS: Final[Sequence[EncoderConfig]] = (
+    *(EncoderConfig(coder=coder) for coder in ("raw", "zlib", "gzip", "bzip2", "lzma")),
+    *(EncoderConfig(coder="hevc", qp=qp) for qp in (16, 28, 36, 42, 48)),
+    *(EncoderConfig(coder="raw", quantiser="uniform", bits=bits) for bits in (8, 4, 2, 1)),
+    *(EncoderConfig(coder="raw", quantiser="log", bits=bits) for bits in (4, 3, 2)),
+)
+"""The settings that the demonstration tries: lossless, HEVC, and plain quantisation.
+
+HEVC takes its defaults but for the QP: 10-bit uniform samples, channels tiled into one frame.
+"""
+
+KEPT: Final = 0.99
+"""Share of decisions that the closing summary asks to be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one setting did to the features of one cut: a row of the table, a point of the plot.
+
+    layer            : the cut, a key of ``FEATURE_SHAPES``.
+    config           : how the features were coded.
+    path             : the stream, all images in one file.
+    elements         : number of float32 values in it.
+    coded_bytes      : size of the file.
+    compression_rate : that size over the size of the float32 values.
+    fidelity         : share of images whose decision stayed the same (Hu et al. 2020, eq. 4).
+    accuracy         : share of images whose digit was read right.
+    encode_seconds   : wall time from the first feature to the closed file, process starts included.
+    decode_seconds   : likewise, from opening the file to the last feature.
+    bit_exact        : whether the decoded features are the original ones, bit for bit.
+    conforming       : whether the validator found no violation and left nothing unverified.
+    """
+
+    layer: str
+    config: EncoderConfig
+    path: Path
+    elements: int
+    coded_bytes: int
+    compression_rate: float
+    fidelity: float
+    accuracy: float
+    encode_seconds: float
+    decode_seconds: float
+    bit_exact: bool
+    conforming: bool
+
+    @property
+    def bits_per_element(self) -> float:
+        """Bits of the file spent on one value."""
+        return bits_per_element(self.coded_bytes, self.elements)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the stream conforms and, if its setting is lossless, lost nothing."""
+        return self.conforming and (self.bit_exact or self.config.lossy_quantiser is not None)
+
+
+def run_demo(
+    output: Path,
+    console: Console,
+    *,
+    images: int | None = None,
+    settings: Sequence[EncoderConfig] = SETTINGS,
+) -> int:
+    """Run the demonstration: print a table, and write streams, results and a plot.
+
+    output   : the folder to write to; made if need be, and files of an earlier run replaced.
+    console  : where to print.
+    images   : number of held-out images to code; None for all.
+    settings : how to code them, at every cut.
+
+    Returns the exit status: 0 if every stream conforms and the lossless ones are bit-exact, else 1.
+    Raises CallerError where ``output`` cannot be written, EnvironmentFault where ffmpeg cannot run.
+    """
+    streams = output / "streams"
+    try:
+        streams.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, streams) from None
+    pixels, labels = load_held_out()
+    pixels, labels = pixels[:images], labels[:images]
+    network = Network.load()
+    rows = []
+    with _progress(console) as progress:
+        task = progress.add_task("", total=len(FEATURE_SHAPES) * len(settings))
+        for layer in FEATURE_SHAPES:
+            features = network.head(pixels, layer)
+            for config in settings:
+                progress.update(task, description=f"{layer}, {_describe(config)}")
+                rows.append(_measure(network, layer, features, labels, config, streams))
+                progress.advance(task)
+    console.print(_table(rows, len(pixels), console))
+    written = [*_write_plot(output, rows, console), _write_results(output, rows, len(pixels))]
+    _print_summary(output, rows, written, console)
+    return 0 if all(row.passed for row in rows) else 1
+
+
+# --- measuring -------------------------------------------------------------------------------------
+
+
+def _measure(
+    network: Network,
+    layer: str,
+    features: Floats,
+    labels: npt.NDArray[np.int64],
+    config: EncoderConfig,
+    folder: Path,
+) -> Row:
+    """Code the features of one cut into a file, and see what comes back from it."""
+    path = folder / f"{layer} {_describe(config)}.dfc".lower().replace(" ", "-")
+    start = time.perf_counter()
+    with refcodec.create(path, config, feature_type=layer) as writer:
+        for feature in features:
+            writer.write(feature)
+    encoded = time.perf_counter()
+    with refcodec.open(path) as reader:
+        decoded = np.stack(list(reader))
+    finished = time.perf_counter()
+    logits = network.tail(decoded, layer)
+    size = path.stat().st_size
+    return Row(
+        layer=layer,
+        config=config,
+        path=path,
+        elements=features.size,
+        coded_bytes=size,
+        compression_rate=compression_rate(size, features),
+        fidelity=fidelity(logits, network.tail(features, layer)),
+        accuracy=top1_accuracy(logits, labels),
+        encode_seconds=encoded - start,
+        decode_seconds=finished - encoded,
+        bit_exact=decoded.tobytes() == features.tobytes(),
+        conforming=refcodec.validate(path).conforming,
+    )
+
+
+def _describe(config: EncoderConfig) -> str:
+    """The coder and what was set, as the table and the names of the files say it."""
+    if config.coder == "hevc":
+        return f"hevc QP {config.qp}"
+    if config.lossy_quantiser:
+        return f"{config.coder} {config.lossy_quantiser} {config.bits} bit"
+    return f"{config.coder} lossless"
+
+
+# --- printing --------------------------------------------------------------------------------------
+
+
+def _progress(console: Console) -> Progress:
+    """A bar that goes away when the work is done, and never stands in a log."""
+    return Progress(
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def _table(rows: Sequence[Row], images: int, console: Console) -> Table:
+    """The rows, in a section for each cut; it fits a terminal of 80 columns."""
+    table = Table(
+        title=f"Features of {images} held-out digits, coded and decoded",
+        caption="  size: of the file, over float32\n"
+        "  fidelity: share of the images that the network decides on as before\n"
+        "  M/s: million elements a second, the start of ffmpeg included\n"
+        "  ok: the stream conforms, and came back bit for bit if lossless",
+        caption_justify="left",
+        box=box.HORIZONTALS,
+        padding=(0, 0, 0, 1),
+    )
+    table.add_column("", no_wrap=True)
+    for name in (
+        "bits an\nelement", "\nsize", "\nfidelity", "\naccuracy", "encode\nM/s", "decode\nM/s",
+    ):  # fmt: skip
+        table.add_column(name, justify="right")
+    table.add_column("\nok", justify="center")
+    yes, no = ("✓", "✗") if console.encoding.lower().startswith("utf") else ("yes", "NO")
+    for layer, section in groupby(rows, key=lambda row: row.layer):
+        table.add_section()
+        table.add_row(f"{layer} {' x '.join(map(str, FEATURE_SHAPES[layer]))}", style="bold")
+        for row in section:
+            table.add_row(
+                _describe(row.config),
+                f"{row.bits_per_element:.2f}",
+                f"{row.compression_rate:.1%}",
+                f"{row.fidelity:.3f}",
+                f"{row.accuracy:.3f}",
+                f"{row.elements / row.encode_seconds / 1e6:.2f}",
+                f"{row.elements / row.decode_seconds / 1e6:.2f}",
+                Text(yes, "green") if row.passed else Text(no, "bold red"),
+            )
+    return table
+
+
+def _print_summary(
+    output: Path, rows: Sequence[Row], written: Sequence[str], console: Console
+) -> None:
+    """Say what was written, and what is worth a look."""
+
+    def say(text: str) -> None:
+        # A path may hold brackets that are no markup, and a copied line should hold no breaks.
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    say(f"\nWritten to {output}: {', '.join(written)}, and {len(rows)} files in streams")
+    best = list(_thriftiest(rows))
+    if not best:
+        return
+    say(f"\nWhat to look at: the smallest file that keeps {KEPT:.0%} of the decisions")
+    for row in best:
+        say(
+            f"  {row.layer:4}  {_describe(row.config):17} {row.bits_per_element:6.2f} bits an element, "
+            f"1/{1 / row.compression_rate:.0f} of float32"
+        )
+    say(f"\nEvery bit of it: refcodec inspect {best[0].path}")
+
+
+def _thriftiest(rows: Sequence[Row]) -> Iterator[Row]:
+    """The smallest row of each cut that keeps the decisions, if there is one."""
+    for _, section in groupby(rows, key=lambda row: row.layer):
+        kept = [row for row in section if row.fidelity >= KEPT]
+        if kept:
+            yield min(kept, key=lambda row: row.coded_bytes)
+
+
+# --- writing ---------------------------------------------------------------------------------------
+
+
+def _write_plot(output: Path, rows: Sequence[Row], console: Console) -> list[str]:
+    """Write the plot as PNG and SVG, where matplotlib is at hand; returns the names."""
+    try:
+        from refcodec.demo.plot import draw
+    except ImportError:
+        console.print("No plot without matplotlib: pip install 'refcodec[demo]'", markup=False)
+        return []
+    names = []
+    for suffix, data in draw(rows).items():
+        names.append(f"rate-fidelity.{suffix}")
+        with atomic_file(output / names[-1]) as file:
+            file.write(data)
+    return names
+
+
+def _write_results(output: Path, rows: Sequence[Row], images: int) -> str:
+    """Write all rows as JSON, the units in the names; returns the name."""
+    results = {
+        "versions": {
+            "refcodec": refcodec.__version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("numpy", "imageio-ffmpeg")},
+        },
+        "images": images,
+        "rows": [
+            {
+                "feature_type": row.layer,
+                "shape": FEATURE_SHAPES[row.layer],
+                "coder": row.config.coder,
+                "qp": row.config.qp if row.config.coder == "hevc" else None,
+                "quantiser": row.config.lossy_quantiser,
+                "quantiser_bits": row.config.bits if row.config.lossy_quantiser else None,
+                "file": row.path.relative_to(output).as_posix(),
+                "elements": row.elements,
+                "coded_bytes": row.coded_bytes,
+                "bits_per_element": row.bits_per_element,
+                "compression_rate_of_float32": row.compression_rate,
+                "fidelity": row.fidelity,
+                "accuracy": row.accuracy,
+                "encode_seconds": row.encode_seconds,
+                "decode_seconds": row.decode_seconds,
+                "encode_elements_per_second": row.elements / row.encode_seconds,
+                "decode_elements_per_second": row.elements / row.decode_seconds,
+                "bit_exact": row.bit_exact,
+                "conforming": row.conforming,
+            }
+            for row in rows
+        ],
+    }
+    with atomic_file(output / "results.json") as file:
+        file.write(json.dumps(results, indent=2).encode() + b"\n")
+    return "results.json"

@@ -1,0 +1,178 @@
+"""Makes the suite from its definitions, and checks a committed one against them.
+
+What depends on outside libraries is not made again where it exists: the payloads of HEVC streams
+differ between versions of x265. Such a stream is checked by decoding it to the committed hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from refcodec.errors import StreamError
+from refcodec.suite.assemble import disassemble, edit_from_json, edit_to_json
+from refcodec.suite.derive import labels, released_features, syntax_hash
+from refcodec.suite.invalid import INVALID
+from refcodec.suite.manifest import MANIFEST_NAME, Manifest, Origin, Vector, Violation
+from refcodec.suite.valid import VALID
+from refcodec.suite.vectors import Definition, Features, Place, load_features
+
+__all__ = ["DEFINITIONS", "SUITE_VERSION", "check", "describe", "write"]
+
+SUITE_VERSION = "1.0"
+
+DEFINITIONS: tuple[Definition, ...] = (*VALID, *INVALID)
+
+_OUTSIDE = {"coder:zlib", "coder:gzip", "coder:bzip2", "coder:lzma"}
+"""Coders whose library decides the bytes of a payload, not their meaning."""
+
+
+def write(root: Path, *, again: bool = False) -> list[Vector]:
+    """Write every stream and the manifest into a folder that holds ``features.npz``.
+
+    again : encode HEVC streams anew, too, instead of keeping those that exist.
+
+    Raises OSError.
+    """
+    features = load_features(root)
+    streams: dict[str, bytes] = {}
+    vectors = []
+    for definition in DEFINITIONS:
+        place = root / definition.file
+        stream = place.read_bytes() if place.is_file() else b""
+        if again or not (definition.encode and stream and _is_hevc(stream)):
+            stream = _make(definition, features, streams)
+        streams[definition.name] = stream
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(stream)
+        vectors.append(describe(definition, stream, streams))
+    content = {"version": SUITE_VERSION, "vectors": [vector.as_json() for vector in vectors]}
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    (root / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
+    return vectors
+
+
+def check(suite: Manifest) -> Iterator[str]:
+    """Compare a suite with its definitions; yields what differs.
+
+    Streams are made again and compared bit for bit, with two exceptions: an HEVC stream is only
+    decoded, and one whose payloads another version of a compression library wrote differently must
+    show the same features.
+    """
+    features = load_features(suite.root)
+    if [vector.id for vector in suite.vectors] != [one.id for one in DEFINITIONS]:
+        yield "the manifest lists other vectors than are defined"
+        return
+    streams: dict[str, bytes] = {}
+    for vector, definition in zip(suite.vectors, DEFINITIONS, strict=True):
+        stream = suite.path(vector).read_bytes()
+        streams[vector.name] = stream
+        if hashlib.sha256(stream).hexdigest() != vector.sha256:
+            yield f"{vector.name}: the stream is not the one of the manifest"
+            return
+        if describe(definition, stream, streams) != vector:
+            yield f"{vector.name}: the manifest does not say what the stream shows"
+        if definition.encode and _is_hevc(stream):
+            continue
+        made = _make(definition, features, streams)
+        if made != stream and not (definition.encode and _is_equivalent(made, stream)):
+            yield f"{vector.name}: the stream is not the one that its definition makes"
+
+
+def describe(definition: Definition, stream: bytes, streams: dict[str, bytes]) -> Vector:
+    """The manifest's entry for a stream.
+
+    streams : those made before, by name. An edited stream bears the labels of its origin, which can
+              be read whatever the edit did, unless it is conforming itself.
+    """
+    violation = None
+    if definition.violation:
+        reject, clause, place = definition.violation
+        origin = streams[definition.origin]
+        violation = Violation(reject, clause, _resolve(place, stream, origin))
+    accepted = definition.decoder == "accept"
+    found = labels(stream if accepted else streams[definition.origin])
+    clauses = set(definition.clauses) | (found.clauses if accepted else set())
+    if violation:
+        clauses.add(violation.clause)
+    rejected = definition.decoder == "reject"
+    return Vector(
+        id=definition.id,
+        name=definition.name,
+        purpose=definition.purpose,
+        clauses=tuple(sorted(clauses, key=_in_order)),
+        profile=found.profile,
+        level=found.level,
+        tags=found.tags,
+        file=definition.file,
+        size=len(stream),
+        sha256=hashlib.sha256(stream).hexdigest(),
+        syntax="" if rejected else syntax_hash(stream),
+        decoder=definition.decoder,
+        features=tuple(
+            released_features(stream, violation.bit_offset if violation and rejected else None)
+        ),
+        violation=violation,
+        origin=_origin(definition, streams),
+    )
+
+
+def _origin(definition: Definition, streams: dict[str, bytes]) -> Origin | None:
+    if definition.edits is None:
+        return None
+    edits = definition.edits(streams[definition.origin])
+    listed: list[dict[str, Any]] = json.loads(json.dumps([edit_to_json(edit) for edit in edits]))
+    return Origin(definition.origin, definition.change, tuple(listed))
+
+
+def _make(definition: Definition, features: Features, streams: dict[str, bytes]) -> bytes:
+    """Make a stream: encode it, or edit its origin as the manifest will tell."""
+    if definition.encode:
+        return definition.encode(features)
+    origin = _origin(definition, streams)
+    assert origin is not None
+    stream = streams[origin.vector]
+    for edit in map(edit_from_json, origin.edits):
+        stream = edit(stream)
+    return stream
+
+
+def _resolve(place: Place, stream: bytes, origin: bytes) -> int:
+    """Position of a violation in bits.
+
+    An element is looked for in the stream itself, and in its origin where the edit hides it.
+    """
+    if isinstance(place, int):
+        return 8 * (place if place >= 0 else len(stream) + 1 + place)
+    number, path, further = place if len(place) == 3 else (*place, 0)
+    for one in (stream, origin):
+        try:
+            pieces = disassemble(one)
+            start = 8 * sum(len(bytes(piece)) for piece in pieces[:number])
+            for field in pieces[number].fields:
+                if path in ("", field.path):
+                    return start + further
+                start += len(field.bits)
+        except (StreamError, IndexError):
+            continue
+    raise LookupError(f"no element {path} in unit {number}")
+
+
+def _is_hevc(stream: bytes) -> bool:
+    return "coder:hevc" in labels(stream).tags
+
+
+def _is_equivalent(made: bytes, stream: bytes) -> bool:
+    """Whether two streams differ by what a compression library wrote, and not in what they mean."""
+    ours, theirs = labels(made), labels(stream)
+    outside = not _OUTSIDE.isdisjoint(theirs.tags)
+    return outside and ours == theirs and released_features(made) == released_features(stream)
+
+
+def _in_order(clause: str) -> list[tuple[bool, int, str]]:
+    """Sorts clauses as the specification prints them: 7.10 behind 7.9, annexes last."""
+    parts = clause.split(".")
+    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]

@@ -1,0 +1,508 @@
+"""The vectors that break the specification, each once, by an edit of a vector that does not.
+
+``either`` marks those whose defect a decoder need not notice; the strict validator does.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from refcodec.inspector import inspect
+from refcodec.suite.assemble import (
+    Append,
+    Copy,
+    Cut,
+    Drop,
+    Edit,
+    Extend,
+    Insert,
+    Patch,
+    Set,
+    disassemble,
+    encode,
+)
+from refcodec.suite.vectors import END, Definition, Edits, Place
+from refcodec.syntax.bits import Element
+
+__all__ = ["INVALID"]
+
+
+# --- edits that depend on the stream ---------------------------------------------------------------
+
+
+def _find(stream: bytes, unit: int, path: str) -> Element:
+    return next(one for one in inspect(stream)[unit].elements if one.path == path)
+
+
+def _add(unit: int, path: str, difference: int) -> Edits:
+    """Add to an integer."""
+    return lambda stream: [Set(unit, path, int(_find(stream, unit, path).value) + difference)]
+
+
+def _flip(unit: int, path: str, bit: int) -> Edits:
+    """Flip one bit of an element."""
+
+    def edits(stream: bytes) -> list[Edit]:
+        bits = disassemble(stream)[unit].field(path).bits
+        return [Patch(unit, path, bit, "01"[bits[bit] == "0"])]
+
+    return edits
+
+
+def _payload(change: Callable[[bytes], bytes]) -> Edits:
+    """Change the payload of the coded feature that stands third."""
+    path = "coded_feature.payload"
+    return lambda stream: [Set(2, path, change(_find(stream, 2, path).value).hex())]
+
+
+def _move_entry(stream: bytes) -> list[Edit]:
+    """Let an index entry point a byte too far, and the next one where it should."""
+    distances = [int(one) for one in _find(stream, 6, "index.unit_distance").value]
+    distances[1:3] = [distances[1] + 1, distances[2] - 1]
+    return [Set(6, "index.unit_distance", distances)]
+
+
+def _fill_batch(stream: bytes) -> list[Edit]:
+    """Repeat the first payload of a batch of 64 bytes each until the batch is too large."""
+    payload = _find(stream, 2, "coded_feature_batch.payloads").value[:64]
+    return [
+        Set(2, "coded_feature_batch.feature_count_minus1", 1023),
+        Set(2, "coded_feature_batch.payloads", payload.hex(), times=1024),
+    ]
+
+
+def _in_parameter_sets(value: int, *inner: str) -> Edits:
+    """Give elements inside the HEVC parameter sets another value of the same width."""
+    outer = "feature_parameter_set.parameter_sets"
+
+    def edits(stream: bytes) -> list[Edit]:
+        start = _find(stream, 1, outer).offset
+        found = [_find(stream, 1, path) for path in inner]
+        return [Patch(1, outer, one.offset - start, encode(value, one.descriptor)) for one in found]
+
+    return edits
+
+
+def _bomb(expected: int) -> bytes:
+    """A zlib stream of a few hundred bytes, and thousands of times ``expected`` zeros.
+
+    Written by hand, so that no version of zlib has a say in it: one block of fixed Huffman codes, the
+    byte 0 and matches of 258 bytes at distance 1.
+    """
+    matches = 1000
+    bits = "1" + "10" + "00110000" + ("11000101" + "00000") * matches + "0000000"
+    bits += "0" * (-len(bits) % 8)
+    deflated = bytes(int(bits[i : i + 8][::-1], 2) for i in range(0, len(bits), 8))
+    zeros = bytes(1 + 258 * matches)
+    assert zlib.decompress(deflated, wbits=-15) == zeros
+    assert len(zeros) > expected
+    return b"\x78\x01" + deflated + zlib.adler32(zeros).to_bytes(4, "big")
+
+
+def _stored(data: bytes) -> bytes:
+    """A zlib stream of one stored block, the same from any version of zlib."""
+    size = len(data).to_bytes(2, "little")
+    inverse = bytes(255 - byte for byte in size)
+    return b"\x78\x01\x01" + size + inverse + data + zlib.adler32(data).to_bytes(4, "big")
+
+
+def _large_sample(payload: bytes) -> bytes:
+    samples = zlib.decompress(payload)
+    return _stored(samples[:100] + b"\x80" + samples[101:])
+
+
+def _large_dictionary(payload: bytes) -> bytes:
+    """Ask for a dictionary of 128 MiB in the block header of an xz stream."""
+    header = payload[12:16] + bytes([30]) + payload[17:20]
+    return payload[:12] + header + zlib.crc32(header).to_bytes(4, "little") + payload[24:]
+
+
+# --- the vectors -----------------------------------------------------------------------------------
+
+
+def _bad(
+    number: int,
+    name: str,
+    origin: str,
+    purpose: str,
+    edits: Edit | Edits,
+    reject: str,
+    clause: str,
+    place: Place | None = None,
+    decoder: Literal["reject", "either"] = "reject",
+) -> Definition:
+    """An invalid vector; the violation is at the element that a single edit sets, unless told."""
+    if place is None:
+        assert isinstance(edits, (Set, Patch)), name
+        place = edits.unit, edits.element
+    return Definition(
+        number,
+        name,
+        purpose,
+        origin=origin,
+        change=purpose,
+        edits=(lambda _: [edits]) if isinstance(edits, Edit) else edits,
+        decoder=decoder,
+        violation=(reject, clause, place),
+    )
+
+
+def _unnoticed(
+    number: int,
+    name: str,
+    origin: str,
+    purpose: str,
+    edits: Edit | Edits,
+    reject: str,
+    clause: str,
+    place: Place,
+) -> Definition:
+    return _bad(number, name, origin, purpose, edits, reject, clause, place, "either")
+
+
+_NAN, _INFINITY, _MINUS_ONE = "7fc00000", "7f800000", "bf800000"
+_RAW, _FRAME = "raw-float32", "hevc-8-bit"
+
+_HEADER = "stream_header."
+_FPS = "feature_parameter_set."
+_ONE = "coded_feature."
+_OWN = "coded_feature.parameters."
+
+_HEADERS = (
+    _bad(
+        1, "not-a-dfc", _RAW, "the signature is RIFF",
+        Set(0, _HEADER + "signature", b"RIFF".hex()), "signature", "6.2",
+    ),
+    _bad(2, "file-empty", _RAW, "no byte is there", Cut(0), "signature", "6.2", 0),
+    _bad(3, "header-cut", _RAW, "the file ends in the stream header", Cut(6), "truncated", "6.2", END),
+    _bad(
+        4, "header-crc", _RAW, "header_crc has a wrong bit",
+        _flip(0, _HEADER + "header_crc", 15), "checksum", "8.2", (0, _HEADER + "header_crc"),
+    ),
+    _bad(
+        5, "version-major", _RAW, "version_major is 2",
+        Set(0, _HEADER + "version_major", 2), "unsupported", "7.2",
+    ),
+    _bad(
+        6, "reserved-zero-bits", _RAW, "reserved_zero_2bits is 1",
+        Set(0, _HEADER + "reserved_zero_2bits", 1), "unsupported", "7.2",
+    ),
+    _bad(
+        7, "profile-undefined", _RAW, "profile_idc is 200",
+        Set(0, _HEADER + "profile_idc", 200), "unsupported", "7.2",
+    ),
+    _bad(
+        8, "profile-kept", _RAW, "profile_idc is 3, which is kept for a later version",
+        Set(0, _HEADER + "profile_idc", 3), "unsupported", "A.2",
+    ),
+    _bad(
+        9, "level-undefined", _RAW, "level_idc is 9",
+        Set(0, _HEADER + "level_idc", 9), "unsupported", "A.3",
+    ),
+)  # fmt: skip
+
+_UNITS = (
+    _bad(
+        10, "unit-unknown-mandatory", _RAW, "a unit of type 99 has skippable_flag 0",
+        Insert(2, 99, 0, "00"), "unsupported", "C.1", (2, ""),
+    ),
+    _bad(
+        11, "unit-kept", _RAW, "an entropy model unit, kept for a later version, is there",
+        Insert(2, 4, 0, "00"), "unsupported", "C.1", (2, ""),
+    ),
+    _bad(
+        12, "unit-crc", _RAW, "unit_crc of the coded feature has a wrong bit",
+        _flip(2, "unit.unit_crc", 0), "checksum", "8.2", (2, "unit.unit_crc"),
+    ),
+    _bad(
+        13, "unit-crc-skippable", "metadata", "unit_crc of a metadata unit has a wrong bit",
+        _flip(1, "unit.unit_crc", 31), "checksum", "8.2", (1, "unit.unit_crc"),
+    ),
+    _bad(
+        14, "unit-size-gigabytes", _RAW, "unit_size promises three gigabytes",
+        Set(2, "unit.unit_size", 3 << 30), "unsupported", "A.3",
+    ),
+    _bad(
+        15, "unit-size-overlong", _RAW, "unit_size is coded in three bytes where two do",
+        Set(2, "unit.unit_size", "818800"), "syntax", "4.4",
+    ),
+    _bad(
+        16, "unit-truncated", _RAW, "the file ends inside the coded feature",
+        Cut(500), "truncated", "6.3", END,
+    ),
+    _bad(17, "end-missing", _RAW, "the end unit is missing", Drop(3), "truncated", "9.1", END),
+    _bad(
+        18, "bytes-behind-end", _RAW, "a byte stands behind the end unit",
+        Append("00"), "order", "9.1", END - 1,
+    ),
+    _bad(
+        19, "bytes-left-in-unit", _RAW, "a byte stands behind the parameter set, inside its unit",
+        Extend(1, "00"), "syntax", "6.4", (1, "unit.unread"),
+    ),
+    _bad(
+        20, "parameter-set-twice", _RAW, "the feature parameter set stands there twice",
+        Copy(1, 2), "order", "9.1", (2, _FPS + "fps_id"),
+    ),
+    _bad(
+        21, "parameter-set-undefined", _RAW, "the feature refers to parameter set 1 of only 0",
+        Set(2, _ONE + "fps_id", 1), "order", "9.1",
+    ),
+    _bad(
+        22, "parameter-set-late", _RAW, "the feature stands in front of its parameter set",
+        lambda _: [Copy(2, 1), Drop(3)], "order", "9.1", (1, "unit.unread"),
+    ),
+    _bad(
+        23, "end-feature-count", "index", "feature_count of the end unit is 5; 4 are there",
+        _add(7, "end.feature_count", 1), "order", "9.1", (7, "end.feature_count"),
+    ),
+    _bad(
+        24, "index-not-last", "index", "a unit stands between the index and the end unit",
+        Insert(7, 99, 1, ""), "order", "9.1", (7, ""),
+    ),
+    _bad(
+        25, "hash-unit-misplaced", "hash-units", "a hash unit stands in front of every feature",
+        Copy(3, 1), "order", "9.1", (1, ""),
+    ),
+    _bad(
+        26, "hash-unit-samples", "hash-units", "a hash unit has a wrong hash of the samples",
+        _flip(3, "hash.sha256", 7), "hash", "8.8", (2, ""),
+    ),
+    _bad(
+        27, "hash-unit-reconstruction", "hash-units",
+        "a hash unit of the second feature has a wrong hash of the reconstruction",
+        _flip(7, "hash.sha256", 255), "hash", "8.8", (5, ""),
+    ),
+)  # fmt: skip
+
+_PARAMETER_SETS = (
+    _bad(
+        30, "fps-id-too-large", _RAW, "fps_id is 256",
+        Set(1, _FPS + "fps_id", 256), "syntax", "7.4",
+    ),
+    _bad(
+        31, "level-exceeded-elements", _RAW, "4,194,304 elements in a stream of level 1",
+        Set(1, _FPS + "height_minus1", 65535), "unsupported", "A.3", (1, _FPS + "channels_minus1"),
+    ),
+    _bad(
+        32, "profile-lacks-coder", _FRAME, "an HEVC feature in a stream of the lossless profile",
+        Set(0, _HEADER + "profile_idc", 1), "constraint", "A.2", (1, _FPS + "coder_id"),
+    ),
+    _bad(
+        33, "coder-kept", _RAW, "coder_id is 6, which is kept for a later version",
+        Set(1, _FPS + "coder_id", 6), "unsupported", "C.1",
+    ),
+    _bad(
+        34, "coder-undefined", _RAW, "coder_id is 12",
+        Set(1, _FPS + "coder_id", 12), "unsupported", "7.4",
+    ),
+    _bad(
+        35, "feature-type-kept", _RAW, "feature_type is 3, which is kept for a later version",
+        Set(1, _FPS + "feature_type", 3), "unsupported", "C.1",
+    ),
+    _bad(
+        36, "source-type-undefined", _RAW, "source_type is 5",
+        Set(1, _FPS + "source_type", 5), "unsupported", "7.4",
+    ),
+    _bad(
+        37, "alignment-bits", _RAW, "the last alignment bit of the feature parameters is set",
+        Set(2, _OWN + "alignment", "0b0000001"), "syntax", "4.4",
+    ),
+    _bad(
+        38, "fc-range-channel", "fc-batch", "an fc feature has a range for each channel",
+        Set(1, _FPS + "range_per_channel_flag", 1), "constraint", "9.2",
+    ),
+    _bad(
+        39, "log-signed-1-bit", "log-signed", "signed logarithmic samples have one bit",
+        Set(1, _FPS + "bits_minus1", 0), "constraint", "9.2", (1, _FPS + "log_signed_flag"),
+    ),
+    _bad(
+        40, "hevc-13-bit", "hevc-12-bit", "HEVC samples have 13 bits",
+        Set(1, _FPS + "bits_minus1", 12), "constraint", "9.2",
+    ),
+    _bad(
+        41, "hevc-no-sample-hash", _FRAME, "the sample hash of an HEVC feature is left out",
+        Set(1, _FPS + "sample_hash_size_code", 0), "constraint", "9.3",
+    ),
+    _bad(
+        42, "hevc-grid-empty-rows", _FRAME, "the tile grid has empty rows",
+        Set(1, _FPS + "tile_rows_minus1", 7), "constraint", "9.2", (1, _FPS + "tile_columns_minus1"),
+    ),
+    _bad(
+        43, "hevc-no-parameter-sets", _FRAME, "the HEVC parameter sets are missing",
+        lambda _: [Set(1, _FPS + "parameter_sets", ""), Set(1, _FPS + "parameter_sets_size", 0)],
+        "constraint", "9.3", (1, _FPS + "parameter_sets_size"),
+    ),
+    _bad(
+        44, "hevc-frame-size", _FRAME, "the SPS has frames 40 samples wide; the tiles make 32",
+        _in_parameter_sets(40, "seq_parameter_set.pic_width_in_luma_samples"),
+        "constraint", "9.3.1", (1, _FPS + "parameter_sets"),
+    ),
+    _bad(
+        45, "hevc-profile", _FRAME, "VPS and SPS name the HEVC profile 5, which is not listed",
+        _in_parameter_sets(
+            5,
+            "video_parameter_set.profile_tier_level.general_profile_idc",
+            "seq_parameter_set.profile_tier_level.general_profile_idc",
+        ),
+        "constraint", "9.3.1", (1, _FPS + "parameter_sets"),
+    ),
+)  # fmt: skip
+
+_FEATURES = (
+    _bad(
+        50, "range-nan", "raw-7-bit", "range_max is NaN",
+        Set(2, _OWN + "range_max", [_NAN]), "constraint", "9.2",
+    ),
+    _bad(
+        51, "range-infinite", "raw-7-bit", "range_max is infinite",
+        Set(2, _OWN + "range_max", [_INFINITY]), "constraint", "9.2",
+    ),
+    _bad(
+        52, "range-reversed", "raw-7-bit", "range_max is -1, range_min is 0",
+        Set(2, _OWN + "range_max", [_MINUS_ONE]), "constraint", "9.2",
+    ),
+    _bad(
+        53, "log-step-zero", "log-unsigned", "log_step is 0",
+        Set(2, _OWN + "log_step", [0]), "constraint", "9.2",
+    ),
+    _bad(
+        54, "log-step-large", "log-unsigned", "log_step takes the largest level beyond 2^130",
+        Set(2, _OWN + "log_step", [0xFFFFFFFF]), "constraint", "9.2",
+    ),
+    _bad(
+        55, "qp-too-large", _FRAME, "qp is 52",
+        Set(2, _OWN + "qp", 52), "constraint", "9.2",
+    ),
+    _bad(
+        56, "qp-negative", "hevc-qp-channel", "qp is 3, less than a qp_delta",
+        Set(2, _OWN + "qp", 3), "constraint", "9.2",
+    ),
+    _bad(
+        57, "order-no-permutation", "hevc-order-explicit", "channel_at has 1 twice and no 0",
+        Set(2, _OWN + "channel_at", [*reversed(range(1, 16)), 1]), "constraint", "9.2",
+    ),
+    _bad(
+        58, "order-undefined", _FRAME, "channel_order is 3",
+        Set(2, _OWN + "channel_order", 3), "unsupported", "7.5.2",
+    ),
+    _bad(
+        59, "batch-sizes", "fc-batch", "the payload sizes of a batch add up to too much",
+        _add(2, "coded_feature_batch.payload_size_base", 1),
+        "constraint", "9.2", (2, "coded_feature_batch.payload_size_base"),
+    ),
+    _bad(
+        60, "batch-too-large", "fc-batch", "a batch of more than 65,536 bytes",
+        _fill_batch, "constraint", "9.2", (2, "coded_feature_batch.fps_id"),
+    ),
+    _bad(
+        61, "sequence-without-access-point", "hevc-sequence-no-index",
+        "the first feature of a sequence, its access point, is missing",
+        Drop(2), "order", "9.1", (2, _ONE + "payload"),
+    ),
+)  # fmt: skip
+
+
+def _bad_payload(
+    number: int, name: str, origin: str, purpose: str, edits: Edits, clause: str = "8.3"
+) -> Definition:
+    return _bad(number, name, origin, purpose, edits, "payload", clause, (2, _ONE + "payload"))
+
+
+_PAYLOADS: Iterable[Definition] = (
+    _bad_payload(
+        70, "raw-short", _RAW, "the payload is a byte too short",
+        _payload(lambda data: data[:-1]), "8.3.1",
+    ),
+    _bad_payload(
+        71, "raw-padding-bits", "raw-padding", "a padding bit of the payload is set",
+        _flip(2, _ONE + "payload", 7), "8.3.1",
+    ),
+    _bad_payload(
+        72, "sample-too-large", "zlib-7-bit", "a sample of 7 bits is 128",
+        _payload(_large_sample), "8.3.1",
+    ),
+    _bad_payload(
+        73, "zlib-bomb", "zlib-7-bit", "256 samples are expected, and 258,001 bytes come",
+        _payload(lambda _: _bomb(256)),
+    ),
+    _bad_payload(
+        74, "zlib-short", "zlib-7-bit", "256 samples are expected, and 255 come",
+        _payload(lambda data: _stored(zlib.decompress(data)[:-1])),
+    ),
+    _bad_payload(
+        75, "zlib-trailing", "zlib-7-bit", "a byte stands behind the zlib stream",
+        _payload(lambda data: data + b"\0"),
+    ),
+    _bad_payload(
+        76, "zlib-cut", "zlib-7-bit", "the checksum of the zlib stream is cut off",
+        _payload(lambda data: data[:-4]),
+    ),
+    _bad_payload(
+        77, "zlib-checksum", "zlib-7-bit", "the checksum of the zlib stream is wrong",
+        _payload(lambda data: data[:-1] + bytes([data[-1] ^ 1])),
+    ),
+    _bad_payload(
+        78, "gzip-two-members", "gzip-10-bit", "the gzip member stands there twice",
+        _payload(lambda data: data + data),
+    ),
+    _bad_payload(
+        79, "bzip2-two-streams", "bzip2-8-bit", "the bzip2 stream stands there twice",
+        _payload(lambda data: data + data),
+    ),
+    _bad_payload(
+        80, "lzma-dictionary", "lzma-float16", "the xz stream asks for a dictionary of 128 MiB",
+        _payload(_large_dictionary),
+    ),
+    _bad(
+        81, "sample-hash", "sample-hash-32", "the sample hash has a wrong bit",
+        _flip(2, _ONE + "sample_hash", 255), "hash", "8.8", (2, _ONE + "payload"),
+    ),
+    _bad(
+        82, "sample-hash-hevc", _FRAME, "the sample hash of an HEVC feature has a wrong bit",
+        _flip(2, _ONE + "sample_hash", 0), "hash", "8.8", (2, _ONE + "payload"),
+    ),
+)  # fmt: skip
+
+_UNNOTICED = (
+    _unnoticed(
+        90, "skippable-flag-wrong", _RAW, "skippable_flag of a coded feature is 1",
+        Set(2, "unit.skippable_flag", 1), "constraint", "9.1", (2, ""),
+    ),
+    _unnoticed(
+        91, "index-elsewhere", "index", "an entry of the index points a byte too far",
+        _move_entry, "constraint", "9.5", (6, "index.entry_count"),
+    ),
+    _unnoticed(
+        92, "index-offset", "index", "index_offset points a byte too far",
+        _add(7, "end.index_offset", 1), "constraint", "9.5", (7, "end.index_offset"),
+    ),
+    _unnoticed(
+        93, "index-reserved-bits", "index", "reserved_zero_4bits of the index is 1",
+        Set(6, "index.reserved_zero_4bits", 1), "constraint", "9.6", (6, "index.entry_count"),
+    ),
+    _unnoticed(
+        94, "metadata-key-twice", "metadata", "a metadata key stands there twice",
+        Set(1, "metadata.entries.key", b"network".hex(), occurrence=1),
+        "constraint", "9.4", (1, "metadata.entry_count"),
+    ),
+    _unnoticed(
+        95, "metadata-not-utf-8", "metadata", "a metadata key is not UTF-8",
+        Set(1, "metadata.entries.key", "ff" * 7, occurrence=1),
+        "syntax", "9.4", (1, "metadata.entry_count"),
+    ),
+    _unnoticed(
+        96, "hevc-slice-qp", _FRAME, "qp is 31; the slice has QP 30",
+        Set(2, _OWN + "qp", 31), "constraint", "9.3.2", (2, _ONE + "payload", 24),
+    ),
+)  # fmt: skip
+
+INVALID: tuple[Definition, ...] = (
+    *_HEADERS,
+    *_UNITS,
+    *_PARAMETER_SETS,
+    *_FEATURES,
+    *_PAYLOADS,
+    *_UNNOTICED,
+)

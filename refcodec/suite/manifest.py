@@ -1,0 +1,241 @@
+"""The manifest of a conformance suite: one JSON file that says what every vector is and promises.
+
+``manifest.schema.json`` beside this module is its form; ``bitstreams/README.md`` explains it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from importlib.resources import files
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+from refcodec.errors import CallerError
+
+__all__ = [
+    "Feature",
+    "Manifest",
+    "Origin",
+    "Vector",
+    "Violation",
+    "find_suite",
+    "load_manifest",
+    "schema",
+]
+
+MANIFEST_NAME = "manifest.json"
+
+_WORD_SIZES = {"float32": 4, "float16": 2, "bfloat16": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One feature as a right decoder gives it.
+
+    dtype          : ``float32``, ``float16`` or ``bfloat16``.
+    samples        : SHA-256 of the integer samples, little-endian int32 in C order.
+    reconstruction : SHA-256 of the feature, little-endian in C order.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    samples: str
+    reconstruction: str
+
+    @property
+    def size(self) -> int:
+        """Number of bytes."""
+        return prod(self.shape) * _WORD_SIZES[self.dtype]
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Where a stream breaks the specification.
+
+    reject     : class of Annex D, the word on the ``REJECT`` line.
+    bit_offset : position of the offending element, as the validator gives it.
+    """
+
+    reject: str
+    clause: str
+    bit_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a vector was made from another one.
+
+    vector : its name.
+    change : what was changed, for people.
+    edits  : what was changed, for ``refcodec.suite.assemble``.
+    """
+
+    vector: str
+    change: str
+    edits: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """One stream and what is promised of it.
+
+    decoder   : ``accept``: a decoder gives the features; ``reject``: it refuses the stream, and may
+                have released the features before; ``either``: it need not notice the violation.
+    violation : what the strict validator finds; None for a conforming stream.
+    syntax    : hash of all syntax elements; '' where they cannot all be read.
+    """
+
+    id: str
+    name: str
+    purpose: str
+    clauses: tuple[str, ...]
+    profile: str
+    level: int
+    tags: tuple[str, ...]
+    file: str
+    size: int
+    sha256: str
+    syntax: str
+    decoder: Literal["accept", "reject", "either"]
+    features: tuple[Feature, ...]
+    violation: Violation | None = None
+    origin: Origin | None = None
+
+    @property
+    def output_size(self) -> int:
+        """Bytes of all features."""
+        return sum(feature.size for feature in self.features)
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry of the manifest."""
+        entry: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
+        entry["feature_count"] = len(self.features)
+        entry["features"] = [
+            {name: getattr(one, name) for name in Feature.__slots__} for one in self.features
+        ]
+        if self.violation:
+            names = {"class": "reject", "clause": "clause", "bit_offset": "bit_offset"}
+            entry["violation"] = {key: getattr(self.violation, names[key]) for key in names}
+        if self.origin:
+            entry["origin"] = {name: getattr(self.origin, name) for name in Origin.__slots__}
+        return entry
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> Vector:
+        """The inverse of :meth:`as_json`."""
+        plain: dict[str, Any] = {name: _frozen(entry[name]) for name in _PLAIN}
+        features = tuple(
+            Feature(**{name: _frozen(one[name]) for name in one}) for one in entry["features"]
+        )
+        found, origin = entry.get("violation"), entry.get("origin")
+        return cls(
+            **plain,
+            features=features,
+            violation=Violation(found["class"], found["clause"], found["bit_offset"])
+            if found
+            else None,
+            origin=Origin(origin["vector"], origin["change"], tuple(origin["edits"]))
+            if origin
+            else None,
+        )
+
+
+_PLAIN = (
+    "id",
+    "name",
+    "purpose",
+    "clauses",
+    "profile",
+    "level",
+    "tags",
+    "file",
+    "size",
+    "sha256",
+    "syntax",
+    "decoder",
+)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A suite: its folder, its version, its vectors in the order of the file."""
+
+    root: Path
+    version: str
+    vectors: tuple[Vector, ...]
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the manifest file, which names the suite in a report."""
+        return hashlib.sha256((self.root / MANIFEST_NAME).read_bytes()).hexdigest()
+
+    def path(self, vector: Vector) -> Path:
+        """Where a vector's stream lies."""
+        return self.root / vector.file
+
+    def select(self, pattern: str | None) -> tuple[Vector, ...]:
+        """The vectors whose id, name or one of whose tags matches a shell pattern; all for None."""
+        if pattern is None:
+            return self.vectors
+        return tuple(
+            vector
+            for vector in self.vectors
+            if any(fnmatchcase(text, pattern) for text in (vector.id, vector.name, *vector.tags))
+        )
+
+    def named(self, name: str) -> Vector:
+        """The vector of that name. Raises KeyError."""
+        return {vector.name: vector for vector in self.vectors}[name]
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a manifest."""
+    text = (files(__package__) / "manifest.schema.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def find_suite(chosen: str | os.PathLike[str] | None = None) -> Path:
+    """Folder of the suite: the chosen one, else that of the checkout, else that of the package.
+
+    Raises CallerError where there is none.
+    """
+    package = Path(__file__).resolve().parents[1]
+    places = [Path(chosen)] if chosen else [package.parent / "bitstreams", package / "bitstreams"]
+    for place in places:
+        if (place / MANIFEST_NAME).is_file():
+            return place
+    raise CallerError(
+        f"there is no {MANIFEST_NAME} in {' or '.join(map(str, places))}",
+        hint="name the folder of the suite",
+    )
+
+
+def load_manifest(chosen: str | os.PathLike[str] | None = None) -> Manifest:
+    """Load a suite and check its manifest against the schema.
+
+    chosen : its folder; None for the one that comes with refcodec.
+
+    Raises CallerError for a folder without a manifest, or with one that the schema refuses.
+    """
+    import jsonschema
+
+    root = find_suite(chosen)
+    try:
+        content = json.loads((root / MANIFEST_NAME).read_text(encoding="utf-8"))
+        jsonschema.validate(content, schema())
+    except (json.JSONDecodeError, jsonschema.ValidationError) as error:
+        what = str(error).partition("\n")[0]
+        raise CallerError(f"{root / MANIFEST_NAME} is no manifest: {what}") from None
+    vectors = tuple(Vector.from_json(entry) for entry in content["vectors"])
+    return Manifest(root, content["version"], vectors)

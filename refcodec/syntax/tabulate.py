@@ -1,0 +1,215 @@
+"""Syntax declarations as syntax tables (clause 6): what the specification prints.
+
+A :class:`Row` is one line of a table. Conditions that guard several elements in a row are printed once,
+arrays as loops, derived variables as assignments; nothing that a table shows is written anywhere else.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from construct import Array as Repeat
+from construct import Computed, IfThenElse, Renamed, Switch
+from construct.expr import BinExpr, Path, UniExpr
+
+from refcodec.syntax.descriptors import (
+    F32,
+    SE,
+    UE,
+    Array,
+    Bytes,
+    Descriptor,
+    Structure,
+)
+
+__all__ = ["Row", "element_names", "expression", "tabulate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a syntax table.
+
+    indent     : depth of nesting, 0 for the name of the structure and its closing brace.
+    text       : what stands there: an element, a condition, an assignment, a brace.
+    descriptor : how the element is coded, as in clause 4.4; '' where the line is no element.
+    values     : range of its value, ``0..255``; '' where the descriptor says it.
+    element    : name of the element or variable that the line is about; '' where there is none.
+    structure  : name of the structure that the line calls; '' where it calls none.
+    """
+
+    indent: int
+    text: str
+    descriptor: str = ""
+    values: str = ""
+    element: str = ""
+    structure: str = ""
+
+
+def tabulate(structure: Structure) -> list[Row]:
+    """The syntax table of a structure, its name in the first row and a closing brace in the last."""
+    body = _merge([row for element in structure.subcons for row in _element(element)])
+    return [Row(0, f"{structure.title}( ) {{"), *body, Row(0, "}")]
+
+
+def element_names(structure: Structure) -> list[str]:
+    """Names of the elements and variables of a structure, in their order."""
+    return [element.name for element in structure.subcons]
+
+
+# --- expressions -----------------------------------------------------------------------------------
+
+_BINARY = {
+    operator.or_: ("||", 1),
+    operator.and_: ("&&", 2),
+    operator.eq: ("==", 3),
+    operator.ne: ("!=", 3),
+    operator.lt: ("<", 4),
+    operator.le: ("<=", 4),
+    operator.gt: (">", 4),
+    operator.ge: (">=", 4),
+    operator.lshift: ("<<", 5),
+    operator.add: ("+", 6),
+    operator.sub: ("-", 6),
+    operator.mul: ("*", 7),
+}
+"""Symbol and strength of binding of each operator that the declarations use."""
+
+
+def expression(value: Any) -> str:
+    """A construct expression, a code point or a number as the tables print it, with C's precedence."""
+    return _expression(value)[0]
+
+
+def _expression(value: Any) -> tuple[str, int]:
+    """The text, and how strongly its outermost operator binds."""
+    if isinstance(value, BinExpr):
+        symbol, strength = _BINARY[value.op]
+        left, left_strength = _expression(value.lhs)
+        right, right_strength = _expression(value.rhs)
+        if left_strength < strength:
+            left = f"({left})"
+        if right_strength <= strength:
+            right = f"({right})"
+        return f"{left} {symbol} {right}", strength
+    if isinstance(value, UniExpr):
+        text, strength = _expression(value.operand)
+        symbol = {operator.neg: "-", operator.invert: "!"}[value.op]
+        return (f"{symbol}{text}" if strength > 8 else f"{symbol}({text})"), 8
+    if isinstance(value, Path):
+        return _path(value), 9
+    if isinstance(value, Enum):
+        return value.name, 9
+    return str(value), 9
+
+
+def _path(path: Any) -> str:
+    """``this.name`` as ``name``; what is handed in from outside likewise; ``fps.name`` stays."""
+    names: list[str] = []
+    while path is not None:
+        names.append(path._Path__field)
+        path = path._Path__parent
+    names.reverse()
+    return ".".join(name for name in names if name not in (None, "_", "_params"))
+
+
+# --- elements --------------------------------------------------------------------------------------
+
+
+def _element(element: Renamed) -> list[Row]:
+    return list(_rows(element.name, element.subcon, 1))
+
+
+def _rows(name: str, coding: Any, indent: int) -> Iterator[Row]:
+    if isinstance(coding, (IfThenElse, Switch)):
+        yield from _choice(name, coding, indent)
+    elif isinstance(coding, Computed):
+        yield Row(indent, f"{name} = {expression(coding.func)}", element=name)
+    elif isinstance(coding, (Array, F32)):
+        descriptor = "f(32)" if isinstance(coding, F32) else f"u({expression(coding.width)})"
+        if coding.count == 1:
+            yield Row(indent, name, descriptor, element=name)
+            return
+        yield _loop(coding.count, indent)
+        yield Row(indent + 1, f"{name}[ i ]", descriptor, element=name)
+        yield Row(indent, "}")
+    elif isinstance(coding, Repeat):
+        yield _loop(coding.count, indent)
+        for row in _rows(name, coding.subcon, indent + 1):
+            text = row.text.replace("( )", "( i )") if row.structure else f"{row.text}[ i ]"
+            yield Row(row.indent, text, row.descriptor, row.values, row.element, row.structure)
+        yield Row(indent, "}")
+    elif isinstance(coding, Structure):
+        yield Row(indent, f"{coding.title}( )", element=name, structure=coding.title)
+    else:
+        yield Row(indent, name, _notation(coding), _values(coding), element=name)
+
+
+def _loop(count: Any, indent: int) -> Row:
+    return Row(indent, f"for( i = 0; i < {expression(count)}; i++ ) {{")
+
+
+def _choice(name: str, coding: Any, indent: int) -> Iterator[Row]:
+    """Conditions: an assignment where all cases are variables, else ``if`` with braces."""
+    if isinstance(coding, Switch):
+        cases = [
+            (f"{expression(coding.keyfunc)} == {expression(key)}", case)
+            for key, case in coding.cases.items()
+        ]
+        default = coding.default
+    else:
+        cases, default = [(expression(coding.condfunc), coding.thensubcon)], coding.elsesubcon
+    if all(isinstance(case, Computed) for case in (*(case for _, case in cases), default)):
+        chosen = "".join(f"{condition} ? {expression(case.func)} : " for condition, case in cases)
+        yield Row(indent, f"{name} = {chosen}{expression(default.func)}", element=name)
+        return
+    for number, (condition, case) in enumerate(cases):
+        yield Row(indent, f"{'} else ' if number else ''}if( {condition} ) {{")
+        yield from _rows(name, case, indent + 1)
+    if isinstance(default, (Computed, Descriptor, Structure)):
+        yield Row(indent, "} else {")
+        yield from _rows(name, default, indent + 1)
+    yield Row(indent, "}")
+
+
+def _notation(coding: Descriptor) -> str:
+    if isinstance(coding, Bytes):
+        size = expression(coding.size)
+        if isinstance(coding.size, int):
+            return f"b({8 * coding.size})"
+        return f"b(8 * {size})" if " " not in size else f"b(8 * ({size}))"
+    return coding.notation()
+
+
+def _values(coding: Descriptor) -> str:
+    if isinstance(coding, (SE, UE)):
+        return f"{_power(coding.minimum)}..{_power(coding.maximum)}"
+    return ""
+
+
+def _power(number: int) -> str:
+    """A bound near a power of two as that power: 65535 is ``2^16 - 1``."""
+    for less in (0, 1, 2):
+        if number > 4096 and (number + less).bit_count() == 1:
+            power = f"2^{(number + less).bit_length() - 1}"
+            return f"{power} - {less}" if less else power
+    return str(number)
+
+
+def _merge(rows: list[Row]) -> list[Row]:
+    """Print a condition once for all consecutive elements under it."""
+    merged: list[Row] = []
+    conditions: dict[int, str] = {}  # per indent, the condition of the block that ended last
+    for row in rows:
+        opens = row.text.startswith("if( ")
+        if opens and merged and merged[-1] == Row(row.indent, "}"):
+            if conditions.get(row.indent) == row.text:
+                merged.pop()
+                continue
+        if opens or row.text.startswith(("for( ", "} else")):
+            conditions[row.indent] = row.text
+        merged.append(row)
+    return merged
