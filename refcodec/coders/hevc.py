@@ -246,7 +246,7 @@ def check_slices(
         except StreamError as error:
             yield error
             continue
-        slice_qp = 26 + pps.init_qp_minus26 + head.slice_qp_delta  # type: ignore[attr-defined]
+        slice_qp = 26 + pps.init_qp_minus26 + head.slice_qp_delta
         if not head.first_slice_segment_in_pic_flag or (idr and head.slice_type != 2):
             yield ConstraintError(
                 f"frame {number} is not one slice of the expected type",

@@ -156,7 +156,10 @@ _QUANTISERS = (
     ),
     _made(
         21, "uniform-range-channel", "a uniform range for each channel, some of them of no width",
-        lambda f: _one(f.conv[4], coder="zlib", quantiser="uniform", bits=5, range="channel"),
+        lambda f: _one(
+            np.where(np.arange(16).reshape(16, 1, 1) % 5 > 0, f.conv[4], np.float32(-0.5)),
+            coder="zlib", quantiser="uniform", bits=5, range="channel",
+        ),
     ),
     _made(
         22, "uniform-constant", "a constant feature: range_max equals range_min",
@@ -299,7 +302,9 @@ _HEVC = (
     ),
     _made(
         63, "hevc-6-bit", "samples of 6 bits on frames of 8; decoded ones beyond 63 are clipped",
-        lambda f: _one(f.conv[5], qp=40, bits=6, restoration="off"),
+        lambda f: _one(
+            (f.conv[5] > 0.8).astype(np.float32), qp=34, bits=6, restoration="off"
+        ),
     ),
     _made(
         64, "hevc-lossless", "quantised samples survive without further loss",
