@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.clauses import clause
-from refcodec.coders import Machine, decode_payloads
+from refcodec.coders import CodedFeature, Machine, decode_payloads
 from refcodec.constraints import (
     check_batch,
     check_parameter_set,
@@ -26,7 +26,6 @@ from refcodec.constraints import (
 from refcodec.errors import (
     HashError,
     OrderError,
-    PayloadError,
     StreamError,
     TruncatedError,
     UnsupportedError,
@@ -54,6 +53,7 @@ __all__ = [
     "CodedUnit",
     "Walker",
     "check_access_point",
+    "check_hash_target",
     "check_sample_hash",
     "check_unit_hashes",
     "decode_samples",
@@ -69,26 +69,6 @@ Samples = npt.NDArray[np.int32]
 
 RUN_ELEMENTS = 1 << 24
 """Elements decoded at a time, where features share a run of ffmpeg."""
-
-
-@dataclass(frozen=True, slots=True)
-class CodedFeature:
-    """One feature as its unit carries it.
-
-    fps          : the feature parameter set that it refers to.
-    parameters   : its feature_parameters(), its own or its batch's.
-    sample_hash  : leading bytes of the SHA-256 of its samples; may be empty.
-    access_point : whether decoding can begin here.
-    payload      : coded samples.
-    bit_offset   : position of its unit's payload in the stream.
-    """
-
-    fps: Any
-    parameters: Any
-    sample_hash: bytes
-    access_point: bool
-    payload: bytes
-    bit_offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +142,12 @@ class Walker:
             case UnitType.CODED_FEATURE_BATCH:
                 return self._coded_feature_batch(unit, offset, trace)
             case UnitType.METADATA:
+                if self.parameter_sets:
+                    raise OrderError(
+                        "metadata stands behind a feature parameter set",
+                        bit_offset=8 * unit.offset,
+                        clause="9.1",
+                    )
                 parsed = METADATA.parse_whole(unit.payload, offset, trace)
                 for entry in parsed.entries:
                     key, value = (
@@ -275,6 +261,7 @@ def walk(
                     bit_offset=8 * unit.offset,
                     clause="9.1",
                 )
+            check_hash_target(pending, parsed.hash_target, unit)
             pending = pending.with_hash(parsed.hash_target, parsed.sha256)
         else:
             if pending is not None:
@@ -282,7 +269,7 @@ def walk(
             pending = parsed if isinstance(parsed, CodedUnit) else None
         previous = kind
         if kind == UnitType.END:
-            _check_end(source, parsed, walker, offset)
+            _check_end(source, parsed, walker, unit)
             return
     if pending is not None:
         yield pending
@@ -291,15 +278,15 @@ def walk(
     )
 
 
-def _check_end(source: ByteSource, end: Any, walker: Walker, offset: int) -> None:
+def _check_end(source: ByteSource, end: Any, walker: Walker, unit: Unit) -> None:
     if end.feature_count is not None and end.feature_count != walker.feature_count:
         raise OrderError(
             f"the end unit counts {end.feature_count} features; the stream has {walker.feature_count}",
-            bit_offset=8 * offset,
+            bit_offset=8 * unit.payload_offset + 64,
             clause="9.1",
         )
     if source.read(1):
-        raise OrderError("bytes stand behind the end unit", bit_offset=8 * offset, clause="9.1")
+        raise OrderError("bytes stand behind the end unit", bit_offset=8 * unit.end, clause="9.1")
 
 
 # --- features --------------------------------------------------------------------------------------
@@ -311,15 +298,18 @@ def decode_samples(run: Sequence[CodedFeature], machine: Machine) -> Iterator[Sa
 
     Yields int32, C x H x W. Raises PayloadError, with the place of the payload; EnvironmentFault.
     """
-    payloads = [one.payload for one in run]
-    parameters = [one.parameters for one in run]
-    samples = decode_payloads(payloads, parameters, run[0].fps, machine)
-    for one in run:
-        try:
-            yield next(samples)
-        except PayloadError as error:
-            error.bit_offset = one.bit_offset if error.bit_offset is None else error.bit_offset
-            raise
+    return decode_payloads(run, machine)
+
+
+@clause("9.1")
+def check_hash_target(pending: CodedUnit, target: HashTarget, unit: Unit) -> None:
+    """(9.1) Raise OrderError where a coded unit would get a second hash of one target."""
+    if any(target == own for own, _ in pending.hashes):
+        raise OrderError(
+            f"a second hash unit of the {target.name.lower()} stands behind one coded unit",
+            bit_offset=8 * unit.offset,
+            clause="9.1",
+        )
 
 
 @clause("9.1")

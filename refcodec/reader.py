@@ -1,4 +1,4 @@
-"""Reading: the features of a stream in order or by number, through its index.
+"""Reading: the features of a stream in order or by number.
 
 with refcodec.open("features.dfc") as r:
     len(r), r[17], r.parameters, r.metadata
@@ -11,10 +11,10 @@ import io
 import os
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cached_property
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-import numpy as np
 import numpy.typing as npt
 
 from refcodec.coders import Machine
@@ -27,16 +27,15 @@ from refcodec.decoder import (
     check_sample_hash,
     check_unit_hashes,
     decode_samples,
-    largest_unit,
     raise_first,
     reconstruct,
     walk,
 )
-from refcodec.errors import CallerError, OrderError, TruncatedError
+from refcodec.directory import Directory, StreamWindow
+from refcodec.errors import CallerError
 from refcodec.files import storage_error
-from refcodec.syntax.codes import UnitType
-from refcodec.syntax.structures import END, STREAM_HEADER_SIZE
-from refcodec.syntax.units import CRC_SIZE, parse_stream_header, read_unit
+from refcodec.syntax.structures import STREAM_HEADER_SIZE
+from refcodec.syntax.units import parse_stream_header
 from refcodec.tables import HIGHEST_LEVEL
 
 __all__ = ["Reader", "decode", "open_stream"]
@@ -47,13 +46,18 @@ _WINDOW_UNITS = 1024
 """Coded units decoded at a time at most; their elements are bounded by ``RUN_ELEMENTS``."""
 
 
+class _PipeError(CallerError, TypeError):
+    """A pipe was asked for what needs seeking; ``list()`` understands it as 'no length known'."""
+
+
 class Reader:
     """The features of a stream, in order or by number.
 
     ``len(r)``, ``r[k]``, ``for f in r``; ``r.parameters`` lists the feature parameter sets,
-    ``r.metadata`` holds the text stored at the front. A source that cannot seek serves iteration only.
+    ``r.metadata`` holds the text stored with them. A source that cannot seek serves iteration only.
 
-    Iteration passes over every unit and checks all of them; ``r[k]`` reads what feature k needs.
+    Iteration passes over every unit, checks all of them and needs no index; ``r[k]`` reads what feature
+    k needs. Both raise StreamError where the stream is at fault.
     """
 
     def __init__(
@@ -68,38 +72,42 @@ class Reader:
         self._source = source
         self._owns = owns
         self._machine = Machine(ffmpeg=ffmpeg, timeout=timeout)
-        self._walker = Walker(None)
         self._last: tuple[int, CodedUnit] | None = None  # the unit read last, by its entry
         self._decoded: dict[int, Feature] = {}  # of the sequence decoded last, by entry
-        self._started = False
-        header = parse_stream_header(_read_header(source))
-        raise_first(check_stream_header(header, max_level))
-        self._walker.header = header
-        self._seekable = source.seekable()
-        if self._seekable:
-            self._start = source.tell() - STREAM_HEADER_SIZE
-            self._locate()
+        self.header = parse_stream_header(_read_header(source))
+        """The stream header: version, profile_idc, level_idc."""
+        raise_first(check_stream_header(self.header, max_level))
+        self._pipe = None if source.seekable() else Walker(self.header)
+        self._exhausted = False
+        self._start = 0 if self._pipe else source.tell() - STREAM_HEADER_SIZE
 
     # -- looking around
 
     @property
-    def header(self) -> Any:
-        """The stream header: version, profile_idc, level_idc."""
-        return self._walker.header
-
-    @property
     def parameters(self) -> list[Any]:
-        """The feature parameter sets, in the order of their ids (all that were met, for a pipe)."""
+        """The feature parameter sets in the order of their ids; of a pipe, those met so far."""
         return [fps for _, fps in sorted(self._walker.parameter_sets.items())]
 
     @property
     def metadata(self) -> dict[str, str]:
-        """Text stored in the stream, by key."""
+        """Text stored in the stream, by key; of a pipe, what was met so far."""
         return dict(self._walker.metadata)
 
     def __len__(self) -> int:
-        self._need_seeking("len()")
-        return int(self._first[-1])
+        return int(self._directory.first[-1])
+
+    @property
+    def _walker(self) -> Walker:
+        return self._pipe or self._directory.walker
+
+    @cached_property
+    def _directory(self) -> Directory:
+        if self._pipe:
+            raise _PipeError(
+                "this source cannot seek: it serves iteration only",
+                hint="write the pipe to a file first",
+            )
+        return Directory.of(StreamWindow(self._source, self._start), self.header)
 
     # -- features
 
@@ -109,14 +117,14 @@ class Reader:
             yield from self._decode_window(window, before)
 
     def __getitem__(self, number: int) -> Feature:
-        self._need_seeking("indexing")
         if number < 0:
             number += len(self)
         if not 0 <= number < len(self):
             raise IndexError(f"feature {number} of {len(self)}")
-        entry = bisect_right(self._first, number) - 1
+        first = self._directory.first
+        entry = bisect_right(first, number) - 1
         unit = self._unit_at(entry)
-        one = unit.features[number - int(self._first[entry])]
+        one = unit.features[number - int(first[entry])]
         if one.access_point:
             return self._decode([CodedUnit(unit.offset, (one,))])[0][0]
         if entry not in self._decoded:
@@ -149,9 +157,9 @@ class Reader:
         for fps_id in dict.fromkeys(unit.fps.fps_id for unit in window):
             own = [unit for unit in window if unit.fps.fps_id == fps_id]
             past = [] if own[0].features[0].access_point else before.get(fps_id, [])
-            ready[fps_id] = iter(self._decode([*past, *own])[len(past) :])
+            chain = [*past, *own]
+            ready[fps_id] = iter(self._decode(chain)[len(past) :])
             if own[0].fps.temporal_prediction_flag:
-                chain = [*past, *own]
                 starts = [i for i, unit in enumerate(chain) if unit.features[0].access_point]
                 before[fps_id] = chain[starts[-1] :]
         for unit in window:
@@ -177,107 +185,18 @@ class Reader:
 
     def _units(self) -> Iterator[CodedUnit]:
         """All coded units, from the front."""
-        if not self._seekable:
-            if self._started:
-                raise CallerError("a pipe can be read once", hint="write it to a file first")
-            self._started = True
-            return walk(self._source, self._walker)
-        return walk(_At(self._source, self._start + STREAM_HEADER_SIZE), Walker(self.header))
+        if self._pipe is None:
+            stream = StreamWindow(self._source, self._start, STREAM_HEADER_SIZE)
+            return walk(stream, Walker(self.header))
+        if self._exhausted:
+            raise CallerError("a pipe can be read once", hint="write it to a file first")
+        self._exhausted = True
+        return walk(self._source, self._pipe)
 
     def _unit_at(self, entry: int) -> CodedUnit:
-        if self._last is not None and self._last[0] == entry:
-            return self._last[1]
-        offset = int(self._offsets[entry])
-        self._source.seek(self._start + offset)
-        unit = read_unit(self._source, offset, largest_unit(self.header))
-        if unit is None:
-            raise TruncatedError("the stream was cut", bit_offset=8 * offset, clause="6.3")
-        parsed = self._walker.parse_unit(unit)
-        if not isinstance(parsed, CodedUnit):
-            raise OrderError(
-                "the index points to a unit that is no coded feature",
-                bit_offset=8 * offset,
-                clause="9.5",
-            )
-        self._last = entry, parsed
-        return parsed
-
-    def _locate(self) -> None:
-        """Find every coded unit: by the index where there is one, else by passing over the units."""
-        index_offset = self._find_index()
-        if index_offset is None:
-            self._scan()
-        else:
-            self._read_index(index_offset)
-
-    def _find_index(self) -> int | None:
-        """Position of the index, from an end unit of 16 payload bytes; None where there is none."""
-        size = 2 + 16 + CRC_SIZE
-        end = self._source.seek(0, os.SEEK_END) - self._start
-        if end < STREAM_HEADER_SIZE + size:
-            return None
-        self._source.seek(self._start + end - size)
-        tail = self._source.read(size)
-        if tail[:2] != bytes([UnitType.END, 16]):
-            return None
-        unit = read_unit(io.BytesIO(tail), end - size, 16)
-        if unit is None or not unit.crc_matches:
-            return None
-        parsed = END.parse_whole(unit.payload, 8 * unit.payload_offset, unit_size=16)
-        return int(parsed.index_offset) or None
-
-    def _read_index(self, offset: int) -> None:
-        self._source.seek(self._start + offset)
-        unit = read_unit(self._source, offset, largest_unit(self.header))
-        if unit is None or unit.unit_type != UnitType.INDEX:
-            raise OrderError(
-                "index_offset does not point to an index unit", bit_offset=8 * offset, clause="9.5"
-            )
-        index = self._walker.parse_unit(unit)
-        self._offsets = np.cumsum(index.unit_distance)
-        if not ((self._offsets > 0) & (self._offsets < offset)).all():
-            raise OrderError(
-                "the index points outside the stream", bit_offset=8 * offset, clause="9.5"
-            )
-        counts = index.features_minus1 if index.features_minus1 is not None else 0
-        self._first = np.concatenate([[0], np.cumsum(np.ones_like(index.unit_distance) + counts)])
-        places = list(index.parameter_set_offset)
-        first_coded = int(self._offsets[0]) if len(self._offsets) else offset
-        self._read_front(min(places, default=first_coded))
-        for place in places:
-            self._source.seek(self._start + place)
-            one = read_unit(self._source, place, largest_unit(self.header))
-            if one is None or one.unit_type != UnitType.FEATURE_PARAMETER_SET:
-                raise OrderError(
-                    "the index points to a unit that is no feature parameter set",
-                    bit_offset=8 * place,
-                    clause="9.5",
-                )
-            self._walker.parse_unit(one)
-
-    def _read_front(self, stop: int) -> None:
-        """Read the units in front of the first parameter set or coded one: the metadata."""
-        source, offset = _At(self._source, self._start + STREAM_HEADER_SIZE), STREAM_HEADER_SIZE
-        while offset < stop and (unit := read_unit(source, offset, largest_unit(self.header))):
-            offset = unit.end
-            if unit.unit_type == UnitType.METADATA:
-                self._walker.parse_unit(unit)
-
-    def _scan(self) -> None:
-        offsets, counts = [], []
-        source = _At(self._source, self._start + STREAM_HEADER_SIZE)
-        for unit in walk(source, self._walker):
-            offsets.append(unit.offset)
-            counts.append(len(unit.features))
-        self._offsets = np.array(offsets, dtype=np.int64)
-        self._first = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-
-    def _need_seeking(self, what: str) -> None:
-        if not self._seekable:
-            raise CallerError(
-                f"{what} needs a source that can seek; this one serves iteration only",
-                hint="write the pipe to a file first",
-            )
+        if self._last is None or self._last[0] != entry:
+            self._last = entry, self._directory.unit(entry)
+        return self._last[1]
 
     # -- closing
 
@@ -311,20 +230,6 @@ def _windows(units: Iterator[CodedUnit]) -> Iterator[list[CodedUnit]]:
         elements += size
     if window:
         yield window
-
-
-class _At:
-    """A reading position of its own over a file that others move."""
-
-    def __init__(self, source: BinaryIO, position: int) -> None:
-        self._shared = source
-        self._position = position
-
-    def read(self, size: int, /) -> bytes:
-        self._shared.seek(self._position)
-        data = self._shared.read(size)
-        self._position += len(data)
-        return data
 
 
 def _read_header(source: BinaryIO) -> bytes:
@@ -376,17 +281,10 @@ def decode(
 
     Raises StreamError where the stream is at fault; CallerError where it does not hold one feature.
     """
-    reader = Reader(_Once(data), max_level=max_level, ffmpeg=ffmpeg, timeout=timeout)
+    reader = Reader(io.BytesIO(data), max_level=max_level, ffmpeg=ffmpeg, timeout=timeout)
     features = iter(reader)
     first = next(features, None)
     if first is None or next(features, None) is not None:
         count = "no feature" if first is None else "several features"
         raise CallerError(f"the stream holds {count}", hint="use refcodec.open")
     return first
-
-
-class _Once(io.BytesIO):
-    """Bytes that are read once, front to back: nothing needs to be located first."""
-
-    def seekable(self) -> bool:
-        return False

@@ -26,6 +26,7 @@ from refcodec.decoder import (
     CodedUnit,
     Walker,
     check_access_point,
+    check_hash_target,
     check_sample_hash,
     check_unit_hashes,
     decode_samples,
@@ -268,6 +269,11 @@ class _Validation:
                         )
                     )
                 else:
+                    try:
+                        check_hash_target(self._pending, parsed.hash_target, unit)
+                    except StreamError as error:
+                        self._found(error)
+                        return
                     self._pending = self._pending.with_hash(parsed.hash_target, parsed.sha256)
             case UnitType.METADATA:
                 self._flush()

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.coders import hevc, lossless
+from refcodec.coders.coded import CodedFeature
 from refcodec.coders.hevc import Machine
 from refcodec.syntax.codes import Coder
 
-__all__ = ["Encoded", "Machine", "decode_payloads", "encode_payloads"]
+__all__ = ["CodedFeature", "Encoded", "Machine", "decode_payloads", "encode_payloads"]
 
 Samples = npt.NDArray[np.int32]
 
@@ -38,18 +39,15 @@ class Encoded:
     parameter_sets: bytes = b""
 
 
-def decode_payloads(
-    payloads: Sequence[bytes], parameters: Sequence[Any], fps: Any, machine: Machine
-) -> Iterator[Samples]:
-    """(8.3) Decode consecutive features of one parameter set.
+def decode_payloads(run: Sequence[CodedFeature], machine: Machine) -> Iterator[Samples]:
+    """(8.3) Decode consecutive features of one parameter set, the first of them an access point.
 
-    parameters : the feature_parameters() of each.
-
-    Yields int32 samples, C x H x W. Raises PayloadError; EnvironmentFault where ffmpeg fails to run.
+    Yields int32 samples, C x H x W. Raises PayloadError, SyntaxViolation or ConstraintError, with the
+    place of the payload; EnvironmentFault where ffmpeg fails to run.
     """
-    if fps.coder_id == Coder.HEVC:
-        return hevc.decode(payloads, parameters, fps, machine)
-    return (lossless.decode_payload(payload, fps) for payload in payloads)
+    if run[0].fps.coder_id == Coder.HEVC:
+        return hevc.decode(run, machine)
+    return (lossless.decode_payload(one) for one in run)
 
 
 def encode_payloads(

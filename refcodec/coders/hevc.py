@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.clauses import clause
+from refcodec.coders.coded import CodedFeature
 from refcodec.coders.ffmpeg import decode_hevc, encode_hevc
 from refcodec.constraints import hevc_depth
 from refcodec.errors import ConstraintError, EnvironmentFault, PayloadError, StreamError
@@ -81,27 +82,35 @@ class Machine:
 
 
 @clause("8.3.6")
-def decode(
-    payloads: Sequence[bytes], parameters: Sequence[Any], fps: Any, machine: Machine
-) -> Iterator[Samples]:
-    """(8.3.6) Decode consecutive features; the first must be an access point.
+def decode(run: Sequence[CodedFeature], machine: Machine) -> Iterator[Samples]:
+    """(8.3.6) Decode consecutive features of one parameter set; the first must be an access point.
 
     Yields int32 samples, C x H x W, clipped to the bits of the quantiser.
     """
+    fps = run[0].fps
     for error in check_parameter_sets(fps):
         raise error
-    layouts = [layout_of(fps, one) for one in parameters]
-    for payload, layout in zip(payloads, layouts, strict=True):
-        found = [nal_type(nal) for _, nal in split_nals(payload)]
-        if len(found) != len(layout.qps) or any(kind >= NAL.VPS for kind in found):
-            raise PayloadError(
-                f"an HEVC payload has {len(found)} NAL units; {len(layout.qps)} slices are expected",
-                clause="8.3.6",
-            )
-    frames = _decode_frames(
-        b"".join(payloads), sum(len(x.qps) for x in layouts), layouts[0], fps, machine
-    )
+    layouts = [layout_of(fps, one.parameters) for one in run]
+    for one, layout in zip(run, layouts, strict=True):
+        kinds = [nal_type(nal) for _, nal in split_nals(one.payload, one.bit_offset)]
+        if len(kinds) != len(layout.qps) or max(kinds) >= NAL.VPS:
+            raise _wrong_count(len(kinds), len(layout.qps), one.bit_offset)
+    count = sum(len(layout.qps) for layout in layouts)
+    slices = b"".join(one.payload for one in run)
+    try:
+        frames = _decode_frames(slices, count, layouts[0], fps, machine)
+    except PayloadError as error:
+        error.bit_offset = run[0].bit_offset
+        raise
     yield from _take_channels(frames, layouts, fps)
+
+
+def _wrong_count(found: int, expected: int, offset: int) -> PayloadError:
+    return PayloadError(
+        f"an HEVC payload has {found} NAL units; {expected} slices are expected",
+        bit_offset=offset,
+        clause="8.3.6",
+    )
 
 
 def _take_channels(frames: Frames, layouts: Sequence[Layout], fps: Any) -> Iterator[Samples]:
@@ -141,7 +150,7 @@ def check_parameter_sets(fps: Any, offset: int = 0) -> Iterator[StreamError]:
     offset : position of parameter_sets in the stream, in bits.
     """
     try:
-        nals = split_nals(fps.parameter_sets)
+        nals = split_nals(fps.parameter_sets, offset)
         kinds = [nal_type(nal) for _, nal in nals]
         if kinds != [NAL.VPS, NAL.SPS, NAL.PPS]:
             yield ConstraintError(
@@ -218,17 +227,13 @@ def check_slices(
     """
     try:
         sps, pps = _sps_and_pps(fps.parameter_sets)
-        nals = split_nals(payload)
+        nals = split_nals(payload, offset)
     except StreamError as error:
         yield error
         return
     qps = layout_of(fps, parameters).qps
     if len(nals) != len(qps):
-        yield ConstraintError(
-            f"the payload has {len(nals)} NAL units; {len(qps)} slices are expected",
-            bit_offset=offset,
-            clause="9.3.2",
-        )
+        yield _wrong_count(len(nals), len(qps), offset)
     for number, ((at, nal), qp) in enumerate(zip(nals, qps, strict=False)):
         place = offset + 8 * at
         kind = nal_type(nal)

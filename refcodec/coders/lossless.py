@@ -11,13 +11,14 @@ import bz2
 import gzip
 import lzma
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from refcodec.clauses import clause
+from refcodec.coders.coded import CodedFeature
 from refcodec.errors import PayloadError
 from refcodec.quantise import NUMPY_TYPES
 from refcodec.syntax.codes import Coder, Quantiser
@@ -70,36 +71,29 @@ def samples_of(data: bytes, fps: Any) -> Samples:
 @clause("8.3.2")
 def _unzlib(payload: bytes, size: int) -> bytes:
     """(8.3.2) One zlib stream (RFC 1950)."""
-    return _drain(zlib.decompressobj(wbits=15), payload, size)
+    return _drain(zlib.decompressobj(wbits=15), payload, size, "8.3.2")
 
 
 @clause("8.3.3")
 def _ungzip(payload: bytes, size: int) -> bytes:
     """(8.3.3) One gzip member (RFC 1952)."""
-    return _drain(zlib.decompressobj(wbits=31), payload, size)
+    return _drain(zlib.decompressobj(wbits=31), payload, size, "8.3.3")
 
 
 @clause("8.3.4")
 def _unbzip2(payload: bytes, size: int) -> bytes:
     """(8.3.4) One bzip2 stream."""
-    return _drain(bz2.BZ2Decompressor(), payload, size)
+    return _drain(bz2.BZ2Decompressor(), payload, size, "8.3.4")
 
 
 @clause("8.3.5")
 def _unlzma(payload: bytes, size: int) -> bytes:
     """(8.3.5) One xz stream with LZMA2, within the memory limit of 9.4."""
-    return _drain(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=LZMA_MEMORY_LIMIT), payload, size)
+    decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=LZMA_MEMORY_LIMIT)
+    return _drain(decompressor, payload, size, "8.3.5")
 
 
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
-def _drain(decompressor: Any, payload: bytes, size: int) -> bytes:
+def _drain(decompressor: Any, payload: bytes, size: int, number: str) -> bytes:
     """Decompress exactly ``size`` bytes; a byte more, a byte less or a byte behind is an error."""
     try:
         data: bytes = decompressor.decompress(payload, size + 1)  # one more exposes a bomb
@@ -108,18 +102,18 @@ def _drain(decompressor: Any, payload: bytes, size: int) -> bytes:
             rest = getattr(decompressor, "unconsumed_tail", b"")
             data += decompressor.decompress(rest, 1)
     except (zlib.error, OSError, ValueError, EOFError, lzma.LZMAError, MemoryError) as error:
-        raise PayloadError(f"the payload does not decompress: {error}", clause="8.3") from None
+        raise PayloadError(f"the payload does not decompress: {error}", clause=number) from None
     if len(data) > size:
         raise PayloadError(
-            f"the payload decompresses to more than the {size} bytes expected", clause="8.3"
+            f"the payload decompresses to more than the {size} bytes expected", clause=number
         )
     if len(data) < size or not decompressor.eof:
         raise PayloadError(
-            f"the payload ends after {len(data)} of {size} bytes, or without its end", clause="8.3"
+            f"the payload ends after {len(data)} of {size} bytes, or without its end", clause=number
         )
     if decompressor.unused_data:
         raise PayloadError(
-            f"{len(decompressor.unused_data)} bytes stand behind the compressed data", clause="8.3"
+            f"{len(decompressor.unused_data)} bytes stand behind the compressed data", clause=number
         )
     return data
 
@@ -133,10 +127,14 @@ _DECOMPRESS: dict[Coder, Callable[[bytes, int], bytes]] = {
 }
 
 
-def decode_payload(payload: bytes, fps: Any) -> Samples:
+def decode_payload(one: CodedFeature) -> Samples:
     """Decode one payload of a byte coder. Raises PayloadError."""
-    data = _DECOMPRESS[fps.coder_id](payload, _sample_bytes_size(fps))
-    return samples_of(data, fps)
+    try:
+        data = _DECOMPRESS[one.fps.coder_id](one.payload, _sample_bytes_size(one.fps))
+        return samples_of(data, one.fps)
+    except PayloadError as error:
+        error.bit_offset = one.bit_offset
+        raise
 
 
 # --- informative -----------------------------------------------------------------------------------
@@ -186,9 +184,3 @@ def _sample_bytes_size(fps: Any) -> int:
     if _is_packed(fps):
         return (count * bits + 7) // 8
     return count * (1 if bits <= 8 else 2 if bits <= 16 else 4)
-
-
-def decode_all(payloads: Iterable[bytes], fps: Any) -> Iterator[Samples]:
-    """Decode several payloads, one after the other."""
-    for payload in payloads:
-        yield decode_payload(payload, fps)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Literal
 
 from refcodec.inspector import inspect
@@ -266,6 +266,14 @@ _UNITS = (
         Copy(3, 1), "order", "9.1", (1, ""),
     ),
     _bad(
+        98, "hash-unit-twice", "hash-units", "a second hash unit of the samples follows",
+        Copy(3, 4), "order", "9.1", (4, ""),
+    ),
+    _bad(
+        99, "metadata-late", "metadata", "a copy of the metadata stands behind the parameter set",
+        Copy(1, 3), "order", "9.1", (3, ""),
+    ),
+    _bad(
         26, "hash-unit-samples", "hash-units", "a hash unit has a wrong hash of the samples",
         _flip(3, "hash.sha256", 7), "hash", "8.8", (2, ""),
     ),
@@ -405,12 +413,12 @@ _FEATURES = (
 
 
 def _bad_payload(
-    number: int, name: str, origin: str, purpose: str, edits: Edits, clause: str = "8.3"
+    number: int, name: str, origin: str, purpose: str, edits: Edits, clause: str
 ) -> Definition:
     return _bad(number, name, origin, purpose, edits, "payload", clause, (2, _ONE + "payload"))
 
 
-_PAYLOADS: Iterable[Definition] = (
+_PAYLOADS = (
     _bad_payload(
         70, "raw-short", _RAW, "the payload is a byte too short",
         _payload(lambda data: data[:-1]), "8.3.1",
@@ -425,35 +433,39 @@ _PAYLOADS: Iterable[Definition] = (
     ),
     _bad_payload(
         73, "zlib-bomb", "zlib-7-bit", "256 samples are expected, and 258,001 bytes come",
-        _payload(lambda _: _bomb(256)),
+        _payload(lambda _: _bomb(256)), "8.3.2",
     ),
     _bad_payload(
         74, "zlib-short", "zlib-7-bit", "256 samples are expected, and 255 come",
-        _payload(lambda data: _stored(zlib.decompress(data)[:-1])),
+        _payload(lambda data: _stored(zlib.decompress(data)[:-1])), "8.3.2",
     ),
     _bad_payload(
         75, "zlib-trailing", "zlib-7-bit", "a byte stands behind the zlib stream",
-        _payload(lambda data: data + b"\0"),
+        _payload(lambda data: data + b"\0"), "8.3.2",
     ),
     _bad_payload(
         76, "zlib-cut", "zlib-7-bit", "the checksum of the zlib stream is cut off",
-        _payload(lambda data: data[:-4]),
+        _payload(lambda data: data[:-4]), "8.3.2",
     ),
     _bad_payload(
         77, "zlib-checksum", "zlib-7-bit", "the checksum of the zlib stream is wrong",
-        _payload(lambda data: data[:-1] + bytes([data[-1] ^ 1])),
+        _payload(lambda data: data[:-1] + bytes([data[-1] ^ 1])), "8.3.2",
     ),
     _bad_payload(
         78, "gzip-two-members", "gzip-10-bit", "the gzip member stands there twice",
-        _payload(lambda data: data + data),
+        _payload(lambda data: data + data), "8.3.3",
     ),
     _bad_payload(
         79, "bzip2-two-streams", "bzip2-8-bit", "the bzip2 stream stands there twice",
-        _payload(lambda data: data + data),
+        _payload(lambda data: data + data), "8.3.4",
+    ),
+    _bad_payload(
+        100, "hevc-slice-missing", _FRAME, "the slice of the last frame is missing",
+        _payload(lambda data: data[: data.rindex(b"\0\0\1")]), "8.3.6",
     ),
     _bad_payload(
         80, "lzma-dictionary", "lzma-float16", "the xz stream asks for a dictionary of 128 MiB",
-        _payload(_large_dictionary),
+        _payload(_large_dictionary), "8.3.5",
     ),
     _bad(
         81, "sample-hash", "sample-hash-32", "the sample hash has a wrong bit",
@@ -495,6 +507,11 @@ _UNNOTICED = (
     _unnoticed(
         96, "hevc-slice-qp", _FRAME, "qp is 31; the slice has QP 30",
         Set(2, _OWN + "qp", 31), "constraint", "9.3.2", (2, _ONE + "payload", 24),
+    ),
+    _unnoticed(
+        97, "hevc-false-access-point", "hevc-sequence-no-index",
+        "a feature that is predicted from another calls itself an access point",
+        Set(3, _ONE + "access_point_flag", 1), "constraint", "9.3.2", (3, _ONE + "payload", 24),
     ),
 )  # fmt: skip
 

@@ -217,8 +217,10 @@ def is_idr(kind: int) -> bool:
     return kind in (NAL.IDR_W_RADL, NAL.IDR_N_LP)
 
 
-def split_nals(stream: bytes) -> list[tuple[int, bytes]]:
+def split_nals(stream: bytes, offset: int | None = None) -> list[tuple[int, bytes]]:
     """The NAL units of an Annex B byte stream, each with the byte position of its header.
+
+    offset : position of the byte stream in the DFC stream, in bits, for messages.
 
     Raises SyntaxViolation unless the stream is a sequence of start codes (three bytes, or four) each
     followed by a NAL unit of at least two bytes, without other zero bytes between them.
@@ -226,7 +228,9 @@ def split_nals(stream: bytes) -> list[tuple[int, bytes]]:
     nals: list[tuple[int, bytes]] = []
     start = stream.find(b"\0\0\1")
     if start not in (0, 1) or stream[:start].strip(b"\0"):
-        raise SyntaxViolation("an HEVC byte stream begins with a start code", clause="8.3.6")
+        raise SyntaxViolation(
+            "an HEVC byte stream begins with a start code", bit_offset=offset, clause="8.3.6"
+        )
     while start >= 0:
         begin = start + 3
         start = stream.find(b"\0\0\1", begin)
@@ -235,7 +239,9 @@ def split_nals(stream: bytes) -> list[tuple[int, bytes]]:
             end -= 1  # a start code of four bytes
         if end - begin < 2 or stream[end - 1] == 0:
             raise SyntaxViolation(
-                "an HEVC NAL unit is empty or ends in a zero byte", clause="8.3.6"
+                "an HEVC NAL unit is empty or ends in a zero byte",
+                bit_offset=None if offset is None else offset + 8 * begin,
+                clause="8.3.6",
             )
         nals.append((begin, stream[begin:end]))
     return nals

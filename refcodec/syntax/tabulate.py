@@ -130,7 +130,7 @@ def _rows(name: str, coding: Any, indent: int) -> Iterator[Row]:
         yield Row(indent, f"{name} = {expression(coding.func)}", element=name)
     elif isinstance(coding, (Array, F32)):
         descriptor = "f(32)" if isinstance(coding, F32) else f"u({expression(coding.width)})"
-        if coding.count == 1:
+        if isinstance(coding.count, int) and coding.count == 1:
             yield Row(indent, name, descriptor, element=name)
             return
         yield _loop(coding.count, indent)
@@ -205,10 +205,10 @@ def _merge(rows: list[Row]) -> list[Row]:
     conditions: dict[int, str] = {}  # per indent, the condition of the block that ended last
     for row in rows:
         opens = row.text.startswith("if( ")
-        if opens and merged and merged[-1] == Row(row.indent, "}"):
-            if conditions.get(row.indent) == row.text:
-                merged.pop()
-                continue
+        follows = bool(merged) and merged[-1] == Row(row.indent, "}")
+        if opens and follows and conditions.get(row.indent) == row.text:
+            merged.pop()
+            continue
         if opens or row.text.startswith(("for( ", "} else")):
             conditions[row.indent] = row.text
         merged.append(row)

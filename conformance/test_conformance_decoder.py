@@ -1,0 +1,51 @@
+"""The decoder of refcodec against every vector: the hash of every stage, or the class of the error."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+
+import refcodec
+from refcodec.decoder import little_endian_bytes
+from refcodec.errors import reject_classes
+from refcodec.suite.contract import BuiltIn
+from refcodec.suite.derive import released_features, syntax_hash
+from refcodec.suite.manifest import Manifest, Vector
+from refcodec.suite.runner import judge
+
+
+def test_runner_passes_built_in_decoder(suite: Manifest, vector: Vector) -> None:
+    assert judge(vector, suite.path(vector), BuiltIn(), 60) == ("pass", "")
+
+
+def test_stages(suite: Manifest, accepted: Vector) -> None:
+    stream = suite.path(accepted).read_bytes()
+    assert syntax_hash(stream) == accepted.syntax
+    assert tuple(released_features(stream)) == accepted.features
+
+
+def test_features_by_number(suite: Manifest, accepted: Vector) -> None:
+    if accepted.name in ("index-elsewhere", "index-offset", "hevc-false-access-point"):
+        pytest.skip("the way to single features is wrong, on purpose")
+    with refcodec.open(suite.path(accepted)) as reader:
+        assert len(reader) == len(accepted.features)
+        for number in reversed(range(len(reader))):
+            feature, promised = reader[number], accepted.features[number]
+            assert (feature.shape, str(feature.dtype)) == (promised.shape, promised.dtype)
+            found = hashlib.sha256(little_endian_bytes(feature)).hexdigest()
+            assert found == promised.reconstruction
+
+
+def test_rejected_from_a_file(suite: Manifest, rejected: Vector) -> None:
+    """What is released before the error, if anything, is what the manifest admits."""
+    assert rejected.violation is not None
+    released: list[np.ndarray[Any, Any]] = []
+    stream = io.BytesIO(suite.path(rejected).read_bytes())
+    with pytest.raises(reject_classes()[rejected.violation.reject]):
+        released.extend(refcodec.open(stream))
+    hashes = [hashlib.sha256(little_endian_bytes(one)).hexdigest() for one in released]
+    assert hashes == [one.reconstruction for one in rejected.features[: len(hashes)]]

@@ -1,0 +1,26 @@
+"""The strict validator against every vector: nothing to find, or the violation of the manifest."""
+
+from __future__ import annotations
+
+from refcodec.suite.manifest import Manifest, Vector
+from refcodec.validator import validate
+
+
+def test_violation(suite: Manifest, vector: Vector) -> None:
+    """The first violation is the promised one; a damaged parameter set brings others about."""
+    report = validate(suite.path(vector))
+    found = [(one.reject, one.clause, one.bit_offset) for one in report.violations]
+    if vector.violation is None:
+        assert found == []
+        assert report.conforming
+        assert report.features == len(vector.features)
+    else:
+        promised = vector.violation
+        assert found[:1] == [(promised.reject, promised.clause, promised.bit_offset)]
+        assert not report.conforming
+
+
+def test_one_defect(suite: Manifest, rejected: Vector) -> None:
+    """Behind a bad parameter set only its missing is found; elsewhere nothing else is."""
+    others = validate(suite.path(rejected)).violations[1:]
+    assert all("is used before it stands in the stream" in one.what for one in others)

@@ -1,0 +1,147 @@
+"""Where the coded units of a stream stand: said by its index, or found by passing over all units."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from refcodec.clauses import clause
+from refcodec.decoder import CodedUnit, Walker, largest_unit, walk
+from refcodec.errors import ConstraintError, StreamError
+from refcodec.syntax.codes import UnitType
+from refcodec.syntax.structures import END, STREAM_HEADER_SIZE
+from refcodec.syntax.units import CRC_SIZE, Unit, read_unit
+
+__all__ = ["Directory", "StreamWindow"]
+
+_END_SIZE = 2 + 16 + CRC_SIZE
+"""Bytes of an end unit that points to an index."""
+
+
+class StreamWindow:
+    """A stream inside a file that can seek, with a reading position of its own.
+
+    file  : the file, whose position others may move.
+    start : where in the file the stream begins, in bytes.
+    """
+
+    def __init__(self, file: BinaryIO, start: int, position: int = 0) -> None:
+        self._file = file
+        self._start = start
+        self.position = position
+
+    def at(self, position: int) -> StreamWindow:
+        """The same stream, to be read from ``position`` on."""
+        return StreamWindow(self._file, self._start, position)
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; none at the end."""
+        self._file.seek(self._start + self.position)
+        data = self._file.read(size)
+        self.position += len(data)
+        return data
+
+    def size(self) -> int:
+        """Number of bytes from the start of the stream to the end of the file."""
+        return self._file.seek(0, os.SEEK_END) - self._start
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The coded units of a stream.
+
+    offsets : position of each, in bytes.
+    first   : number of the first feature of each; one entry more than units, the number of features.
+    walker  : has read the feature parameter sets and the metadata.
+    """
+
+    stream: StreamWindow
+    walker: Walker
+    offsets: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, stream: StreamWindow, header: Any) -> Directory:
+        """Locate the coded units of a stream. Raises StreamError."""
+        walker = Walker(header)
+        index_offset = _find_index(stream)
+        if index_offset is not None:
+            return cls._from_index(stream, walker, index_offset)
+        units = [(u.offset, len(u.features)) for u in walk(stream.at(STREAM_HEADER_SIZE), walker)]
+        columns = np.array(units, dtype=np.int64).reshape(-1, 2)
+        return cls(stream, walker, columns[:, 0], _running_total(columns[:, 1]))
+
+    @classmethod
+    @clause("9.5")
+    def _from_index(cls, stream: StreamWindow, walker: Walker, place: int) -> Directory:
+        """(9.5) Read the index, the metadata in front, and the parameter sets that it points to."""
+        index = walker.parse_unit(_pointed_at(stream, walker, place, UnitType.INDEX))
+        offsets = np.cumsum(index.unit_distance)
+        if not ((offsets > 0) & (offsets < place)).all():
+            raise _lie("the index points outside the stream", place)
+        counts = index.features_minus1
+        features = np.ones_like(offsets) if counts is None else counts + 1
+        places = list(index.parameter_set_offset)
+        front = stream.at(STREAM_HEADER_SIZE)
+        while front.position < min([place, *places]):
+            unit = read_unit(front, front.position, largest_unit(walker.header))
+            if unit is not None and unit.unit_type == UnitType.METADATA:
+                walker.parse_unit(unit)
+        for one in places:
+            walker.parse_unit(_pointed_at(stream, walker, one, UnitType.FEATURE_PARAMETER_SET))
+        return cls(stream, walker, offsets, _running_total(features))
+
+    def unit(self, entry: int) -> CodedUnit:
+        """Read and parse one coded unit."""
+        place = int(self.offsets[entry])
+        found = _pointed_at(
+            self.stream,
+            self.walker,
+            place,
+            UnitType.CODED_FEATURE,
+            UnitType.CODED_FEATURE_BATCH,
+        )
+        parsed: CodedUnit = self.walker.parse_unit(found)
+        return parsed
+
+
+def _find_index(stream: StreamWindow) -> int | None:
+    """Position of the index, from the end of the file; None where the end unit names none."""
+    place = stream.size() - _END_SIZE
+    if place < STREAM_HEADER_SIZE:
+        return None
+    tail = stream.at(place).read(_END_SIZE)
+    if tail[:2] != bytes([UnitType.END, 16]):
+        return None
+    unit = read_unit(io.BytesIO(tail), place, 16)
+    if unit is None or not unit.crc_matches:
+        return None
+    end = END.parse_whole(unit.payload, 8 * unit.payload_offset, unit_size=16)
+    return int(end.index_offset) or None
+
+
+def _pointed_at(stream: StreamWindow, walker: Walker, place: int, *kinds: UnitType) -> Unit:
+    """The unit at a position that the index or the end unit names; of one of these kinds."""
+    try:
+        unit = read_unit(stream.at(place), place, largest_unit(walker.header))
+    except StreamError:  # bytes that are no unit
+        unit = None
+    if unit is None or unit.unit_type not in kinds:
+        names = " or ".join(kind.name.lower() for kind in kinds)
+        raise _lie(f"the index says that a unit of type {names} stands here", place)
+    return unit
+
+
+def _lie(what: str, place: int) -> ConstraintError:
+    return ConstraintError(
+        what, bit_offset=8 * place, clause="9.5", hint="read the stream in order, without its index"
+    )
+
+
+def _running_total(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts, dtype=np.int64)])

@@ -1,0 +1,929 @@
+"""What is refused, and how: damaged streams, impossible calls, failing machines."""
+
+from __future__ import annotations
+
+import bz2
+import errno
+import gzip
+import io
+import lzma
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import refcodec
+from refcodec.coders.ffmpeg import find_ffmpeg
+from refcodec.errors import (
+    CallerError,
+    ChecksumError,
+    ConstraintError,
+    DFCError,
+    EnvironmentFault,
+    HashError,
+    OrderError,
+    PayloadError,
+    SignatureError,
+    StreamError,
+    TruncatedError,
+    UnsupportedError,
+)
+from refcodec.syntax.codes import Coder, FeatureType, Profile, Quantiser, SourceType, UnitType
+from refcodec.syntax.structures import (
+    CODED_FEATURE,
+    CODED_FEATURE_BATCH,
+    END,
+    FEATURE_PARAMETER_SET,
+    INDEX,
+)
+from refcodec.syntax.units import build_stream_header, build_unit
+
+TakeApart = Callable[[bytes], Any]
+
+SMALL = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 2, 2)
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(24)
+
+
+@pytest.fixture(scope="module")
+def hevc_stream() -> bytes:
+    return refcodec.encode(SMALL, coder="hevc", preset="ultrafast")
+
+
+@contextmanager
+def memory_below(most: int) -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < most
+    finally:
+        tracemalloc.stop()
+
+
+def several(**options: Any) -> bytes:
+    """Three features, a batch or not, with an index, metadata and hash units."""
+    target = io.BytesIO()
+    with refcodec.create(target, hashes=True, metadata={"layer": "relu1"}, **options) as writer:
+        for scale in (1, 2, 3):
+            writer.write(SMALL * np.float32(scale))
+    return target.getvalue()
+
+
+# --- features that are not coded -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "options", [{"coder": "hevc"}, {"coder": "zlib", "quantiser": "uniform"}], ids=["hevc", "zlib"]
+)
+def test_a_lossy_coder_names_the_first_value_that_is_not_finite(bad: float, options: Any) -> None:
+    feature = SMALL.copy()
+    feature[1, 0, 1] = feature[2, 1, 1] = bad
+    with pytest.raises(CallerError, match=r"at index \(1, 0, 1\)") as caught:
+        refcodec.encode(feature, **options)
+    assert str(caught.value) == (
+        f"the feature has {np.float32(bad)} at index (1, 0, 1); a lossy coder takes finite values "
+        "(mend the network, or use a lossless coder without a quantiser)"
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 5.0, -1e-45, 3e38, -3e38])
+@pytest.mark.parametrize("quantiser", ["uniform", "log"])
+def test_constant_tensors_are_coded(value: float, quantiser: str) -> None:
+    feature = np.full((2, 3, 4), value, np.float32)
+    data = refcodec.encode(feature, coder="zlib", quantiser=quantiser, bits=12)
+    error = 2e-3 if quantiser == "log" else 0
+    np.testing.assert_allclose(refcodec.decode(data), feature, rtol=error, atol=3e-45)
+    assert refcodec.validate(data).conforming
+
+
+def test_constant_tensors_survive_hevc_exactly() -> None:
+    feature = np.full((2, 3, 4), 0.1, np.float32)
+    assert np.array_equal(refcodec.decode(refcodec.encode(feature, coder="hevc")), feature)
+
+
+@pytest.mark.parametrize(
+    ("feature", "text"),
+    [
+        (np.zeros((0, 2, 2), np.float32), r"the feature of shape \(0, 2, 2\) is empty"),
+        (np.zeros(0, np.float32), r"the feature of shape \(0,\) is empty"),
+        (np.float32(1), "rank 1 or 3, this one 0"),
+        (np.zeros((2, 2), np.float32), r"rank 1 or 3, this one 2 \(shape \(2, 2\)\)"),
+        (np.zeros((1, 2, 2, 2), np.float32), "write the features of a batch one by one"),
+        (np.array([None, 1.0]), "type object"),
+        (np.arange(4), "type int64; float32, float16 and bfloat16 are coded"),
+        (np.zeros(4, np.uint8), "type uint8"),
+        (np.zeros(4, np.bool_), "type bool"),
+        (np.zeros(4, np.complex64), "type complex64"),
+        (np.zeros(4), "type float64; .*narrow=True"),
+        (np.array(["a"]), "type <U1"),
+        ("feature", "type <U7"),
+        ([1.0, 2.0], "type float64"),
+        (None, "type object"),
+    ],
+)
+def test_other_tensors_are_the_callers_fault(feature: Any, text: str) -> None:
+    with pytest.raises(CallerError, match=text):
+        refcodec.encode(feature, coder="raw")
+
+
+def test_the_feature_type_fixes_the_rank() -> None:
+    with pytest.raises(CallerError, match="of type fc has rank 1, this one 3"):
+        refcodec.encode(SMALL, coder="raw", feature_type="fc")
+    with pytest.raises(CallerError, match="of type pool has rank 3, this one 1"):
+        refcodec.encode(SMALL.ravel(), coder="raw", feature_type="pool")
+
+
+# --- choices that do not exist ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"qp": 52}, r"a QP is 52; it lies in 0..51 \(\+6 doubles the step\)"),
+        ({"qp": -1}, "a QP is -1"),
+        ({"qp": (30, 30, 77)}, "a QP is 77"),
+        ({"qp": (30, 30)}, r"2 QPs for 3 channels \(give one QP, or one a channel\)"),
+        ({"qp": ()}, "0 QPs for 3 channels"),
+        ({"qp": 30.5}, "QP"),
+        ({"qp": (30.5, 30, 30)}, "QP"),
+        ({"qp": "333"}, "QP"),
+        ({"qp": None}, "QP"),
+        ({"bits": 0}, "bits is 0; hevc takes 1 to 12"),
+        ({"bits": 13}, "bits is 13; hevc takes 1 to 12"),
+        ({"coder": "zlib", "bits": 17}, "bits is 17; zlib takes 1 to 16"),
+        ({"coder": "h264"}, "coder is 'h264'; it is one of hevc, zlib, gzip, bzip2, lzma, raw"),
+        ({"quantiser": "none"}, "HEVC codes integer samples"),
+        ({"order": (0, 1)}, "order is no permutation of 3 channels"),
+        ({"order": (0, 1, 1)}, "order is no permutation of 3 channels"),
+        ({"hash_size": 0}, "the sample hash is mandatory with hevc"),
+        ({"hash_size": 9}, "hash_size is 9"),
+        ({"level": 5}, "level is 5; it is 1 to 4"),
+        ({"gop": -1}, "gop is 0 or more"),
+        ({"workers": 0}, "workers 1 or more"),
+        ({"colour": 1}, "unexpected keyword argument 'colour'"),
+        ({"coder": "zlib", "quantiser": "uniform", "clip": (1, -1)}, "clip"),
+        ({"coder": "zlib", "quantiser": "uniform", "clip": (float("nan"), 1)}, "clip"),
+        ({"coder": "zlib", "quantiser": "uniform", "clip": (0, 1e300)}, "clip"),
+        ({"coder": "zlib", "metadata": {"": "no name"}}, "metadata"),
+        ({"coder": "zlib", "metadata": {"name": "\ud800"}}, "metadata"),
+    ],
+)
+def test_other_choices_are_the_callers_fault(options: Any, text: str) -> None:
+    with pytest.raises(CallerError, match=text):
+        refcodec.encode(SMALL, **options)
+
+
+@pytest.mark.parametrize("qp", [52, -1, (30, 30), (30, 30, 60)])
+def test_a_wrong_qp_of_one_feature_leaves_the_writer_usable(qp: Any) -> None:
+    target = io.BytesIO()
+    with refcodec.create(target, coder="hevc", preset="ultrafast") as writer:
+        with pytest.raises(CallerError, match="QP"):
+            writer.write(SMALL, qp=qp)
+        writer.write(SMALL)
+    assert refcodec.decode(target.getvalue()).shape == SMALL.shape
+
+
+def test_a_closed_writer_takes_nothing() -> None:
+    writer = refcodec.create(io.BytesIO(), coder="raw")
+    writer.close()
+    writer.close()
+    with pytest.raises(CallerError, match="the writer is closed"):
+        writer.write(SMALL)
+
+
+def test_a_feature_beyond_the_level_names_the_level_that_holds_it() -> None:
+    with pytest.raises(CallerError, match=r"exceeds level 1: .* \(declare .*level"):
+        refcodec.encode(np.zeros(70_000, np.float32), coder="raw", level=1)
+
+
+def test_decode_takes_one_feature() -> None:
+    with pytest.raises(CallerError, match=r"the stream holds several features \(use refcodec.open"):
+        refcodec.decode(several(coder="zlib"))
+    target = io.BytesIO()
+    refcodec.create(target, coder="zlib").close()
+    with pytest.raises(CallerError, match="the stream holds no feature"):
+        refcodec.decode(target.getvalue())
+
+
+# --- damaged streams -------------------------------------------------------------------------------
+
+
+def test_a_cut_anywhere_is_noticed() -> None:
+    for options in ({"coder": "zlib"}, {"coder": "raw", "quantiser": "uniform"}):
+        data = refcodec.encode(SMALL, metadata={"a": "b"}, hashes=True, **options)
+        for stop in range(len(data)):
+            with pytest.raises(StreamError):
+                refcodec.decode(data[:stop])
+
+
+def test_a_cut_anywhere_is_noticed_hevc(hevc_stream: bytes) -> None:
+    for stop in range(len(hevc_stream)):
+        with pytest.raises(StreamError):
+            refcodec.decode(hevc_stream[:stop])
+
+
+@pytest.mark.parametrize("options", [{}, {"batch": True}], ids=["units", "batch"])
+def test_a_cut_of_an_indexed_file_is_noticed(options: Any) -> None:
+    data = several(coder="zlib", **options)
+    for stop in range(len(data)):
+        with pytest.raises(StreamError):
+            refcodec.open(io.BytesIO(data[:stop]))
+
+
+def _flipped(data: bytes, bit: int) -> bytes:
+    changed = bytearray(data)
+    changed[bit // 8] ^= 0x80 >> bit % 8
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"coder": "zlib"}, {"coder": "raw", "quantiser": "uniform", "bits": 5}],
+    ids=["zlib", "raw"],
+)
+def test_every_flipped_bit_is_noticed(options: Any) -> None:
+    data = refcodec.encode(SMALL, metadata={"a": "b"}, **options)
+    for bit in range(8 * len(data)):
+        with pytest.raises(StreamError):
+            refcodec.decode(_flipped(data, bit))
+
+
+def test_flipped_bits_are_noticed_hevc(hevc_stream: bytes) -> None:
+    for bit in range(0, 8 * len(hevc_stream), 7):
+        with pytest.raises(StreamError):
+            refcodec.decode(_flipped(hevc_stream, bit))
+
+
+@pytest.mark.parametrize("options", [{}, {"batch": True}], ids=["units", "batch"])
+def test_no_flipped_bit_changes_what_random_access_reads(options: Any) -> None:
+    data = several(coder="zlib", **options)
+    right = [feature.tobytes() for feature in refcodec.open(io.BytesIO(data))]
+    for bit in range(0, 8 * len(data), 3):
+        try:
+            reader = refcodec.open(io.BytesIO(_flipped(data, bit)))
+            for k in range(len(reader)):
+                assert reader[k].tobytes() == right[k]
+            assert len(reader) == 3
+        except StreamError:
+            pass
+
+
+def test_what_a_flipped_bit_reads_like() -> None:
+    data = refcodec.encode(SMALL, coder="raw")
+    with pytest.raises(ChecksumError) as caught:
+        refcodec.decode(_flipped(data, 8 * 30))
+    assert str(caught.value) == (
+        "the CRC-32 of the unit at byte 19 does not match [bit 560, byte 70; clause 8.2] "
+        "(the unit was damaged in storage or transfer)"
+    )
+
+
+@settings(max_examples=80)
+@given(data=st.data())
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"coder": "zlib"},
+        {"coder": "raw", "quantiser": "uniform", "range": "channel", "hash_size": 8},
+        {"coder": "bzip2", "quantiser": "log", "batch": True},
+        {"coder": "lzma", "batch": True, "shuffle": True},
+    ],
+    ids=["zlib", "raw", "bzip2", "lzma"],
+)
+def test_damage_under_right_checksums_is_still_the_streams_fault(
+    options: Any, data: st.DataObject, take_apart: TakeApart
+) -> None:
+    parts = take_apart(several(**options))
+    at = data.draw(st.integers(0, len(parts.units) - 1), label="unit")
+    kind, payload = parts.units[at]
+    changed = bytearray(payload or b"\0")
+    for _ in range(data.draw(st.integers(1, 3))):
+        changed[data.draw(st.integers(0, min(len(changed) - 1, 40)))] = data.draw(
+            st.integers(0, 255)
+        )
+    parts.units[at] = (kind, bytes(changed))
+    stream = parts.join()
+    refcodec.validate(stream)
+    refcodec.inspect(stream)
+    with memory_below(200 << 20), suppress(StreamError, CallerError):
+        list(refcodec.open(_Pipe(stream)))
+    with memory_below(200 << 20), suppress(StreamError, CallerError):
+        reader = refcodec.open(io.BytesIO(stream))
+        for k in range(min(len(reader), 5)):
+            reader[k]
+
+
+class _Pipe(io.BytesIO):
+    def seekable(self) -> bool:
+        return False
+
+
+# --- units out of place ----------------------------------------------------------------------------
+
+
+def _with_unit(data: bytes, skippable: int, kind: int) -> bytes:
+    unit = bytes([skippable << 7 | kind, 3]) + b"new"
+    unit += zlib.crc32(unit).to_bytes(4, "big")
+    return data[:9] + unit + data[9:]
+
+
+def test_an_unknown_unit_is_passed_over_where_it_may_be() -> None:
+    data = _with_unit(refcodec.encode(SMALL, coder="raw"), 1, 99)
+    assert np.array_equal(refcodec.decode(data), SMALL)
+
+
+@pytest.mark.parametrize("kind", [0, 6, 99, UnitType.ENTROPY_MODEL])
+def test_an_unknown_unit_stops_the_decoder_where_it_must(kind: int) -> None:
+    data = _with_unit(refcodec.encode(SMALL, coder="raw"), 0, kind)
+    with pytest.raises(UnsupportedError) as caught:
+        refcodec.decode(data)
+    assert str(caught.value) == (
+        f"unit type {kind} is not defined by this version and must not be skipped "
+        "[bit 72, byte 9; clause C.1] (use a newer decoder)"
+    )
+
+
+def test_two_parameter_sets_of_one_id(take_apart: TakeApart) -> None:
+    parts = take_apart(refcodec.encode(SMALL, coder="raw"))
+    parts.units.insert(0, parts.units[0])
+    with pytest.raises(OrderError, match="feature parameter set 0 stands in the stream twice"):
+        refcodec.decode(parts.join())
+
+
+def test_a_feature_before_its_parameter_set(take_apart: TakeApart) -> None:
+    parts = take_apart(refcodec.encode(SMALL, coder="raw"))
+    parts.units[:2] = reversed(parts.units[:2])
+    with pytest.raises(OrderError, match="feature parameter set 0 is used before it stands"):
+        refcodec.decode(parts.join())
+
+
+def test_bytes_behind_the_end() -> None:
+    with pytest.raises(OrderError, match="bytes stand behind the end unit"):
+        refcodec.decode(refcodec.encode(SMALL, coder="raw") + b"\0")
+
+
+def test_a_stream_without_an_end(take_apart: TakeApart) -> None:
+    parts = take_apart(refcodec.encode(SMALL, coder="raw"))
+    del parts.units[-1]
+    with pytest.raises(TruncatedError, match="the stream has no end unit"):
+        refcodec.decode(parts.join())
+
+
+def test_a_higher_level_than_the_caller_allows() -> None:
+    data = refcodec.encode(np.zeros(70_000, np.float32), coder="zlib")
+    with pytest.raises(UnsupportedError, match=r"level 2, above the limit of 1.*raise max_level"):
+        refcodec.decode(data, max_level=1)
+
+
+# --- promises of size ------------------------------------------------------------------------------
+
+
+def test_a_unit_that_promises_gigabytes_costs_none() -> None:
+    header = build_stream_header(Profile.LOSSLESS, 4)
+    promise = header + b"\x02" + b"\xff\xff\xff\xff\x0f" + bytes(1000)  # 4,294,967,295 bytes
+    with memory_below(4 << 20), pytest.raises(TruncatedError, match="needs 4294967299 more bytes"):
+        refcodec.decode(promise)
+    beyond = header + b"\x02" + b"\x80\x80\x80\x80\x10" + bytes(1000)
+    with memory_below(4 << 20), pytest.raises(UnsupportedError, match="unit_size is 4294967296"):
+        refcodec.decode(beyond)
+
+
+def _index(count: bytes) -> bytes:
+    """A stream of nothing but an index of no bits an entry."""
+    index = count + b"\x00" + b"\x00\x10"
+    end = END.build_whole({"index_offset": 9, "feature_count": 0}, unit_size=16)
+    units = [(UnitType.INDEX, index), (UnitType.END, end)]
+    return build_stream_header(Profile.LOSSLESS, 1) + b"".join(build_unit(*u) for u in units)
+
+
+@pytest.mark.parametrize("count", [b"\x80\x80\x80\x80\x01", b"\x80\x80\x80\x80\x80\x80\x80\x01"])
+def test_an_index_of_many_entries_without_bits_costs_nothing(count: bytes) -> None:
+    data = _index(count)
+    with memory_below(4 << 20):
+        with pytest.raises(StreamError):
+            refcodec.open(io.BytesIO(data))
+        with pytest.raises(StreamError):
+            refcodec.decode(data)
+        assert refcodec.validate(data).violations
+
+
+@pytest.mark.parametrize("offset", [1, 50, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+def test_an_index_beyond_the_file(offset: int, take_apart: TakeApart, tmp_path: Path) -> None:
+    parts = take_apart(several(coder="raw"))
+    end = END.build_whole({"index_offset": offset, "feature_count": 3}, unit_size=16)
+    data = parts.change(UnitType.END, lambda _: end)
+    (tmp_path / "features.dfc").write_bytes(data)
+    for source in (io.BytesIO(data), tmp_path / "features.dfc"):
+        with pytest.raises(StreamError):
+            refcodec.open(source)
+
+
+def test_an_index_that_promises_features(take_apart: TakeApart) -> None:
+    parts = take_apart(several(coder="raw"))
+    kind = UnitType.INDEX
+    index = dict(INDEX.parse_whole(parts.units[parts.find(kind)][1]))
+    index.update(features_bits=3, features_minus1=np.array([0, 5, 0]))
+    reader = refcodec.open(io.BytesIO(parts.change(kind, lambda _: INDEX.build_whole(index))))
+    for k in (2, 6):
+        with pytest.raises(StreamError):
+            reader[k]
+
+
+@pytest.mark.parametrize("place", [1 << 40, (1 << 56) - 1])
+def test_an_index_with_a_parameter_set_beyond_the_file(
+    place: int, take_apart: TakeApart, tmp_path: Path
+) -> None:
+    parts = take_apart(several(coder="raw"))
+    kind = UnitType.INDEX
+    index = dict(INDEX.parse_whole(parts.units[parts.find(kind)][1]))
+    index.update(parameter_set_offset=[place])
+    data = parts.change(kind, lambda _: INDEX.build_whole(index))
+    (tmp_path / "features.dfc").write_bytes(data)
+    for source in (io.BytesIO(data), tmp_path / "features.dfc"):
+        with pytest.raises(StreamError):
+            refcodec.open(source)
+
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "zlib": zlib.compress,
+    "gzip": lambda data: gzip.compress(data, mtime=0),
+    "bzip2": bz2.compress,
+    "lzma": lambda data: lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_NONE),
+}
+
+
+def _payload(data: bytes, payload: bytes, take_apart: TakeApart) -> bytes:
+    """The stream with another payload, under right sizes and CRCs."""
+    parts = take_apart(data)
+    fps = FEATURE_PARAMETER_SET.parse_whole(
+        parts.units[parts.find(UnitType.FEATURE_PARAMETER_SET)][1]
+    )
+
+    def change(unit: bytes) -> bytes:
+        coded = CODED_FEATURE.parse_whole(unit, fps=fps)
+        return CODED_FEATURE.build_whole({**coded, "payload": payload}, fps=fps)
+
+    stream: bytes = parts.change(UnitType.CODED_FEATURE, change)
+    return stream
+
+
+@pytest.mark.parametrize("coder", COMPRESS)
+def test_a_decompression_bomb_is_defused(coder: str, take_apart: TakeApart) -> None:
+    data = refcodec.encode(SMALL, coder=coder)
+    bomb = _payload(data, COMPRESS[coder](bytes(32 << 20)), take_apart)
+    with (
+        memory_below(24 << 20),  # what a decompressor of LZMA needs for itself
+        pytest.raises(PayloadError, match="decompresses to more than the 48 bytes expected"),
+    ):
+        refcodec.decode(bomb)
+
+
+@pytest.mark.parametrize("coder", COMPRESS)
+def test_a_compressed_payload_is_one_member_of_the_right_size(
+    coder: str, take_apart: TakeApart
+) -> None:
+    data, compress, whole = refcodec.encode(SMALL, coder=coder), COMPRESS[coder], SMALL.tobytes()
+    assert np.array_equal(refcodec.decode(_payload(data, compress(whole), take_apart)), SMALL)
+    for payload, text in (
+        (compress(whole[:-1]), "ends after 47 of 48 bytes"),
+        (compress(whole)[:-1], "ends after|does not decompress"),
+        (compress(whole) + b"\0", "1 bytes stand behind|does not decompress"),
+        (compress(whole[:24]) + compress(whole[24:]), "ends after 24 of 48|bytes stand behind"),
+        (b"", "ends after 0 of 48 bytes"),
+        (b"no such thing", "does not decompress"),
+    ):
+        with pytest.raises(PayloadError, match=text) as caught:
+            refcodec.decode(_payload(data, payload, take_apart))
+        assert caught.value.bit_offset is not None
+
+
+@pytest.mark.parametrize("size", [0, 47, 49])
+def test_a_raw_payload_has_one_size(size: int, take_apart: TakeApart) -> None:
+    with pytest.raises(PayloadError, match=f"holds {size} sample bytes; 48 are expected"):
+        refcodec.decode(_payload(refcodec.encode(SMALL, coder="raw"), bytes(size), take_apart))
+
+
+def test_a_batch_of_bombs_is_defused() -> None:
+    payload = bz2.compress(bytes(131_072))
+    count = 65_000 // len(payload)  # 190 MB from 65 kB, each feature within its level
+    elements = {
+        "fps_id": 0,
+        "feature_type": FeatureType.FC,
+        "source_type": SourceType.FLOAT16,
+        "channels_minus1": 65_535,
+        "quantiser": Quantiser.NONE,
+        "sample_hash_size_code": 0,
+        "coder_id": Coder.BZIP2,
+        "shuffle_flag": 0,
+    }
+    parameter_set = FEATURE_PARAMETER_SET.build_whole(elements)
+    batch = {
+        "fps_id": 0,
+        "feature_count_minus1": count - 1,
+        "payload_size_base": len(payload),
+        "payload_size_bits": 0,
+        "parameters": {},
+        "payloads": payload * count,
+    }
+    fps = FEATURE_PARAMETER_SET.parse_whole(parameter_set)
+    stream = b"".join(
+        [
+            build_stream_header(Profile.LOSSLESS, 1),
+            build_unit(UnitType.FEATURE_PARAMETER_SET, parameter_set),
+            build_unit(
+                UnitType.CODED_FEATURE_BATCH, CODED_FEATURE_BATCH.build_whole(batch, fps=fps)
+            ),
+            build_unit(UnitType.END, b""),
+        ]
+    )
+    with memory_below(64 << 20), suppress(StreamError):
+        for feature in refcodec.open(io.BytesIO(stream)):
+            del feature
+
+
+# --- HEVC payloads ---------------------------------------------------------------------------------
+
+
+def test_an_hevc_payload_of_another_size(hevc_stream: bytes, take_apart: TakeApart) -> None:
+    other = refcodec.encode(np.zeros((3, 20, 20), np.float32), coder="hevc", preset="ultrafast")
+    small, large = take_apart(hevc_stream), take_apart(other)
+    at = small.find(UnitType.FEATURE_PARAMETER_SET)
+    own, foreign = (FEATURE_PARAMETER_SET.parse_whole(p.units[at][1]) for p in (small, large))
+    changed = {**own}
+    changed["parameter_sets"] = foreign.parameter_sets
+    changed["parameter_sets_size"] = foreign.parameter_sets_size
+    small.units[at] = (UnitType.FEATURE_PARAMETER_SET, FEATURE_PARAMETER_SET.build_whole(changed))
+    with pytest.raises(ConstraintError, match="the frame width in the HEVC parameter sets is 4"):
+        refcodec.decode(small.join())
+    coded = CODED_FEATURE.parse_whole(large.units[at + 1][1], fps=foreign)
+    with pytest.raises((PayloadError, HashError)):
+        refcodec.decode(_payload(hevc_stream, coded.payload, take_apart))
+
+
+def test_a_wrong_hevc_payload_under_right_checksums(
+    hevc_stream: bytes, take_apart: TakeApart
+) -> None:
+    parts = take_apart(hevc_stream)
+    at = parts.find(UnitType.CODED_FEATURE)
+    kind, unit = parts.units[at]
+    right = refcodec.decode(hevc_stream)
+    for bit in range(8 * (len(unit) - 12), 8 * len(unit), 9):
+        parts.units[at] = (kind, _flipped(unit, bit))
+        with suppress(PayloadError, HashError):
+            assert np.array_equal(refcodec.decode(parts.join()), right)
+
+
+@pytest.mark.parametrize("payload", [b"", b"\0\0\1", b"not a NAL unit", b"\0\0\1\x28\1\xaf" * 2])
+def test_an_hevc_payload_that_is_none(
+    payload: bytes, hevc_stream: bytes, take_apart: TakeApart
+) -> None:
+    with pytest.raises(StreamError) as caught:
+        refcodec.decode(_payload(hevc_stream, payload, take_apart))
+    assert caught.value.clause
+
+
+# --- files that are no streams ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", "a DFC stream begins with 89 44 46 43, this file with nothing"),
+        (b"Dear reader,\n", "a DFC stream begins with 89 44 46 43, this file with 44 65 61 72"),
+        (PNG, "a DFC stream begins with 89 44 46 43, this file with 89 50 4e 47"),
+        (b"\x09DFC" + bytes(20), "this file with 09 44 46 43"),
+    ],
+    ids=["empty", "text", "PNG", "seven bits"],
+)
+def test_a_file_that_is_no_dfc(data: bytes, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "features.dfc"
+    path.write_bytes(data)
+    for read in (lambda: refcodec.decode(data), lambda: refcodec.open(path)):
+        with pytest.raises(SignatureError) as caught:
+            read()
+        assert text in str(caught.value)
+        assert caught.value.bit_offset == 0
+        assert caught.value.hint == "give a .dfc file"
+    (violation,) = refcodec.validate(path).violations
+    assert isinstance(violation, SignatureError)
+
+
+def test_a_signature_and_no_more() -> None:
+    for stop in range(1, 9):
+        with pytest.raises(TruncatedError, match=f"has 9 bytes and {stop} are there"):
+            refcodec.decode(build_stream_header(Profile.LOSSLESS, 1)[:stop])
+
+
+def test_another_major_version() -> None:
+    head = build_stream_header(Profile.LOSSLESS, 1)[:4] + b"\x20\x01\x10"
+    head += (zlib.crc32(head) & 0xFFFF).to_bytes(2, "big")
+    with pytest.raises(UnsupportedError, match=r"major version 2, this decoder knows 1"):
+        refcodec.decode(head)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    for read in (refcodec.open, refcodec.validate, refcodec.inspect):
+        with pytest.raises(CallerError) as caught:
+            read(tmp_path / "none.dfc")
+        assert str(caught.value) == (
+            f"cannot open {tmp_path}/none.dfc: No such file or directory "
+            "(check the path and its permissions)"
+        )
+        with pytest.raises(CallerError, match="Is a directory"):
+            read(tmp_path)
+
+
+# --- outputs ---------------------------------------------------------------------------------------
+
+
+def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(CallerError, match=r"cannot open .*: No such file or directory"):
+        refcodec.create(tmp_path / "none" / "out.dfc")
+
+
+def test_an_output_that_is_a_directory(tmp_path: Path) -> None:
+    out = tmp_path / "out.dfc"
+    out.mkdir()
+    with (
+        pytest.raises(CallerError, match="Is a directory"),
+        refcodec.create(out, coder="raw") as writer,
+    ):
+        writer.write(SMALL)
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_output_that_may_not_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(CallerError, match="Permission denied"):
+        refcodec.create(tmp_path / "out.dfc")
+
+
+def test_an_error_in_the_block_stays_what_it_is_and_the_old_file_too(tmp_path: Path) -> None:
+    out = tmp_path / "out.dfc"
+    out.write_bytes(b"old")
+    with pytest.raises(FileNotFoundError, match="input"), refcodec.create(out, coder="raw"):
+        (tmp_path / "input.npy").read_bytes()
+    assert out.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_named_pipe_stays_one_and_carries_the_stream(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    received: list[bytes] = []
+
+    def receive() -> None:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        until = time.monotonic() + 2
+        while time.monotonic() < until and not b"".join(received).endswith(b"\x7f\0" + end_crc):
+            with suppress(BlockingIOError):
+                received.append(os.read(descriptor, 4096))
+            time.sleep(0.01)
+        os.close(descriptor)
+
+    end_crc = build_unit(UnitType.END, b"")[-4:]
+    thread = threading.Thread(target=receive)
+    thread.start()
+    time.sleep(0.05)
+    with refcodec.create(path, coder="raw") as writer:
+        writer.write(SMALL)
+    thread.join()
+    assert path.is_fifo()
+    assert np.array_equal(refcodec.decode(b"".join(received)), SMALL)
+
+
+KILLED = """
+import sys, time
+import numpy as np, refcodec
+with refcodec.create(sys.argv[1], coder="raw") as writer:
+    for _ in range(5000):
+        writer.write(np.ones((8, 8, 8), np.float32))
+    print("written", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_old_file_survives_a_kill(tmp_path: Path) -> None:
+    out = tmp_path / "out.dfc"
+    old = refcodec.encode(SMALL, coder="raw")
+    out.write_bytes(old)
+    with subprocess.Popen([sys.executable, "-c", KILLED, out], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"written\n"
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert out.read_bytes() == old
+
+
+@pytest.mark.parametrize("buffering", [0, -1], ids=["raw", "buffered"])
+def test_a_reader_that_leaves_the_pipe(buffering: int, tmp_path: Path) -> None:
+    receiver, sender = os.pipe()
+    os.close(receiver)
+    file = os.fdopen(sender, "wb", buffering)
+    try:
+        with pytest.raises(BrokenPipeError), refcodec.create(file, coder="raw") as writer:  # noqa: PT012
+            for _ in range(100):
+                writer.write(np.zeros((16, 16, 16), np.float32))
+            writer.close()
+    finally:
+        with suppress(BrokenPipeError):
+            file.close()
+
+
+class Full(io.RawIOBase):
+    """A disk with room for a number of bytes."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self.room -= len(data)
+        if self.room < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return len(data)
+
+
+@pytest.mark.parametrize("room", [0, 9, 40])
+def test_a_full_disk_is_the_environments_fault(room: int) -> None:
+    with (
+        pytest.raises(EnvironmentFault, match=r"No space left on device \(free some space\)"),
+        refcodec.create(Full(room), coder="raw") as writer,
+    ):
+        writer.write(SMALL)
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no /dev/full")
+def test_a_full_device_is_the_environments_fault() -> None:
+    file = open("/dev/full", "wb")  # noqa: SIM115 - closing it fails, too
+    try:
+        with pytest.raises(EnvironmentFault, match="No space left"), refcodec.create(file) as w:
+            w.write(SMALL)
+    finally:
+        with suppress(OSError):
+            file.close()
+
+
+def test_a_disk_that_fills_up_at_the_end_keeps_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.dfc"
+    out.write_bytes(b"old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with (
+        pytest.raises(EnvironmentFault, match=f"cannot write {out}: No space left on device"),
+        refcodec.create(out, coder="raw") as writer,
+    ):
+        writer.write(SMALL)
+    assert out.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+class Grudging(io.RawIOBase):
+    """Takes and gives seven bytes at a time at most, as a raw file may."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.data, self.position = bytearray(data), 0
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        part = bytes(data)[:7]
+        self.data += part
+        return len(part)
+
+    def readinto(self, into: Any, /) -> int:
+        part = self.data[self.position : self.position + min(len(into), 7)]
+        if self.position % 2 == 0:
+            part = part[:1]
+        into[: len(part)] = part
+        self.position += len(part)
+        return len(part)
+
+
+def test_a_raw_file_that_takes_little_at_a_time() -> None:
+    target = Grudging()
+    with refcodec.create(target, coder="raw") as writer:
+        writer.write(SMALL)
+    assert np.array_equal(refcodec.decode(bytes(target.data)), SMALL)
+
+
+def test_a_raw_file_that_gives_little_at_a_time() -> None:
+    (feature,) = refcodec.open(Grudging(refcodec.encode(SMALL, coder="raw")))
+    assert np.array_equal(feature, SMALL)
+
+
+# --- ffmpeg ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ffmpeg(tmp_path: Path) -> Callable[[str], str]:
+    """A program of that text in ffmpeg's place."""
+
+    def make(text: str) -> str:
+        program = tmp_path / "ffmpeg"
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(0o755)
+        return str(program)
+
+    return make
+
+
+@pytest.fixture
+def fresh_search() -> Iterator[None]:
+    find_ffmpeg.cache_clear()
+    yield
+    find_ffmpeg.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh_search")
+def test_an_ffmpeg_that_is_not_there(monkeypatch: pytest.MonkeyPatch, hevc_stream: bytes) -> None:
+    find_ffmpeg.cache_clear()
+    monkeypatch.setenv("REFCODEC_FFMPEG", "/no/such/ffmpeg")
+    for call in (lambda: refcodec.encode(SMALL), lambda: refcodec.decode(hevc_stream)):
+        with pytest.raises(CallerError) as caught:
+            call()
+        assert str(caught.value) == (
+            "there is no program '/no/such/ffmpeg' (correct the ffmpeg option or the variable "
+            "REFCODEC_FFMPEG, or leave both out)"
+        )
+
+
+def test_an_ffmpeg_that_hangs(ffmpeg: Callable[[str], str], hevc_stream: bytes) -> None:
+    program, start = ffmpeg("exec sleep 60"), time.monotonic()
+    for call in (
+        lambda: refcodec.encode(SMALL, ffmpeg=program, timeout=1),
+        lambda: refcodec.decode(hevc_stream, ffmpeg=program, timeout=1),
+    ):
+        with pytest.raises(EnvironmentFault, match=r"stopped after 1 s \(raise the timeout"):
+            call()
+    assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cat > /dev/null; echo garbage",
+        "cat",
+        "exit 0",
+        "cat > /dev/null; exit 0",
+        "echo complaint >&2; exit 1",
+        "kill -9 $$",
+    ],
+)
+def test_an_ffmpeg_that_encodes_nothing(text: str, ffmpeg: Callable[[str], str]) -> None:
+    with pytest.raises(EnvironmentFault):
+        refcodec.encode(SMALL, ffmpeg=ffmpeg(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("cat > /dev/null; echo garbage", PayloadError),
+        ("cat > /dev/null; head -c 512 /dev/zero", HashError),  # a frame, but another
+        ("cat > /dev/null; exit 0", PayloadError),
+        ("echo invalid data >&2; exit 1", PayloadError),
+    ],
+)
+def test_an_ffmpeg_that_decodes_something_else(
+    text: str, error: type[DFCError], ffmpeg: Callable[[str], str], hevc_stream: bytes
+) -> None:
+    with pytest.raises(error):
+        refcodec.decode(hevc_stream, ffmpeg=ffmpeg(text))
+
+
+def test_a_program_that_is_none(tmp_path: Path) -> None:
+    program = tmp_path / "ffmpeg"
+    program.write_text("not a program")
+    program.chmod(0o755)
+    with pytest.raises(EnvironmentFault, match=r"cannot run .*: Exec format error"):
+        refcodec.encode(SMALL, ffmpeg=str(program))
+
+
+def test_index_syntax_is_as_these_tests_assume() -> None:
+    parsed = INDEX.parse_whole(b"\x00\x00\x00\x10")
+    assert (parsed.entry_count, parsed.distance_bits, parsed.all_access_points_flag) == (0, 0, 1)
