@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,20 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "feature_type": ("conv", "pool", "fc"),
     "restoration": ("auto", "off", "tensor", "channel"),
 }
+
+
+_LARGEST = 2.0**128 - 2.0**104
+"""The largest float32."""
+
+
+def _as_qp(qp: Any) -> int | tuple[int, ...]:
+    """One QP, or one a channel, as plain integers."""
+    try:
+        if isinstance(qp, (str, bytes)):
+            raise TypeError
+        return operator.index(qp) if not hasattr(qp, "__len__") else tuple(map(operator.index, qp))
+    except TypeError:
+        raise CallerError(f"the QP is {qp!r}; it is an integer, or a list of them") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +104,7 @@ class EncoderConfig:
                 value is None and name in ("quantiser", "feature_type")
             ):
                 raise CallerError(f"{name} is {value!r}; it is one of {', '.join(choices)}")
-        if not isinstance(self.qp, int):
-            object.__setattr__(self, "qp", tuple(int(qp) for qp in self.qp))
+        object.__setattr__(self, "qp", _as_qp(self.qp))
         most = 12 if self.coder == "hevc" else 16
         if not 1 <= self.bits <= most:
             raise CallerError(f"bits is {self.bits}; {self.coder} takes 1 to {most}")
@@ -110,6 +124,20 @@ class EncoderConfig:
             raise CallerError(f"level is {self.level}; it is 1 to 4")
         if self.gop < 0 or (self.workers is not None and self.workers < 1):
             raise CallerError("gop is 0 or more, workers 1 or more")
+
+        if self.clip is not None:
+            low, high = self.clip
+            if not -_LARGEST <= low <= high <= _LARGEST:
+                raise CallerError(
+                    f"clip is {self.clip}; it is two float32 numbers, the lesser first"
+                )
+        for key, value in self.metadata.items():
+            try:
+                usable = bool(key) and f"{key}{value}".encode()
+            except UnicodeEncodeError:
+                usable = False
+            if not usable:
+                raise CallerError(f"metadata {key!r}: {value!r} has no key, or is no Unicode text")
 
     def but(self, **changes: Any) -> EncoderConfig:
         """This configuration with some choices changed. Raises CallerError for an unknown name."""

@@ -14,14 +14,13 @@ import numpy as np
 from refcodec.clauses import clause
 from refcodec.errors import ConstraintError, StreamError, UnsupportedError
 from refcodec.pack import channel_qps, layout_of
-from refcodec.syntax.bits import Trace
+from refcodec.syntax.bits import Trace, position_of
 from refcodec.syntax.codes import (
     ChannelOrder,
     Coder,
     FeatureType,
     Profile,
     Quantiser,
-    is_kept,
 )
 from refcodec.tables import HIGHEST_LEVEL, Level, level
 
@@ -42,7 +41,8 @@ __all__ = [
 HIGHEST_QP = 51
 HEVC_DEPTHS = (8, 10, 12)
 LARGEST_BATCH = 65_536
-"""Largest unit_size of a coded feature batch: reading one feature means verifying its batch."""
+"""Largest unit_size of a coded feature batch, and most elements of its features together: reading one
+feature means verifying its batch, and no batch shall unfold to more than it promises."""
 
 _LOSSLESS = frozenset({Coder.RAW, Coder.ZLIB, Coder.GZIP, Coder.BZIP2, Coder.LZMA})
 
@@ -65,16 +65,9 @@ def element_count(fps: Any) -> int:
     return int(fps.channels) * int(fps.height) * int(fps.width)
 
 
-@clause("A.2")
+@clause("A.3")
 def check_stream_header(header: Any, max_level: int = HIGHEST_LEVEL) -> Violations:
-    """(A.2) The profile and the level must be ones that this decoder serves."""
-    if is_kept(header.profile_idc):
-        yield UnsupportedError(
-            f"profile {header.profile_idc.name.lower()} is not defined by this version",
-            bit_offset=40,
-            clause="A.2",
-            hint="use a newer decoder",
-        )
+    """(A.3) The level must be one that is defined, and that this decoder serves."""
     if level(header.level_idc) is None:
         yield UnsupportedError(
             f"level_idc is {header.level_idc}; levels 1..{HIGHEST_LEVEL} are defined",
@@ -93,18 +86,9 @@ def check_stream_header(header: Any, max_level: int = HIGHEST_LEVEL) -> Violatio
 @clause("9.2")
 def check_parameter_set(fps: Any, header: Any, trace: Trace) -> Violations:
     """(9.2) A feature parameter set must agree with itself, the profile and the level."""
-    for name in ("feature_type", "quantiser", "coder_id"):
-        if is_kept(fps[name]):
-            yield UnsupportedError(
-                f"{name} {fps[name].name.lower()} is not defined by this version",
-                bit_offset=_place(trace, name),
-                clause="C.1",
-                hint="use a newer decoder",
-            )
-            return
 
     def wrong(name: str, what: str, number: str = "9.2") -> ConstraintError:
-        return ConstraintError(what, bit_offset=_place(trace, name), clause=number)
+        return ConstraintError(what, bit_offset=position_of(trace, name), clause=number)
 
     limits = level(header.level_idc)
     assert limits is not None
@@ -146,7 +130,7 @@ def check_parameter_set(fps: Any, header: Any, trace: Trace) -> Violations:
         if side > limits.max_frame_side:
             yield UnsupportedError(
                 f"frames have a side of {side}; level {limits.level_idc} allows {limits.max_frame_side}",
-                bit_offset=_place(trace, name),
+                bit_offset=position_of(trace, name),
                 clause="A.3",
             )
     if fps.parameter_sets_size == 0:
@@ -163,7 +147,7 @@ def _check_size(fps: Any, limits: Level, trace: Trace) -> Violations:
         if count > most:
             yield UnsupportedError(
                 f"{count} {what}; level {limits.level_idc} allows {most}",
-                bit_offset=_place(trace, name),
+                bit_offset=position_of(trace, name),
                 clause="A.3",
                 hint="the stream understates its level, or is corrupt",
             )
@@ -174,7 +158,7 @@ def check_parameters(parameters: Any, fps: Any, header: Any, trace: Trace) -> Vi
     """(9.2) The feature_parameters() of a coded feature or batch."""
 
     def wrong(name: str, what: str) -> ConstraintError:
-        return ConstraintError(what, bit_offset=_place(trace, name), clause="9.2")
+        return ConstraintError(what, bit_offset=position_of(trace, name), clause="9.2")
 
     if parameters.range_max is not None:
         low = parameters.range_min if parameters.range_min is not None else np.zeros(1, np.float32)
@@ -205,7 +189,7 @@ def check_parameters(parameters: Any, fps: Any, header: Any, trace: Trace) -> Vi
             yield UnsupportedError(
                 f"the frames of a feature have {samples} samples; level {most.level_idc} allows "
                 f"{most.max_frame_samples}",
-                bit_offset=_place(trace, "qp"),
+                bit_offset=position_of(trace, "qp"),
                 clause="A.3",
             )
 
@@ -215,12 +199,19 @@ def check_batch(batch: Any, fps: Any, unit_size: int, trace: Trace) -> Violation
     """(9.2) A coded feature batch: its size, its coder, and the sum of its payload sizes."""
     if fps.coder_id == Coder.HEVC:
         yield ConstraintError(
-            "HEVC features are not batched", bit_offset=_place(trace, "fps_id"), clause="9.2"
+            "HEVC features are not batched", bit_offset=position_of(trace, "fps_id"), clause="9.2"
         )
     if unit_size > LARGEST_BATCH:
         yield ConstraintError(
             f"a batch of {unit_size} bytes; at most {LARGEST_BATCH} are allowed",
-            bit_offset=_place(trace, "fps_id"),
+            bit_offset=position_of(trace, "fps_id"),
+            clause="9.2",
+        )
+    elements = batch.feature_count * element_count(fps)
+    if elements > LARGEST_BATCH:
+        yield ConstraintError(
+            f"a batch of {elements} elements; at most {LARGEST_BATCH} are allowed",
+            bit_offset=position_of(trace, "feature_count_minus1"),
             clause="9.2",
         )
     total = batch.feature_count * batch.payload_size_base
@@ -229,7 +220,7 @@ def check_batch(batch: Any, fps: Any, unit_size: int, trace: Trace) -> Violation
     if total != len(batch.payloads):
         yield ConstraintError(
             f"the payload sizes add up to {total} bytes and {len(batch.payloads)} are there",
-            bit_offset=_place(trace, "payload_size_base"),
+            bit_offset=position_of(trace, "payload_size_base"),
             clause="9.2",
         )
 
@@ -250,11 +241,3 @@ def smallest_level(
         ):
             return number
     return 0
-
-
-def _place(trace: Trace, name: str) -> int | None:
-    """Position of the element of that name, else of the structure around it."""
-    for element in trace:
-        if element.name == name:
-            return element.offset
-    return trace[0].offset if trace else None

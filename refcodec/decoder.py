@@ -53,7 +53,6 @@ __all__ = [
     "CodedUnit",
     "Walker",
     "check_access_point",
-    "check_hash_target",
     "check_sample_hash",
     "check_unit_hashes",
     "decode_samples",
@@ -76,21 +75,30 @@ class CodedUnit:
     """A coded feature or a batch of them, with the hash units behind it.
 
     offset : position of the unit's first byte.
-    hashes : (what is hashed, SHA-256) of all features of the unit, one after the other.
+    hashes : what is hashed of all features of the unit, the SHA-256, and where that stands, in bits.
     """
 
     offset: int
     features: tuple[CodedFeature, ...]
-    hashes: tuple[tuple[HashTarget, bytes], ...] = ()
+    hashes: tuple[tuple[HashTarget, bytes, int], ...] = ()
 
     @property
     def fps(self) -> Any:
         """The feature parameter set of its features."""
         return self.features[0].fps
 
-    def with_hash(self, target: HashTarget, sha256: bytes) -> CodedUnit:
-        """This unit with one more hash unit behind it."""
-        return replace(self, hashes=(*self.hashes, (target, sha256)))
+    @clause("9.1")
+    def with_hash(self, parsed: Any, unit: Unit) -> CodedUnit:
+        """(9.1) This unit with a hash unit behind it. Raises OrderError for a second of one target."""
+        if any(parsed.hash_target == target for target, _, _ in self.hashes):
+            raise OrderError(
+                f"a second hash unit of the {parsed.hash_target.name.lower()} stands behind one "
+                "coded unit",
+                bit_offset=8 * unit.offset,
+                clause="9.1",
+            )
+        place = 8 * unit.payload_offset + 8
+        return replace(self, hashes=(*self.hashes, (parsed.hash_target, parsed.sha256, place)))
 
 
 @clause("8.8")
@@ -109,12 +117,14 @@ class Walker:
     parameter_sets : by fps_id.
     metadata       : text by key.
     feature_count  : features met so far.
+    trace          : the elements of the unit parsed last.
     """
 
     header: Any
     parameter_sets: dict[int, Any] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     feature_count: int = 0
+    trace: Trace = field(default_factory=list)
 
     @clause("8.2")
     def parse_unit(self, unit: Unit) -> Any:
@@ -125,6 +135,7 @@ class Walker:
         unit.check()
         offset = 8 * unit.payload_offset
         trace: Trace = []
+        self.trace = trace
         match unit.unit_type:
             case UnitType.FEATURE_PARAMETER_SET:
                 fps = FEATURE_PARAMETER_SET.parse_whole(unit.payload, offset, trace)
@@ -261,8 +272,7 @@ def walk(
                     bit_offset=8 * unit.offset,
                     clause="9.1",
                 )
-            check_hash_target(pending, parsed.hash_target, unit)
-            pending = pending.with_hash(parsed.hash_target, parsed.sha256)
+            pending = pending.with_hash(parsed, unit)
         else:
             if pending is not None:
                 yield pending
@@ -302,17 +312,6 @@ def decode_samples(run: Sequence[CodedFeature], machine: Machine) -> Iterator[Sa
 
 
 @clause("9.1")
-def check_hash_target(pending: CodedUnit, target: HashTarget, unit: Unit) -> None:
-    """(9.1) Raise OrderError where a coded unit would get a second hash of one target."""
-    if any(target == own for own, _ in pending.hashes):
-        raise OrderError(
-            f"a second hash unit of the {target.name.lower()} stands behind one coded unit",
-            bit_offset=8 * unit.offset,
-            clause="9.1",
-        )
-
-
-@clause("9.1")
 def check_access_point(first: CodedFeature) -> None:
     """(9.1) Raise OrderError unless decoding can begin at a feature."""
     if not first.access_point:
@@ -343,7 +342,7 @@ def reconstruct(one: CodedFeature, samples: Samples) -> npt.NDArray[Any]:
 @clause("8.8")
 def check_unit_hashes(unit: CodedUnit, decoded: Sequence[tuple[Samples, npt.NDArray[Any]]]) -> None:
     """(8.8) Compare hash units with what was decoded."""
-    for target, expected in unit.hashes:
+    for target, expected, place in unit.hashes:
         found = hashlib.sha256()
         for samples, values in decoded:
             if target == HashTarget.SAMPLES:
@@ -353,7 +352,7 @@ def check_unit_hashes(unit: CodedUnit, decoded: Sequence[tuple[Samples, npt.NDAr
         if found.digest() != expected:
             raise HashError(
                 f"the SHA-256 of the {target.name.lower()} is not the one in the hash unit",
-                bit_offset=8 * unit.offset,
+                bit_offset=place,
                 clause="8.8",
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -82,7 +83,7 @@ class Directory:
         """(9.5) Read the index, the metadata in front, and the parameter sets that it points to."""
         index = walker.parse_unit(_pointed_at(stream, walker, place, UnitType.INDEX))
         offsets = np.cumsum(index.unit_distance)
-        if not ((offsets > 0) & (offsets < place)).all():
+        if not ((index.unit_distance > 0) & (offsets > 0) & (offsets < place)).all():
             raise _lie("the index points outside the stream", place)
         counts = index.features_minus1
         features = np.ones_like(offsets) if counts is None else counts + 1
@@ -107,6 +108,8 @@ class Directory:
             UnitType.CODED_FEATURE_BATCH,
         )
         parsed: CodedUnit = self.walker.parse_unit(found)
+        if len(parsed.features) != self.first[entry + 1] - self.first[entry]:
+            raise _lie("the index gives a coded unit another number of features", place)
         return parsed
 
 
@@ -127,10 +130,10 @@ def _find_index(stream: StreamWindow) -> int | None:
 
 def _pointed_at(stream: StreamWindow, walker: Walker, place: int, *kinds: UnitType) -> Unit:
     """The unit at a position that the index or the end unit names; of one of these kinds."""
-    try:
-        unit = read_unit(stream.at(place), place, largest_unit(walker.header))
-    except StreamError:  # bytes that are no unit
-        unit = None
+    unit = None
+    if STREAM_HEADER_SIZE <= place < stream.size():
+        with suppress(StreamError):  # bytes that are no unit
+            unit = read_unit(stream.at(place), place, largest_unit(walker.header))
     if unit is None or unit.unit_type not in kinds:
         names = " or ".join(kind.name.lower() for kind in kinds)
         raise _lie(f"the index says that a unit of type {names} stands here", place)

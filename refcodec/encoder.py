@@ -103,7 +103,7 @@ def as_feature(feature: Any, config: EncoderConfig) -> Feature:
                 f"the feature has {wide[bad]} at index ({place}); a lossy coder takes finite values",
                 hint="mend the network, or use a lossless coder without a quantiser",
             )
-    return np.ascontiguousarray(array)
+    return np.array(array, order="C")  # a copy: the caller may reuse the memory
 
 
 def _from_torch(tensor: Any) -> Feature:

@@ -19,7 +19,7 @@ from refcodec.files import storage_error
 from refcodec.syntax.bits import BitReader, Element, Trace
 from refcodec.syntax.codes import Coder, UnitType
 from refcodec.syntax.descriptors import UE
-from refcodec.syntax.hevc import nal_type, parse_nal, split_nals
+from refcodec.syntax.hevc import NAL, nal_type, parse_nal, parse_parameter_sets, split_nals
 from refcodec.syntax.structures import STREAM_HEADER_SIZE, UNIT_STRUCTURES
 from refcodec.syntax.units import CRC_SIZE, Unit, parse_stream_header, read_unit
 
@@ -121,12 +121,12 @@ def _inspect_hevc(stream: bytes | None, trace: Trace, fps: Any = None) -> None:
     start = trace[-1].offset
     headers: dict[str, Any] = {}
     if fps is not None:
-        sets = [parse_nal(nal) for _, nal in split_nals(fps.parameter_sets)]
-        headers = {"sps": sets[1], "pps": sets[2]}
+        _, headers["sps"], headers["pps"] = parse_parameter_sets(fps.parameter_sets)
     for at, nal in split_nals(stream):
         place = start + 8 * at
         _note(trace, "nal_unit_header", "nal_unit_type", "u(6)", place + 1, nal_type(nal), "9.3", 6)
-        parse_nal(nal, place, trace, **headers)
+        if headers or nal_type(nal) >= NAL.VPS:
+            parse_nal(nal, place, trace, **headers)
 
 
 def _note(

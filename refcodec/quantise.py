@@ -46,6 +46,10 @@ GAIN_LIMIT = 1 << 20
 """Greatest gain of statistics restoration, in units of 2^-16: a factor of 16."""
 
 
+_FINE_STEP = 64
+"""Steps of the logarithmic quantiser below this, in units of 2^-24, are worth a scale."""
+
+
 # --- normative: 8.5 statistics restoration ---------------------------------------------------------
 
 
@@ -217,10 +221,11 @@ def fit_parameters(
         }
     largest = np.maximum(np.abs(low.astype(np.float64)), np.abs(high.astype(np.float64)))
     peak = float(largest.max())
-    # Chen et al. have no scale; it matters only where 1 + x would swallow x, or the step overflow.
-    exponent = 0 if peak == 0 or 2.0**-10 <= peak < 2.0**60 else math.frexp(peak)[1]
-    top = np.log2(1.0 + np.ldexp(largest, -exponent)) * 2**24
     levels = _levels(fps)
+    # Chen et al. have no scale. It matters only where the step would be coarse in units of 2^-24.
+    coarse = math.log2(1.0 + peak) * 2**24 < _FINE_STEP * levels
+    exponent = math.frexp(peak)[1] if peak > 0 and (coarse or peak >= 2.0**60) else 0
+    top = np.log2(1.0 + np.ldexp(largest, -exponent)) * 2**24
     step = np.ceil(top / levels).astype(np.int64)
     return {"log_exponent": exponent, "log_step": np.maximum(step, 1)}
 

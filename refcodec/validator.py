@@ -26,7 +26,6 @@ from refcodec.decoder import (
     CodedUnit,
     Walker,
     check_access_point,
-    check_hash_target,
     check_sample_hash,
     check_unit_hashes,
     decode_samples,
@@ -42,12 +41,15 @@ from refcodec.errors import (
     TruncatedError,
 )
 from refcodec.files import storage_error
+from refcodec.syntax.bits import Trace, position_of
 from refcodec.syntax.codes import SKIPPABLE_UNITS, Coder, UnitType
 from refcodec.syntax.structures import STREAM_HEADER_SIZE
-from refcodec.syntax.units import Unit, parse_stream_header, read_unit
+from refcodec.syntax.units import VERSION_MINOR, Unit, parse_stream_header, read_unit
 from refcodec.tables import HIGHEST_LEVEL, clause_titles
 
 __all__ = ["Report", "validate"]
+
+_CODED = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH)
 
 _MOST = 1000
 """Violations after which the validator gives up."""
@@ -135,10 +137,12 @@ class _Validation:
         self._report = Report()
         self._places: list[_Place] = []
         self._parameter_set_offsets: list[int] = []
-        self._index: tuple[Unit, Any] | None = None
+        self._index: tuple[Unit, Any, Trace] | None = None
         self._queues: dict[int, list[CodedUnit]] = {}
         self._pending: CodedUnit | None = None
         self._decodable = True
+        self._excused = False  # a hash unit may stand behind a damaged coded unit
+        self._parameter_set_lost = False
 
     def run(self, source: BinaryIO) -> Report:
         """Validate a stream from its first byte."""
@@ -147,15 +151,7 @@ class _Validation:
         except StreamError as error:
             self._found(error)
             return self._report
-        errors = list(check_stream_header(header, self._max_level))
-        if header.reserved_ignored_2bits:
-            errors.append(
-                ConstraintError(
-                    "reserved_ignored_2bits is not zero in a stream of this version",
-                    bit_offset=52,
-                    clause="9.6",
-                )
-            )
+        errors = [*check_stream_header(header, self._max_level), *_check_version(header)]
         for found in errors:
             self._found(found)
         if any(found.reject == "unsupported" for found in errors):
@@ -226,15 +222,29 @@ class _Validation:
             unit.check()
         except StreamError as error:  # the content of a damaged unit says nothing
             self._found(error)
+            self._flush()
+            self._excused = unit.unit_type in _CODED or (
+                self._excused and unit.unit_type == UnitType.HASH
+            )
             self._decodable = self._decodable and unit.unit_type in SKIPPABLE_UNITS
             return
         try:
             parsed = self._walker.parse_unit(unit)
         except StreamError as error:
-            self._found(error)
-            self._decodable = False
+            self._damaged(unit, error)
             return
         self._content(unit, parsed)
+        self._excused = self._excused and unit.unit_type == UnitType.HASH
+
+    def _damaged(self, unit: Unit, error: StreamError) -> None:
+        """A unit that does not parse, or breaks a constraint that the decoder checks, too."""
+        unknown = isinstance(error, OrderError) and unit.unit_type in _CODED
+        if not (unknown and self._parameter_set_lost):  # else it is that one's fault
+            self._found(error)
+        self._flush()
+        self._parameter_set_lost |= unit.unit_type == UnitType.FEATURE_PARAMETER_SET
+        self._excused = unit.unit_type in _CODED
+        self._decodable = False
 
     def _content(self, unit: Unit, parsed: Any) -> None:
         match unit.unit_type:
@@ -260,27 +270,23 @@ class _Validation:
                         )
                     )
             case UnitType.HASH:
-                if self._pending is None:
-                    self._found(
-                        OrderError(
+                try:
+                    if self._pending is not None:
+                        self._pending = self._pending.with_hash(parsed, unit)
+                    elif not self._excused:
+                        raise OrderError(
                             "a hash unit stands behind a coded feature or batch, directly",
                             bit_offset=8 * unit.offset,
                             clause="9.1",
                         )
-                    )
-                else:
-                    try:
-                        check_hash_target(self._pending, parsed.hash_target, unit)
-                    except StreamError as error:
-                        self._found(error)
-                        return
-                    self._pending = self._pending.with_hash(parsed.hash_target, parsed.sha256)
+                except StreamError as error:
+                    self._found(error)
             case UnitType.METADATA:
                 self._flush()
-                self._metadata(unit, parsed)
+                self._metadata(parsed)
             case UnitType.INDEX:
                 self._flush()
-                self._index = (unit, parsed)
+                self._index = (unit, parsed, self._walker.trace)
             case UnitType.END:
                 self._flush()
                 self._end(unit, parsed)
@@ -353,10 +359,11 @@ class _Validation:
     # -- metadata, index, end
 
     @clause("9.4")
-    def _metadata(self, unit: Unit, parsed: Any) -> None:
+    def _metadata(self, parsed: Any) -> None:
         """(9.4) Keys are UTF-8, not empty, and stand once."""
+        places = [element.offset for element in self._walker.trace if element.name == "key_size"]
         seen: set[bytes] = set()
-        for entry in parsed.entries:
+        for place, entry in zip(places, parsed.entries, strict=True):
             for text in (entry.key, entry.value):
                 try:
                     text.decode("utf-8")
@@ -364,7 +371,7 @@ class _Validation:
                     self._found(
                         SyntaxViolation(
                             f"the metadata text {text!r:.40} is not UTF-8",
-                            bit_offset=8 * unit.payload_offset,
+                            bit_offset=place,
                             clause="9.4",
                         )
                     )
@@ -372,7 +379,7 @@ class _Validation:
                 self._found(
                     ConstraintError(
                         f"the metadata key {entry.key!r:.40} is empty or stands twice",
-                        bit_offset=8 * unit.payload_offset,
+                        bit_offset=place,
                         clause="9.4",
                     )
                 )
@@ -411,7 +418,7 @@ class _Validation:
         if self._index is not None and self._decodable:
             self._check_index(*self._index)
 
-    def _check_index(self, unit: Unit, index: Any) -> None:
+    def _check_index(self, unit: Unit, index: Any, trace: Trace) -> None:
         zeros = np.zeros(index.entry_count, dtype=np.int64)
         counts = index.features_minus1 if index.features_minus1 is not None else zeros
         access = index.access_point if index.access_point is not None else zeros + 1
@@ -432,15 +439,32 @@ class _Validation:
                 self._found(
                     ConstraintError(
                         f"{name} of the index disagrees with the stream",
-                        bit_offset=8 * unit.payload_offset,
+                        bit_offset=position_of(trace, name),
                         clause="9.5",
                     )
                 )
-        if index.reserved_zero_4bits:
+        if index.reserved_ignored_4bits:
             self._found(
                 ConstraintError(
-                    "reserved_zero_4bits of the index is not zero",
-                    bit_offset=8 * unit.payload_offset,
+                    "reserved_ignored_4bits of the index is not zero",
+                    bit_offset=position_of(trace, "reserved_ignored_4bits"),
                     clause="9.6",
                 )
             )
+
+
+@clause("9.6")
+def _check_version(header: Any) -> Iterator[StreamError]:
+    """(9.6) What a decoder must ignore, a stream of this version must not use."""
+    if header.version_minor != VERSION_MINOR:
+        yield ConstraintError(
+            f"version_minor is {header.version_minor}; this validator knows {VERSION_MINOR}",
+            bit_offset=36,
+            clause="7.2",
+        )
+    if header.reserved_ignored_2bits:
+        yield ConstraintError(
+            "reserved_ignored_2bits is not zero in a stream of this version",
+            bit_offset=52,
+            clause="9.6",
+        )

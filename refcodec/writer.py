@@ -13,8 +13,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Self
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from refcodec.coders import Machine
 from refcodec.config import EncoderConfig
-from refcodec.constraints import LARGEST_BATCH, smallest_level
+from refcodec.constraints import LARGEST_BATCH, element_count, smallest_level
 from refcodec.decoder import little_endian_bytes, sample_hash
 from refcodec.encoder import Coded, Feature, Group, as_feature
 from refcodec.errors import CallerError
@@ -102,14 +102,15 @@ class Writer:
         else:
             self._name = str(getattr(target, "name", "the output"))
             self._target = target
-        self._seekable = self._target.seekable()
+        appends = "a" in str(getattr(target, "mode", ""))  # every write goes to the end
+        self._seekable = self._target.seekable() and not appends
         self._origin = self._target.tell() if self._seekable else 0
         self._declared = config.level or (HIGHEST_LEVEL if self._seekable else _PIPE_LEVEL)
         try:
             profile = Profile.HEVC if config.coder == "hevc" else Profile.LOSSLESS
             self._put(build_stream_header(profile, self._declared))
             if config.metadata:
-                self._put(build_unit(UnitType.METADATA, _metadata(config.metadata)))
+                self._put_unit(UnitType.METADATA, _metadata(config.metadata))
         except BaseException as error:
             self._abandon(error)
             raise
@@ -136,7 +137,7 @@ class Writer:
             raise CallerError("the writer is closed")
         chosen = config or self._config
         if qp is not None:
-            chosen = chosen.but(qp=qp if isinstance(qp, int) else tuple(int(one) for one in qp))
+            chosen = chosen.but(qp=qp)
         array = as_feature(feature, chosen)
         channels = array.shape[0]
         if chosen.order is not None and sorted(chosen.order) != list(range(channels)):
@@ -179,11 +180,14 @@ class Writer:
             self._profile = Profile.HEVC
         unit = volume.nbytes + 8 * fps.channels + 65_536
         needed = smallest_level(fps.channels, volume.size, side, samples, unit)
+        self._require(needed, f"a feature of shape {volume.shape}")
+
+    def _require(self, needed: int, what: str) -> None:
+        """Raise CallerError where level ``needed`` (0: none would do) exceeds the one declared."""
         if not 0 < needed <= self._declared:
             raise CallerError(
-                f"a feature of shape {volume.shape} exceeds level {self._declared}: "
-                f"{level(self._declared)}",
-                hint=f"declare level {needed}" if needed else "split the feature",
+                f"{what} exceeds level {self._declared}: {level(self._declared)}",
+                hint=f"declare level {needed}" if needed else "make it smaller",
             )
         self._level = max(self._level, needed)
 
@@ -216,19 +220,30 @@ class Writer:
     # -- putting units
 
     def _put(self, data: bytes) -> None:
+        with self._storage_errors():
+            rest = memoryview(data)
+            while rest:  # a raw file may take a part only
+                rest = rest[self._target.write(rest) or 0 :]
+        self._position += len(data)
+
+    def _put_unit(self, kind: UnitType, payload: bytes) -> None:
+        self._require(smallest_level(1, 1, 0, 0, len(payload)), f"a unit of {len(payload)} bytes")
+        self._put(build_unit(kind, payload))
+
+    @contextmanager
+    def _storage_errors(self) -> Iterator[None]:
         try:
-            self._target.write(data)
+            yield
         except BrokenPipeError:  # the reader has left: no fault, and not ours to report
             raise
         except OSError as error:
             raise storage_error(error, self._name) from None
-        self._position += len(data)
 
     def _put_parameter_set(self, group: Group) -> None:
         if group.fps.fps_id not in self._parameter_set_offsets:
             self._parameter_set_offsets[group.fps.fps_id] = self._position
             payload = FEATURE_PARAMETER_SET.build_whole(group.elements)
-            self._put(build_unit(UnitType.FEATURE_PARAMETER_SET, payload))
+            self._put_unit(UnitType.FEATURE_PARAMETER_SET, payload)
 
     def _put_feature(self, group: Group, one: Coded) -> None:
         fps = group.fps
@@ -245,10 +260,11 @@ class Writer:
     def _put_batches(self, group: Group, run: list[Coded]) -> None:
         """Fill batch units up to their limit; a feature too large for one has a unit of its own."""
         fixed = 8 * group.fps.ranges + 64
+        most = LARGEST_BATCH // element_count(group.fps)
         start = 0
         while start < len(run):
             size, stop = fixed, start
-            while stop < len(run):
+            while stop < min(len(run), start + most):
                 size += len(run[stop].payload) + group.fps.sample_hash_size + 4
                 if size > LARGEST_BATCH:
                     break
@@ -280,7 +296,7 @@ class Writer:
     def _put_coded(self, kind: UnitType, payload: bytes, group: Group, coded: list[Coded]) -> None:
         self._entries.append(_Entry(self._position, len(coded), coded[0].access_point))
         self._written += len(coded)
-        self._put(build_unit(kind, payload))
+        self._put_unit(kind, payload)
         if group.config.hashes:
             samples, values = hashlib.sha256(), hashlib.sha256()
             for one in coded:
@@ -292,7 +308,7 @@ class Writer:
                 (HashTarget.RECONSTRUCTION, values),
             ):
                 elements = {"hash_target": target, "sha256": found.digest()}
-                self._put(build_unit(UnitType.HASH, HASH.build_whole(elements)))
+                self._put_unit(UnitType.HASH, HASH.build_whole(elements))
 
     # -- the end
 
@@ -305,10 +321,14 @@ class Writer:
             self._put_end()
             if self._seekable:  # now the profile and the least level are known
                 declared = self._config.level or self._level
-                self._target.seek(self._origin)
-                self._target.write(build_stream_header(self._profile, declared))
-                self._target.seek(self._origin + self._position)
-            self._target.flush()
+                with self._storage_errors():
+                    self._target.seek(self._origin)
+                end, self._position = self._position, 0
+                self._put(build_stream_header(self._profile, declared))
+                with self._storage_errors():
+                    self._target.seek(self._origin + end)
+            with self._storage_errors():
+                self._target.flush()
         except BaseException as error:
             self._abandon(error)
             raise
@@ -322,9 +342,9 @@ class Writer:
         end: dict[str, int] = {}
         if wanted and self._entries:
             end = {"index_offset": self._position, "feature_count": self._written}
-            self._put(build_unit(UnitType.INDEX, self._index()))
+            self._put_unit(UnitType.INDEX, self._index())
         payload = END.build_whole(end, unit_size=16 if end else 0)
-        self._put(build_unit(UnitType.END, payload))
+        self._put_unit(UnitType.END, payload)
 
     def _index(self) -> bytes:
         offsets, features, access = (
@@ -339,7 +359,7 @@ class Writer:
                 "distance_bits": int(distances.max()).bit_length(),
                 "features_bits": int(counts.max()).bit_length(),
                 "all_access_points_flag": int(access.all()),
-                "reserved_zero_4bits": 0,
+                "reserved_ignored_4bits": 0,
                 "unit_distance": distances,
                 "features_minus1": counts,
                 "access_point": access.astype(np.int64),

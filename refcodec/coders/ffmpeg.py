@@ -9,9 +9,10 @@ from functools import cache
 
 from refcodec.errors import CallerError, EnvironmentFault, PayloadError
 
-__all__ = ["decode_hevc", "encode_hevc", "find_ffmpeg"]
+__all__ = ["VARIABLE", "decode_hevc", "encode_hevc", "find_ffmpeg"]
 
 VARIABLE = "REFCODEC_FFMPEG"
+"""The environment variable that names another ffmpeg."""
 
 _QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error", "-xerror")
 

@@ -19,11 +19,19 @@ import numpy.typing as npt
 
 from refcodec.clauses import clause
 from refcodec.coders.coded import CodedFeature
-from refcodec.coders.ffmpeg import decode_hevc, encode_hevc
+from refcodec.coders.ffmpeg import VARIABLE, decode_hevc, encode_hevc
 from refcodec.constraints import hevc_depth
 from refcodec.errors import ConstraintError, EnvironmentFault, PayloadError, StreamError
 from refcodec.pack import Layout, layout_of, pack, unpack
-from refcodec.syntax.hevc import NAL, is_idr, nal_type, parse_nal, split_nals
+from refcodec.syntax.hevc import (
+    NAL,
+    is_idr,
+    is_plain_slice,
+    nal_type,
+    parse_nal,
+    parse_parameter_sets,
+    split_nals,
+)
 from refcodec.tables import hevc_constraints
 
 __all__ = [
@@ -150,17 +158,7 @@ def check_parameter_sets(fps: Any, offset: int = 0) -> Iterator[StreamError]:
     offset : position of parameter_sets in the stream, in bits.
     """
     try:
-        nals = split_nals(fps.parameter_sets, offset)
-        kinds = [nal_type(nal) for _, nal in nals]
-        if kinds != [NAL.VPS, NAL.SPS, NAL.PPS]:
-            yield ConstraintError(
-                f"parameter_sets holds NAL unit types {kinds}; VPS, SPS and PPS (32, 33, 34) are "
-                "expected, once each",
-                bit_offset=offset,
-                clause="9.3.1",
-            )
-            return
-        vps, sps, pps = (parse_nal(nal, offset + 8 * at) for at, nal in nals)
+        vps, sps, pps = parse_parameter_sets(fps.parameter_sets, offset)
     except StreamError as error:
         yield error
         return
@@ -210,11 +208,8 @@ def _check_headers(fps: Any, vps: Any, sps: Any, pps: Any, offset: int) -> Itera
         )
 
 
-@lru_cache(maxsize=16)
-def _sps_and_pps(parameter_sets: bytes) -> tuple[Any, Any]:
-    """The parsed SPS and PPS, which the slices of a whole stream refer to."""
-    sps, pps = (parse_nal(nal) for _, nal in split_nals(parameter_sets)[1:3])
-    return sps, pps
+_parse_once = lru_cache(maxsize=16)(parse_parameter_sets)
+"""Parameter sets that the slices of a whole stream refer to."""
 
 
 @clause("9.3.2")
@@ -226,7 +221,10 @@ def check_slices(
     offset : position of the payload in the stream, in bits.
     """
     try:
-        sps, pps = _sps_and_pps(fps.parameter_sets)
+        _, sps, pps = _parse_once(fps.parameter_sets)
+    except StreamError:  # check_parameter_sets has said so
+        return
+    try:
         nals = split_nals(payload, offset)
     except StreamError as error:
         yield error
@@ -238,10 +236,10 @@ def check_slices(
         place = offset + 8 * at
         kind = nal_type(nal)
         idr = access_point and (number == 0 or not fps.temporal_prediction_flag)
-        if is_idr(kind) != idr or not (is_idr(kind) or kind in (NAL.TRAIL_N, NAL.TRAIL_R)):
+        if is_idr(kind) != idr or not is_plain_slice(nal):
             yield ConstraintError(
-                f"frame {number} has NAL unit type {kind}; "
-                f"{'an IDR picture (19, 20)' if idr else 'a trailing picture (0, 1)'} is expected",
+                f"frame {number} has the NAL unit header {nal[:2].hex()}, type {kind}; "
+                f"{'an IDR picture (19, 20)' if idr else 'a trailing picture (0, 1)'} of layer 0 is expected",
                 bit_offset=place,
                 clause="9.3.2",
             )
@@ -252,7 +250,11 @@ def check_slices(
             yield error
             continue
         slice_qp = 26 + pps.init_qp_minus26 + head.slice_qp_delta
-        if not head.first_slice_segment_in_pic_flag or (idr and head.slice_type != 2):
+        if (
+            not head.first_slice_segment_in_pic_flag
+            or head.slice_pic_parameter_set_id
+            or (idr and head.slice_type != 2)
+        ):
             yield ConstraintError(
                 f"frame {number} is not one slice of the expected type",
                 bit_offset=place,
@@ -290,7 +292,12 @@ def encode(
         payloads = [b"".join(islice(rest, len(layout.qps))) for layout in own]
         coded = fps.copy()
         coded.parameter_sets = sets
-        back = _decode_frames(b"".join(payloads), len(qps), own[0], coded, machine)
+        try:
+            back = _decode_frames(b"".join(payloads), len(qps), own[0], coded, machine)
+        except PayloadError as error:
+            raise EnvironmentFault(
+                f"ffmpeg does not decode what it encoded: {error.what}", hint=f"check {VARIABLE}"
+            ) from None
         return payloads, list(_take_channels(back, own, fps)), sets
 
     with ThreadPoolExecutor(max(1, machine.workers)) as pool:
@@ -333,7 +340,12 @@ def _encode_frames(
     for start in range(0, len(frames), portion):
         stop = start + portion
         stream = _run_x265(frames[start:stop], qps[start:stop], fps, machine)
-        nals = [nal for _, nal in split_nals(stream)]
+        try:
+            nals = [nal for _, nal in split_nals(stream)]
+        except StreamError as error:
+            raise EnvironmentFault(
+                f"ffmpeg wrote no HEVC stream: {error.what}", hint=f"check {VARIABLE}"
+            ) from None
         slices += [b"\0\0\1" + nal for nal in nals if nal_type(nal) < NAL.VPS]
         sets += [b"\0\0\1" + nal for nal in nals if nal_type(nal) >= NAL.VPS]
     distinct = list(dict.fromkeys(sets))  # x265 repeats them with every access point

@@ -89,8 +89,28 @@ def _unbzip2(payload: bytes, size: int) -> bytes:
 @clause("8.3.5")
 def _unlzma(payload: bytes, size: int) -> bytes:
     """(8.3.5) One xz stream with LZMA2, within the memory limit of 9.4."""
+    if not _is_plain_xz(payload):
+        raise PayloadError("the xz stream is not one block of LZMA2 alone", clause="8.3.5")
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=LZMA_MEMORY_LIMIT)
     return _drain(decompressor, payload, size, "8.3.5")
+
+
+def _is_plain_xz(payload: bytes) -> bool:
+    """Whether an .xz file has one block, and that block the filter LZMA2 and no other.
+
+    Offsets are those of the .xz file format 1.1: a stream header of 12 bytes, the block header with its
+    flags in the second byte, and from the end the footer of 12 bytes and the index that it points to.
+    """
+    if len(payload) < 32:
+        return False
+    flags, at = payload[13], 14
+    for present in (flags & 0x40, flags & 0x80):  # the two optional sizes of the block
+        while present and at < len(payload) and payload[at] & 0x80:
+            at += 1
+        at += bool(present)
+    index = len(payload) - 12 - 4 * (1 + int.from_bytes(payload[-8:-4], "little"))
+    one_filter = flags & 0x03 == 0 and payload[at : at + 1] == b"\x21"
+    return one_filter and index > 12 and payload[index : index + 2] == b"\x00\x01"
 
 
 def _drain(decompressor: Any, payload: bytes, size: int, number: str) -> bytes:

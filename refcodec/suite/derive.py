@@ -100,7 +100,7 @@ def _coded_units(stream: bytes, stop: int | None) -> Iterator[CodedUnit]:
         if isinstance(parsed, CodedUnit):
             found.append(parsed)
         elif unit.unit_type == UnitType.HASH:
-            found[-1] = found[-1].with_hash(parsed.hash_target, parsed.sha256)
+            found[-1] = found[-1].with_hash(parsed, unit)
         offset = unit.end
     yield from found
 

@@ -191,11 +191,11 @@ _HEADERS = (
     ),
     _bad(
         7, "profile-undefined", _RAW, "profile_idc is 200",
-        Set(0, _HEADER + "profile_idc", 200), "unsupported", "7.2",
+        Set(0, _HEADER + "profile_idc", 200), "unsupported", "C.1",
     ),
     _bad(
         8, "profile-kept", _RAW, "profile_idc is 3, which is kept for a later version",
-        Set(0, _HEADER + "profile_idc", 3), "unsupported", "A.2",
+        Set(0, _HEADER + "profile_idc", 3), "unsupported", "C.1",
     ),
     _bad(
         9, "level-undefined", _RAW, "level_idc is 9",
@@ -275,12 +275,12 @@ _UNITS = (
     ),
     _bad(
         26, "hash-unit-samples", "hash-units", "a hash unit has a wrong hash of the samples",
-        _flip(3, "hash.sha256", 7), "hash", "8.8", (2, ""),
+        _flip(3, "hash.sha256", 7), "hash", "8.8", (3, "hash.sha256"),
     ),
     _bad(
         27, "hash-unit-reconstruction", "hash-units",
         "a hash unit of the second feature has a wrong hash of the reconstruction",
-        _flip(7, "hash.sha256", 255), "hash", "8.8", (5, ""),
+        _flip(7, "hash.sha256", 255), "hash", "8.8", (7, "hash.sha256"),
     ),
 )  # fmt: skip
 
@@ -303,7 +303,7 @@ _PARAMETER_SETS = (
     ),
     _bad(
         34, "coder-undefined", _RAW, "coder_id is 12",
-        Set(1, _FPS + "coder_id", 12), "unsupported", "7.4",
+        Set(1, _FPS + "coder_id", 12), "unsupported", "C.1",
     ),
     _bad(
         35, "feature-type-kept", _RAW, "feature_type is 3, which is kept for a later version",
@@ -311,7 +311,7 @@ _PARAMETER_SETS = (
     ),
     _bad(
         36, "source-type-undefined", _RAW, "source_type is 5",
-        Set(1, _FPS + "source_type", 5), "unsupported", "7.4",
+        Set(1, _FPS + "source_type", 5), "unsupported", "C.1",
     ),
     _bad(
         37, "alignment-bits", _RAW, "the last alignment bit of the feature parameters is set",
@@ -393,7 +393,7 @@ _FEATURES = (
     ),
     _bad(
         58, "order-undefined", _FRAME, "channel_order is 3",
-        Set(2, _OWN + "channel_order", 3), "unsupported", "7.5.2",
+        Set(2, _OWN + "channel_order", 3), "unsupported", "C.1",
     ),
     _bad(
         59, "batch-sizes", "fc-batch", "the payload sizes of a batch add up to too much",
@@ -403,6 +403,11 @@ _FEATURES = (
     _bad(
         60, "batch-too-large", "fc-batch", "a batch of more than 65,536 bytes",
         _fill_batch, "constraint", "9.2", (2, "coded_feature_batch.fps_id"),
+    ),
+    _bad(
+        101, "batch-too-many-elements", "fc-batch", "a batch of 20 features of 16,384 values each",
+        Set(1, _FPS + "channels_minus1", 16383),
+        "constraint", "9.2", (2, "coded_feature_batch.feature_count_minus1"),
     ),
     _bad(
         61, "sequence-without-access-point", "hevc-sequence-no-index",
@@ -460,7 +465,7 @@ _PAYLOADS = (
         _payload(lambda data: data + data), "8.3.4",
     ),
     _bad_payload(
-        100, "hevc-slice-missing", _FRAME, "the slice of the last frame is missing",
+        100, "hevc-slice-missing", "hevc-frame-packing", "the slice of the last frame is missing",
         _payload(lambda data: data[: data.rindex(b"\0\0\1")]), "8.3.6",
     ),
     _bad_payload(
@@ -484,25 +489,25 @@ _UNNOTICED = (
     ),
     _unnoticed(
         91, "index-elsewhere", "index", "an entry of the index points a byte too far",
-        _move_entry, "constraint", "9.5", (6, "index.entry_count"),
+        _move_entry, "constraint", "9.5", (6, "index.unit_distance"),
     ),
     _unnoticed(
         92, "index-offset", "index", "index_offset points a byte too far",
         _add(7, "end.index_offset", 1), "constraint", "9.5", (7, "end.index_offset"),
     ),
     _unnoticed(
-        93, "index-reserved-bits", "index", "reserved_zero_4bits of the index is 1",
-        Set(6, "index.reserved_zero_4bits", 1), "constraint", "9.6", (6, "index.entry_count"),
+        93, "index-reserved-bits", "index", "reserved_ignored_4bits of the index is 1",
+        Set(6, "index.reserved_ignored_4bits", 1), "constraint", "9.6", (6, "index.reserved_ignored_4bits"),
     ),
     _unnoticed(
         94, "metadata-key-twice", "metadata", "a metadata key stands there twice",
         Set(1, "metadata.entries.key", b"network".hex(), occurrence=1),
-        "constraint", "9.4", (1, "metadata.entry_count"),
+        "constraint", "9.4", (1, "metadata.entries.key_size", 120),
     ),
     _unnoticed(
         95, "metadata-not-utf-8", "metadata", "a metadata key is not UTF-8",
         Set(1, "metadata.entries.key", "ff" * 7, occurrence=1),
-        "syntax", "9.4", (1, "metadata.entry_count"),
+        "syntax", "9.4", (1, "metadata.entries.key_size", 120),
     ),
     _unnoticed(
         96, "hevc-slice-qp", _FRAME, "qp is 31; the slice has QP 30",

@@ -270,10 +270,12 @@ _STREAMS = (
         "raw-float32", "a unit of type 99 with skippable_flag 1 stands in front of the feature",
         Insert(2, 99, 1, "446565702046656174757265"), "C.1",
     ),
-    _edited(
-        44, "newer-minor-version", "a later minor version changes nothing for a decoder of this one",
-        "raw-float32", "version_minor is 7",
-        Set(0, "stream_header.version_minor", 7), "7.2",
+    Definition(
+        44, "newer-minor-version",
+        "a decoder reads a later minor version, though no stream of this version has it",
+        ("7.2",), origin="raw-float32", change="version_minor is 7",
+        edits=_always(Set(0, "stream_header.version_minor", 7)),
+        violation=("constraint", "7.2", (0, "stream_header.version_minor")),
     ),
     Definition(
         45, "reserved-ignored-bits",

@@ -14,7 +14,7 @@ from bitstring import BitArray, Bits, Dtype, Reader, ReadError
 
 from refcodec.errors import SyntaxViolation, TruncatedError
 
-__all__ = ["BitReader", "BitWriter", "Element", "Trace"]
+__all__ = ["BitReader", "BitWriter", "Element", "Trace", "position_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,14 @@ class Element:
 
 
 Trace = list[Element]
+
+
+def position_of(trace: Trace, name: str) -> int | None:
+    """Position of the first element of that name, else of the structure around it; in bits."""
+    for element in trace:
+        if element.name == name:
+            return element.offset
+    return trace[0].offset if trace else None
 
 
 class BitReader:
@@ -105,6 +113,12 @@ class BitReader:
 
     def array(self, count: int, width: int, what: str) -> np.ndarray[Any, np.dtype[np.int64]]:
         """``count`` unsigned integers of ``width`` bits (at most 63), back to back."""
+        if width == 0 and count > 1:  # no bits would vouch for the memory that they ask for
+            raise SyntaxViolation(
+                f"{what} has {count} entries of no bits",
+                bit_offset=self.position,
+                clause=self.clause,
+            )
         self.need(count * width, what)
         first = self._reader.pos
         self._reader.pos = first + count * width

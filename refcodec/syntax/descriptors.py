@@ -16,6 +16,7 @@ from construct import Construct, Struct, evaluate
 
 from refcodec.errors import SyntaxViolation, UnsupportedError
 from refcodec.syntax.bits import BitReader, BitWriter
+from refcodec.syntax.codes import is_kept
 
 __all__ = [
     "F32",
@@ -71,8 +72,8 @@ class Descriptor(Construct):  # type: ignore[misc]  # construct is untyped
 class U(Descriptor):
     """``u(n)``: an unsigned integer of n bits, most significant first.
 
-    values : the code points, where the element is one: reading another is UnsupportedError, since a
-             later version of the format may define it.
+    values : the code points, where the element is one: reading another, or one that is kept, is
+             UnsupportedError, since a later version of the format may define it.
     """
 
     def __init__(self, width: int, values: type[IntEnum] | None = None) -> None:
@@ -89,15 +90,15 @@ class U(Descriptor):
         value = reader.value(self._dtype, what)
         if self.values is None:
             return value
-        try:
-            return self.values(value)
-        except ValueError:
+        known = {int(code): code for code in self.values if not is_kept(code)}
+        if value not in known:
             raise UnsupportedError(
                 f"{what} is {value}, which this version does not define",
                 bit_offset=start,
-                clause=reader.clause,
+                clause="C.1",
                 hint="the stream needs a newer decoder, or is corrupt",
-            ) from None
+            )
+        return known[value]
 
     def write(self, writer: BitWriter, value: Any, context: Any) -> None:
         writer.value(self._dtype, int(value))

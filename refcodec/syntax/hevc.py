@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 from construct import Array as Repeat
 from construct import Computed, If, IfThenElse, this
 
-from refcodec.errors import SyntaxViolation
+from refcodec.errors import ConstraintError, SyntaxViolation
 from refcodec.syntax.bits import BitReader, Trace
 from refcodec.syntax.descriptors import SE, UE, Array, Structure, U
 
@@ -23,6 +24,7 @@ __all__ = [
     "SPS",
     "VPS",
     "is_idr",
+    "is_plain_slice",
     "nal_type",
     "parse_nal",
     "split_nals",
@@ -217,6 +219,13 @@ def is_idr(kind: int) -> bool:
     return kind in (NAL.IDR_W_RADL, NAL.IDR_N_LP)
 
 
+def is_plain_slice(nal: bytes) -> bool:
+    """Whether a NAL unit is an IDR or trailing slice of layer 0 and sub-layer 0."""
+    kind = nal_type(nal)
+    plain = is_idr(kind) or kind in (NAL.TRAIL_N, NAL.TRAIL_R)
+    return plain and nal[0] & 0x81 == 0 and nal[1] == 1
+
+
 def split_nals(stream: bytes, offset: int | None = None) -> list[tuple[int, bytes]]:
     """The NAL units of an Annex B byte stream, each with the byte position of its header.
 
@@ -274,3 +283,23 @@ def parse_nal(
             place = offset + 16 + element.offset + 8 * skipped
             trace.append(replace(element, offset=place))
     return parsed
+
+
+def parse_parameter_sets(stream: bytes, offset: int | None = None) -> tuple[Any, Any, Any]:
+    """The VPS, the SPS and the PPS of a byte stream that holds these three and nothing else (9.3.1).
+
+    offset : position of the byte stream in the DFC stream, in bits, for messages.
+
+    Raises ConstraintError for other NAL units, TruncatedError or SyntaxViolation within them.
+    """
+    nals = split_nals(stream, offset)
+    kinds = [nal_type(nal) for _, nal in nals]
+    if kinds != [NAL.VPS, NAL.SPS, NAL.PPS]:
+        raise ConstraintError(
+            f"parameter_sets holds NAL unit types {kinds}; VPS, SPS and PPS (32, 33, 34) are expected, "
+            "once each",
+            bit_offset=offset,
+            clause="9.3.1",
+        )
+    vps, sps, pps = (parse_nal(nal, (offset or 0) + 8 * at) for at, nal in nals)
+    return vps, sps, pps

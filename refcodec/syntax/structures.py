@@ -214,7 +214,7 @@ INDEX = Structure(
     "distance_bits" / U(6),
     "features_bits" / U(5),
     "all_access_points_flag" / U(1),
-    "reserved_zero_4bits" / U(4),
+    "reserved_ignored_4bits" / U(4),
     "unit_distance" / Array(this.entry_count, this.distance_bits),
     "features_minus1" / If(this.features_bits > 0, Array(this.entry_count, this.features_bits)),
     "access_point" / If(this.all_access_points_flag == 0, Array(this.entry_count, 1)),

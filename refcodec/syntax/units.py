@@ -181,7 +181,7 @@ def read_unit(
     Returns None at the end of the source. Raises TruncatedError, SyntaxViolation, UnsupportedError.
     The CRC is computed, not enforced: :meth:`Unit.check` does that.
     """
-    head = source.read(2)
+    head = _read_exactly(source, 2)
     if not head:
         return None
     while len(head) > 1 and head[-1] >= 0x80 and len(head) < _LONGEST_UNIT_HEADER:

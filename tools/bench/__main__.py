@@ -146,12 +146,12 @@ decoding again, for the sample hash. *Fidelity* is the share of images whose dec
 eq. 4); *logit SNR* is 10 log10(var(out) / MSE) of the network's output.
 """
 _X265 = """\
-{maps} maps of 16 x 32 x 32 (``conv1``), QP 32, one process at a time. *x265 alone* is the same ffmpeg with the
-same frames and options and nothing else; the two take turns, 2,000 maps each.
+{maps} maps of 16 x 32 x 32 (``conv1``), QP 32, one process at a time. *x265 alone* is the same ffmpeg with
+the same frames and options and nothing else; the two take turns, 2,000 maps each.
 """
 _SEQUENCES = """\
-A 64 x 64 window pans over a photograph, 2 pixels a frame; the features of 32 consecutive frames at QP 32, coded
-all intra and predicted over time (``gop=16``).
+A 64 x 64 window pans over a photograph, 2 pixels a frame; the features of 32 consecutive frames at QP 32,
+coded all intra and predicted over time (``gop=16``).
 """
 _OVERHEADS = """\
 Bytes beside payload, of real files. HEVC parameter sets count as payload.

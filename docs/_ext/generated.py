@@ -1,0 +1,321 @@
+"""Tables of the specification that come from the reference software: syntax, code points, numbers."""
+
+# ruff: noqa: D102 (what run() does, the class says)
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from docutils import nodes
+from docutils.statemachine import StringList
+from markup import reference
+from sphinx.addnodes import download_reference
+from sphinx.directives.other import TocTree
+from sphinx.util.docutils import SphinxDirective
+
+from refcodec.constraints import PROFILE_CODERS
+from refcodec.errors import reject_classes
+from refcodec.quantise import NUMPY_TYPES
+from refcodec.syntax import codes, hevc, structures
+from refcodec.syntax.codes import SKIPPABLE_UNITS, UnitType
+from refcodec.syntax.descriptors import Structure
+from refcodec.syntax.tabulate import Row, tabulate
+from refcodec.tables import hevc_constraints, levels, power_of_two
+
+Cell = str | nodes.Node | Sequence[nodes.Node]
+
+
+def paragraph(cell: Cell) -> nodes.paragraph:
+    """A cell's content; text in backquotes is set as a literal."""
+    if isinstance(cell, str):
+        pieces = re.split(r"``(.+?)``", cell)
+        return nodes.paragraph(
+            "",
+            "",
+            *(
+                nodes.literal("", piece) if i % 2 else nodes.Text(piece)
+                for i, piece in enumerate(pieces)
+                if piece
+            ),
+        )
+    return nodes.paragraph("", "", *([cell] if isinstance(cell, nodes.Node) else cell))
+
+
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[Cell]], *classes: str, widths: Sequence[int] = ()
+) -> nodes.table:
+    """A table node, as wide as its content asks for."""
+    group = nodes.tgroup(cols=len(head))
+    for i in range(len(head)):
+        group += nodes.colspec(colwidth=widths[i] if widths else 1)
+    cells = [nodes.entry("", paragraph(cell)) for cell in head]
+    group += nodes.thead("", nodes.row("", *cells))
+    body = nodes.tbody()
+    for row in rows:
+        body += nodes.row("", *(nodes.entry("", paragraph(cell)) for cell in row))
+    group += body
+    return nodes.table("", group, classes=["generated", "colwidths-auto", *classes])
+
+
+class Generated(SphinxDirective):
+    """A directive whose page changes with the reference software."""
+
+    def depend(self) -> None:
+        """Build the page again when a module that its tables come from has changed."""
+        for module in (structures, hevc, codes):
+            self.env.note_dependency(module.__file__)
+
+
+class SyntaxTable(Generated):
+    """``.. syntax-table:: NAME``: a structure of refcodec.syntax.structures, or ``hevc.NAME``."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        self.depend()
+        module, _, name = self.arguments[0].rpartition(".")
+        structure = getattr(hevc if module else structures, name)
+        rows = tabulate(structure)
+        ranged = any(row.values for row in rows)
+        head = ["Syntax", "Descriptor", "Range", "Semantics"]
+        lines = [self._line(structure, row, linked=not module) for row in rows]
+        keep = [0, 1, *([2] if ranged else []), *([3] if not module else [])]
+        chosen = [[line[i] for i in keep] for line in lines]
+        made = table([head[i] for i in keep], chosen, "syntax-table")
+        if not module:
+            made["ids"].append(f"syntax-{structure.title}")
+            self.env.domains["dfc"].note(
+                "structure", structure.title, self.env.docname, f"syntax-{structure.title}"
+            )
+        return [made]
+
+    def _line(self, structure: Structure, row: Row, *, linked: bool) -> list[Cell]:
+        text: list[nodes.Node] = [nodes.Text(row.text)]
+        clause: Cell = ""
+        if linked and row.element:
+            own = row.structure or row.element
+            rest = row.text.removeprefix(own)
+            name = nodes.inline("", own, classes=["name"] if row.descriptor else [])
+            kind, target = "element", f"{structure.title}.{row.element}"
+            if row.structure:
+                kind, target = "structure", row.structure
+            text = [reference(kind, target, name), nodes.Text(rest)]
+            number = structure.semantics
+            clause = reference("clause", number, nodes.inline("", number))
+        line = nodes.inline("", "", *text, classes=["line", f"indent-{row.indent}"])
+        descriptor = re.sub(r"2\^(\d+)", r"2^\1", row.descriptor)
+        return [line, descriptor, power(row.values), clause]
+
+
+def power(text: str) -> list[nodes.Node]:
+    """Text with ``2^16`` set as a power."""
+    pieces = re.split(
+        r"\^(\d+)", text.replace(" - ", " \N{MINUS SIGN} ").replace("-", "\N{MINUS SIGN}")
+    )
+    return [
+        nodes.superscript("", piece) if i % 2 else nodes.Text(piece)
+        for i, piece in enumerate(pieces)
+        if piece
+    ]
+
+
+class UnitStructures(Generated):
+    """``.. unit-structures::``: which structure a unit holds."""
+
+    def run(self) -> list[nodes.Node]:
+        self.depend()
+        rows = []
+        for kind, structure in structures.UNIT_STRUCTURES.items():
+            link = reference("structure", structure.title, nodes.inline("", structure.title))
+            number = structure.clause
+            clause = reference("clause", number, nodes.inline("", number))
+            rows.append([f"``{kind.name}``", [link, nodes.Text("( )")], clause])
+        return [table(["unit_type", "Structure", "Clause"], rows)]
+
+
+class CodePoints(Generated):
+    """``.. code-points:: Enum``: the values of an element; the content says ``NAME: meaning``."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        self.depend()
+        kinds = getattr(codes, self.arguments[0])
+        meanings = dict(line.split(": ", 1) for line in self.content if line.strip())
+        if list(meanings) != [code.name for code in kinds]:
+            raise self.error(f"the names are not those of {kinds.__name__}, in their order")
+        rows = []
+        for code in kinds:
+            kept = codes.is_kept(code)
+            if kept != (meanings[code.name] == "kept"):
+                raise self.error(f"{code.name}: kept or not?")
+            meaning = self.parse_inline(meanings[code.name])[0]
+            row: list[Cell] = [str(int(code)), f"``{code.name}``", meaning]
+            if kinds is UnitType:
+                row.insert(2, "" if kept else str(int(code in SKIPPABLE_UNITS)))
+            rows.append(row)
+        head = ["Value", "Name", "Meaning"]
+        if kinds is UnitType:
+            head.insert(2, "skippable_flag")
+        return [table(head, rows, "code-points")]
+
+
+class Levels(Generated):
+    """``.. levels::``: the table of levels."""
+
+    def run(self) -> list[nodes.Node]:
+        names = [name for name in type(levels()[1]).__dataclass_fields__ if name != "level_idc"]
+        rows = [
+            [str(number), *(f"{getattr(one, name):,}".replace(",", " ") for name in names)]
+            for number, one in levels().items()
+        ]
+        return [table(["level_idc", *names], rows, "numbers")]
+
+
+class Profiles(Generated):
+    """``.. profiles::``: the coders of each profile."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = [
+            [str(int(profile)), f"``{profile.name}``", ", ".join(c.name for c in sorted(coders))]
+            for profile, coders in PROFILE_CODERS.items()
+        ]
+        return [table(["profile_idc", "Name", "Values of coder_id"], rows)]
+
+
+class HevcProfiles(Generated):
+    """``.. hevc-profiles::``: the profile flags that HEVC parameter sets may have."""
+
+    def run(self) -> list[nodes.Node]:
+        head = [
+            "general_profile_idc",
+            "general_profile_compatibility_flags",
+            "general_constraint_flags",
+        ]
+        rows = []
+        for entry in hevc_constraints()["profiles"]:
+            profile, compatibility, constraints = entry.split(":")
+            rows.append([profile, f"``0x{compatibility}``", f"``0x{constraints}``"])
+        return [table(head, rows)]
+
+
+class HevcZeros(Generated):
+    """``.. hevc-zeros::``: the HEVC elements that are 0."""
+
+    def run(self) -> list[nodes.Node]:
+        sps = {element.name for element in hevc.SPS.subcons}
+        rows = [
+            ["SPS" if name in sps else "PPS", f"``{name}``"] for name in hevc_constraints()["zero"]
+        ]
+        return [table(["Parameter set", "Element"], rows)]
+
+
+class SourceTypes(Generated):
+    """``.. source-types::``: the extreme numbers of the source types."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = []
+        for code, numpy_type in NUMPY_TYPES.items():
+            info = ml_dtypes.finfo(numpy_type)
+            largest = np.array(info.max, numpy_type)
+            word = largest.view(f"u{numpy_type.itemsize}")
+            fraction, top = info.nmant, info.maxexp
+            exact = [
+                nodes.Text("(2 \N{MINUS SIGN} 2"),
+                nodes.superscript("", f"\N{MINUS SIGN}{fraction}"),
+                nodes.Text(") · 2"),
+                nodes.superscript("", str(top - 1)),
+            ]
+            smallest = [
+                nodes.Text("2"),
+                nodes.superscript("", f"\N{MINUS SIGN}{fraction - info.minexp}"),
+            ]
+            pattern = f"``{int(word):0{2 * numpy_type.itemsize}x}``"
+            rows.append([f"``{code.name}``", exact, pattern, smallest])
+        head = ["Source type", "Greatest finite number", "its pattern", "Least positive number"]
+        return [table(head, rows)]
+
+
+class RejectClasses(Generated):
+    """``.. reject-classes::``: the classes of errors."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = [
+            [f"``{name}``", (error.__doc__ or "").strip().split("\n")[0]]
+            for name, error in reject_classes().items()
+        ]
+        return [table(["Class", "Meaning"], rows)]
+
+
+class PowerOfTwoTable(Generated):
+    """``.. power-of-two-table::``: first and last rows, hash and file of the tables of 8.6.2."""
+
+    def run(self) -> list[nodes.Node]:
+        coarse, fine = power_of_two()
+        rows = [[str(i), str(coarse[i]), str(fine[i])] for i in (0, 1, 2, 3)]
+        rows.append(["…", "…", "…"])
+        rows.extend([str(i), str(coarse[i]), str(fine[i])] for i in (4094, 4095))
+        content = np.concatenate([coarse, fine]).astype("<i8").tobytes()
+        digest = hashlib.sha256(content).hexdigest()
+        link = download_reference(
+            "",
+            "",
+            nodes.literal("", "power_of_two.txt"),
+            reftarget="/../refcodec/tables/power_of_two.txt",
+        )
+        link["refdoc"] = self.env.docname
+        made = table(["i", "coarse", "fine"], rows, "numbers")
+        note = nodes.paragraph(
+            "",
+            "",
+            nodes.Text("The whole table is in the file "),
+            link,
+            nodes.Text(
+                ", a row for each i. The SHA-256 of the entries of coarse followed by those of fine, as "
+                "64-bit integers, least significant byte first, is "
+            ),
+            nodes.literal("", digest),
+            nodes.Text("."),
+        )
+        return [made, note]
+
+
+class Results(TocTree):
+    """``.. results::``: the pages with measured results, as far as there are some."""
+
+    def run(self) -> list[nodes.Node]:
+        pages = sorted(Path(self.env.srcdir, "results").glob("*.rst"))
+        if not pages:
+            return []
+        self.options.update(hidden=None, caption="Results")
+        self.content = StringList([f"results/{page.stem}" for page in pages], "results")
+        return super().run()
+
+
+DIRECTIVES = {
+    "results": Results,
+    "syntax-table": SyntaxTable,
+    "unit-structures": UnitStructures,
+    "code-points": CodePoints,
+    "levels": Levels,
+    "profiles": Profiles,
+    "hevc-profiles": HevcProfiles,
+    "hevc-zeros": HevcZeros,
+    "source-types": SourceTypes,
+    "reject-classes": RejectClasses,
+    "power-of-two-table": PowerOfTwoTable,
+}
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Register the directives."""
+    for name, directive in DIRECTIVES.items():
+        app.add_directive(name, directive)
+    return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -1,0 +1,55 @@
+"""``.. markdown:: file``: the plain Markdown of the repository's own files, such as the change log.
+
+Headings, paragraphs, bullets, code spans and links are all that these files use.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.util.docutils import SphinxDirective
+
+_UNDERLINES = {2: "-", 3: "~"}
+
+
+def as_rst(text: str) -> str:
+    """Markdown as reStructuredText, without the heading of the whole file."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        heading = re.fullmatch(r"(#+) (.+)", line)
+        if heading is None:
+            line = re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", line)
+            line = re.sub(r"\[([^]]+)\]\((https?://[^)]+)\)", r"`\1 <\2>`__", line)
+            if (
+                re.match(r"[*-] ", line)
+                and lines
+                and lines[-1]
+                and not re.match(r"[* -] ", lines[-1])
+            ):
+                lines.append("")
+            lines.append(line)
+        elif len(heading[1]) > 1:
+            lines += ["", heading[2], _UNDERLINES[len(heading[1])] * len(heading[2]), ""]
+    return "\n".join(lines)
+
+
+class Markdown(SphinxDirective):
+    """Include a Markdown file, given from the folder of this site."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:  # noqa: D102
+        path = Path(self.env.srcdir, self.arguments[0]).resolve()
+        self.env.note_dependency(str(path))
+        lines = as_rst(path.read_text(encoding="utf-8")).splitlines()
+        return self.parse_text_to_nodes(StringList(lines, str(path)), allow_section_headings=True)
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Register the directive."""
+    app.add_directive("markdown", Markdown)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

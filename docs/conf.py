@@ -1,0 +1,62 @@
+"""Configuration of the documentation site: the specification, the tutorial, the guides, the API."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
+
+import refcodec  # noqa: E402
+
+project = "Deep Feature Coding"
+author = "The refcodec maintainers"
+copyright = "The refcodec maintainers. Apache License 2.0"
+version = release = refcodec.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "mathml",
+    "markup",
+    "generated",
+    "drawings",
+    "examples",
+    "docstrings",
+    "markdown",
+]
+exclude_patterns = ["_build", "_ext"]
+if tags.has("print"):  # noqa: F821 - the specification on one page: -t print -b singlehtml
+    root_doc = "print"
+    exclude_patterns += ["index.rst", "tutorial.rst", "changelog.rst", "spec/index.rst"]
+    exclude_patterns += ["api", "guides", "results"]
+else:
+    exclude_patterns += ["print.rst"]
+templates_path = []
+nitpicky = False
+smartquotes = False
+highlight_language = "python"
+
+html_theme = "furo"
+html_title = "Deep Feature Coding"
+html_static_path = ["_static"]
+html_css_files = ["dfc.css"]
+html_math_renderer = "mathml"
+html_theme_options = {
+    "light_css_variables": {
+        "color-brand-primary": "#1a5276",
+        "color-brand-content": "#1a5276",
+        "color-brand-visited": "#1a5276",
+    },
+    "dark_css_variables": {
+        "color-brand-primary": "#7fb3d5",
+        "color-brand-content": "#7fb3d5",
+        "color-brand-visited": "#7fb3d5",
+    },
+}
+html_copy_source = False
+html_show_sourcelink = False
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
