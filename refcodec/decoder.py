@@ -56,6 +56,7 @@ __all__ = [
     "check_sample_hash",
     "check_unit_hashes",
     "decode_samples",
+    "decode_units",
     "largest_unit",
     "little_endian_bytes",
     "raise_first",
@@ -309,6 +310,26 @@ def decode_samples(run: Sequence[CodedFeature], machine: Machine) -> Iterator[Sa
     Yields int32, C x H x W. Raises PayloadError, with the place of the payload; EnvironmentFault.
     """
     return decode_payloads(run, machine)
+
+
+def decode_units(
+    units: Sequence[CodedUnit], machine: Machine
+) -> Iterator[list[tuple[Samples, npt.NDArray[Any]]]]:
+    """Decode consecutive units of one parameter set, the first an access point; check every hash.
+
+    Yields, unit by unit, the samples (int32, C x H x W) and the reconstruction of each feature.
+    """
+    features = [one for unit in units for one in unit.features]
+    check_access_point(features[0])
+    samples = decode_samples(features, machine)
+    for unit in units:
+        decoded = []
+        for one in unit.features:
+            own = next(samples)
+            check_sample_hash(one, own)
+            decoded.append((own, reconstruct(one, own)))
+        check_unit_hashes(unit, decoded)
+        yield decoded
 
 
 @clause("9.1")

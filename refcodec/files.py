@@ -1,8 +1,9 @@
-"""Files that appear whole or not at all."""
+"""Files: to read from, and to write so that they appear whole or not at all."""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import BinaryIO
 
 from refcodec.errors import CallerError, DFCError, EnvironmentFault
 
-__all__ = ["atomic_file", "storage_error"]
+__all__ = ["atomic_file", "byte_source", "storage_error"]
 
 
 @contextmanager
@@ -62,6 +63,20 @@ def _finish(file: BinaryIO, hidden: Path, target: Path) -> None:
     os.umask(mask)
     hidden.chmod(0o666 & ~mask)
     hidden.replace(target)
+
+
+@contextmanager
+def byte_source(source: str | os.PathLike[str] | bytes) -> Iterator[BinaryIO]:
+    """Bytes, or the file of that path, to read from. Raises CallerError where it cannot be read."""
+    if isinstance(source, bytes):
+        yield io.BytesIO(source)
+        return
+    try:
+        file = Path(source).open("rb")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise storage_error(error, source) from None
+    with file:
+        yield file
 
 
 def storage_error(error: OSError, path: str | os.PathLike[str]) -> DFCError:

@@ -5,17 +5,15 @@ It looks and does not judge: what cannot be parsed is shown as an opaque unit wi
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from refcodec.errors import StreamError
-from refcodec.files import storage_error
+from refcodec.files import byte_source
 from refcodec.syntax.bits import BitReader, Element, Trace
 from refcodec.syntax.codes import Coder, UnitType
 from refcodec.syntax.descriptors import UE
@@ -51,13 +49,8 @@ def inspect(source: str | os.PathLike[str] | bytes) -> list[InspectedUnit]:
 
     Raises StreamError where not even the stream header can be read, CallerError for the path.
     """
-    if isinstance(source, bytes):
-        return list(inspect_units(io.BytesIO(source)))
-    try:
-        with Path(source).open("rb") as file:
-            return list(inspect_units(file))
-    except OSError as error:
-        raise storage_error(error, source) from None
+    with byte_source(source) as file:
+        return list(inspect_units(file))
 
 
 def inspect_units(source: BinaryIO) -> Iterator[InspectedUnit]:

@@ -23,12 +23,8 @@ from refcodec.decoder import (
     RUN_ELEMENTS,
     CodedUnit,
     Walker,
-    check_access_point,
-    check_sample_hash,
-    check_unit_hashes,
-    decode_samples,
+    decode_units,
     raise_first,
-    reconstruct,
     walk,
 )
 from refcodec.directory import Directory, StreamWindow
@@ -167,19 +163,8 @@ class Reader:
 
     def _decode(self, units: list[CodedUnit]) -> list[list[Feature]]:
         """Decode units of one parameter set, the first an access point; features by unit."""
-        features = [one for unit in units for one in unit.features]
-        check_access_point(features[0])
-        samples = decode_samples(features, self._machine)
-        decoded = []
-        for unit in units:
-            own = []
-            for one in unit.features:
-                sample = next(samples)
-                check_sample_hash(one, sample)
-                own.append((sample, reconstruct(one, sample)))
-            check_unit_hashes(unit, own)
-            decoded.append([values for _, values in own])
-        return decoded
+        decoded = decode_units(units, self._machine)
+        return [[values for _, values in unit] for unit in decoded]
 
     # -- units
 

@@ -7,11 +7,9 @@ bits, the index, the hashes, the headers inside HEVC payloads.
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -40,11 +38,11 @@ from refcodec.errors import (
     SyntaxViolation,
     TruncatedError,
 )
-from refcodec.files import storage_error
+from refcodec.files import byte_source
 from refcodec.syntax.bits import Trace, position_of
 from refcodec.syntax.codes import SKIPPABLE_UNITS, Coder, UnitType
 from refcodec.syntax.structures import STREAM_HEADER_SIZE
-from refcodec.syntax.units import VERSION_MINOR, Unit, parse_stream_header, read_unit
+from refcodec.syntax.units import CRC_SIZE, VERSION_MINOR, Unit, parse_stream_header, read_unit
 from refcodec.tables import HIGHEST_LEVEL, clause_titles
 
 __all__ = ["Report", "validate"]
@@ -110,13 +108,8 @@ def validate(
     for a path that cannot be read.
     """
     validation = _Validation(Machine(ffmpeg=ffmpeg, timeout=timeout), max_level)
-    if isinstance(source, bytes):
-        return validation.run(io.BytesIO(source))
-    try:
-        with Path(source).open("rb") as file:
-            return validation.run(file)
-    except OSError as error:
-        raise storage_error(error, source) from None
+    with byte_source(source) as file:
+        return validation.run(file)
 
 
 @dataclass
@@ -140,9 +133,11 @@ class _Validation:
         self._index: tuple[Unit, Any, Trace] | None = None
         self._queues: dict[int, list[CodedUnit]] = {}
         self._pending: CodedUnit | None = None
-        self._decodable = True
         self._excused = False  # a hash unit may stand behind a damaged coded unit
+        self._complete = True  # every coded unit and parameter set was read
         self._parameter_set_lost = False
+        self._undecodable: set[int] = set()  # fps_ids whose HEVC parameter sets are at fault
+        self._interrupted: set[int] = set()  # fps_ids of sequences that lack a feature
 
     def run(self, source: BinaryIO) -> Report:
         """Validate a stream from its first byte."""
@@ -226,15 +221,16 @@ class _Validation:
             self._excused = unit.unit_type in _CODED or (
                 self._excused and unit.unit_type == UnitType.HASH
             )
-            self._decodable = self._decodable and unit.unit_type in SKIPPABLE_UNITS
+            if unit.unit_type not in SKIPPABLE_UNITS:
+                self._lose(unit)
             return
         try:
             parsed = self._walker.parse_unit(unit)
         except StreamError as error:
             self._damaged(unit, error)
             return
-        self._content(unit, parsed)
         self._excused = self._excused and unit.unit_type == UnitType.HASH
+        self._content(unit, parsed)
 
     def _damaged(self, unit: Unit, error: StreamError) -> None:
         """A unit that does not parse, or breaks a constraint that the decoder checks, too."""
@@ -242,9 +238,16 @@ class _Validation:
         if not (unknown and self._parameter_set_lost):  # else it is that one's fault
             self._found(error)
         self._flush()
-        self._parameter_set_lost |= unit.unit_type == UnitType.FEATURE_PARAMETER_SET
         self._excused = unit.unit_type in _CODED
-        self._decodable = False
+        self._lose(unit)
+
+    def _lose(self, unit: Unit) -> None:
+        """Remember what a unit that could not be read takes with it."""
+        self._complete = False
+        if unit.unit_type == UnitType.FEATURE_PARAMETER_SET:
+            self._parameter_set_lost = True
+        elif unit.unit_type in _CODED:  # of which sequence it was a part, nobody knows
+            self._interrupted.update(self._walker.parameter_sets)
 
     def _content(self, unit: Unit, parsed: Any) -> None:
         match unit.unit_type:
@@ -252,23 +255,12 @@ class _Validation:
                 self._flush()
                 self._parameter_set_offsets.append(unit.offset)
                 if parsed.coder_id == Coder.HEVC:
-                    place = 8 * (unit.end - 4 - parsed.parameter_sets_size)
-                    self._all(check_parameter_sets(parsed, place))
+                    place = 8 * (unit.end - CRC_SIZE - parsed.parameter_sets_size)
+                    if self._all(check_parameter_sets(parsed, place)):
+                        self._undecodable.add(parsed.fps_id)
             case UnitType.CODED_FEATURE | UnitType.CODED_FEATURE_BATCH:
                 self._flush()
-                self._pending = parsed
-                first = parsed.features[0]
-                self._places.append(_Place(unit.offset, len(parsed.features), first.access_point))
-                if first.fps.coder_id == Coder.HEVC:
-                    self._all(
-                        check_slices(
-                            first.payload,
-                            first.parameters,
-                            first.fps,
-                            first.access_point,
-                            first.bit_offset,
-                        )
-                    )
+                self._coded(parsed)
             case UnitType.HASH:
                 try:
                     if self._pending is not None:
@@ -290,13 +282,47 @@ class _Validation:
             case UnitType.END:
                 self._flush()
                 self._end(unit, parsed)
+            case _:
+                self._flush()
 
-    def _all(self, errors: Iterator[StreamError]) -> None:
-        for error in errors:
+    def _all(self, errors: Iterator[StreamError]) -> bool:
+        """Note all of the errors; whether there were any."""
+        found = list(errors)
+        for error in found:
             self._found(error)
-            self._decodable = False
+        return bool(found)
 
     # -- features
+
+    def _coded(self, unit: CodedUnit) -> None:
+        """A coded unit: look into its payload, then let it wait for its hash units."""
+        first = unit.features[0]
+        fps_id = first.fps.fps_id
+        self._places.append(_Place(unit.offset, len(unit.features), first.access_point))
+        if fps_id in self._undecodable:
+            self._skip()
+            return
+        if first.fps.coder_id == Coder.HEVC and self._all(
+            check_slices(
+                first.payload, first.parameters, first.fps, first.access_point, first.bit_offset
+            )
+        ):
+            self._interrupted.add(fps_id)
+            self._skip()
+            return
+        if first.access_point:
+            self._interrupted.discard(fps_id)
+        elif fps_id in self._interrupted:
+            self._skip()
+            return
+        self._pending = unit
+
+    def _skip(self) -> None:
+        """Say that samples were not looked at, because something that they need is at fault."""
+        self._excused = True
+        note = "samples that depend on what is at fault were not decoded"
+        if note not in self._report.unverified:
+            self._report.unverified.append(note)
 
     def _flush(self) -> None:
         """Queue the coded unit that waited for its hash units; decode a queue that is long enough."""
@@ -304,11 +330,6 @@ class _Validation:
         if unit is None:
             return
         fps = unit.fps
-        if not self._decodable:
-            note = "samples behind a damaged unit were not decoded"
-            if note not in self._report.unverified:
-                self._report.unverified.append(note)
-            return
         queue = self._queues.setdefault(fps.fps_id, [])
         waiting = sum(len(one.features) for one in queue) * element_count(fps)
         if waiting > RUN_ELEMENTS and unit.features[0].access_point:
@@ -397,7 +418,7 @@ class _Validation:
                     )
                 )
             return
-        if end.feature_count != self._walker.feature_count and self._decodable:
+        if end.feature_count != self._walker.feature_count and self._complete:
             self._found(
                 OrderError(
                     f"the end unit counts {end.feature_count} features; the stream has "
@@ -415,7 +436,7 @@ class _Validation:
                     clause="9.5",
                 )
             )
-        if self._index is not None and self._decodable:
+        if self._index is not None and self._complete:
             self._check_index(*self._index)
 
     def _check_index(self, unit: Unit, index: Any, trace: Trace) -> None:

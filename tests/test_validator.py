@@ -354,7 +354,7 @@ def test_violations_behind_a_damaged_unit_are_found_too() -> None:
     report = refcodec.validate(bytes(damaged))
     assert [v.reject for v in report.violations].count("constraint") == 2
     assert "checksum" in [v.reject for v in report.violations]
-    assert report.unverified == ["samples behind a damaged unit were not decoded"]
+    assert not report.unverified  # the others stand by themselves
     assert not report.conforming
 
 

@@ -89,20 +89,19 @@ def _unbzip2(payload: bytes, size: int) -> bytes:
 @clause("8.3.5")
 def _unlzma(payload: bytes, size: int) -> bytes:
     """(8.3.5) One xz stream with LZMA2, within the memory limit of 9.4."""
+    decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=LZMA_MEMORY_LIMIT)
+    data = _drain(decompressor, payload, size, "8.3.5")
     if not _is_plain_xz(payload):
         raise PayloadError("the xz stream is not one block of LZMA2 alone", clause="8.3.5")
-    decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=LZMA_MEMORY_LIMIT)
-    return _drain(decompressor, payload, size, "8.3.5")
+    return data
 
 
 def _is_plain_xz(payload: bytes) -> bool:
-    """Whether an .xz file has one block, and that block the filter LZMA2 and no other.
+    """Whether a sound .xz file has one block, and that block the filter LZMA2 and no other.
 
     Offsets are those of the .xz file format 1.1: a stream header of 12 bytes, the block header with its
     flags in the second byte, and from the end the footer of 12 bytes and the index that it points to.
     """
-    if len(payload) < 32:
-        return False
     flags, at = payload[13], 14
     for present in (flags & 0x40, flags & 0x80):  # the two optional sizes of the block
         while present and at < len(payload) and payload[at] & 0x80:

@@ -18,13 +18,9 @@ from refcodec.coders import Machine
 from refcodec.decoder import (
     CodedUnit,
     Walker,
-    check_access_point,
-    check_sample_hash,
-    check_unit_hashes,
-    decode_samples,
+    decode_units,
     largest_unit,
     little_endian_bytes,
-    reconstruct,
     sample_hash,
 )
 from refcodec.errors import StreamError
@@ -107,15 +103,7 @@ def _coded_units(stream: bytes, stop: int | None) -> Iterator[CodedUnit]:
 
 def _decode(units: list[CodedUnit]) -> Iterator[list[Feature]]:
     """Decode the units of one parameter set, in one go."""
-    check_access_point(units[0].features[0])
-    decoded = decode_samples([one for unit in units for one in unit.features], _MACHINE)
-    for unit in units:
-        own = []
-        for one in unit.features:
-            samples = next(decoded)
-            check_sample_hash(one, samples)
-            own.append((samples, reconstruct(one, samples)))
-        check_unit_hashes(unit, own)
+    for decoded in decode_units(units, _MACHINE):
         yield [
             Feature(
                 shape=values.shape,
@@ -123,7 +111,7 @@ def _decode(units: list[CodedUnit]) -> Iterator[list[Feature]]:
                 samples=sample_hash(samples).hex(),
                 reconstruction=hashlib.sha256(little_endian_bytes(values)).hexdigest(),
             )
-            for samples, values in own
+            for samples, values in decoded
         ]
 
 
