@@ -28,7 +28,7 @@ __all__ = ["LZMA_MEMORY_LIMIT", "decode_payload", "encode_payload", "sample_byte
 Samples = npt.NDArray[np.int32]
 
 LZMA_MEMORY_LIMIT = 80 << 20
-"""What decoding an LZMA payload may ask for, in bytes: enough for every xz preset (9.4)."""
+"""What decoding an LZMA payload may ask for, in bytes: enough for every xz preset (8.3.5)."""
 
 
 # --- normative -------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ def _unbzip2(payload: bytes, size: int) -> bytes:
 
 @clause("8.3.5")
 def _unlzma(payload: bytes, size: int) -> bytes:
-    """(8.3.5) One xz stream with LZMA2, within the memory limit of 9.4."""
+    """(8.3.5) One xz stream with LZMA2, whose dictionary is bounded."""
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=LZMA_MEMORY_LIMIT)
     data = _drain(decompressor, payload, size, "8.3.5")
     if not _is_plain_xz(payload):
