@@ -117,7 +117,6 @@ def _inspect_hevc(stream: bytes | None, trace: Trace, fps: Any = None) -> None:
         _, headers["sps"], headers["pps"] = parse_parameter_sets(fps.parameter_sets)
     for at, nal in split_nals(stream):
         place = start + 8 * at
-        _note(trace, "nal_unit_header", "nal_unit_type", "u(6)", place + 1, nal_type(nal), "9.3", 6)
         if headers or nal_type(nal) >= NAL.VPS:
             parse_nal(nal, place, trace, **headers)
 
@@ -142,7 +141,9 @@ def printable(value: Any, limit: int = 48) -> str:
         text = value[: limit // 2].hex()
         return f"{text}… ({len(value)} bytes)" if len(value) > limit // 2 else text or "(empty)"
     if isinstance(value, np.ndarray):
-        text = " ".join(f"{item:g}" for item in value[:12])
+        text = " ".join(
+            f"{item:g}" if value.dtype.kind == "f" else str(item) for item in value[:12]
+        )
         return f"{text} … ({value.size} values)" if value.size > 12 else text
     if hasattr(value, "name"):
         return f"{int(value)} ({value.name.lower()})"

@@ -238,7 +238,7 @@ class _Validation:
         if not (unknown and self._parameter_set_lost):  # else it is that one's fault
             self._found(error)
         self._flush()
-        self._excused = unit.unit_type in _CODED
+        self._excused = unit.unit_type in (*_CODED, UnitType.HASH)
         self._lose(unit)
 
     def _lose(self, unit: Unit) -> None:

@@ -413,8 +413,12 @@ def test_another_qp_signalled(hevc: bytes) -> None:
         ("pic_height_in_luma_samples", 18, "the frame height in the HEVC parameter sets is 17; 16"),
         ("bit_depth_luma_minus8", 0b010, "the luma bit depth in the HEVC parameter sets is 9; 10"),
         ("seq_parameter_set.profile_tier_level.general_profile_idc", 1, "1:08000000:9de800000000"),
-        ("seq_parameter_set.profile_tier_level.general_constraint_flags", 0, "4:08000000:000000"),
-        ("general_profile_compatibility_flags", 0x10 << 24, "profile_tier_level() of the VPS"),
+        (
+            "seq_parameter_set.profile_tier_level.general_constraint_flags",
+            0x010101010101,
+            "4:08000000:010101",
+        ),
+        ("general_profile_compatibility_flags", 0x10010101, "profile_tier_level() of the VPS"),
         ("transquant_bypass_enabled_flag", 1, "transquant_bypass_enabled_flag in the HEVC"),
         ("sps_max_sub_layers_minus1", 1, "sps_max_sub_layers_minus1 in the HEVC"),
         *(

@@ -25,8 +25,7 @@ from refcodec.errors import ConstraintError, EnvironmentFault, PayloadError, Str
 from refcodec.pack import Layout, layout_of, pack, unpack
 from refcodec.syntax.hevc import (
     NAL,
-    is_idr,
-    is_plain_slice,
+    is_plain,
     nal_type,
     parse_nal,
     parse_parameter_sets,
@@ -47,6 +46,9 @@ Samples = npt.NDArray[np.int32]
 Frames = npt.NDArray[np.uint16]
 
 _PIXEL_FORMATS = {8: "gray", 10: "gray10le", 12: "gray12le"}
+
+_P, _I = 1, 2  # slice_type
+_IDR, _TRAIL = (NAL.IDR_W_RADL, NAL.IDR_N_LP), (NAL.TRAIL_N, NAL.TRAIL_R)
 
 _NOWHERE = np.empty(0, dtype=np.int64)
 
@@ -182,7 +184,6 @@ def _check_headers(fps: Any, vps: Any, sps: Any, pps: Any, offset: int) -> Itera
         "the frame width": (width, layout.frame_width),
         "the frame height": (height, layout.frame_height),
         "the luma bit depth": (sps.bit_depth_luma_minus8 + 8, depth),
-        "sps_max_sub_layers_minus1": (sps.sps_max_sub_layers_minus1, 0),
         "max_num_reorder_pics": (sps.sub_layer_ordering.max_num_reorder_pics, 0),
         "profile_tier_level() of the VPS": (vps.profile_tier_level, tier),
         "transquant_bypass_enabled_flag": (
@@ -191,7 +192,7 @@ def _check_headers(fps: Any, vps: Any, sps: Any, pps: Any, offset: int) -> Itera
         ),
     }
     for name in rules["zero"]:
-        owner = sps if name in sps else pps
+        owner = next(header for header in (vps, sps, pps) if name in header)
         found[name] = (owner[name], 0)
     for name, (value, expected) in found.items():
         if value != expected:
@@ -236,7 +237,7 @@ def check_slices(
         place = offset + 8 * at
         kind = nal_type(nal)
         idr = access_point and (number == 0 or not fps.temporal_prediction_flag)
-        if is_idr(kind) != idr or not is_plain_slice(nal):
+        if kind not in (_IDR if idr else _TRAIL) or not is_plain(nal):
             yield ConstraintError(
                 f"frame {number} has the NAL unit header {nal[:2].hex()}, type {kind}; "
                 f"{'an IDR picture (19, 20)' if idr else 'a trailing picture (0, 1)'} of layer 0 is expected",
@@ -253,7 +254,7 @@ def check_slices(
         if (
             not head.first_slice_segment_in_pic_flag
             or head.slice_pic_parameter_set_id
-            or (idr and head.slice_type != 2)
+            or head.slice_type not in ((_I,) if idr else (_P, _I))
         ):
             yield ConstraintError(
                 f"frame {number} is not one slice of the expected type",

@@ -31,6 +31,9 @@ LZMA_MEMORY_LIMIT = 80 << 20
 """What decoding an LZMA payload may ask for, in bytes: enough for every xz preset (8.3.5)."""
 
 
+_XZ_CHECKS = frozenset({lzma.CHECK_NONE, lzma.CHECK_CRC32, lzma.CHECK_CRC64, lzma.CHECK_SHA256})
+
+
 # --- normative -------------------------------------------------------------------------------------
 
 
@@ -92,12 +95,15 @@ def _unlzma(payload: bytes, size: int) -> bytes:
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=LZMA_MEMORY_LIMIT)
     data = _drain(decompressor, payload, size, "8.3.5")
     if not _is_plain_xz(payload):
-        raise PayloadError("the xz stream is not one block of LZMA2 alone", clause="8.3.5")
+        raise PayloadError(
+            "the xz stream is not one block of LZMA2 alone, with a check that is defined",
+            clause="8.3.5",
+        )
     return data
 
 
 def _is_plain_xz(payload: bytes) -> bool:
-    """Whether a sound .xz file has one block, and that block the filter LZMA2 and no other.
+    """Whether a sound .xz file has one block, of the filter LZMA2 alone, with a check that is defined.
 
     Offsets are those of the .xz file format 1.1: a stream header of 12 bytes, the block header with its
     flags in the second byte, and from the end the footer of 12 bytes and the index that it points to.
@@ -109,7 +115,8 @@ def _is_plain_xz(payload: bytes) -> bool:
         at += bool(present)
     index = len(payload) - 12 - 4 * (1 + int.from_bytes(payload[-8:-4], "little"))
     one_filter = flags & 0x03 == 0 and payload[at : at + 1] == b"\x21"
-    return one_filter and index > 12 and payload[index : index + 2] == b"\x00\x01"
+    one_block = index > 12 and payload[index : index + 2] == b"\x00\x01"
+    return one_filter and one_block and payload[7] in _XZ_CHECKS
 
 
 def _drain(decompressor: Any, payload: bytes, size: int, number: str) -> bytes:

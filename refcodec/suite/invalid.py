@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import lzma
 import zlib
 from collections.abc import Callable
 from typing import Literal
@@ -111,6 +112,26 @@ def _stored(data: bytes) -> bytes:
 def _large_sample(payload: bytes) -> bytes:
     samples = zlib.decompress(payload)
     return _stored(samples[:100] + b"\x80" + samples[101:])
+
+
+def _unknown_check(payload: bytes) -> bytes:
+    """Give an xz stream, in header and footer, the check 2, which the format leaves open."""
+    flags = b"\x00\x02"
+    crc = zlib.crc32(flags).to_bytes(4, "little")
+    footer = payload[-8:-4] + flags
+    end = zlib.crc32(footer).to_bytes(4, "little") + footer + b"YZ"
+    return payload[:6] + flags + crc + payload[12:-12] + end
+
+
+def _delta(payload: bytes) -> bytes:
+    filters = [{"id": lzma.FILTER_DELTA, "dist": 2}, {"id": lzma.FILTER_LZMA2, "preset": 6}]
+    data = lzma.decompress(payload)
+    return lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_NONE, filters=filters)
+
+
+def _wrong_header_crc(payload: bytes) -> bytes:
+    """A gzip member whose header claims a CRC16, and has a wrong one."""
+    return payload[:3] + b"\x02" + payload[4:10] + b"\x00\x00" + payload[10:]
 
 
 def _large_dictionary(payload: bytes) -> bytes:
@@ -266,6 +287,14 @@ _UNITS = (
         Copy(3, 1), "order", "9.1", (1, ""),
     ),
     _bad(
+        107, "end-cut", "index", "the end unit has a payload of 15 bytes",
+        Set(7, "end.feature_count", "00" * 7), "truncated", "7.10", (7, "end.feature_count"),
+    ),
+    _bad(
+        108, "hash-target-undefined", "hash-units", "hash_target is 9",
+        Set(3, "hash.hash_target", 9), "unsupported", "C.1",
+    ),
+    _bad(
         98, "hash-unit-twice", "hash-units", "a second hash unit of the samples follows",
         Copy(3, 4), "order", "9.1", (4, ""),
     ),
@@ -392,6 +421,14 @@ _FEATURES = (
         Set(2, _OWN + "channel_at", [*reversed(range(1, 16)), 1]), "constraint", "9.2",
     ),
     _bad(
+        109, "restoration-undefined", "hevc-restoration-tensor", "restoration_mode is 3",
+        Set(2, _OWN + "restoration_mode", 3), "unsupported", "C.1",
+    ),
+    _bad(
+        110, "order-without-bits", "hevc-order-explicit", "channel_at_bits is 0 for 16 channels",
+        Set(2, _OWN + "channel_at_bits", 0), "syntax", "7.5.2", (2, _OWN + "channel_at"),
+    ),
+    _bad(
         58, "order-undefined", _FRAME, "channel_order is 3",
         Set(2, _OWN + "channel_order", 3), "unsupported", "C.1",
     ),
@@ -469,6 +506,26 @@ _PAYLOADS = (
         _payload(lambda data: data[: data.rindex(b"\0\0\1")]), "8.3.6",
     ),
     _bad_payload(
+        102, "gzip-header-crc", "gzip-10-bit", "the header of the gzip member has a wrong CRC16",
+        _payload(_wrong_header_crc), "8.3.3",
+    ),
+    _bad_payload(
+        103, "gzip-reserved-flag", "gzip-10-bit", "a reserved bit of the gzip header's FLG is set",
+        _payload(lambda data: data[:3] + b"\x20" + data[4:]), "8.3.3",
+    ),
+    _bad_payload(
+        104, "lzma-delta", "lzma-float16", "the xz stream has a delta filter in front of LZMA2",
+        _payload(_delta), "8.3.5",
+    ),
+    _bad_payload(
+        105, "lzma-check", "lzma-float16", "the xz stream has a check of type 2, which is not defined",
+        _payload(_unknown_check), "8.3.5",
+    ),
+    _bad(
+        106, "hevc-zeros-in-slice", _FRAME, "the slice ends in 00 00 02 and a byte",
+        _payload(lambda data: data + b"\0\0\2\1"), "syntax", "8.3.6", (2, _ONE + "payload", 24),
+    ),
+    _bad_payload(
         80, "lzma-dictionary", "lzma-float16", "the xz stream asks for a dictionary of 128 MiB",
         _payload(_large_dictionary), "8.3.5",
     ),
@@ -484,20 +541,12 @@ _PAYLOADS = (
 
 _UNNOTICED = (
     _unnoticed(
-        90, "skippable-flag-wrong", _RAW, "skippable_flag of a coded feature is 1",
-        Set(2, "unit.skippable_flag", 1), "constraint", "9.1", (2, ""),
-    ),
-    _unnoticed(
         91, "index-elsewhere", "index", "an entry of the index points a byte too far",
         _move_entry, "constraint", "9.5", (6, "index.unit_distance"),
     ),
     _unnoticed(
         92, "index-offset", "index", "index_offset points a byte too far",
         _add(7, "end.index_offset", 1), "constraint", "9.5", (7, "end.index_offset"),
-    ),
-    _unnoticed(
-        93, "index-reserved-bits", "index", "reserved_ignored_4bits of the index is 1",
-        Set(6, "index.reserved_ignored_4bits", 1), "constraint", "9.6", (6, "index.reserved_ignored_4bits"),
     ),
     _unnoticed(
         94, "metadata-key-twice", "metadata", "a metadata key stands there twice",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+import lzma
+import zlib
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from refcodec.inspector import inspect
 from refcodec.suite.assemble import Edit, Insert, Set
 from refcodec.suite.vectors import Definition, Edits, Encode, words
 from refcodec.writer import create
@@ -40,6 +43,20 @@ def _samples(dtype: np.dtype[Any], span: tuple[float, float], samples: range) ->
     blank = np.zeros((len(samples), 1, 1), dtype)
     stream = _one(blank, coder="raw", quantiser="uniform", bits=16, clip=span)
     return Set(2, "coded_feature.payload", np.array(samples, ">u2").tobytes().hex())(stream)
+
+
+def _recompressed(stream: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    """The stream with the payload of its one feature changed."""
+    feature = next(unit for unit in inspect(stream) if unit.name == "coded_feature")
+    payload = next(one.value for one in feature.elements if one.name == "payload")
+    return Set(2, "coded_feature.payload", change(payload).hex())(stream)
+
+
+def _with_header_fields(member: bytes) -> bytes:
+    """A gzip member with all the optional fields of RFC 1952."""
+    fields = b"\x04\x00demo" + b"feature\0" + b"a comment\0"
+    header = member[:3] + b"\x1e" + member[4:10] + fields
+    return header + (zlib.crc32(header) & 0xFFFF).to_bytes(2, "little") + member[10:]
 
 
 def _always(*edits: Edit) -> Edits:
@@ -284,6 +301,29 @@ _STREAMS = (
         edits=_always(Set(0, "stream_header.reserved_ignored_2bits", 3)),
         violation=("constraint", "9.6", (0, "stream_header.reserved_ignored_2bits")),
     ),
+    Definition(
+        46, "index-reserved-bits", "a decoder ignores these bits of the index, too",
+        ("9.6",), origin="index", change="reserved_ignored_4bits is 1",
+        edits=_always(Set(6, "index.reserved_ignored_4bits", 1)),
+        violation=("constraint", "9.6", (6, "index.reserved_ignored_4bits")),
+    ),
+    Definition(
+        47, "skippable-flag-wrong", "a decoder ignores skippable_flag of types that it knows",
+        ("9.1",), origin="raw-float32", change="skippable_flag of a coded feature is 1",
+        edits=_always(Set(2, "unit.skippable_flag", 1)),
+        violation=("constraint", "9.1", (2, "")),
+    ),
+    _made(
+        48, "gzip-header-fields", "a gzip member with a name, a comment, extra bytes and a CRC16",
+        lambda f: _recompressed(_one(f.pool[5], coder="gzip"), _with_header_fields),
+    ),
+    _made(
+        49, "lzma-crc64", "an xz stream with a CRC64 over its content",
+        lambda f: _recompressed(
+            _one(f.pool[5], coder="lzma"),
+            lambda data: lzma.compress(lzma.decompress(data), lzma.FORMAT_XZ, lzma.CHECK_CRC64),
+        ),
+    ),
 )  # fmt: skip
 
 _STEPS = tuple(22 + 4 * (c % 4) for c in range(16))
@@ -369,6 +409,17 @@ _HEVC = (
     _made(
         77, "hevc-and-lossless", "one stream with an HEVC and a lossless parameter set",
         lambda f: _mixed(f.pool[15], f.fc[15]),
+    ),
+    _made(
+        79, "hevc-conformance-window", "frames of 28 x 32, which HEVC codes as 32 x 32 and crops",
+        lambda f: _one(f.conv[3][:, :, 1:], qp=30, bits=8, restoration="off"), "9.3.1",
+    ),
+    _made(
+        80, "hevc-sequence-qps", "a sequence with two QPs, hence two frames a feature",
+        lambda f: _stream(
+            _sequence(f.pool[3])[:4], qp=(24,) * 8 + (34,) * 8, bits=8, gop=4, restoration="off"
+        ),
+        "8.4.1",
     ),
     _made(
         78, "hevc-sequence-no-index", "a sequence with one access point, without an index",

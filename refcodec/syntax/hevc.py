@@ -19,12 +19,12 @@ from refcodec.syntax.descriptors import SE, UE, Array, Structure, U
 
 __all__ = [
     "NAL",
+    "NAL_UNIT_HEADER",
     "PPS",
     "SLICE_HEADER",
     "SPS",
     "VPS",
-    "is_idr",
-    "is_plain_slice",
+    "is_plain",
     "nal_type",
     "parse_nal",
     "split_nals",
@@ -44,6 +44,15 @@ class NAL:
     SPS = 33
     PPS = 34
 
+
+NAL_UNIT_HEADER = Structure(
+    "nal_unit_header",
+    "6.11",
+    "forbidden_zero_bit" / U(1),
+    "nal_unit_type" / U(6),
+    "nuh_layer_id" / U(6),
+    "nuh_temporal_id_plus1" / U(3),
+)
 
 PROFILE_TIER_LEVEL = Structure(
     "profile_tier_level",
@@ -214,16 +223,9 @@ def nal_type(nal: bytes) -> int:
     return (nal[0] >> 1) & 0x3F
 
 
-def is_idr(kind: int) -> bool:
-    """Whether a NAL unit type is that of an instantaneous decoding refresh picture."""
-    return kind in (NAL.IDR_W_RADL, NAL.IDR_N_LP)
-
-
-def is_plain_slice(nal: bytes) -> bool:
-    """Whether a NAL unit is an IDR or trailing slice of layer 0 and sub-layer 0."""
-    kind = nal_type(nal)
-    plain = is_idr(kind) or kind in (NAL.TRAIL_N, NAL.TRAIL_R)
-    return plain and nal[0] & 0x81 == 0 and nal[1] == 1
+def is_plain(nal: bytes) -> bool:
+    """Whether a NAL unit is of layer 0 and sub-layer 0: all of its header but the type is fixed."""
+    return nal[0] & 0x81 == 0 and nal[1] == 1
 
 
 def split_nals(stream: bytes, offset: int | None = None) -> list[tuple[int, bytes]]:
@@ -246,13 +248,14 @@ def split_nals(stream: bytes, offset: int | None = None) -> list[tuple[int, byte
         end = len(stream) if start < 0 else start
         if start >= 0 and stream[end - 1 : end] == b"\0":
             end -= 1  # a start code of four bytes
-        if end - begin < 2 or stream[end - 1] == 0:
+        nal = stream[begin:end]
+        if len(nal) < 2 or nal[-1] == 0 or b"\0\0\0" in nal or b"\0\0\2" in nal:
             raise SyntaxViolation(
-                "an HEVC NAL unit is empty or ends in a zero byte",
+                "an HEVC NAL unit is empty, ends in a zero byte, or holds 00 00 00 or 00 00 02",
                 bit_offset=None if offset is None else offset + 8 * begin,
                 clause="8.3.6",
             )
-        nals.append((begin, stream[begin:end]))
+        nals.append((begin, nal))
     return nals
 
 
@@ -278,6 +281,7 @@ def parse_nal(
     reader = BitReader(rbsp, 0, None if trace is None else own, structure.title)
     parsed: object = structure.parse_stream(reader, nal_unit_type=kind, **parameters)
     if trace is not None:
+        NAL_UNIT_HEADER.parse_stream(BitReader(nal[:2], offset, trace, NAL_UNIT_HEADER.title))
         for element in own:
             skipped = sum(at - i <= element.offset // 8 for i, at in enumerate(prevention))
             place = offset + 16 + element.offset + 8 * skipped
@@ -294,10 +298,10 @@ def parse_parameter_sets(stream: bytes, offset: int | None = None) -> tuple[Any,
     """
     nals = split_nals(stream, offset)
     kinds = [nal_type(nal) for _, nal in nals]
-    if kinds != [NAL.VPS, NAL.SPS, NAL.PPS]:
+    if kinds != [NAL.VPS, NAL.SPS, NAL.PPS] or not all(is_plain(nal) for _, nal in nals):
         raise ConstraintError(
             f"parameter_sets holds NAL unit types {kinds}; VPS, SPS and PPS (32, 33, 34) are expected, "
-            "once each",
+            "once each, of layer 0",
             bit_offset=offset,
             clause="9.3.1",
         )
