@@ -28,8 +28,17 @@ def test_stages(suite: Manifest, accepted: Vector) -> None:
     assert tuple(released_features(stream)) == accepted.features
 
 
+_LED_ASTRAY = {
+    "hevc-false-access-point",
+    "index-elsewhere",
+    "index-missing",
+    "index-offset",
+    "index-twice",
+}
+
+
 def test_features_by_number(suite: Manifest, accepted: Vector) -> None:
-    if accepted.name in ("index-elsewhere", "index-offset", "hevc-false-access-point"):
+    if accepted.name in _LED_ASTRAY:
         pytest.skip("the way to single features is wrong, on purpose")
     with refcodec.open(suite.path(accepted)) as reader:
         assert len(reader) == len(accepted.features)

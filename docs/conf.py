@@ -22,14 +22,18 @@ extensions = [
     "generated",
     "drawings",
     "examples",
+    "requirements",
     "docstrings",
     "markdown",
 ]
 exclude_patterns = ["_build", "_ext"]
 if tags.has("print"):  # noqa: F821 - the specification on one page: -t print -b singlehtml
     root_doc = "print"
-    exclude_patterns += ["index.rst", "tutorial.rst", "changelog.rst", "spec/index.rst"]
-    exclude_patterns += ["api", "guides", "results"]
+    exclude_patterns += ["index.rst", "tutorial.rst", "requirements.rst", "changelog.rst"]
+    exclude_patterns += ["spec/index.rst", "api", "guides", "results"]
+    html_use_index = False
+    parts = ("brand", "scroll-start", "navigation", "scroll-end")  # but no search
+    html_sidebars = {"**": [f"sidebar/{part}.html" for part in parts]}
 else:
     exclude_patterns += ["print.rst"]
 templates_path = []

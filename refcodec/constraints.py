@@ -103,16 +103,14 @@ def check_parameter_set(fps: Any, header: Any, trace: Trace) -> Violations:
         yield wrong(
             "range_per_channel_flag", "an fc feature has one range: its channels are single values"
         )
-    if fps.log_signed_flag and fps.bits_minus1 == 0:
+    if fps.log_signed_flag and fps.bits == 1:
         yield wrong("log_signed_flag", "signed logarithmic samples need at least 2 bits")
     if fps.coder_id != Coder.HEVC:
         return
     if fps.quantiser == Quantiser.NONE:
         yield wrong("quantiser", "HEVC codes integer samples: quantiser must not be none")
-    elif fps.bits_minus1 + 1 > HEVC_DEPTHS[-1]:
-        yield wrong(
-            "bits_minus1", f"{fps.bits_minus1 + 1} bits; HEVC frames have at most {HEVC_DEPTHS[-1]}"
-        )
+    elif fps.bits > HEVC_DEPTHS[-1]:
+        yield wrong("bits_minus1", f"{fps.bits} bits; HEVC frames have at most {HEVC_DEPTHS[-1]}")
     if fps.sample_hash_size == 0:
         yield wrong(
             "sample_hash_size_code", "the sample hash is mandatory for HEVC payloads", "9.3"
@@ -167,7 +165,7 @@ def check_parameters(parameters: Any, fps: Any, header: Any, trace: Trace) -> Vi
         elif (low > parameters.range_max).any():
             yield wrong("range_max", "range_max is less than range_min")
     if parameters.log_step is not None:
-        top = (1 << (fps.bits_minus1 + (0 if fps.log_signed_flag else 1))) - 1
+        top = (1 << (fps.bits - int(fps.log_signed_flag))) - 1
         if (parameters.log_step < 1).any() or (parameters.log_step * top > 130 << 24).any():
             yield wrong("log_step", "log_step is 0, or its largest level exceeds 2^130")
     if parameters.qp is not None:

@@ -165,7 +165,7 @@ class Group:
             self.elements["parameter_sets_size"] = len(encoded.parameter_sets)
             self._read_back()
         if fps.restoration_enabled_flag:
-            wish, bits = self.config.restoration, fps.bits_minus1 + 1
+            wish, bits = self.config.restoration, fps.bits
             for own, position, decoded, payload in zip(
                 parameters, positions, encoded.decoded, encoded.payloads, strict=True
             ):

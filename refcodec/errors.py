@@ -103,7 +103,7 @@ class SignatureError(MalformedError):
 
 
 class TruncatedError(MalformedError):
-    """The stream, a unit or a payload ends before its syntax does."""
+    """The stream, a unit, or a structure in it ends before its syntax does."""
 
     reject = "truncated"
 
@@ -121,13 +121,13 @@ class SyntaxViolation(MalformedError):
 
 
 class OrderError(MalformedError):
-    """Units stand in an order that clause 9.1 forbids."""
+    """Units stand in an order that is forbidden (9.1), or are missing."""
 
     reject = "order"
 
 
 class ConstraintError(MalformedError):
-    """An element parses, but its value breaks a constraint of clause 9."""
+    """An element parses, but its value breaks a constraint (clause 9, Annex A)."""
 
     reject = "constraint"
 

@@ -99,7 +99,7 @@ def dequantise(samples: Samples, fps: Any, parameters: Any) -> npt.NDArray[Any]:
     if fps.quantiser == Quantiser.NONE:
         numpy_type = NUMPY_TYPES[source]
         return samples.astype(f"u{numpy_type.itemsize}").view(numpy_type)
-    bits = fps.bits_minus1 + 1
+    bits = fps.bits
     if fps.quantiser == Quantiser.LOGARITHMIC:
         values = dequantise_logarithmic(
             samples, parameters.log_step, parameters.log_exponent, bits, bool(fps.log_signed_flag)
@@ -240,7 +240,7 @@ def quantise(feature: npt.NDArray[Any], fps: Any, parameters: Any) -> tuple[Samp
         word = f"u{feature.dtype.itemsize}"
         return np.ascontiguousarray(feature).view(word).astype(np.uint32).view(np.int32), None
     values = feature.astype(np.float64)
-    top = (1 << (fps.bits_minus1 + 1)) - 1
+    top = (1 << fps.bits) - 1
     if fps.quantiser == Quantiser.UNIFORM:
         high = parameters["range_max"].astype(np.float64)
         low = parameters["range_min"]
@@ -254,7 +254,7 @@ def quantise(feature: npt.NDArray[Any], fps: Any, parameters: Any) -> tuple[Samp
     level = np.rint(np.log2(1.0 + scaled) * 2**24 / step)
     level = np.minimum(level, _levels(fps)).astype(np.int32)
     if fps.log_signed_flag:
-        return np.where(values < 0, -level, level) + np.int32(1 << fps.bits_minus1), None
+        return np.where(values < 0, -level, level) + np.int32(1 << (fps.bits - 1)), None
     return np.where(values < 0, 0, level).astype(np.int32), None
 
 
@@ -272,5 +272,5 @@ def measure_moments(positions: Values, mode: Restoration, bits: int) -> dict[str
 
 def _levels(fps: Any) -> int:
     """Greatest level of the logarithmic quantiser."""
-    bits = int(fps.bits_minus1) + (0 if fps.log_signed_flag else 1)
+    bits: int = fps.bits - int(fps.log_signed_flag)
     return (1 << bits) - 1

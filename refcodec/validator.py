@@ -41,7 +41,7 @@ from refcodec.errors import (
 from refcodec.files import byte_source
 from refcodec.syntax.bits import Trace, position_of
 from refcodec.syntax.codes import SKIPPABLE_UNITS, Coder, UnitType
-from refcodec.syntax.structures import STREAM_HEADER_SIZE
+from refcodec.syntax.structures import STREAM_HEADER_SIZE, UNIT_STRUCTURES
 from refcodec.syntax.units import CRC_SIZE, VERSION_MINOR, Unit, parse_stream_header, read_unit
 from refcodec.tables import HIGHEST_LEVEL, clause_titles
 
@@ -203,7 +203,7 @@ class _Validation:
                     "only the end unit follows the index", bit_offset=8 * unit.offset, clause="9.1"
                 )
             )
-        known = unit.unit_type in list(UnitType)
+        known = unit.unit_type in UNIT_STRUCTURES
         if known and unit.skippable_flag != (unit.unit_type in SKIPPABLE_UNITS):
             self._found(
                 ConstraintError(

@@ -155,7 +155,7 @@ def uniform_cases(draw: st.DrawFn) -> tuple[int, list[list[int]], Any, Any]:
 def test_uniform_is_three_rounded_operations_and_a_last_one(case: Any, source: SourceType) -> None:
     bits, rows, low, high = case
     samples = np.array(rows, np.int32)[:, :, None]
-    fps = Container(quantiser=Quantiser.UNIFORM, bits_minus1=bits - 1, source_type=source)
+    fps = Container(quantiser=Quantiser.UNIFORM, bits=bits, source_type=source)
     parameters = Container(range_min=low, range_max=high, restoration_mode=None)
     words = dequantise(samples, fps, parameters)
     assert words.dtype == NUMPY[source]
@@ -189,7 +189,7 @@ def test_uniform_takes_positions_outside_the_range(
 
 
 def test_a_range_that_begins_at_zero_may_leave_out_its_minimum() -> None:
-    fps = Container(quantiser=Quantiser.UNIFORM, bits_minus1=7, source_type=SourceType.FLOAT32)
+    fps = Container(quantiser=Quantiser.UNIFORM, bits=8, source_type=SourceType.FLOAT32)
     parameters = Container(range_min=None, range_max=np.float32([255]), restoration_mode=None)
     samples = np.arange(256, dtype=np.int32).reshape(1, 16, 16)
     assert np.array_equal(dequantise(samples, fps, parameters), samples.astype(np.float32))
@@ -336,7 +336,7 @@ def test_nothing_is_rounded_twice(source: SourceType, x: float, right: float) ->
 
 def _fps(quantiser: Quantiser, bits: int, **elements: Any) -> Container:
     fixed = {"range_per_channel_flag": 0, "log_signed_flag": 0, "source_type": SourceType.FLOAT32}
-    return Container(quantiser=quantiser, bits_minus1=bits - 1, **{**fixed, **elements})
+    return Container(quantiser=quantiser, bits=bits, **{**fixed, **elements})
 
 
 def _there_and_back(feature: Any, fps: Container, clip: Any = None) -> tuple[Any, Any, Any]:

@@ -6,9 +6,16 @@ import ast
 import importlib
 import pkgutil
 import re
+import runpy
+import shlex
+import subprocess
+import sys
+import tomllib
 from collections import Counter
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from construct import Computed, If, IfThenElse, this
@@ -16,6 +23,7 @@ from construct import Computed, If, IfThenElse, this
 import refcodec
 from refcodec.clauses import implementations
 from refcodec.errors import reject_classes
+from refcodec.suite.manifest import load_manifest
 from refcodec.syntax import structures
 from refcodec.syntax.codes import Quantiser
 from refcodec.syntax.descriptors import UE, Array, Structure, U
@@ -26,6 +34,9 @@ ROOT = Path(__file__).parents[1]
 PAGES = {
     path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "spec").glob("*.rst"))
 }
+REQUIREMENTS: dict[str, dict[str, Any]] = tomllib.loads(
+    (ROOT / "conformance" / "requirements.toml").read_text(encoding="utf-8")
+)
 SOURCES = sorted((ROOT / "refcodec").rglob("*.py"))
 
 STRUCTURES = [
@@ -133,6 +144,39 @@ def test_clauses_of_errors_exist() -> None:
     assert {number: place for number, place in cited.items() if number not in clause_titles()} == {}
 
 
+BARE = {
+    "4.1": "symbols",
+    "4.2": "meaning of integers",
+    "4.5": "meaning of words",
+    "6.1": "the order of units, of which 8.2 says how it is read",
+    "7.11": "names the elements of another document",
+    "B.1": "a definition",
+    "B.2": "a definition",
+    "C.2": "a promise about later versions",
+}
+"""Normative clauses without a function, an element or a requirement of their own."""
+
+
+@pytest.mark.usefixtures("_all_modules")
+def test_normative_clauses_have_a_function_an_element_or_a_requirement() -> None:
+    marks = r"^ *\.\. (?:element|syntax-table)::|:req:"
+    found: dict[str, bool] = {}
+    for text in PAGES.values():
+        lines, number = text.splitlines(), ""
+        for line, under in zip(lines, [*lines[1:], ""], strict=True):
+            if re.fullmatch(r"[=~-]+", under) and len(under) >= len(line):
+                head = re.match(r"(?:Annex ([A-Z]) \(normative|([4-9A-D][\d.]*) )", line)
+                number = (head[1] or head[2]) if head else ""
+            elif number:
+                found[number] = found.get(number, False) or bool(re.search(marks, line))
+    parents = {number.rpartition(".")[0] for number in clause_titles()}
+    parents |= {number.partition(".")[0] for number in clause_titles()}
+    leaves = {number for number in found if number not in parents and number != "5"}
+    assert len(leaves) > 50
+    bare = {number for number in leaves if not found[number]} - set(implementations())
+    assert bare == set(BARE)
+
+
 def test_docstrings_cite_clauses_that_exist() -> None:
     cited: dict[str, str] = {}
     for path in SOURCES:
@@ -199,6 +243,58 @@ def test_classes_in_braces_exist() -> None:
         )
     }
     assert found == set(reject_classes())
+
+
+# --- where requirements are tested -----------------------------------------------------------------
+
+VECTORS = {vector.name: vector for vector in load_manifest(ROOT / "bitstreams").vectors}
+
+
+def stated_requirements() -> dict[str, set[str]]:
+    """The requirements of the specification in their order, each with the classes of its errors."""
+    found: dict[str, set[str]] = {}
+    for text in PAGES.values():
+        for block in blocks(text):
+            _, *pieces = re.split(r":req:`([^`]+)`", block)
+            for name, words in zip(pieces[::2], pieces[1::2], strict=True):
+                found[name] = set(re.findall(r"\{(\w+)\}", words)) & set(reject_classes())
+    return found
+
+
+@cache
+def functions_of(path: str) -> set[str]:
+    """Names of the functions of a file."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_requirement_stands_in_the_map() -> None:
+    assert list(REQUIREMENTS) == list(stated_requirements())
+
+
+@pytest.mark.parametrize("name", REQUIREMENTS)
+def test_every_requirement_is_tested_or_says_why_not(name: str) -> None:
+    entry = REQUIREMENTS[name]
+    assert set(entry) in ({"vectors"}, {"tests"}, {"vectors", "tests"}, {"untested"})
+    assert all(entry.values())
+    for vector in entry.get("vectors", []):
+        assert vector in {*VECTORS, "valid", "invalid"}
+    for test in entry.get("tests", []):
+        path, _, function = test.partition("::")
+        assert function.startswith("test_")
+        assert function in functions_of(path)
+
+
+def test_invalid_vectors_break_a_requirement_of_their_class() -> None:
+    classes = stated_requirements()
+    broken: dict[str, set[str]] = {name: set() for name, one in VECTORS.items() if one.violation}
+    for requirement, entry in REQUIREMENTS.items():
+        for name in set(entry.get("vectors", [])) & set(broken):
+            broken[name] |= classes[requirement]
+    for name, found in broken.items():
+        violation = VECTORS[name].violation
+        assert violation
+        assert violation.reject in found, name
 
 
 # --- the table renderer ----------------------------------------------------------------------------
@@ -312,31 +408,41 @@ def test_every_element_has_a_row(structure: Structure) -> None:
     assert set(element_names(structure)) == {row.element for row in tabulate(structure)} - {""}
 
 
-# --- the code examples of the site -----------------------------------------------------------------
+# --- the code examples of the site, and its links ---------------------------------------------------
 
 
-def examples(path: Path) -> str:
-    """The Python code of a page, with everything else as empty lines, so that line numbers hold."""
+def examples(path: Path, language: str = "python") -> str:
+    """The code of a page, with everything else as empty lines, so that line numbers hold."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    start = f"```{language}" if path.suffix == ".md" else f".. code-block:: {language}"
+    indent = "" if path.suffix == ".md" else "   "
     kept, inside = [], False
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith(".. code-block::"):
-            inside = line.endswith(" python")
-            kept.append("")
-        else:
-            inside = inside and (not line or line.startswith("   "))
-            kept.append(line[3:] if inside else "")
+    for line in lines:
+        here = inside and line != "```" and (not line or line.startswith(indent))
+        kept.append(line.removeprefix(indent) if here else "")
+        inside = here or line == start
     return "\n".join(kept)
 
 
-WITH_EXAMPLES = [
-    path
-    for path in sorted((ROOT / "docs").rglob("*.rst"))
-    if "_build" not in path.parts and examples(path).strip()
+PAGES_OF_THE_SITE = [
+    ROOT / "README.md",
+    *(path for path in sorted((ROOT / "docs").rglob("*.rst")) if "_build" not in path.parts),
 ]
+WITH_EXAMPLES = [path for path in PAGES_OF_THE_SITE if examples(path).strip()]
+COMMANDS = sorted(
+    {
+        line.removeprefix("$ ")
+        for path in PAGES_OF_THE_SITE
+        for line in examples(path, "console").splitlines()
+        if line
+    }
+)
 
 
 def test_the_site_has_examples() -> None:
-    assert {path.stem for path in WITH_EXAMPLES} >= {"index", "tutorial", "choose-a-coder"}
+    names = {path.stem for path in WITH_EXAMPLES}
+    assert names >= {"README", "index", "tutorial", "choose-a-coder", "validate-a-stream"}
+    assert len(COMMANDS) > 5
 
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.stem)
@@ -346,3 +452,29 @@ def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, str(path), "exec"), {"__name__": "example"})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_exist(command: str) -> None:
+    """Every program, subcommand and option that a page names is there."""
+    program, *words = shlex.split(command)
+    if program == "python":
+        assert words[0] == "-m" or (ROOT / words[0]).is_file()
+        return
+    assert program == "refcodec"
+    stop = next(
+        (i for i, word in enumerate(words) if word.startswith("-") or "." in word), len(words)
+    )
+    call = [sys.executable, "-m", "refcodec.cli", *words[:stop], "--help"]
+    done = subprocess.run(call, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert {word for word in words if word.startswith("--")} <= set(done.stdout.split())
+
+
+def test_broken_links_are_found(tmp_path: Path) -> None:
+    broken_links = runpy.run_path(str(ROOT / "docs" / "_ext" / "links.py"))["broken_links"]
+    (tmp_path / "a.html").write_text('<h1 id="top">A</h1><a href="b.html#there">B</a>')
+    (tmp_path / "b.html").write_text('<p id="there"></p><a href="a.html#top"></a><img src="c.png">')
+    assert list(broken_links(tmp_path)) == ["b.html: c.png"]
+    (tmp_path / "b.html").write_text('<a href="https://example.org/">elsewhere</a>')
+    assert list(broken_links(tmp_path)) == ["a.html: b.html#there"]

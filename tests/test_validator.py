@@ -553,3 +553,40 @@ def test_damaged_parameter_sets_stop_nobody(
     data = take_apart(hevc).change(UnitType.FEATURE_PARAMETER_SET, change)
     refcodec.inspect(data)
     refcodec.validate(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("forbidden_zero_bit", 1),
+        ("nuh_layer_id", 1),
+        ("nuh_temporal_id_plus1", 2),
+        ("first_slice_segment_in_pic_flag", 0),
+        ("slice_type", 0b010),
+    ],
+)
+def test_slice_headers_are_plain(name: str, code: int, hevc: bytes) -> None:
+    count = sum(
+        1 for _ in (e for u in refcodec.inspect(hevc) for e in u.elements if e.name == name)
+    )
+    found = refcodec.validate(with_value(hevc, name, code, count - 1)).violations
+    # what follows a wrong slice_type is read amiss, and may be what is noticed first
+    assert any(v.clause in ("9.3.2", "7.11") for v in found)
+
+
+@pytest.mark.parametrize("kind", ["b-slice", "not trailing"])
+def test_slices_of_a_sequence(kind: str) -> None:
+    target = io.BytesIO()
+    with refcodec.create(target, qp=30, bits=8, gop=4, restoration="off", index=False) as writer:
+        for shift in range(3):
+            writer.write(np.roll(SQUARES, shift, axis=2))
+    data = target.getvalue()
+    name, code = ("slice_type", 0b100) if kind == "b-slice" else ("nal_unit_type", 20)
+    count = sum(
+        1 for _ in (e for u in refcodec.inspect(data) for e in u.elements if e.name == name)
+    )
+    changed = with_value(data, name, code, count - 1)
+    assert any(v.clause in ("9.3.2", "7.11") for v in refcodec.validate(changed).violations)
+
+
+SQUARES = (np.indices((4, 16, 16)).sum(axis=0) % 7).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The docstrings of the reference software for autodoc: columns ``name : meaning`` become field lists."""
+"""The docstrings of the reference software for autodoc: columns ``name : meaning`` become lists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _ENTRY = re.compile(r"(?P<name>[`*\w][\w`*., ]*?) +: (?P<text>.+)")
 
 
 def columns(lines: list[str]) -> list[str]:
-    """Lines of a docstring with each column of ``name : meaning`` turned into fields.
+    """Lines of a docstring with each column of ``name : meaning`` turned into a list.
 
     Lines that continue an entry are indented; a paragraph is a column where all its other lines have
     the form of an entry.
@@ -20,13 +20,13 @@ def columns(lines: list[str]) -> list[str]:
         if starts and block[0] == starts[0] and all(_ENTRY.fullmatch(line) for line in starts):
             if done and done[-1]:
                 done.append("")
+            done += [".. rst-class:: entries", ""]
             for line in block:
                 entry = _ENTRY.fullmatch(line)
-                done.append(
-                    f":{entry['name'].strip('`')}: {entry['text']}"
-                    if entry
-                    else f"   {line.strip()}"
-                )
+                if entry:
+                    done += [f"``{entry['name'].strip('`')}``", f"   {entry['text']}"]
+                else:
+                    done.append(f"   {line.strip()}")
             done.append("")
         else:
             done.extend(block)

@@ -210,10 +210,12 @@ class HevcZeros(Generated):
     """``.. hevc-zeros::``: the HEVC elements that are 0."""
 
     def run(self) -> list[nodes.Node]:
-        sps = {element.name for element in hevc.SPS.subcons}
-        rows = [
-            ["SPS" if name in sps else "PPS", f"``{name}``"] for name in hevc_constraints()["zero"]
-        ]
+        owners = {
+            element.name: owner
+            for owner in ("VPS", "SPS", "PPS")
+            for element in getattr(hevc, owner).subcons
+        }
+        rows = [[owners[name], f"``{name}``"] for name in hevc_constraints()["zero"]]
         return [table(["Parameter set", "Element"], rows)]
 
 

@@ -98,7 +98,7 @@ def _parameter_set(fps: Any, use: _Use) -> dict[str, Any]:
         "uncompressed_bytes": elements * NUMPY_TYPES[fps.source_type].itemsize,
         "payload_bytes": use.payload,
         "quantiser": fps.quantiser.name.lower(),
-        "bits": None if fps.quantiser == Quantiser.NONE else fps.bits_minus1 + 1,
+        "bits": None if fps.quantiser == Quantiser.NONE else fps.bits,
         "range_per_channel": bool(fps.range_per_channel_flag),
         "coder": fps.coder_id.name.lower(),
         "shuffle": bool(fps.shuffle_flag),

@@ -125,7 +125,7 @@ def _wrong_count(found: int, expected: int, offset: int) -> PayloadError:
 
 def _take_channels(frames: Frames, layouts: Sequence[Layout], fps: Any) -> Iterator[Samples]:
     """Unpack the frames of consecutive features; "samples above the range of the quantiser are clipped"."""
-    top = (1 << (fps.bits_minus1 + 1)) - 1
+    top = (1 << fps.bits) - 1
     first = 0
     for layout in layouts:
         own = frames[first : first + len(layout.qps)]
@@ -135,7 +135,7 @@ def _take_channels(frames: Frames, layouts: Sequence[Layout], fps: Any) -> Itera
 
 def _decode_frames(slices: bytes, count: int, layout: Layout, fps: Any, machine: Machine) -> Frames:
     """Decode slices behind the parameter set's own; exactly ``count`` frames must come back."""
-    depth = hevc_depth(fps.bits_minus1 + 1)
+    depth = hevc_depth(fps.bits)
     height, width = layout.frame_height, layout.frame_width
     raw = decode_hevc(
         fps.parameter_sets + slices,
@@ -169,7 +169,7 @@ def check_parameter_sets(fps: Any, offset: int = 0) -> Iterator[StreamError]:
 
 def _check_headers(fps: Any, vps: Any, sps: Any, pps: Any, offset: int) -> Iterator[StreamError]:
     rules = hevc_constraints()
-    depth = hevc_depth(fps.bits_minus1 + 1)
+    depth = hevc_depth(fps.bits)
     columns, rows = fps.tile_columns_minus1 + 1, fps.tile_rows_minus1 + 1
     layout = Layout(_NOWHERE, _NOWHERE, (), columns, rows, fps.height, fps.width)
     width, height = sps.pic_width_in_luma_samples, sps.pic_height_in_luma_samples
@@ -359,7 +359,7 @@ def _encode_frames(
 
 
 def _run_x265(frames: Frames, qps: Sequence[int], fps: Any, machine: Machine) -> bytes:
-    depth = hevc_depth(fps.bits_minus1 + 1)
+    depth = hevc_depth(fps.bits)
     height, width = frames.shape[1:]
     return encode_hevc(
         frames.astype(np.uint8 if depth == 8 else "<u2").tobytes(),

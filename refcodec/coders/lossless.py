@@ -20,7 +20,6 @@ import numpy.typing as npt
 from refcodec.clauses import clause
 from refcodec.coders.coded import CodedFeature
 from refcodec.errors import PayloadError
-from refcodec.quantise import NUMPY_TYPES
 from refcodec.syntax.codes import Coder, Quantiser
 
 __all__ = ["LZMA_MEMORY_LIMIT", "decode_payload", "encode_payload", "sample_bytes", "samples_of"]
@@ -53,7 +52,7 @@ def samples_of(data: bytes, fps: Any) -> Samples:
         raise PayloadError(
             f"the payload holds {len(data)} sample bytes; {expected} are expected", clause="8.3.1"
         )
-    bits = _sample_bits(fps)
+    bits = fps.bits
     if _is_packed(fps):
         flags = np.unpackbits(np.frombuffer(data, np.uint8))
         if flags[count * bits :].any():
@@ -179,7 +178,7 @@ def sample_bytes(samples: Samples, fps: Any) -> bytes:
     """Samples (int32, C x H x W) to sample bytes: the inverse of :func:`samples_of`."""
     flat = samples.ravel()
     if _is_packed(fps):
-        bits = _sample_bits(fps)
+        bits = fps.bits
         words = flat.astype(">u2").view(np.uint8).reshape(-1, 2)
         return np.packbits(np.unpackbits(words, axis=1)[:, 16 - bits :]).tobytes()
     size = _sample_bytes_size(fps) // flat.size
@@ -194,19 +193,12 @@ def encode_payload(samples: Samples, fps: Any) -> bytes:
     return _COMPRESS[fps.coder_id](sample_bytes(samples, fps))
 
 
-def _sample_bits(fps: Any) -> int:
-    if fps.quantiser == Quantiser.NONE:
-        return 8 * NUMPY_TYPES[fps.source_type].itemsize
-    return int(fps.bits_minus1) + 1
-
-
 def _is_packed(fps: Any) -> bool:
     return bool(fps.coder_id == Coder.RAW and fps.quantiser != Quantiser.NONE)
 
 
 def _sample_bytes_size(fps: Any) -> int:
-    count = int(fps.channels) * int(fps.height) * int(fps.width)
-    bits = _sample_bits(fps)
+    count, bits = int(fps.channels) * int(fps.height) * int(fps.width), int(fps.bits)
     if _is_packed(fps):
         return (count * bits + 7) // 8
     return count * (1 if bits <= 8 else 2 if bits <= 16 else 4)

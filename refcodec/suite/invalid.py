@@ -287,6 +287,10 @@ _UNITS = (
         Copy(3, 1), "order", "9.1", (1, ""),
     ),
     _bad(
+        118, "end-too-long", "index", "the end unit has a payload of 17 bytes",
+        Extend(7, "00"), "syntax", "6.10", (7, "end.feature_count", 64),
+    ),
+    _bad(
         107, "end-cut", "index", "the end unit has a payload of 15 bytes",
         Set(7, "end.feature_count", "00" * 7), "truncated", "7.10", (7, "end.feature_count"),
     ),
@@ -314,6 +318,19 @@ _UNITS = (
 )  # fmt: skip
 
 _PARAMETER_SETS = (
+    _bad(
+        119, "structure-cut", _RAW, "channels_minus1 is a code that the unit has no room for",
+        Set(1, _FPS + "channels_minus1", "0b00000000"), "truncated", "7.4",
+        (1, _FPS + "channels_minus1", 21),
+    ),
+    _bad(
+        120, "hevc-empty-columns", _FRAME, "17 columns of tiles for 16 channels",
+        Set(1, _FPS + "tile_columns_minus1", 16), "constraint", "9.2",
+    ),
+    _bad(
+        121, "hevc-level-channels", _FRAME, "5,000,001 channels in a stream of level 1",
+        Set(1, _FPS + "channels_minus1", 5_000_000), "unsupported", "A.3",
+    ),
     _bad(
         30, "fps-id-too-large", _RAW, "fps_id is 256",
         Set(1, _FPS + "fps_id", 256), "syntax", "7.4",
@@ -442,6 +459,11 @@ _FEATURES = (
         _fill_batch, "constraint", "9.2", (2, "coded_feature_batch.fps_id"),
     ),
     _bad(
+        122, "batch-parameter-set-undefined", "fc-batch", "a batch refers to parameter set 1",
+        Set(2, "coded_feature_batch.fps_id", 1), "order", "9.1",
+        (2, "coded_feature_batch.fps_id"),
+    ),
+    _bad(
         101, "batch-too-many-elements", "fc-batch", "a batch of 20 features of 16,384 values each",
         Set(1, _FPS + "channels_minus1", 16383),
         "constraint", "9.2", (2, "coded_feature_batch.feature_count_minus1"),
@@ -502,6 +524,14 @@ _PAYLOADS = (
         _payload(lambda data: data + data), "8.3.4",
     ),
     _bad_payload(
+        116, "raw-long", _RAW, "a byte stands behind the samples",
+        _payload(lambda data: data + b"\0"), "8.3.1",
+    ),
+    _bad(
+        117, "hevc-zero-behind", _FRAME, "a zero byte stands behind the slice",
+        _payload(lambda data: data + b"\0"), "syntax", "8.3.6", (2, _ONE + "payload", 24),
+    ),
+    _bad_payload(
         100, "hevc-slice-missing", "hevc-frame-packing", "the slice of the last frame is missing",
         _payload(lambda data: data[: data.rindex(b"\0\0\1")]), "8.3.6",
     ),
@@ -539,10 +569,24 @@ _PAYLOADS = (
     ),
 )  # fmt: skip
 
+
 _UNNOTICED = (
     _unnoticed(
         91, "index-elsewhere", "index", "an entry of the index points a byte too far",
         _move_entry, "constraint", "9.5", (6, "index.unit_distance"),
+    ),
+    _unnoticed(
+        123, "index-without-end", "index", "the end unit has no payload, though there is an index",
+        lambda _: [Insert(7, 127, 0, ""), Drop(8)], "constraint", "9.5", (7, "unit.unit_size", 8),
+    ),
+    _unnoticed(
+        124, "index-missing", "index", "index_offset is set, and there is no index",
+        Drop(6), "constraint", "9.5", (6, "end.index_offset"),
+    ),
+    _unnoticed(
+        125, "index-twice", "index", "the index lists a coded unit twice",
+        Set(6, "index.unit_distance", [21, 0, 177, 182]),
+        "constraint", "9.5", (6, "index.unit_distance"),
     ),
     _unnoticed(
         92, "index-offset", "index", "index_offset points a byte too far",
@@ -561,6 +605,10 @@ _UNNOTICED = (
     _unnoticed(
         96, "hevc-slice-qp", _FRAME, "qp is 31; the slice has QP 30",
         Set(2, _OWN + "qp", 31), "constraint", "9.3.2", (2, _ONE + "payload", 24),
+    ),
+    _unnoticed(
+        114, "hevc-sub-layer", _FRAME, "nuh_temporal_id_plus1 is 2",
+        Patch(2, _ONE + "payload", 37, "010"), "constraint", "9.3.2", (2, _ONE + "payload", 24),
     ),
     _unnoticed(
         97, "hevc-false-access-point", "hevc-sequence-no-index",

@@ -314,6 +314,29 @@ _STREAMS = (
         violation=("constraint", "9.1", (2, "")),
     ),
     _made(
+        50, "uniform-three-roundings", "samples that fused or reordered arithmetic gets wrong",
+        lambda f: _samples(np.dtype(np.float32), (-0.1, 0.2), range(21837, 21853)), "4.3", "8.6.1",
+    ),
+    _made(
+        51, "uniform-subnormal-float16", "float16 results below the smallest normal number",
+        lambda f: _samples(_HALF, (-6e-6, 6e-6), range(32256, 33280, 37)), "4.3", "8.7",
+    ),
+    _made(
+        52, "uniform-subnormal-float32", "float32 results below the smallest normal number",
+        lambda f: _samples(np.dtype(np.float32), (-1e-40, 3e-40), range(0, 65536, 4099)),
+        "4.3", "8.7",
+    ),
+    _made(
+        53, "level-2", "a feature of 65,600 elements, too many for level 1",
+        lambda f: _one(np.resize(f.conv, (41, 40, 40)), coder="raw", quantiser="uniform", bits=1),
+        "A.3",
+    ),
+    _edited(
+        54, "kept-unit-skipped", "a unit of a kept type that a decoder may skip", "raw-float32",
+        "a unit of type 4 with skippable_flag 1 stands in front of the feature",
+        Insert(2, 4, 1, "00"), "C.1",
+    ),
+    _made(
         48, "gzip-header-fields", "a gzip member with a name, a comment, extra bytes and a CRC16",
         lambda f: _recompressed(_one(f.pool[5], coder="gzip"), _with_header_fields),
     ),

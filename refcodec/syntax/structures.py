@@ -95,6 +95,12 @@ FEATURE_PARAMETER_SET = Structure(
     / IfThenElse(this.feature_type == FeatureType.FC, Computed(1), Computed(this.width_minus1 + 1)),
     "quantiser" / U(3, Quantiser),
     "bits_minus1" / If(this.quantiser != Quantiser.NONE, U(4)),
+    "bits"
+    / IfThenElse(
+        this.quantiser != Quantiser.NONE,
+        Computed(this.bits_minus1 + 1),
+        IfThenElse(this.source_type == SourceType.FLOAT32, Computed(32), Computed(16)),
+    ),
     "range_per_channel_flag" / If(this.quantiser != Quantiser.NONE, U(1)),
     "restoration_enabled_flag" / If(this.quantiser == Quantiser.UNIFORM, U(1)),
     "log_signed_flag" / If(this.quantiser == Quantiser.LOGARITHMIC, U(1)),
