@@ -134,6 +134,7 @@ Measured by ``python tools/bench --maps {maps}`` on {processor}, {cores} cores,
 Python {python}, {packages}. One thread; the start of ffmpeg is included; medians of three rounds. Rates are
 bytes of whole files: one file holds the features of a whole set. Features are those of ResNet-56 (CIFAR) on
 the first 20 test images of each class; the network's own tail runs on what comes back.
+The machine did other work besides: its speeds are lower bounds, ratios taken in turn hold.
 """
 _LOSSLESS = """\
 Coded size over float32 size, smaller is better, with the compressors' default settings; ``+ shuffle`` groups
