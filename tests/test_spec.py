@@ -367,6 +367,15 @@ def test_conditions_are_parenthesised() -> None:
     assert expression(this._.a) == "a"
 
 
+def test_a_choice_within_a_choice_keeps_every_branch() -> None:
+    (row,) = (
+        row for row in tabulate(structures.FEATURE_PARAMETER_SET) if row.text.startswith("bits = ")
+    )
+    assert row.text == (
+        "bits = quantiser != NONE ? bits_minus1 + 1 : source_type == FLOAT32 ? 32 : 16"
+    )
+
+
 def test_conditions_that_follow_each_other_are_merged() -> None:
     structure = Structure(
         "s",

@@ -154,14 +154,7 @@ def _loop(count: Any, indent: int) -> Row:
 
 def _choice(name: str, coding: Any, indent: int) -> Iterator[Row]:
     """Conditions: an assignment where all cases are variables, else ``if`` with braces."""
-    if isinstance(coding, Switch):
-        cases = [
-            (f"{expression(coding.keyfunc)} == {expression(key)}", case)
-            for key, case in coding.cases.items()
-        ]
-        default = coding.default
-    else:
-        cases, default = [(expression(coding.condfunc), coding.thensubcon)], coding.elsesubcon
+    cases, default = _cases(coding)
     if all(isinstance(case, Computed) for case in (*(case for _, case in cases), default)):
         chosen = "".join(f"{condition} ? {expression(case.func)} : " for condition, case in cases)
         yield Row(indent, f"{name} = {chosen}{expression(default.func)}", element=name)
@@ -173,6 +166,23 @@ def _choice(name: str, coding: Any, indent: int) -> Iterator[Row]:
         yield Row(indent, "} else {")
         yield from _rows(name, default, indent + 1)
     yield Row(indent, "}")
+
+
+def _cases(coding: Any) -> tuple[list[tuple[str, Any]], Any]:
+    """Conditions with what stands under each, and what stands under none of them.
+
+    A choice in the place of the latter goes on with the list.
+    """
+    if isinstance(coding, Switch):
+        key = expression(coding.keyfunc)
+        cases = [(f"{key} == {expression(value)}", case) for value, case in coding.cases.items()]
+        default = coding.default
+    else:
+        cases, default = [(expression(coding.condfunc), coding.thensubcon)], coding.elsesubcon
+    if isinstance(default, (IfThenElse, Switch)):
+        further, default = _cases(default)
+        cases += further
+    return cases, default
 
 
 def _notation(coding: Descriptor) -> str:
