@@ -24,6 +24,9 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
+_LONGEST_SEQUENCE = 1024
+"""Features from one access point to the next at most: what decoding one of them may cost."""
+
 _LARGEST = 2.0**128 - 2.0**104
 """The largest float32."""
 
@@ -105,6 +108,12 @@ class EncoderConfig:
             ):
                 raise CallerError(f"{name} is {value!r}; it is one of {', '.join(choices)}")
         object.__setattr__(self, "qp", _as_qp(self.qp))
+        for name in ("bits", "gop", "level", "workers", "hash_size"):
+            value = getattr(self, name)
+            if value is not None and not hasattr(value, "__index__"):
+                raise CallerError(f"{name} is {value!r}; it is an integer")
+        if self.order is not None:
+            object.__setattr__(self, "order", tuple(int(channel) for channel in self.order))
         most = 12 if self.coder == "hevc" else 16
         if not 1 <= self.bits <= most:
             raise CallerError(f"bits is {self.bits}; {self.coder} takes 1 to {most}")
@@ -122,6 +131,8 @@ class EncoderConfig:
             raise CallerError("the sample hash is mandatory with hevc", hint="give 8, 16 or 32")
         if self.level is not None and not 1 <= self.level <= 4:
             raise CallerError(f"level is {self.level}; it is 1 to 4")
+        if self.gop > _LONGEST_SEQUENCE:
+            raise CallerError(f"gop is {self.gop}; it is at most {_LONGEST_SEQUENCE}")
         if self.gop < 0 or (self.workers is not None and self.workers < 1):
             raise CallerError("gop is 0 or more, workers 1 or more")
 

@@ -18,10 +18,12 @@ import numpy.typing as npt
 
 from refcodec.clauses import clause
 from refcodec.coders import CodedFeature, Machine, decode_payloads
+from refcodec.coders.hevc import check_parameter_sets
 from refcodec.constraints import (
     check_batch,
     check_parameter_set,
     check_parameters,
+    element_count,
 )
 from refcodec.errors import (
     HashError,
@@ -30,9 +32,10 @@ from refcodec.errors import (
     TruncatedError,
     UnsupportedError,
 )
+from refcodec.pack import layout_of
 from refcodec.quantise import dequantise
 from refcodec.syntax.bits import BitReader, Trace
-from refcodec.syntax.codes import FeatureType, HashTarget, UnitType
+from refcodec.syntax.codes import Coder, FeatureType, HashTarget, UnitType
 from refcodec.syntax.descriptors import UE
 from refcodec.syntax.structures import (
     CODED_FEATURE,
@@ -44,11 +47,11 @@ from refcodec.syntax.structures import (
     METADATA,
     STREAM_HEADER_SIZE,
 )
-from refcodec.syntax.units import ByteSource, Unit, read_unit
+from refcodec.syntax.units import CRC_SIZE, ByteSource, Unit, read_unit
 from refcodec.tables import level
 
 __all__ = [
-    "RUN_ELEMENTS",
+    "RUN_SAMPLES",
     "CodedFeature",
     "CodedUnit",
     "Walker",
@@ -57,6 +60,7 @@ __all__ = [
     "check_unit_hashes",
     "decode_samples",
     "decode_units",
+    "decoded_size",
     "largest_unit",
     "little_endian_bytes",
     "raise_first",
@@ -67,8 +71,8 @@ __all__ = [
 
 Samples = npt.NDArray[np.int32]
 
-RUN_ELEMENTS = 1 << 24
-"""Elements decoded at a time, where features share a run of ffmpeg."""
+RUN_SAMPLES = 1 << 24
+"""Samples decoded at a time, where features share a run of ffmpeg."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,14 @@ class CodedUnit:
             )
         place = 8 * unit.payload_offset + 8
         return replace(self, hashes=(*self.hashes, (parsed.hash_target, parsed.sha256, place)))
+
+
+def decoded_size(one: CodedFeature) -> int:
+    """Samples that decoding a feature makes: of its frames where the coder is HEVC, else elements."""
+    if one.fps.coder_id != Coder.HEVC:
+        return element_count(one.fps)
+    layout = layout_of(one.fps, one.parameters)
+    return len(layout.qps) * layout.frame_height * layout.frame_width
 
 
 @clause("8.8")
@@ -266,6 +278,9 @@ def walk(
                 "only the end unit follows the index", bit_offset=8 * unit.offset, clause="9.1"
             )
         parsed = walker.parse_unit(unit)
+        if kind == UnitType.FEATURE_PARAMETER_SET and parsed.coder_id == Coder.HEVC:
+            place = 8 * (unit.end - CRC_SIZE - parsed.parameter_sets_size)
+            raise_first(check_parameter_sets(parsed, place))
         if kind == UnitType.HASH:
             if pending is None:
                 raise OrderError(

@@ -17,7 +17,7 @@ from construct import Container
 
 from refcodec.coders import Machine, encode_payloads
 from refcodec.config import EncoderConfig
-from refcodec.errors import CallerError
+from refcodec.errors import CallerError, StreamError
 from refcodec.pack import near_square
 from refcodec.quantise import (
     fit_parameters,
@@ -135,7 +135,12 @@ class Group:
         """Derive the parameter set from a configuration and the first feature, C x H x W or D."""
         self.config = config
         self.elements = _elements_of(fps_id, config, first, qps)
-        self._read_back()
+        try:
+            self._read_back()
+        except StreamError as error:
+            raise CallerError(
+                f"a feature of shape {first.shape} has no place in a stream: {error.what}"
+            ) from None
 
     @property
     def batched(self) -> bool:
@@ -145,11 +150,10 @@ class Group:
         wanted = self.config.batch
         return bool(self.fps.feature_type == FeatureType.FC if wanted is None else wanted)
 
-    def code(
-        self, features: Sequence[Feature], qps: Sequence[tuple[int, ...]], machine: Machine
-    ) -> list[Coded]:
+    def code(self, features: Sequence[Feature], qps: Sequence[tuple[int, ...]]) -> list[Coded]:
         """Code consecutive features, C x H x W each, with one QP a channel each."""
-        fps = self.fps
+        fps, config = self.fps, self.config
+        machine = Machine(config.ffmpeg, config.preset, config.parallel, config.timeout)
         if self.batched:
             fitted = [fit_parameters(np.stack(features), fps, self.config.clip)] * len(features)
         else:
@@ -219,6 +223,9 @@ def _elements_of(
 ) -> dict[str, Any]:
     """Elements of a feature_parameter_set(), without HEVC's own parameter sets."""
     kind = config.feature_type or ("fc" if first.ndim == 1 else "conv")
+    signed = config.lossy_quantiser == "log" and bool((first < 0).any())
+    if signed and config.bits == 1:
+        raise CallerError("negative values need at least 2 bits with the log quantiser")
     coder = Coder[config.coder.upper()]
     hevc = coder == Coder.HEVC
     columns, rows = _grid(config, first.shape, qps) if hevc else (1, 1)
@@ -234,7 +241,7 @@ def _elements_of(
         "restoration_enabled_flag": int(
             hevc and not config.lossless and config.restoration != "off"
         ),
-        "log_signed_flag": int(config.lossy_quantiser == "log" and bool((first < 0).any())),
+        "log_signed_flag": int(signed),
         "sample_hash_size_code": _HASH_CODES[hash_size],
         "coder_id": coder,
         "shuffle_flag": int(config.shuffle),

@@ -59,9 +59,12 @@ def _finish(file: BinaryIO, hidden: Path, target: Path) -> None:
     """Bring the file to the disk, and give it the mode and the name that it was meant to have."""
     file.flush()
     os.fsync(file.fileno())
-    mask = os.umask(0)
-    os.umask(mask)
-    hidden.chmod(0o666 & ~mask)
+    if target.exists():
+        hidden.chmod(target.stat().st_mode & 0o777)
+    else:
+        mask = os.umask(0)
+        os.umask(mask)
+        hidden.chmod(0o666 & ~mask)
     hidden.replace(target)
 
 

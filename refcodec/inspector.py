@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from refcodec.errors import StreamError
+from refcodec.errors import OrderError, StreamError
 from refcodec.files import byte_source
 from refcodec.syntax.bits import BitReader, Element, Trace
 from refcodec.syntax.codes import Coder, UnitType
@@ -90,6 +90,8 @@ def _parse(unit: Unit, parameter_sets: dict[int, Any], trace: Trace) -> tuple[st
             parameters: dict[str, Any] = {"unit_size": len(unit.payload)}
             if unit.unit_type in (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH):
                 fps_id = UE(255).read(BitReader(unit.payload, place), None, "fps_id")
+                if fps_id not in parameter_sets:
+                    raise OrderError(f"feature parameter set {fps_id} is not in the stream")
                 parameters["fps"] = parameter_sets[fps_id]
             parsed = structure.parse_whole(unit.payload, place, trace, **parameters)
             if unit.unit_type == UnitType.FEATURE_PARAMETER_SET:
@@ -99,8 +101,6 @@ def _parse(unit: Unit, parameter_sets: dict[int, Any], trace: Trace) -> tuple[st
                 fps = parameters["fps"]
                 if fps.coder_id == Coder.HEVC:
                     _inspect_hevc(parsed.payload, trace, fps)
-        except KeyError as error:
-            problem = f"feature parameter set {error} is not in the stream"
         except StreamError as error:
             problem = str(error)
     _note(trace, "unit", "unit_crc", "u(32)", 8 * (unit.end - CRC_SIZE), unit.crc, "7.3", 32)
@@ -117,7 +117,7 @@ def _inspect_hevc(stream: bytes | None, trace: Trace, fps: Any = None) -> None:
         _, headers["sps"], headers["pps"] = parse_parameter_sets(fps.parameter_sets)
     for at, nal in split_nals(stream):
         place = start + 8 * at
-        if headers or nal_type(nal) >= NAL.VPS:
+        if headers or nal_type(nal) in (NAL.VPS, NAL.SPS, NAL.PPS):
             parse_nal(nal, place, trace, **headers)
 
 

@@ -12,18 +12,20 @@ import os
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import islice
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 import numpy.typing as npt
 
 from refcodec.coders import Machine
-from refcodec.constraints import check_stream_header, element_count
+from refcodec.constraints import check_stream_header
 from refcodec.decoder import (
-    RUN_ELEMENTS,
+    RUN_SAMPLES,
     CodedUnit,
     Walker,
     decode_units,
+    decoded_size,
     raise_first,
     walk,
 )
@@ -39,7 +41,7 @@ __all__ = ["Reader", "decode", "open_stream"]
 Feature = npt.NDArray[Any]
 
 _WINDOW_UNITS = 1024
-"""Coded units decoded at a time at most; their elements are bounded by ``RUN_ELEMENTS``."""
+"""Coded units decoded at a time at most; their samples are bounded by ``RUN_SAMPLES``."""
 
 
 class _PipeError(CallerError, TypeError):
@@ -154,17 +156,20 @@ class Reader:
             own = [unit for unit in window if unit.fps.fps_id == fps_id]
             past = [] if own[0].features[0].access_point else before.get(fps_id, [])
             chain = [*past, *own]
-            ready[fps_id] = iter(self._decode(chain)[len(past) :])
+            ready[fps_id] = iter(self._decode(chain, len(past)))
             if own[0].fps.temporal_prediction_flag:
                 starts = [i for i, unit in enumerate(chain) if unit.features[0].access_point]
                 before[fps_id] = chain[starts[-1] :]
         for unit in window:
             yield from next(ready[unit.fps.fps_id])
 
-    def _decode(self, units: list[CodedUnit]) -> list[list[Feature]]:
-        """Decode units of one parameter set, the first an access point; features by unit."""
+    def _decode(self, units: list[CodedUnit], skip: int = 0) -> list[list[Feature]]:
+        """Decode units of one parameter set, the first an access point.
+
+        Returns the features of all units but the first ``skip``, unit by unit.
+        """
         decoded = decode_units(units, self._machine)
-        return [[values for _, values in unit] for unit in decoded]
+        return [[values for _, values in unit] for unit in islice(decoded, skip, None)]
 
     # -- units
 
@@ -205,14 +210,14 @@ class Reader:
 def _windows(units: Iterator[CodedUnit]) -> Iterator[list[CodedUnit]]:
     """Consecutive units in portions of bounded size, to be decoded together."""
     window: list[CodedUnit] = []
-    elements = 0
+    samples = 0
     for unit in units:
-        size = len(unit.features) * element_count(unit.fps)
-        if window and (elements + size > RUN_ELEMENTS or len(window) >= _WINDOW_UNITS):
+        size = sum(decoded_size(one) for one in unit.features)
+        if window and (samples + size > RUN_SAMPLES or len(window) >= _WINDOW_UNITS):
             yield window
-            window, elements = [], 0
+            window, samples = [], 0
         window.append(unit)
-        elements += size
+        samples += size
     if window:
         yield window
 

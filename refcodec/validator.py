@@ -17,9 +17,9 @@ import numpy as np
 from refcodec.clauses import clause
 from refcodec.coders import Machine
 from refcodec.coders.hevc import check_parameter_sets, check_slices
-from refcodec.constraints import check_stream_header, element_count
+from refcodec.constraints import check_stream_header
 from refcodec.decoder import (
-    RUN_ELEMENTS,
+    RUN_SAMPLES,
     CodedFeature,
     CodedUnit,
     Walker,
@@ -27,6 +27,7 @@ from refcodec.decoder import (
     check_sample_hash,
     check_unit_hashes,
     decode_samples,
+    decoded_size,
     largest_unit,
     reconstruct,
 )
@@ -50,7 +51,7 @@ __all__ = ["Report", "validate"]
 _CODED = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH)
 
 _MOST = 1000
-"""Violations after which the validator gives up."""
+"""Violations that a report holds at most; it says where there were more."""
 
 
 @dataclass
@@ -136,6 +137,7 @@ class _Validation:
         self._excused = False  # a hash unit may stand behind a damaged coded unit
         self._complete = True  # every coded unit and parameter set was read
         self._parameter_set_lost = False
+        self._index_lost = False
         self._undecodable: set[int] = set()  # fps_ids whose HEVC parameter sets are at fault
         self._interrupted: set[int] = set()  # fps_ids of sequences that lack a feature
 
@@ -162,6 +164,8 @@ class _Validation:
     def _found(self, error: StreamError) -> None:
         if len(self._report.violations) < _MOST:
             self._report.violations.append(error)
+        elif (note := f"more than {_MOST} violations") not in self._report.unverified:
+            self._report.unverified.append(note)
 
     # -- units
 
@@ -221,8 +225,7 @@ class _Validation:
             self._excused = unit.unit_type in _CODED or (
                 self._excused and unit.unit_type == UnitType.HASH
             )
-            if unit.unit_type not in SKIPPABLE_UNITS:
-                self._lose(unit)
+            self._lose(unit)
             return
         try:
             parsed = self._walker.parse_unit(unit)
@@ -243,6 +246,10 @@ class _Validation:
 
     def _lose(self, unit: Unit) -> None:
         """Remember what a unit that could not be read takes with it."""
+        if unit.unit_type == UnitType.INDEX:
+            self._index_lost = True
+        if unit.unit_type in SKIPPABLE_UNITS:
+            return
         self._complete = False
         if unit.unit_type == UnitType.FEATURE_PARAMETER_SET:
             self._parameter_set_lost = True
@@ -331,8 +338,8 @@ class _Validation:
             return
         fps = unit.fps
         queue = self._queues.setdefault(fps.fps_id, [])
-        waiting = sum(len(one.features) for one in queue) * element_count(fps)
-        if waiting > RUN_ELEMENTS and unit.features[0].access_point:
+        waiting = sum(decoded_size(one) for other in queue for one in other.features)
+        if waiting > RUN_SAMPLES and unit.features[0].access_point:
             self._decode(self._queues.pop(fps.fps_id))
             queue = self._queues.setdefault(fps.fps_id, [])
         queue.append(unit)
@@ -428,7 +435,7 @@ class _Validation:
                 )
             )
         actual = self._index[0].offset if self._index else 0
-        if end.index_offset != actual:
+        if end.index_offset != actual and not self._index_lost:
             self._found(
                 ConstraintError(
                     f"index_offset is {end.index_offset}; the index stands at byte {actual}",

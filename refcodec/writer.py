@@ -20,7 +20,6 @@ from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 
-from refcodec.coders import Machine
 from refcodec.config import EncoderConfig
 from refcodec.constraints import LARGEST_BATCH, element_count, smallest_level
 from refcodec.decoder import little_endian_bytes, sample_hash
@@ -84,7 +83,6 @@ class Writer:
     ) -> None:
         self._config = config
         self._progress = progress
-        self._machine = Machine(config.ffmpeg, config.preset, config.parallel, config.timeout)
         self._groups: dict[Any, Group] = {}
         self._pending: list[_Pending] = []
         self._pending_bytes = 0
@@ -128,8 +126,9 @@ class Writer:
 
         feature : numpy array or torch tensor, C x H x W or D.
         qp      : QP of this feature, one or one a channel; None for the configuration's.
-        config  : a configuration for this feature. Features of another configuration, shape or type
-                  get a feature parameter set of their own.
+        config  : a configuration for this feature; what it says of the stream (index, level, metadata)
+                  is not used. Features of another configuration, shape or type get a feature parameter
+                  set of their own.
 
         Raises CallerError. Features are coded some at a time: other errors may come with a later call.
         """
@@ -154,7 +153,11 @@ class Writer:
         self._pending_bytes += array.nbytes
         number = self._written + len(self._pending) - 1
         if self._pending_bytes >= _PENDING_BYTES or len(self._pending) >= _PENDING_FEATURES:
-            self._flush()
+            try:
+                self._flush()
+            except BaseException as error:  # what waited is lost: no whole file can come of it
+                self._abandon(error)
+                raise
         return number
 
     def _group_of(self, array: Feature, config: EncoderConfig, qps: tuple[int, ...]) -> Group:
@@ -200,7 +203,7 @@ class Writer:
         for group in dict.fromkeys(one.group for one in pending):
             own = [one for one in pending if one.group is group]
             features, qps = [one.feature for one in own], [one.qps for one in own]
-            coded[group] = iter(group.code(features, qps, self._machine))
+            coded[group] = iter(group.code(features, qps))
         start = 0
         while start < len(pending):
             group, stop = pending[start].group, start + 1
@@ -223,7 +226,10 @@ class Writer:
         with self._storage_errors():
             rest = memoryview(data)
             while rest:  # a raw file may take a part only
-                rest = rest[self._target.write(rest) or 0 :]
+                taken = self._target.write(rest)
+                if taken is None and not isinstance(self._target, io.RawIOBase):
+                    break  # a sink that does not count has taken all
+                rest = rest[taken or 0 :]
         self._position += len(data)
 
     def _put_unit(self, kind: UnitType, payload: bytes) -> None:

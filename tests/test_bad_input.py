@@ -26,7 +26,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import refcodec
-from refcodec.coders.ffmpeg import find_ffmpeg
 from refcodec.errors import (
     CallerError,
     ChecksumError,
@@ -853,16 +852,7 @@ def ffmpeg(tmp_path: Path) -> Callable[[str], str]:
     return make
 
 
-@pytest.fixture
-def fresh_search() -> Iterator[None]:
-    find_ffmpeg.cache_clear()
-    yield
-    find_ffmpeg.cache_clear()
-
-
-@pytest.mark.usefixtures("fresh_search")
 def test_an_ffmpeg_that_is_not_there(monkeypatch: pytest.MonkeyPatch, hevc_stream: bytes) -> None:
-    find_ffmpeg.cache_clear()
     monkeypatch.setenv("REFCODEC_FFMPEG", "/no/such/ffmpeg")
     for call in (lambda: refcodec.encode(SMALL), lambda: refcodec.decode(hevc_stream)):
         with pytest.raises(CallerError) as caught:
@@ -935,3 +925,102 @@ def test_an_xz_stream_has_lzma2_alone(take_apart: TakeApart) -> None:
     data = _payload(refcodec.encode(SMALL, coder="lzma"), payload, take_apart)
     with pytest.raises(PayloadError, match="not one block of LZMA2 alone"):
         refcodec.decode(data)
+
+
+# --- what reviews found ----------------------------------------------------------------------------
+
+
+def test_after_a_failed_flush_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("refcodec.writer._PENDING_FEATURES", 2)
+    old = tmp_path / "features.dfc"
+    old.write_bytes(b"old")
+    writer = refcodec.create(old, ffmpeg="false")
+    writer.write(SMALL)
+    with pytest.raises(EnvironmentFault):
+        writer.write(SMALL)
+    with pytest.raises(CallerError, match="closed"):
+        writer.write(SMALL)
+    writer.close()
+    assert old.read_bytes() == b"old"
+
+
+def test_an_ffmpeg_that_dies_is_not_the_streams_fault(tmp_path: Path) -> None:
+    data = refcodec.encode(SMALL, qp=30)
+    killed = tmp_path / "ffmpeg"
+    killed.write_text("#!/bin/sh\nkill -9 $$\n")
+    killed.chmod(0o755)
+    with pytest.raises(EnvironmentFault, match="status -9"):
+        refcodec.decode(data, ffmpeg=str(killed))
+    report = refcodec.validate(data, ffmpeg=str(killed))
+    assert not report.violations
+    assert report.unverified
+    assert not report.conforming
+
+
+def test_an_endless_exp_golomb_code_is_a_violation(take_apart: TakeApart) -> None:
+    parts = take_apart(refcodec.encode(SMALL, coder="raw"))
+    code = bytes(2000) + b"\x80" + bytes(2001)  # 16,000 zero bits, a one, and as many more
+    data = parts.change(UnitType.FEATURE_PARAMETER_SET, lambda _: code)
+    with pytest.raises(StreamError, match="bits"):
+        refcodec.decode(data)
+    assert refcodec.validate(data).violations
+
+
+def test_metadata_has_a_bounded_number_of_entries(take_apart: TakeApart) -> None:
+    parts = take_apart(refcodec.encode(SMALL, coder="raw", metadata={"a": "b"}))
+    data = parts.change(UnitType.METADATA, lambda _: b"\x81\x20" + bytes(2 * 4097))
+    with pytest.raises(StreamError, match=r"entry_count is 4097; it lies in 0\.\.4096"):
+        refcodec.decode(data)
+
+
+def test_what_has_no_place_in_a_stream_is_the_callers_fault() -> None:
+    with pytest.raises(CallerError, match="no place in a stream"):
+        refcodec.encode(np.zeros((1, 70_000, 1), np.float32), coder="raw")
+    with pytest.raises(CallerError, match="at least 2 bits"):
+        refcodec.encode(-np.ones(4, np.float32), coder="raw", quantiser="log", bits=1)
+    for wrong in ({"bits": 8.5}, {"level": "3"}, {"gop": 2000}):
+        with pytest.raises(CallerError):
+            refcodec.EncoderConfig(**wrong)
+
+
+def test_a_sink_that_does_not_count_takes_all() -> None:
+    class Sink:
+        def __init__(self) -> None:
+            self.data = b""
+
+        def seekable(self) -> bool:
+            return False
+
+        def write(self, data: bytes) -> None:
+            self.data += bytes(data)
+
+        def flush(self) -> None:
+            pass
+
+    sink = Sink()
+    with refcodec.create(sink, coder="raw") as writer:  # type: ignore[arg-type]
+        writer.write(SMALL)
+    assert np.array_equal(refcodec.decode(sink.data), SMALL)
+
+
+def test_a_replaced_file_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "private.dfc"
+    path.write_bytes(b"")
+    path.chmod(0o600)
+    with refcodec.create(path, coder="raw") as writer:
+        writer.write(SMALL)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_unused_parameter_set_is_checked(take_apart: TakeApart) -> None:
+    parts = take_apart(refcodec.encode(SMALL, coder="raw"))
+    other = take_apart(refcodec.encode(SMALL, qp=30, config=None))
+    fps = dict(FEATURE_PARAMETER_SET.parse_whole(other.units[0][1]))
+    fps.update(fps_id=7, parameter_sets=fps["parameter_sets"][:-1] + b"\xff")
+    fps["parameter_sets"] = fps["parameter_sets"].replace(b"\0\0\1\x44", b"\0\0\1\x46")  # an AUD
+    parts.header = other.header
+    parts.units.insert(0, (UnitType.FEATURE_PARAMETER_SET, FEATURE_PARAMETER_SET.build_whole(fps)))
+    with pytest.raises(ConstraintError, match="VPS, SPS and PPS"):
+        refcodec.decode(parts.join())

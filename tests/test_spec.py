@@ -322,7 +322,7 @@ def test_table_of_the_end_unit() -> None:
 def test_table_of_metadata() -> None:
     assert printed(structures.METADATA) == [
         "metadata( ) {||",
-        "  entry_count|leb128|",
+        "  entry_count|leb128|0..4096",
         "  for( i = 0; i < entry_count; i++ ) {||",
         "    metadata_entry( i )||",
         "  }||",

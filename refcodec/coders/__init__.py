@@ -55,7 +55,7 @@ def encode_payloads(
 ) -> Encoded:
     """Code consecutive features of one parameter set.
 
-    gop : features from one access point to the next, for temporal prediction; 1 for none.
+    gop : features from one access point to the next, for temporal prediction; 0 for none.
     """
     if fps.coder_id == Coder.HEVC:
         return Encoded(*hevc.encode(samples, parameters, fps, machine, gop))

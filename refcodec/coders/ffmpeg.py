@@ -17,7 +17,6 @@ VARIABLE = "REFCODEC_FFMPEG"
 _QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error", "-xerror")
 
 
-@cache
 def find_ffmpeg(preferred: str | None = None) -> str:
     """Path of the ffmpeg to run: ``preferred``, else ``$REFCODEC_FFMPEG``, else imageio-ffmpeg's.
 
@@ -32,6 +31,11 @@ def find_ffmpeg(preferred: str | None = None) -> str:
                 hint=f"correct the ffmpeg option or the variable {VARIABLE}, or leave both out",
             )
         return found
+    return _bundled_ffmpeg()
+
+
+@cache
+def _bundled_ffmpeg() -> str:
     try:
         import imageio_ffmpeg
 
@@ -110,6 +114,9 @@ def _run(graph: object, data: bytes, ffmpeg: str | None, timeout: float) -> tupl
             f"cannot run {program}: {error.strerror}", hint=f"check {VARIABLE}"
         ) from None
     complaint = done.stderr.decode("utf-8", "replace").strip()
-    if done.returncode and not complaint:
-        complaint = f"exit status {done.returncode}"
+    if done.returncode < 0 or (done.returncode and not complaint):
+        raise EnvironmentFault(
+            f"{program} ended with status {done.returncode} and no word on the stream",
+            hint=f"is there memory enough? check {VARIABLE}",
+        )
     return done.stdout, complaint.partition("\n")[0] if done.returncode else ""

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from refcodec.clauses import clause
 from refcodec.coders.coded import CodedFeature
 from refcodec.errors import PayloadError
+from refcodec.syntax.bits import BitReader
 from refcodec.syntax.codes import Coder, Quantiser
 
 __all__ = ["LZMA_MEMORY_LIMIT", "decode_payload", "encode_payload", "sample_bytes", "samples_of"]
@@ -54,12 +55,9 @@ def samples_of(data: bytes, fps: Any) -> Samples:
         )
     bits = fps.bits
     if _is_packed(fps):
-        flags = np.unpackbits(np.frombuffer(data, np.uint8))
-        if flags[count * bits :].any():
+        if data[-1] & ((1 << (8 * len(data) - count * bits)) - 1):
             raise PayloadError("the padding bits of a raw payload are not zero", clause="8.3.1")
-        words = np.zeros((count, 16), dtype=np.uint8)
-        words[:, 16 - bits :] = flags[: count * bits].reshape(count, bits)
-        samples = np.packbits(words, axis=1).view(">u2").astype(np.int32)
+        samples = BitReader(data).array(count, bits, "samples").astype(np.int32)
     else:
         size = expected // count
         if fps.shuffle_flag:
@@ -126,7 +124,7 @@ def _drain(decompressor: Any, payload: bytes, size: int, number: str) -> bytes:
             # the end marker may lie behind the last byte of output
             rest = getattr(decompressor, "unconsumed_tail", b"")
             data += decompressor.decompress(rest, 1)
-    except (zlib.error, OSError, ValueError, EOFError, lzma.LZMAError, MemoryError) as error:
+    except (zlib.error, OSError, ValueError, EOFError, lzma.LZMAError) as error:
         raise PayloadError(f"the payload does not decompress: {error}", clause=number) from None
     if len(data) > size:
         raise PayloadError(

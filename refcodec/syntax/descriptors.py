@@ -122,8 +122,9 @@ class _ExpGolomb(Descriptor):
         start = reader.position
         value = int(reader.value(self._dtype, what))
         if not self.minimum <= value <= self.maximum:
+            shown = value if value.bit_length() <= 64 else f"of {value.bit_length()} bits"
             raise SyntaxViolation(
-                f"{what} is {value}; it lies in {self.minimum}..{self.maximum}",
+                f"{what} is {shown}; it lies in {self.minimum}..{self.maximum}",
                 bit_offset=start,
                 clause=reader.clause,
             )
@@ -197,8 +198,12 @@ class Array(Descriptor):
 class Leb128(Descriptor):
     """``leb128``: seven bits a byte, least significant group first, the top bit says that more follow.
 
-    At most eight bytes; the shortest form is the only one.
+    At most eight bytes; the shortest form is the only one. A value above ``maximum`` is a violation.
     """
+
+    def __init__(self, maximum: int = 2**56 - 1) -> None:
+        super().__init__()
+        self.maximum = maximum
 
     def notation(self, context: Any = None) -> str:
         return "leb128"
@@ -211,6 +216,12 @@ class Leb128(Descriptor):
             if byte < 0x80:
                 if byte == 0 and i > 0:
                     break
+                if value > self.maximum:
+                    raise SyntaxViolation(
+                        f"{what} is {value}; it lies in 0..{self.maximum}",
+                        bit_offset=start,
+                        clause=reader.clause,
+                    )
                 return value
         raise SyntaxViolation(
             f"{what}: not the shortest leb128 code of at most eight bytes",

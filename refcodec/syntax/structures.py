@@ -200,7 +200,7 @@ METADATA_ENTRY = Structure(
 METADATA = Structure(
     "metadata",
     "6.7",
-    "entry_count" / Leb128(),
+    "entry_count" / Leb128(2**12),
     "entries" / Repeat(this.entry_count, METADATA_ENTRY),
 )
 
@@ -215,7 +215,7 @@ INDEX = Structure(
     "index",
     "6.9",
     "entry_count" / Leb128(),
-    "parameter_set_count" / Leb128(),
+    "parameter_set_count" / Leb128(2**8),
     "parameter_set_offset" / Repeat(this.parameter_set_count, Leb128()),
     "distance_bits" / U(6),
     "features_bits" / U(5),

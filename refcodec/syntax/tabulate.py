@@ -23,6 +23,7 @@ from refcodec.syntax.descriptors import (
     Array,
     Bytes,
     Descriptor,
+    Leb128,
     Structure,
 )
 
@@ -195,6 +196,8 @@ def _notation(coding: Descriptor) -> str:
 
 
 def _values(coding: Descriptor) -> str:
+    if isinstance(coding, Leb128) and coding.maximum < 2**56 - 1:
+        return f"0..{_power(coding.maximum)}"
     if isinstance(coding, (SE, UE)):
         return f"{_power(coding.minimum)}..{_power(coding.maximum)}"
     return ""

@@ -70,7 +70,7 @@ def clause_titles() -> dict[str, str]:
 
 @cache
 def hevc_constraints() -> dict[str, Any]:
-    """What an HEVC payload may say of itself (9.3): accepted profile flags, bit depths, NAL types."""
+    """What the parameter sets of an HEVC payload may say (9.3.1): profiles, elements that are zero."""
     return _toml("hevc.toml")
 
 
