@@ -28,8 +28,13 @@ from refcodec.errors import (
     reject_classes,
 )
 from refcodec.syntax.bits import Element
-from refcodec.syntax.codes import UnitType
-from refcodec.syntax.structures import FEATURE_PARAMETER_SET, METADATA
+from refcodec.syntax.codes import Quantiser, UnitType
+from refcodec.syntax.structures import (
+    CODED_FEATURE,
+    CODED_FEATURE_BATCH,
+    FEATURE_PARAMETER_SET,
+    METADATA,
+)
 from refcodec.syntax.units import read_unit
 from refcodec.tables import clause_titles, hevc_constraints
 
@@ -590,3 +595,31 @@ def test_slices_of_a_sequence(kind: str) -> None:
 
 
 SQUARES = (np.indices((4, 16, 16)).sum(axis=0) % 7).astype(np.float32)
+
+
+def test_hevc_needs_a_quantiser(hevc: bytes, take_apart: Callable[[bytes], Any]) -> None:
+    parts = take_apart(hevc)
+    fps = dict(FEATURE_PARAMETER_SET.parse_whole(parts.units[0][1]))
+    fps.update(quantiser=Quantiser.NONE)
+    parts.units[0] = (parts.units[0][0], FEATURE_PARAMETER_SET.build_whole(fps))
+    with pytest.raises(ConstraintError, match="quantiser must not be none"):
+        refcodec.decode(parts.join())
+
+
+def test_hevc_features_are_not_batched(hevc: bytes, take_apart: Callable[[bytes], Any]) -> None:
+    parts = take_apart(hevc)
+    fps = FEATURE_PARAMETER_SET.parse_whole(parts.units[0][1])
+    one = CODED_FEATURE.parse_whole(parts.units[1][1], fps=fps)
+    batch = {
+        "fps_id": 0,
+        "feature_count_minus1": 0,
+        "payload_size_base": len(one.payload),
+        "payload_size_bits": 0,
+        "parameters": one.parameters,
+        "sample_hashes": one.sample_hash,
+        "payloads": one.payload,
+    }
+    payload = CODED_FEATURE_BATCH.build_whole(batch, fps=fps)
+    parts.units[1] = (UnitType.CODED_FEATURE_BATCH, payload)
+    with pytest.raises(ConstraintError, match="not batched"):
+        refcodec.decode(parts.join())
