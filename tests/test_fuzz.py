@@ -1,0 +1,81 @@
+"""Damage under right checksums: nothing but the project's own errors, and two judges that agree."""
+
+from __future__ import annotations
+
+import io
+import random
+import zlib
+from pathlib import Path
+
+import pytest
+
+import refcodec
+from refcodec.errors import StreamError
+from refcodec.syntax.bits import BitWriter
+from refcodec.syntax.descriptors import Leb128
+from refcodec.syntax.structures import STREAM_HEADER_SIZE
+from refcodec.syntax.units import read_unit
+
+VALID = sorted((Path(__file__).parents[1] / "bitstreams" / "valid").glob("*/stream.dfc"))
+ROUNDS = 40
+
+
+def take_apart(data: bytes) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+    """The stream header, and skippable_flag, unit_type and payload of each unit."""
+    source, offset, units = io.BytesIO(data[STREAM_HEADER_SIZE:]), STREAM_HEADER_SIZE, []
+    while unit := read_unit(source, offset, 1 << 32):
+        units.append((unit.skippable_flag, unit.unit_type, unit.payload))
+        offset = unit.end
+    return data[:STREAM_HEADER_SIZE], units
+
+
+def put_together(header: bytes, units: list[tuple[int, int, bytes]]) -> bytes:
+    """The stream of these units, with right sizes and CRCs, whatever their types and flags."""
+    stream = header
+    for flag, kind, payload in units:
+        size = BitWriter()
+        Leb128().write(size, len(payload), None)
+        unit = bytes([flag << 7 | kind]) + size.getvalue() + payload
+        stream += unit + zlib.crc32(unit).to_bytes(4, "big")
+    return stream
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """Flip, insert or delete some bits or bytes of one payload; or move, drop or rename a unit."""
+    header, units = take_apart(data)
+    at = chance.randrange(len(units))
+    flag, kind, payload = units[at]
+    place = chance.randrange(len(payload) or 1)
+    match chance.choice(["flip"] * 5 + ["insert", "delete", "copy", "drop", "rename"]):
+        case "flip" if payload:
+            changed = bytearray(payload)
+            changed[place] ^= 1 << chance.randrange(8)
+            units[at] = flag, kind, bytes(changed)
+        case "insert":
+            units[at] = flag, kind, payload[:place] + chance.randbytes(4) + payload[place:]
+        case "delete":
+            units[at] = flag, kind, payload[:place] + payload[place + 3 :]
+        case "copy":
+            units.insert(chance.randrange(len(units) + 1), units[at])
+        case "drop":
+            del units[at]
+        case _:
+            units[at] = flag, chance.randrange(128), payload
+    return put_together(header, units)
+
+
+@pytest.mark.parametrize("path", VALID, ids=lambda path: path.parent.name)
+def test_damage_ends_in_an_error_or_in_features(path: Path) -> None:
+    assert VALID
+    rounds = 4 if path.parent.name.startswith("hevc") else ROUNDS  # each starts ffmpeg
+    data, chance = path.read_bytes(), random.Random(path.parent.name)
+    for _ in range(rounds):
+        stream = damaged(data, chance)
+        report = refcodec.validate(stream)
+        refcodec.inspect(stream)
+        refused = ""
+        try:
+            list(refcodec.open(io.BytesIO(stream)))
+        except StreamError as error:
+            refused = str(error)
+        assert report.violations or not refused, "the validator finds nothing"
