@@ -2,14 +2,14 @@
 
     units --parse, check--> coded features --payload coder--> integer samples --hash--> feature values
 
-:func:`walk` goes through the units of a stream, :func:`decode_samples`, :func:`check_sample_hash` and
+:func:`walk` goes through the units of a stream, :func:`check_sample_hash` and
 :func:`reconstruct` take a coded feature the rest of the way. ``reader`` makes files of it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,18 +55,23 @@ __all__ = [
     "CodedFeature",
     "CodedUnit",
     "Walker",
+    "behind_end",
+    "behind_index",
     "check_access_point",
     "check_sample_hash",
     "check_unit_hashes",
-    "decode_samples",
     "decode_units",
     "decoded_size",
     "largest_unit",
     "little_endian_bytes",
+    "no_end",
     "raise_first",
     "reconstruct",
     "sample_hash",
+    "stray_hash",
+    "unit_hash",
     "walk",
+    "wrong_count",
 ]
 
 Samples = npt.NDArray[np.int32]
@@ -117,7 +122,7 @@ def decoded_size(one: CodedFeature) -> int:
 @clause("8.8")
 def sample_hash(samples: Samples, size: int = 32) -> bytes:
     """(8.8) Leading ``size`` bytes of the SHA-256 of samples, as little-endian int32 in C order."""
-    return hashlib.sha256(np.ascontiguousarray(samples, "<i4").tobytes()).digest()[:size]
+    return hashlib.sha256(little_endian_bytes(samples)).digest()[:size]
 
 
 # --- units -----------------------------------------------------------------------------------------
@@ -274,20 +279,14 @@ def walk(
         offset = unit.end
         kind = unit.unit_type
         if previous == UnitType.INDEX and kind != UnitType.END:
-            raise OrderError(
-                "only the end unit follows the index", bit_offset=8 * unit.offset, clause="9.1"
-            )
+            raise behind_index(unit)
         parsed = walker.parse_unit(unit)
         if kind == UnitType.FEATURE_PARAMETER_SET and parsed.coder_id == Coder.HEVC:
             place = 8 * (unit.end - CRC_SIZE - parsed.parameter_sets_size)
             raise_first(check_parameter_sets(parsed, place))
         if kind == UnitType.HASH:
             if pending is None:
-                raise OrderError(
-                    "a hash unit stands behind a coded feature or batch, directly",
-                    bit_offset=8 * unit.offset,
-                    clause="9.1",
-                )
+                raise stray_hash(unit)
             pending = pending.with_hash(parsed, unit)
         else:
             if pending is not None:
@@ -299,32 +298,57 @@ def walk(
             return
     if pending is not None:
         yield pending
-    raise TruncatedError(
-        "the stream has no end unit", bit_offset=8 * offset, clause="9.1", hint="it was cut"
-    )
+    raise no_end(offset)
 
 
 def _check_end(source: ByteSource, end: Any, walker: Walker, unit: Unit) -> None:
     if end.feature_count is not None and end.feature_count != walker.feature_count:
-        raise OrderError(
-            f"the end unit counts {end.feature_count} features; the stream has {walker.feature_count}",
-            bit_offset=8 * unit.payload_offset + 64,
-            clause="9.1",
-        )
+        raise wrong_count(unit, end, walker)
     if source.read(1):
-        raise OrderError("bytes stand behind the end unit", bit_offset=8 * unit.end, clause="9.1")
+        raise behind_end(unit)
+
+
+# Violations of 9.1 that the decoder raises and the validator collects.
+
+
+def behind_index(unit: Unit) -> OrderError:
+    """Another unit than the end follows the index."""
+    return OrderError(
+        "only the end unit follows the index", bit_offset=8 * unit.offset, clause="9.1"
+    )
+
+
+def stray_hash(unit: Unit) -> OrderError:
+    """A hash unit that belongs to no coded unit."""
+    return OrderError(
+        "a hash unit stands behind a coded feature or batch, directly",
+        bit_offset=8 * unit.offset,
+        clause="9.1",
+    )
+
+
+def no_end(offset: int) -> TruncatedError:
+    """The stream stops at byte ``offset`` without an end unit."""
+    return TruncatedError(
+        "the stream has no end unit", bit_offset=8 * offset, clause="9.1", hint="it was cut"
+    )
+
+
+def behind_end(unit: Unit) -> OrderError:
+    """Bytes follow the end unit."""
+    return OrderError("bytes stand behind the end unit", bit_offset=8 * unit.end, clause="9.1")
+
+
+def wrong_count(unit: Unit, end: Any, walker: Walker) -> OrderError:
+    """The end unit counts other features than the stream has."""
+    return OrderError(
+        f"the end unit counts {end.feature_count} features; the stream has {walker.feature_count}",
+        bit_offset=8 * unit.payload_offset + 64,
+        clause="9.1",
+    )
 
 
 # --- features --------------------------------------------------------------------------------------
-
-
-@clause("8.3")
-def decode_samples(run: Sequence[CodedFeature], machine: Machine) -> Iterator[Samples]:
-    """(8.3) Integer samples of consecutive features of one parameter set, the first an access point.
-
-    Yields int32, C x H x W. Raises PayloadError, with the place of the payload; EnvironmentFault.
-    """
-    return decode_payloads(run, machine)
 
 
 def decode_units(
@@ -336,7 +360,7 @@ def decode_units(
     """
     features = [one for unit in units for one in unit.features]
     check_access_point(features[0])
-    samples = decode_samples(features, machine)
+    samples = decode_payloads(features, machine)
     for unit in units:
         decoded = []
         for one in unit.features:
@@ -379,13 +403,7 @@ def reconstruct(one: CodedFeature, samples: Samples) -> npt.NDArray[Any]:
 def check_unit_hashes(unit: CodedUnit, decoded: Sequence[tuple[Samples, npt.NDArray[Any]]]) -> None:
     """(8.8) Compare hash units with what was decoded."""
     for target, expected, place in unit.hashes:
-        found = hashlib.sha256()
-        for samples, values in decoded:
-            if target == HashTarget.SAMPLES:
-                found.update(np.ascontiguousarray(samples, "<i4").tobytes())
-            else:
-                found.update(little_endian_bytes(values))
-        if found.digest() != expected:
+        if unit_hash(target, decoded) != expected:
             raise HashError(
                 f"the SHA-256 of the {target.name.lower()} is not the one in the hash unit",
                 bit_offset=place,
@@ -393,7 +411,16 @@ def check_unit_hashes(unit: CodedUnit, decoded: Sequence[tuple[Samples, npt.NDAr
             )
 
 
+@clause("8.8")
+def unit_hash(target: HashTarget, decoded: Iterable[tuple[Samples, npt.NDArray[Any]]]) -> bytes:
+    """(8.8) The SHA-256 over the samples, or the reconstructions, of the features of a coded unit."""
+    found = hashlib.sha256()
+    for samples, values in decoded:
+        found.update(little_endian_bytes(samples if target == HashTarget.SAMPLES else values))
+    return found.digest()
+
+
 def little_endian_bytes(values: npt.NDArray[Any]) -> bytes:
-    """The bytes of a feature in C order, least significant byte of each value first."""
+    """The bytes of samples or of a feature in C order, least significant byte of each value first."""
     word = np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}")
     return word.astype(word.dtype.newbyteorder("<"), copy=False).tobytes()

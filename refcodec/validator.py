@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from refcodec.clauses import clause
-from refcodec.coders import Machine
+from refcodec.coders import Machine, decode_payloads
 from refcodec.coders.hevc import check_parameter_sets, check_slices
 from refcodec.constraints import check_stream_header
 from refcodec.decoder import (
@@ -23,13 +23,17 @@ from refcodec.decoder import (
     CodedFeature,
     CodedUnit,
     Walker,
+    behind_end,
+    behind_index,
     check_access_point,
     check_sample_hash,
     check_unit_hashes,
-    decode_samples,
     decoded_size,
     largest_unit,
+    no_end,
     reconstruct,
+    stray_hash,
+    wrong_count,
 )
 from refcodec.errors import (
     ConstraintError,
@@ -37,7 +41,6 @@ from refcodec.errors import (
     OrderError,
     StreamError,
     SyntaxViolation,
-    TruncatedError,
 )
 from refcodec.files import byte_source
 from refcodec.syntax.bits import Trace, position_of
@@ -185,28 +188,16 @@ class _Validation:
             offset, previous = unit.end, unit.unit_type
             if previous == UnitType.END:
                 if source.read(1):
-                    self._found(
-                        OrderError(
-                            "bytes stand behind the end unit", bit_offset=8 * offset, clause="9.1"
-                        )
-                    )
+                    self._found(behind_end(unit))
                 return
         self._flush()
-        self._found(
-            TruncatedError(
-                "the stream has no end unit", bit_offset=8 * offset, clause="9.1", hint="it was cut"
-            )
-        )
+        self._found(no_end(offset))
 
     @clause("9.1")
     def _unit(self, unit: Unit, previous: int | None) -> None:
         """(9.1) One unit: its framing, its place, its content."""
         if previous == UnitType.INDEX and unit.unit_type != UnitType.END:
-            self._found(
-                OrderError(
-                    "only the end unit follows the index", bit_offset=8 * unit.offset, clause="9.1"
-                )
-            )
+            self._found(behind_index(unit))
         known = unit.unit_type in UNIT_STRUCTURES
         if known and unit.skippable_flag != (unit.unit_type in SKIPPABLE_UNITS):
             self._found(
@@ -273,11 +264,7 @@ class _Validation:
                     if self._pending is not None:
                         self._pending = self._pending.with_hash(parsed, unit)
                     elif not self._excused:
-                        raise OrderError(
-                            "a hash unit stands behind a coded feature or batch, directly",
-                            bit_offset=8 * unit.offset,
-                            clause="9.1",
-                        )
+                        raise stray_hash(unit)
                 except StreamError as error:
                     self._found(error)
             case UnitType.METADATA:
@@ -350,7 +337,7 @@ class _Validation:
         first = features[0]
         try:
             check_access_point(first)
-            samples = list(decode_samples(features, self._machine))
+            samples = list(decode_payloads(features, self._machine))
         except StreamError as error:
             if len(units) == 1 or first.fps.temporal_prediction_flag:
                 self._found(error)
@@ -426,14 +413,7 @@ class _Validation:
                 )
             return
         if end.feature_count != self._walker.feature_count and self._complete:
-            self._found(
-                OrderError(
-                    f"the end unit counts {end.feature_count} features; the stream has "
-                    f"{self._walker.feature_count}",
-                    bit_offset=place + 64,
-                    clause="9.1",
-                )
-            )
+            self._found(wrong_count(unit, end, self._walker))
         actual = self._index[0].offset if self._index else 0
         if end.index_offset != actual and not self._index_lost:
             self._found(

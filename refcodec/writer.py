@@ -10,7 +10,6 @@ keeps book for the index. A path receives its file whole or not at all.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +21,7 @@ import numpy as np
 
 from refcodec.config import EncoderConfig
 from refcodec.constraints import LARGEST_BATCH, element_count, smallest_level
-from refcodec.decoder import little_endian_bytes, sample_hash
+from refcodec.decoder import sample_hash, unit_hash
 from refcodec.encoder import Coded, Feature, Group, as_feature
 from refcodec.errors import CallerError
 from refcodec.files import atomic_file, storage_error
@@ -304,16 +303,11 @@ class Writer:
         self._written += len(coded)
         self._put_unit(kind, payload)
         if group.config.hashes:
-            samples, values = hashlib.sha256(), hashlib.sha256()
-            for one in coded:
-                samples.update(np.ascontiguousarray(one.samples, "<i4").tobytes())
-                reconstruction = dequantise(one.samples, group.fps, one.parameters)
-                values.update(little_endian_bytes(reconstruction))
-            for target, found in (
-                (HashTarget.SAMPLES, samples),
-                (HashTarget.RECONSTRUCTION, values),
-            ):
-                elements = {"hash_target": target, "sha256": found.digest()}
+            decoded = [
+                (one.samples, dequantise(one.samples, group.fps, one.parameters)) for one in coded
+            ]
+            for target in HashTarget:
+                elements = {"hash_target": target, "sha256": unit_hash(target, decoded)}
                 self._put_unit(UnitType.HASH, HASH.build_whole(elements))
 
     # -- the end
