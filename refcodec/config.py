@@ -12,7 +12,7 @@ from refcodec.errors import CallerError
 
 __all__ = ["CODERS", "EncoderConfig"]
 
-CODERS = ("hevc", "zlib", "gzip", "bzip2", "lzma", "raw")
+CODERS = ("native", "native-lossless", "hevc", "zlib", "gzip", "bzip2", "lzma", "raw")
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "coder": CODERS,
@@ -20,7 +20,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "range": ("tensor", "channel"),
     "packing": ("tile", "frame"),
     "feature_type": ("conv", "pool", "fc"),
-    "restoration": ("auto", "off", "tensor", "channel"),
+    "restoration": ("auto", "off", "tensor", "channel", "mean"),
+    "speed": ("fast", "default", "best"),
 }
 
 
@@ -31,36 +32,47 @@ _LARGEST = 2.0**128 - 2.0**104
 """The largest float32."""
 
 
-def _as_qp(qp: Any) -> int | tuple[int, ...]:
-    """One QP, or one a channel, as plain integers."""
+def _as_qp(qp: Any) -> float | tuple[int, ...]:
+    """One QP, or one a channel, as plain integers; one alone may have eighths."""
+    if isinstance(qp, float) and (8 * qp).is_integer():
+        return int(qp) if qp.is_integer() else qp
     try:
         if isinstance(qp, (str, bytes)):
             raise TypeError
         return operator.index(qp) if not hasattr(qp, "__len__") else tuple(map(operator.index, qp))
     except TypeError:
-        raise CallerError(f"the QP is {qp!r}; it is an integer, or a list of them") from None
+        raise CallerError(
+            f"the QP is {qp!r}; it is an integer, a list of them, or for native one in eighths"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
     """Choices of an encoder, checked when they are made.
 
-    coder        : ``hevc``, or a lossless byte coder: ``zlib``, ``gzip``, ``bzip2``, ``lzma``, ``raw``.
-    qp           : HEVC quantisation parameter, 0 to 51: one, or one a channel. +6 doubles the step.
-    quantiser    : ``uniform``, ``log`` or ``none`` (bit for bit; byte coders only). None chooses
-                   ``uniform`` for hevc and ``none`` for the byte coders.
-    bits         : bits of a sample, 1 to 16 (to 12 for hevc).
+    coder        : ``native`` or ``hevc``; or lossless: ``native-lossless``, ``zlib``, ``gzip``, ``bzip2``,
+                   ``lzma``, ``raw``.
+    qp           : quantisation parameter, 0 to 63 (native) or 51 (hevc): one, or one a channel. +6 doubles
+                   the step; one for all channels may be given in eighths (native).
+    quantiser    : ``uniform``, ``log`` or ``none`` (bit for bit; lossless coders only). None chooses
+                   ``uniform`` for native and hevc, and ``none`` for the others.
+    bits         : bits of a sample, 1 to 16 (to 12 for hevc); None for 16 with native, else 10.
     range        : one range for the whole ``tensor``, or one a ``channel``.
     clip         : a (low, high) range to use instead of the feature's own.
-    restoration  : statistics restoration by the decoder; ``auto`` decides feature by feature.
+    restoration  : statistics that the decoder restores; ``auto`` decides feature by feature. ``tensor`` is
+                   for hevc alone; ``mean`` (of each channel) for native alone.
+    speed        : ``fast``, ``default`` or ``best`` (native coders).
+    target_size  : bytes of a feature's payload to aim at, by its QP (native).
+    target_snr   : signal-to-noise ratio of the feature to aim at, dB, by its QP (native).
     packing      : ``tile`` (one near-square frame a QP) or ``frame`` (one frame a channel).
     order        : channel order on the frames, a permutation; None for channel number, QPs grouped.
     lossless     : code the quantised samples without further loss (hevc).
     gop          : 0 for all intra; else features of a sequence, predicted over time, with an access
-                   point every ``gop`` features (hevc).
+                   point every ``gop`` features (native, hevc).
     shuffle      : group the bytes of equal significance before compressing (byte coders but raw).
     feature_type : ``conv``, ``pool`` or ``fc``; None tells conv from fc by the rank.
-    batch        : put small features into common units (byte coders); None where they are fc.
+    batch        : put small features into common units (not hevc); None where they are fc, or native and
+                   four of them find room.
     hash_size    : bytes of SHA-256 kept with each feature: 0, 8, 16 or 32; None for 8 with hevc, else 0.
     hashes       : add hash units: full SHA-256 of samples and of reconstruction.
     index        : write an index; None where there is more than one unit to find.
@@ -69,19 +81,22 @@ class EncoderConfig:
     metadata     : text to store, by key.
     preset       : x265 preset.
     ffmpeg       : the program to run; None for the bundled one.
-    workers      : ffmpeg processes at a time; None for one a processor.
+    workers      : ffmpeg processes, or threads of the native coders; None for one a processor.
     timeout      : seconds for one run of ffmpeg; None for a bound that grows with the work.
 
     Raises CallerError for a choice that does not exist or a combination that makes no sense.
     """
 
-    coder: str = "hevc"
-    qp: int | tuple[int, ...] = 32
+    coder: str = "native"
+    qp: float | tuple[int, ...] = 32
     quantiser: str | None = None
-    bits: int = 10
+    bits: int | None = None
     range: str = "tensor"
     clip: tuple[float, float] | None = None
     restoration: str = "auto"
+    speed: str = "default"
+    target_size: int | None = None
+    target_snr: float | None = None
     packing: str = "tile"
     order: tuple[int, ...] | None = None
     lossless: bool = False
@@ -115,14 +130,21 @@ class EncoderConfig:
         if self.order is not None:
             object.__setattr__(self, "order", tuple(int(channel) for channel in self.order))
         most = 12 if self.coder == "hevc" else 16
-        if not 1 <= self.bits <= most:
+        if not 1 <= self.sample_bits <= most:
             raise CallerError(f"bits is {self.bits}; {self.coder} takes 1 to {most}")
-        for qp in (self.qp,) if isinstance(self.qp, int) else self.qp:
-            if not 0 <= qp <= 51:
-                raise CallerError(f"a QP is {qp}; it lies in 0..51", hint="+6 doubles the step")
-        if self.coder == "hevc" and self.quantiser == "none":
+        for qp in self.qp if isinstance(self.qp, tuple) else (self.qp,):
+            highest = 63 if self.coder == "native" else 51
+            if not 0 <= qp <= highest:
+                raise CallerError(
+                    f"a QP is {qp}; it lies in 0..{highest}", hint="+6 doubles the step"
+                )
+        if isinstance(self.qp, float) and self.coder != "native":
+            raise CallerError(f"the QP is {self.qp}; {self.coder} takes integers")
+        self._check_native()
+        if self.coder in ("hevc", "native") and self.quantiser == "none":
+            name = "HEVC" if self.coder == "hevc" else "native"
             raise CallerError(
-                "HEVC codes integer samples, quantiser 'none' leaves floats",
+                f"{name} codes integer samples, quantiser 'none' leaves floats",
                 hint="use quantiser uniform or log, or a lossless coder",
             )
         if self.hash_size not in (None, 0, 8, 16, 32):
@@ -150,6 +172,23 @@ class EncoderConfig:
             if not usable:
                 raise CallerError(f"metadata {key!r}: {value!r} has no key, or is no Unicode text")
 
+    def _check_native(self) -> None:
+        """Raise CallerError for what only the native coders can do, or cannot."""
+        native = self.coder == "native"
+        if self.coder == "native-lossless" and self.quantiser not in (None, "none"):
+            raise CallerError(
+                "native-lossless codes values bit for bit, without a quantiser",
+                hint="use the coder native, or a byte coder",
+            )
+        if self.restoration == ("tensor" if native else "mean"):
+            raise CallerError(f"{self.coder} does not restore by {self.restoration!r}")
+        if (self.target_size is not None or self.target_snr is not None) and not native:
+            raise CallerError(f"targets are for native; the coder is {self.coder}")
+        if self.target_size is not None and self.target_snr is not None:
+            raise CallerError("target_size and target_snr exclude each other")
+        if self.target_size is not None and self.target_size < 1:
+            raise CallerError(f"target_size is {self.target_size}; it is 1 or more")
+
     def but(self, **changes: Any) -> EncoderConfig:
         """This configuration with some choices changed. Raises CallerError for an unknown name."""
         try:
@@ -160,10 +199,22 @@ class EncoderConfig:
     @property
     def lossy_quantiser(self) -> str | None:
         """The quantiser in force, ``uniform`` or ``log``; None where features stay as they are."""
-        chosen = self.quantiser or ("uniform" if self.coder == "hevc" else "none")
+        chosen = self.quantiser or ("uniform" if self.coder in ("hevc", "native") else "none")
         return None if chosen == "none" else chosen
 
     @property
+    def aims(self) -> bool:
+        """Whether each feature's QP is found from a target."""
+        return self.target_size is not None or self.target_snr is not None
+
+    @property
+    def sample_bits(self) -> int:
+        """Bits of a sample, where there is a quantiser."""
+        if self.bits is not None:
+            return self.bits
+        return 16 if self.coder == "native" else 10
+
+    @property
     def parallel(self) -> int:
-        """Number of ffmpeg processes at a time."""
+        """Number of ffmpeg processes, or threads, at a time."""
         return self.workers or os.cpu_count() or 1

@@ -38,7 +38,9 @@ __all__ = [
     "smallest_level",
 ]
 
-HIGHEST_QP = 51
+HIGHEST_QP: dict[Coder, int] = {Coder.HEVC: 51, Coder.NATIVE: 63}
+"""Largest qp, by coder: the scale is one, and goes on where channels are to keep little but their means."""
+
 HEVC_DEPTHS = (8, 10, 12)
 LARGEST_BATCH = 65_536
 """Largest unit_size of a coded feature batch, and most elements of its features together: reading one
@@ -49,6 +51,7 @@ _LOSSLESS = frozenset({Coder.RAW, Coder.ZLIB, Coder.GZIP, Coder.BZIP2, Coder.LZM
 PROFILE_CODERS: dict[Profile, frozenset[Coder]] = {
     Profile.LOSSLESS: _LOSSLESS,
     Profile.HEVC: _LOSSLESS | {Coder.HEVC},
+    Profile.NATIVE: _LOSSLESS | {Coder.NATIVE, Coder.NATIVE_LOSSLESS},
 }
 """The payload coders that a decoder of a profile has (A.2)."""
 
@@ -105,6 +108,18 @@ def check_parameter_set(fps: Any, header: Any, trace: Trace) -> Violations:
         )
     if fps.log_signed_flag and fps.bits == 1:
         yield wrong("log_signed_flag", "signed logarithmic samples need at least 2 bits")
+    if fps.coder_id == Coder.NATIVE:
+        if fps.quantiser == Quantiser.NONE:
+            yield wrong("quantiser", "native codes integer samples: quantiser must not be none")
+        if fps.restoration_enabled_flag:
+            yield wrong(
+                "restoration_enabled_flag",
+                "native payloads carry their own corrections of channels",
+            )
+    if fps.coder_id == Coder.NATIVE_LOSSLESS and fps.quantiser != Quantiser.NONE:
+        yield wrong(
+            "quantiser", "native lossless codes the source's own values, without a quantiser"
+        )
     if fps.coder_id != Coder.HEVC:
         return
     if fps.quantiser == Quantiser.NONE:
@@ -170,8 +185,8 @@ def check_parameters(parameters: Any, fps: Any, header: Any, trace: Trace) -> Vi
             yield wrong("log_step", "log_step is 0, or its largest level exceeds 2^130")
     if parameters.qp is not None:
         qps = channel_qps(fps, parameters)
-        if parameters.qp > HIGHEST_QP or (qps < 0).any():
-            yield wrong("qp", f"a QP lies outside 0..{HIGHEST_QP}")
+        if parameters.qp > HIGHEST_QP[fps.coder_id] or (qps < 0).any():
+            yield wrong("qp", f"a QP lies outside 0..{HIGHEST_QP[fps.coder_id]}")
             return
     if parameters.channel_order == ChannelOrder.EXPLICIT and not np.array_equal(
         np.sort(parameters.channel_at), np.arange(fps.channels)
@@ -198,6 +213,12 @@ def check_batch(batch: Any, fps: Any, unit_size: int, trace: Trace) -> Violation
     if fps.coder_id == Coder.HEVC:
         yield ConstraintError(
             "HEVC features are not batched", bit_offset=position_of(trace, "fps_id"), clause="9.2"
+        )
+    elif fps.temporal_prediction_flag:
+        yield ConstraintError(
+            "features that may be predicted from others are not batched",
+            bit_offset=position_of(trace, "fps_id"),
+            clause="9.2",
         )
     if unit_size > LARGEST_BATCH:
         yield ConstraintError(

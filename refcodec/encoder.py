@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from construct import Container
 
-from refcodec.coders import Machine, encode_payloads
+from refcodec.coders import Machine, Wanted, encode_payloads
 from refcodec.config import EncoderConfig
+from refcodec.constraints import HIGHEST_QP, LARGEST_BATCH
 from refcodec.errors import CallerError, StreamError
 from refcodec.pack import near_square
 from refcodec.quantise import (
@@ -41,6 +42,7 @@ Feature = npt.NDArray[Any]
 Samples = npt.NDArray[np.int32]
 
 _QUANTISERS = {"uniform": Quantiser.UNIFORM, "log": Quantiser.LOGARITHMIC, None: Quantiser.NONE}
+_SHARED = ("qp", "qp_eighths", "qp_delta", "range_min", "range_max", "log_step")
 _HASH_CODES = {0: 0, 8: 1, 16: 2, 32: 3}
 
 
@@ -58,6 +60,11 @@ class Coded:
     payload: bytes
     access_point: bool
     samples: Samples
+
+    def shares(self, other: Coded) -> bool:
+        """Whether both have the same feature_parameters(), so that they can share a batch."""
+        mine, theirs = self.parameters, other.parameters
+        return all(np.array_equal(mine[name], theirs[name]) for name in _SHARED)
 
 
 # --- features in -----------------------------------------------------------------------------------
@@ -130,7 +137,7 @@ class Group:
     """
 
     def __init__(
-        self, fps_id: int, config: EncoderConfig, first: Feature, qps: Sequence[int]
+        self, fps_id: int, config: EncoderConfig, first: Feature, qps: Sequence[float]
     ) -> None:
         """Derive the parameter set from a configuration and the first feature, C x H x W or D."""
         self.config = config
@@ -145,16 +152,33 @@ class Group:
     @property
     def batched(self) -> bool:
         """Whether features share coded feature batches, and thereby their ranges."""
-        if self.fps.coder_id == Coder.HEVC:
+        config = self.config
+        if self.fps.coder_id == Coder.HEVC or config.aims or config.gop:
             return False
-        wanted = self.config.batch
-        return bool(self.fps.feature_type == FeatureType.FC if wanted is None else wanted)
+        if config.batch is not None:
+            return config.batch
+        small = 4 * self._element_count <= LARGEST_BATCH
+        return bool(
+            self.fps.feature_type == FeatureType.FC or (self.fps.coder_id == Coder.NATIVE and small)
+        )
 
-    def code(self, features: Sequence[Feature], qps: Sequence[tuple[int, ...]]) -> list[Coded]:
-        """Code consecutive features, C x H x W each, with one QP a channel each."""
+    def code(
+        self,
+        features: Sequence[Feature],
+        qps: Sequence[tuple[float, ...]],
+        weights: Sequence[npt.NDArray[np.float32] | None],
+    ) -> list[Coded]:
+        """Code consecutive features, C x H x W each.
+
+        qps     : one QP a channel, for each feature.
+        weights : what a squared error costs, C x 1 x 1 or C x H x W; None for 1 everywhere (native).
+        """
         fps, config = self.fps, self.config
         machine = Machine(config.ffmpeg, config.preset, config.parallel, config.timeout)
-        if self.batched:
+        sequence = (
+            bool(config.gop) and fps.coder_id == Coder.NATIVE
+        )  # what is predicted has one scale
+        if self.batched or sequence:
             fitted = [fit_parameters(np.stack(features), fps, self.config.clip)] * len(features)
         else:
             fitted = [fit_parameters(one, fps, self.config.clip) for one in features]
@@ -163,7 +187,13 @@ class Group:
             strict=True,
         )
         parameters = [self.parameters(q, own) for q, own in zip(qps, fitted, strict=True)]
-        encoded = encode_payloads(samples, parameters, fps, machine, self.config.gop)
+        wanted = Wanted(config.gop, config.speed, config.restoration)
+        if config.aims:
+            for one, own, exact, weight in zip(
+                samples, parameters, positions, weights, strict=True
+            ):
+                _aim(config, fps, own, one if exact is None else exact, weight, wanted)
+        encoded = encode_payloads(samples, positions, weights, parameters, fps, machine, wanted)
         if encoded.parameter_sets and not fps.parameter_sets:
             self.elements["parameter_sets"] = encoded.parameter_sets
             self.elements["parameter_sets_size"] = len(encoded.parameter_sets)
@@ -192,17 +222,20 @@ class Group:
             )
         ]
 
-    def parameters(self, qps: Sequence[int], fitted: dict[str, Any] | None = None) -> Any:
+    def parameters(self, qps: Sequence[float], fitted: dict[str, Any] | None = None) -> Any:
         """Elements of a feature_parameters() with these QPs and what was fitted to the feature."""
         absent = (element.name for element in FEATURE_PARAMETERS.subcons if element.name)
         elements = Container(dict.fromkeys(absent), **(fitted or {}))
+        if self.fps.qp_present:
+            whole = [int(qp) for qp in qps]
+            highest, lowest = max(whole), min(whole)
+            elements.qp = highest
+            elements.qp_eighths = int(8 * (qps[0] - whole[0]))
+            elements.qp_delta_bits = (highest - lowest).bit_length()
+            elements.qp_delta = highest - np.array(whole) if highest > lowest else None
         if self.fps.coder_id != Coder.HEVC:
             return elements
-        highest, lowest, order = max(qps), min(qps), self.config.order
-        if not self.fps.hevc_lossless_flag:
-            elements.qp = highest
-            elements.qp_delta_bits = (highest - lowest).bit_length()
-            elements.qp_delta = highest - np.array(qps) if highest > lowest else None
+        order = self.config.order
         elements.channel_order = ChannelOrder.IDENTITY
         if order is not None:
             elements.channel_order = ChannelOrder.EXPLICIT
@@ -212,6 +245,10 @@ class Group:
             elements.channel_order = ChannelOrder.BY_QP
         return elements
 
+    @property
+    def _element_count(self) -> int:
+        return int(self.fps.channels) * int(self.fps.height) * int(self.fps.width)
+
     def _read_back(self) -> None:
         self.fps = FEATURE_PARAMETER_SET.parse_whole(
             FEATURE_PARAMETER_SET.build_whole(self.elements)
@@ -219,14 +256,14 @@ class Group:
 
 
 def _elements_of(
-    fps_id: int, config: EncoderConfig, first: Feature, qps: Sequence[int]
+    fps_id: int, config: EncoderConfig, first: Feature, qps: Sequence[float]
 ) -> dict[str, Any]:
     """Elements of a feature_parameter_set(), without HEVC's own parameter sets."""
     kind = config.feature_type or ("fc" if first.ndim == 1 else "conv")
     signed = config.lossy_quantiser == "log" and bool((first < 0).any())
-    if signed and config.bits == 1:
+    if signed and config.sample_bits == 1:
         raise CallerError("negative values need at least 2 bits with the log quantiser")
-    coder = Coder[config.coder.upper()]
+    coder = Coder[config.coder.upper().replace("-", "_")]
     hevc = coder == Coder.HEVC
     columns, rows = _grid(config, first.shape, qps) if hevc else (1, 1)
     hash_size = config.hash_size if config.hash_size is not None else 8 if hevc else 0
@@ -236,7 +273,7 @@ def _elements_of(
         "source_type": source_type_of(first.dtype),
         "channels_minus1": first.shape[0] - 1,
         "quantiser": _QUANTISERS[config.lossy_quantiser],
-        "bits_minus1": config.bits - 1,
+        "bits_minus1": config.sample_bits - 1,
         "range_per_channel_flag": int(config.range == "channel" and kind != "fc"),
         "restoration_enabled_flag": int(
             hevc and not config.lossless and config.restoration != "off"
@@ -257,13 +294,43 @@ def _elements_of(
     return elements
 
 
-def _grid(config: EncoderConfig, shape: tuple[int, ...], qps: Sequence[int]) -> tuple[int, int]:
+def _grid(config: EncoderConfig, shape: tuple[int, ...], qps: Sequence[float]) -> tuple[int, int]:
     """The tile grid, columns and rows: room for the channels of the commonest QP."""
     if config.packing == "frame":
         return 1, 1
-    tiles = shape[0] if config.lossless else int(np.bincount(qps).max())
+    tiles = shape[0] if config.lossless else int(np.unique(qps, return_counts=True)[1].max())
     height, width = shape[1:] if len(shape) == 3 else (1, 1)
     return near_square(tiles, height, width)
+
+
+def _aim(
+    config: EncoderConfig,
+    fps: Any,
+    parameters: Any,
+    positions: npt.NDArray[Any],
+    weights: npt.NDArray[np.float32] | None,
+    wanted: Wanted,
+) -> None:
+    """Set the QP of a feature to the coarsest that reaches a target error, or the finest of a target size.
+
+    A bisection over eighths of a QP: size and error are monotonic but for small waves.
+    """
+    low, high = 0, 8 * HIGHEST_QP[Coder.NATIVE]
+    power = float(np.var(positions))
+    while low < high:
+        middle = (low + high + 1) // 2 if config.target_snr is not None else (low + high) // 2
+        parameters.qp, parameters.qp_eighths = divmod(middle, 8)
+        coded = encode_payloads(
+            [positions], [positions], [weights], [parameters], fps, Machine(), wanted
+        )
+        if config.target_snr is not None:
+            error = float(np.mean((coded.decoded[0] - positions) ** 2))
+            good = error * 10 ** (config.target_snr / 10) <= power
+            low, high = (middle, high) if good else (low, middle - 1)
+        else:
+            good = len(coded.payloads[0]) <= (config.target_size or 0)
+            low, high = (low, middle) if good else (middle + 1, high)
+    parameters.qp, parameters.qp_eighths = divmod(low, 8)
 
 
 def choose_restoration(

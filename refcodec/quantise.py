@@ -150,7 +150,8 @@ def dequantise_logarithmic(
     a power of two is exact in binary64, and the subtraction of 1 is the only operation that rounds.
     "q = 0 gives 0."
     """
-    level = samples.astype(np.int64) - ((1 << (bits - 1)) if signed else 0)
+    level = np.clip(samples.astype(np.int64), 0, (1 << bits) - 1)  # native samples may lie beyond
+    level -= (1 << (bits - 1)) if signed else 0
     power = np.abs(level) * step[:, None, None]  # below 2^16 * 2^32
     coarse, fine = power_of_two()
     fraction = power & 0xFFFFFF

@@ -18,9 +18,15 @@ from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from refcodec.config import EncoderConfig
-from refcodec.constraints import LARGEST_BATCH, element_count, smallest_level
+from refcodec.constraints import (
+    LARGEST_BATCH,
+    PROFILE_CODERS,
+    element_count,
+    smallest_level,
+)
 from refcodec.decoder import sample_hash, unit_hash
 from refcodec.encoder import Coded, Feature, Group, as_feature
 from refcodec.errors import CallerError
@@ -56,7 +62,8 @@ _MOST_PARAMETER_SETS = 256
 class _Pending(NamedTuple):
     group: Group
     feature: Feature  # C x H x W
-    qps: tuple[int, ...]
+    qps: tuple[float, ...]
+    weights: npt.NDArray[np.float32] | None
 
 
 class _Entry(NamedTuple):
@@ -90,7 +97,7 @@ class Writer:
         self._written = 0
         self._position = 0
         self._level = 1
-        self._profile = Profile.LOSSLESS
+        self._profile = _profile_of(config.coder)
         self._closed = False
         self._stack = ExitStack()
         if isinstance(target, (str, os.PathLike)):
@@ -104,8 +111,7 @@ class Writer:
         self._origin = self._target.tell() if self._seekable else 0
         self._declared = config.level or (HIGHEST_LEVEL if self._seekable else _PIPE_LEVEL)
         try:
-            profile = Profile.HEVC if config.coder == "hevc" else Profile.LOSSLESS
-            self._put(build_stream_header(profile, self._declared))
+            self._put(build_stream_header(self._profile, self._declared))
             if config.metadata:
                 self._put_unit(UnitType.METADATA, _metadata(config.metadata))
         except BaseException as error:
@@ -118,13 +124,15 @@ class Writer:
         self,
         feature: Any,
         *,
-        qp: int | Sequence[int] | None = None,
+        qp: float | Sequence[int] | None = None,
+        weights: Any = None,
         config: EncoderConfig | None = None,
     ) -> int:
         """Add a feature; returns its number.
 
         feature : numpy array or torch tensor, C x H x W or D.
         qp      : QP of this feature, one or one a channel; None for the configuration's.
+        weights : what a squared error costs, relative to others: one a channel, or C x H x W (native).
         config  : a configuration for this feature; what it says of the stream (index, level, metadata)
                   is not used. Features of another configuration, shape or type get a feature parameter
                   set of their own.
@@ -140,7 +148,7 @@ class Writer:
         channels = array.shape[0]
         if chosen.order is not None and sorted(chosen.order) != list(range(channels)):
             raise CallerError(f"order is no permutation of {channels} channels")
-        qps = (chosen.qp,) * channels if isinstance(chosen.qp, int) else chosen.qp
+        qps = chosen.qp if isinstance(chosen.qp, tuple) else (chosen.qp,) * channels
         if len(qps) != channels:
             raise CallerError(
                 f"{len(qps)} QPs for {channels} channels", hint="give one QP, or one a channel"
@@ -148,7 +156,10 @@ class Writer:
         group = self._group_of(array, chosen, qps)
         volume = array if array.ndim == 3 else array.reshape(-1, 1, 1)
         self._require_level(group, volume, qps)
-        self._pending.append(_Pending(group, volume, qps))
+        if weights is not None and chosen.coder != "native":
+            raise CallerError(f"weights are for the coder native; this is {chosen.coder}")
+        costs = None if weights is None else _as_weights(weights, volume.shape)
+        self._pending.append(_Pending(group, volume, qps, costs))
         self._pending_bytes += array.nbytes
         number = self._written + len(self._pending) - 1
         if self._pending_bytes >= _PENDING_BYTES or len(self._pending) >= _PENDING_FEATURES:
@@ -159,7 +170,7 @@ class Writer:
                 raise
         return number
 
-    def _group_of(self, array: Feature, config: EncoderConfig, qps: tuple[int, ...]) -> Group:
+    def _group_of(self, array: Feature, config: EncoderConfig, qps: tuple[float, ...]) -> Group:
         """The group of a feature; the first feature of a group decides its grid."""
         common = config.but(qp=0)
         signed = config.lossy_quantiser == "log" and bool((array < 0).any())
@@ -170,19 +181,33 @@ class Writer:
             self._groups[key] = Group(len(self._groups), common, array, qps)
         return self._groups[key]
 
-    def _require_level(self, group: Group, volume: Feature, qps: tuple[int, ...]) -> None:
+    def _require_level(self, group: Group, volume: Feature, qps: tuple[float, ...]) -> None:
         """Raise CallerError where a feature exceeds the level, or the profile, already declared."""
         fps, side, samples = group.fps, 0, 0
         if fps.coder_id == Coder.HEVC:
             layout = layout_of(fps, group.parameters(qps))
             side = max(layout.frame_height, layout.frame_width)
             samples = len(layout.qps) * layout.frame_height * layout.frame_width
-            if self._config.coder != "hevc" and not self._seekable:
-                raise CallerError("the pipe was begun with the lossless profile, without HEVC")
-            self._profile = Profile.HEVC
+        self._require_profile(fps.coder_id)
         unit = volume.nbytes + 8 * fps.channels + 65_536
         needed = smallest_level(fps.channels, volume.size, side, samples, unit)
         self._require(needed, f"a feature of shape {volume.shape}")
+
+    def _require_profile(self, coder: Coder) -> None:
+        """Raise CallerError where no profile has this coder and those before it, or a pipe has begun."""
+        if coder in PROFILE_CODERS[self._profile]:
+            return
+        needed = next(profile for profile, coders in PROFILE_CODERS.items() if coder in coders)
+        if self._profile != Profile.LOSSLESS:
+            raise CallerError(
+                f"no profile has the coders of {self._profile.name.lower()} and {coder.name.lower()} both",
+                hint="write two streams",
+            )
+        if not self._seekable:
+            raise CallerError(
+                f"the pipe was begun with the lossless profile, without {coder.name.lower()}"
+            )
+        self._profile = needed
 
     def _require(self, needed: int, what: str) -> None:
         """Raise CallerError where level ``needed`` (0: none would do) exceeds the one declared."""
@@ -201,8 +226,8 @@ class Writer:
         coded = {}
         for group in dict.fromkeys(one.group for one in pending):
             own = [one for one in pending if one.group is group]
-            features, qps = [one.feature for one in own], [one.qps for one in own]
-            coded[group] = iter(group.code(features, qps))
+            _, features, qps, weights = zip(*own, strict=True)
+            coded[group] = iter(group.code(features, qps, weights))
         start = 0
         while start < len(pending):
             group, stop = pending[start].group, start + 1
@@ -271,7 +296,7 @@ class Writer:
             size, stop = fixed, start
             while stop < min(len(run), start + most):
                 size += len(run[stop].payload) + group.fps.sample_hash_size + 4
-                if size > LARGEST_BATCH:
+                if size > LARGEST_BATCH or not run[stop].shares(run[start]):
                     break
                 stop += 1
             if stop == start:
@@ -384,6 +409,26 @@ class Writer:
             self.close()
         elif not self._closed:
             self._abandon(error)
+
+
+def _profile_of(coder: str) -> Profile:
+    if coder == "hevc":
+        return Profile.HEVC
+    return Profile.NATIVE if coder.startswith("native") else Profile.LOSSLESS
+
+
+def _as_weights(weights: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Weights of squared errors, C x 1 x 1 or C x H x W. Raises CallerError."""
+    array = np.asarray(weights, np.float32)
+    if array.shape == shape[:1]:
+        array = array[:, None, None]
+    elif array.shape != shape:
+        raise CallerError(
+            f"weights of shape {array.shape} for a feature of {shape}: one a channel, or one an element"
+        )
+    if not (np.isfinite(array).all() and (array >= 0).all() and array.max() > 0):
+        raise CallerError("weights are finite, not negative, and not all 0")
+    return np.ascontiguousarray(array / array.mean())
 
 
 def _metadata(entries: Any) -> bytes:

@@ -45,7 +45,7 @@ class Profile(IntEnum):
 
     LOSSLESS = 1
     HEVC = 2
-    NATIVE = 3  # kept
+    NATIVE = 3
     LEARNED = 4  # kept
 
 
@@ -93,8 +93,8 @@ class Coder(IntEnum):
     BZIP2 = 3
     LZMA = 4
     HEVC = 5
-    NATIVE = 6  # kept
-    NATIVE_LOSSLESS = 7  # kept
+    NATIVE = 6
+    NATIVE_LOSSLESS = 7
     LEARNED = 8  # kept
 
 
@@ -115,10 +115,10 @@ class HashTarget(IntEnum):
 
 _KEPT: dict[type[IntEnum], frozenset[int]] = {
     UnitType: frozenset({UnitType.ENTROPY_MODEL, UnitType.NETWORK_MODEL}),
-    Profile: frozenset({Profile.NATIVE, Profile.LEARNED}),
+    Profile: frozenset({Profile.LEARNED}),
     FeatureType: frozenset({FeatureType.LATENT, FeatureType.TOKENS}),
     Quantiser: frozenset({Quantiser.DEAD_ZONE}),
-    Coder: frozenset({Coder.NATIVE, Coder.NATIVE_LOSSLESS, Coder.LEARNED}),
+    Coder: frozenset({Coder.LEARNED}),
 }
 
 

@@ -113,7 +113,12 @@ FEATURE_PARAMETER_SET = Structure(
     "coder_id" / U(4, Coder),
     "shuffle_flag" / If((this.coder_id >= Coder.ZLIB) & (this.coder_id <= Coder.LZMA), U(1)),
     "hevc_lossless_flag" / If(this.coder_id == Coder.HEVC, U(1)),
-    "temporal_prediction_flag" / If(this.coder_id == Coder.HEVC, U(1)),
+    "qp_present"
+    / IfThenElse(
+        this.coder_id == Coder.NATIVE, Computed(1), Computed(this.hevc_lossless_flag == 0)
+    ),
+    "temporal_prediction_flag"
+    / If((this.coder_id == Coder.HEVC) | (this.coder_id == Coder.NATIVE), U(1)),
     "tile_columns_minus1" / If(this.coder_id == Coder.HEVC, UE(2**12 - 1)),
     "tile_rows_minus1" / If(this.coder_id == Coder.HEVC, UE(2**12 - 1)),
     "parameter_sets_size" / If(this.coder_id == Coder.HEVC, UE(2**12)),
@@ -145,8 +150,9 @@ FEATURE_PARAMETERS = Structure(
     ),
     "restoration_mean" / If(this.restored > 0, Array(this.restored, 16)),
     "restoration_deviation" / If(this.restored > 0, Array(this.restored, 16)),
-    "qp" / If(this._params.fps.hevc_lossless_flag == 0, U(6)),
-    "qp_delta_bits" / IfThenElse(this._params.fps.hevc_lossless_flag == 0, U(3), Computed(0)),
+    "qp" / If(this._params.fps.qp_present == 1, U(6)),
+    "qp_eighths" / If(this._params.fps.coder_id == Coder.NATIVE, U(3)),
+    "qp_delta_bits" / IfThenElse(this._params.fps.qp_present == 1, U(3), Computed(0)),
     "qp_delta" / If(this.qp_delta_bits > 0, Array(this._params.fps.channels, this.qp_delta_bits)),
     "channel_order" / If(this._params.fps.coder_id == Coder.HEVC, U(2, ChannelOrder)),
     "channel_at_bits" / If(this.channel_order == ChannelOrder.EXPLICIT, U(5)),

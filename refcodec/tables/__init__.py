@@ -9,6 +9,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ import numpy.typing as npt
 
 __all__ = [
     "HIGHEST_LEVEL",
+    "NATIVE_MODEL",
     "Level",
     "clause_titles",
+    "format_native_model",
     "hevc_constraints",
     "level",
     "levels",
@@ -84,3 +87,56 @@ def power_of_two() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     rows = [line.split() for line in lines if line and not line.startswith("#")]
     both = np.array(rows, dtype=np.int64)
     return both[:, 0].copy(), both[:, 1].copy()
+
+
+@cache
+def logistic() -> tuple[npt.NDArray[np.int32], ...]:
+    """The tables of 8.9.2: stretch (4096 entries), squash (5633) and reciprocal (256).
+
+    As int32: what is looked up at every decision should fit the nearest cache.
+    """
+    found: dict[str, list[int]] = {"stretch": [], "squash": [], "reciprocal": []}
+    for line in (files(__package__) / "logistic.txt").read_text(encoding="ascii").splitlines():
+        name, *values = line.split()
+        if name in found:
+            found[name] += map(int, values)
+    return tuple(np.array(values, dtype=np.int32) for values in found.values())
+
+
+NATIVE_MODEL = Path(str(files(__package__))) / "native_model.txt"
+
+
+@cache
+def native_model() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """The initial states and weights of the native coder (8.3.7.3), as ``entropy.native`` indexes them."""
+    states: list[int] = []
+    weights: list[int] = []
+    for line in NATIVE_MODEL.read_text(encoding="ascii").splitlines():
+        kind, _, rest = line.partition(" ")
+        if kind == "states":
+            for entry in rest.split():
+                probability, _, seen = entry.strip(".").partition(":")
+                states.append(
+                    (int(probability or 2048) << 18) + (int(bool(seen)) << 17) + int(seen or 0)
+                )
+        elif kind == "weights":
+            weights += map(int, rest.split())
+    return np.array(states, np.int32), np.array(weights, np.int64)
+
+
+def format_native_model(
+    states: npt.NDArray[np.int32], weights: npt.NDArray[np.int64], digest: str
+) -> str:
+    """The text that :func:`native_model` reads. digest : SHA-256 of the corpus of the training."""
+    lines = [
+        "# Initial states and weights of the native coder (8.3.7.3), made by tools/train_tables.py",
+        f"# from the corpus whose SHA256SUMS has the SHA-256 {digest}.",
+        "# A state is probability:count, in units of 2^-12 and taken half a unit higher; a point is one",
+        "# that the corpus never met: probability 1/2, count 0. Weights are in units of 2^-16.",
+    ]
+    for i in range(0, len(states), 48):
+        entries = (f"{s >> 18}:{s & 255}" if s & 255 else "." for s in states[i : i + 48].tolist())
+        lines.append("states " + " ".join(entries))
+    for i in range(0, len(weights), 12):
+        lines.append("weights " + " ".join(map(str, weights[i : i + 12].tolist())))
+    return "\n".join(lines) + "\n"

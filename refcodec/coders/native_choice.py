@@ -1,0 +1,218 @@
+"""The native encoder's choices: block sizes and levels, by rate and distortion. Nothing here is normative.
+
+Coefficients come in units of their step, as float32, one plane for each depth of splitting. Distortion is
+in squared steps, rate in bits, as the initial states predict them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from refcodec.entropy.native import (
+    COEFFICIENT,
+    SPLIT_FROM,
+    TEMPORAL_MARK,
+    bit_length,
+    bucket,
+    size_class,
+)
+from refcodec.kernel import compiled
+
+__all__ = ["choose_channel", "pad_grids", "rate_table"]
+
+Floats = npt.NDArray[np.float32]
+
+
+def rate_table(states: npt.NDArray[np.int32]) -> Floats:
+    """Bits of each decision on a coefficient, flags x contexts x outcome, from the states of input 1.
+
+    In units of 2^-8, so that no last bit of a logarithm shows.
+    """
+    first, flags, contexts = COEFFICIENT[:3]
+    chosen = states[first + flags * contexts : first + 2 * flags * contexts]
+    ones = (chosen.astype(np.float64) / 2**30).clip(2**-12, 1 - 2**-12)
+    table = np.rint(-256 * np.log2(np.stack([1 - ones, ones], axis=-1))) / 256
+    return np.ascontiguousarray(table.reshape(flags, contexts, 2).astype(np.float32))
+
+
+def pad_grids(boundaries: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """Boundaries at each depth as one array, filled up with the last of each row."""
+    longest = max(len(one) for one in boundaries)
+    return np.stack([np.pad(one, (0, longest - len(one)), mode="edge") for one in boundaries])
+
+
+@compiled
+def choose_channel(
+    planes, weights, strength, rates, scans, scan_at, rows, columns, trial, levels, sizes, sums
+):
+    """Choose blocks and levels of one channel.
+
+    planes   : float32, n x depth x H x W, coefficients in steps; plane d is cut at rows[d] and columns[d].
+               n is 2 where the second ones are those of what differs from the previous feature.
+    weights  : float32, H x W or 1 x 1: what a squared error costs at each sample.
+    strength : the multiplier of a bit; 0 rounds to the nearest level.
+    trial    : int32, n x depth x H x W, room for candidates.
+    levels   : int32, H x W, receives the choice; sizes likewise.
+    sums     : 2 x 3, receives the sum of |coefficient| - |level| and the count, for levels 1, 2 and more.
+
+    Returns the cost of the channel.
+    """
+    costs = np.zeros(1024)
+    best = np.zeros(levels.shape)
+    deepest = planes.shape[1] - 1
+    for depth in range(deepest, -1, -1):  # finest first: a block then knows what its parts cost
+        for i in range(rows.shape[1] - 1):
+            y = rows[depth, i]
+            height = rows[depth, i + 1] - y
+            for j in range(columns.shape[1] - 1):
+                x = columns[depth, j]
+                width = columns[depth, j + 1] - x
+                if height == 0 or width == 0:
+                    continue
+                mark = 0
+                whole = choose_block(
+                    planes[0, depth], weights, strength, rates, scans, scan_at, trial[0, depth],
+                    costs, y, x, height, width,
+                )  # fmt: skip
+                if planes.shape[0] > 1:
+                    moved = choose_block(
+                        planes[1, depth], weights, strength, rates, scans, scan_at,
+                        trial[1, depth], costs, y, x, height, width,
+                    )  # fmt: skip
+                    if moved < whole:
+                        whole = moved
+                        mark = TEMPORAL_MARK
+                if depth < deepest and (height >= SPLIT_FROM or width >= SPLIT_FROM):
+                    top = (height + 1) // 2 if height >= SPLIT_FROM else height
+                    left = (width + 1) // 2 if width >= SPLIT_FROM else width
+                    parts = strength * 0.7
+                    for at_y in range(y, y + height, top):
+                        for at_x in range(x, x + width, left):
+                            parts += best[at_y, at_x]
+                    if parts < whole:
+                        best[y, x] = parts
+                        continue
+                best[y, x] = whole
+                sizes[y, x] = height * 64 + width + mark
+    total = 0.0
+    for i in range(rows.shape[1] - 1):
+        for j in range(columns.shape[1] - 1):
+            if rows[0, i + 1] > rows[0, i] and columns[0, j + 1] > columns[0, j]:
+                total += best[rows[0, i], columns[0, j]]
+    taken = np.full(levels.shape, -1, np.int8)
+    for depth in range(deepest + 1):
+        for i in range(rows.shape[1] - 1):
+            y = rows[depth, i]
+            height = rows[depth, i + 1] - y
+            for j in range(columns.shape[1] - 1):
+                x = columns[depth, j]
+                width = columns[depth, j + 1] - x
+                if height == 0 or width == 0 or taken[y, x] >= 0:
+                    continue
+                if sizes[y, x] % TEMPORAL_MARK == height * 64 + width:
+                    n = sizes[y, x] // TEMPORAL_MARK
+                    take_block(
+                        planes[n, depth], trial[n, depth], levels, taken, sums, y, x, height, width
+                    )
+    return total
+
+
+@compiled
+def choose_block(
+    plane, weights, strength, rates, scans, scan_at, levels, costs, y, x, height, width
+):
+    """Levels of a block of one size, and their cost."""
+    weight = 1.0
+    if weights.shape[0] * weights.shape[1] > 1:
+        weight = 0.0
+        for i in range(y, y + height):
+            for j in range(x, x + width):
+                weight += weights[i, j]
+        weight /= height * width
+    else:
+        weight = weights[0, 0]
+    bit = strength / max(weight, 1e-9)
+    shape = size_class(height, width)
+    area = height * width
+    at = scan_at[height, width]
+    first = plane[y, x]
+    levels[y, x] = int(np.rint(first))
+    total = bit * (2.0 + 1.5 * bit_length(int(0.5 * abs(first) + 0.5)))
+    nothing = 0.0
+    end = area - 1  # nothing but zeros lies behind
+    while end > 0:
+        entry = scans[at + end]
+        size = abs(plane[y + (entry & 31), x + ((entry >> 5) & 31)])
+        if size >= 0.5:
+            break
+        levels[y + (entry & 31), x + ((entry >> 5) & 31)] = 0
+        nothing += size * size
+        end -= 1
+    for k in range(end, 0, -1):
+        entry = scans[at + k]
+        u = entry & 31
+        v = (entry >> 5) & 31
+        size = abs(plane[y + u, x + v])
+        level = int(size + 0.5)
+        near = 0
+        if u + 1 < height:
+            near += 2 * abs(levels[y + u + 1, x + v])
+            if v + 1 < width:
+                near += abs(levels[y + u + 1, x + v + 1])
+            if u + 2 < height:
+                near += abs(levels[y + u + 2, x + v])
+        if v + 1 < width:
+            near += 2 * abs(levels[y + u, x + v + 1])
+            if v + 2 < width:
+                near += abs(levels[y + u, x + v + 2])
+        context = (bucket(near) * 10 + (entry >> 16)) * 4 + shape
+        cost = size * size + bit * rates[0, context, 0]
+        if level > 0:
+            spent = bit * (1.0 + rates[0, context, 1])
+            best = 0
+            if level >= 8:  # so large that the rate hardly tells two levels apart
+                best = level
+                cost = (size - level) * (size - level) + bit * (6.0 + 2.0 * bit_length(level - 7))
+            for m in range(1, min(level, 7) + 1 if level < 8 else 1):
+                flag = min(m, 3)
+                if m >= level - 1:
+                    own = (size - m) * (size - m) + spent + bit * rates[flag, context, 0]
+                    if own < cost:
+                        cost = own
+                        best = m
+                spent += bit * rates[flag, context, 1]
+            levels[y + u, x + v] = best if plane[y + u, x + v] >= 0 else -best
+        else:
+            levels[y + u, x + v] = 0
+        costs[k] = cost - size * size
+        nothing += size * size
+    # where the last level stands: the costs of what comes before it, less what leaving it out would cost
+    best_total = 0.0
+    running = 0.0
+    last = 0
+    for k in range(1, end + 1):
+        running += costs[k]
+        entry = scans[at + k]
+        if levels[y + (entry & 31), x + ((entry >> 5) & 31)] != 0:
+            own = running + bit * 1.1 * bit_length(k)
+            if own < best_total:
+                best_total = own
+                last = k
+    for k in range(last + 1, end + 1):
+        entry = scans[at + k]
+        levels[y + (entry & 31), x + ((entry >> 5) & 31)] = 0
+    return (total + nothing + best_total + bit) * weight
+
+
+@compiled
+def take_block(plane, trial, levels, taken, sums, y, x, height, width):
+    """Copy the chosen levels of a block, and gather its reconstruction points."""
+    for i in range(y, y + height):
+        for j in range(x, x + width):
+            taken[i, j] = 1
+            levels[i, j] = trial[i, j]
+            level = abs(trial[i, j])
+            if level > 0 and (i > y or j > x):
+                sums[0, min(level, 3) - 1] += abs(plane[i, j]) - level
+                sums[1, min(level, 3) - 1] += 1

@@ -1,0 +1,576 @@
+"""The lossless float coder, context mode: exponents and leading mantissa bits by mixed contexts (8.3.8.2).
+
+A value is a word of sign, exponent and mantissa. In raster order of each channel every word takes these
+decisions: is it zero, its sign, does it repeat a neighbour, its exponent by steps up or down from the one
+expected, and some leading bits of its mantissa. What remains of the mantissa is noise, and is stored as
+it is. What is *expected* comes from the neighbours west, north-west, north and north-east, as linear
+*levels*: |value| in units of 2^-15 of the power of two that the header calls ``reference``.
+
+One function, :func:`code_floats`, decodes and codes: it visits the same contexts in the same order either
+way, and every decision goes through :func:`decide`, every raw bit through :func:`carry_raw`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refcodec.entropy import mixing
+from refcodec.entropy.arithmetic import (
+    CODE,
+    POSITION,
+    RANGE,
+    carry,
+    put_byte,
+)
+from refcodec.kernel import kernel
+
+__all__ = [
+    "HAS_NEGATIVES",
+    "HAS_REPEATS",
+    "HAS_ZEROS",
+    "STATES",
+    "WEIGHTS",
+    "WORK_SIZE",
+    "carry_raw",
+    "code_floats",
+    "finish_floats",
+    "finish_raw",
+    "raw_size",
+    "survey_floats",
+]
+
+# the tables of 8.9.2, narrow enough to stay in a processor's first cache
+STRETCH = mixing.STRETCH.astype(np.int16)
+SQUASH = mixing.SQUASH.astype(np.int32)
+RECIPROCAL = mixing.RECIPROCAL.astype(np.int32)
+
+# the header's flags
+HAS_ZEROS = 1
+HAS_NEGATIVES = 2
+HAS_REPEATS = 4
+
+# the work array: four entries of the arithmetic coder, then those of the raw bits
+RAW_POSITION = 4
+RAW_BITS = 5
+RAW_COUNT = 6
+WORK_SIZE = 8
+
+# the states
+ZERO_PATTERN = 0  # [which of five neighbours are not zero], of this channel
+ZERO_PLACE = ZERO_PATTERN + 32  # [expected level][spread]
+SIGN_PATTERN = ZERO_PLACE + 32 * 16  # [zero][sign west][sign north]
+SIGN_PLACE = SIGN_PATTERN + 2 * 9  # [expected level][its sign][spread]
+REPEAT_RUN = SIGN_PLACE + 128  # [last three outcomes]
+REPEAT_PLACE = REPEAT_RUN + 8  # [which other neighbours are equal]
+STEP_PLACE = REPEAT_PLACE + 8  # [step][distance][spread]
+STEP_DEPTH = STEP_PLACE + 7 * 64 * 8  # [depth][distance]
+BIT_PLACE = STEP_DEPTH + 32 * 64  # [bit][distance][spread]
+BIT_CHANNEL = BIT_PLACE + 6 * 32 * 8  # [depth][bits before], of this channel
+STATES = BIT_CHANNEL + 16 * 8
+
+# the weights, in units of 2^-16
+ZERO_WEIGHTS = 0
+SIGN_WEIGHTS = ZERO_WEIGHTS + 2
+REPEAT_WEIGHTS = SIGN_WEIGHTS + 2
+STEP_WEIGHTS = REPEAT_WEIGHTS + 2  # two each for seven steps
+BIT_WEIGHTS = STEP_WEIGHTS + 14  # two each for six bits
+WEIGHTS = BIT_WEIGHTS + 12
+
+MOST_BITS = 6
+"""Leading bits of a mantissa that are modelled at most."""
+
+MOST_STEPS = 16
+"""Steps after which an exponent is stored as it is: what one word can cost is bounded."""
+
+MOST_DECISIONS = 3 + MOST_STEPS + MOST_BITS
+"""Of one word: zero, sign, repeat, the steps of its exponent, bits of its mantissa."""
+
+BUFFER = 4096
+"""The encoder's decisions that wait for the arithmetic coder."""
+
+RATE = 4
+"""How fast weights learn."""
+
+LIMIT = 255
+"""Greatest count of a state."""
+
+CHANNEL_LIMIT = 16
+"""Count of a channel's own states when the next channel begins: they adapt quickly again."""
+
+LOGARITHMS = np.array(
+    [0] + [8 * x.bit_length() - 7 + (16 * x >> x.bit_length()) % 8 for x in range(1, 256)]
+)
+"""Of 0..255, in eighths of an octave, linear within it: 0 for 0, 1 for 1, 9 for 2."""
+
+
+# --- normative -------------------------------------------------------------------------------------
+
+
+@kernel
+def logarithm(x):
+    """(8.3.8.2) Of a level, in eighths of an octave: 0 for 0, 1 for 1, 9 for 2, 121 for 2^15; at most 127."""
+    if x < 256:
+        return int(LOGARITHMS[x])
+    return min(int(LOGARITHMS[min(x >> 8, 255)]) + 64, 127)
+
+
+@kernel
+def decode_decision(interval, code, position, data, chance):
+    """(8.3.8.2) As ``decode_bit`` of 8.9.1, its state in variables: the bit, and the state after it."""
+    split = (interval * chance) >> 16
+    bit = 0
+    if code < split:
+        bit = 1
+        interval = split
+    else:
+        code -= split
+        interval -= split
+    while interval < 0x1000000:
+        interval <<= 8
+        code <<= 8
+        if position < data.shape[0]:
+            code |= int(data[position]) & 0xFF
+        position += 1
+    return bit, interval, code & 0xFFFFFFFFFF, position
+
+
+@kernel
+def encode_decisions(work, data, decided, count):
+    """(Encoder.) Code decisions, each ``2 * probability + bit``. A decoder has none."""
+    width = int(work[RANGE])  # kept out of the array while the loop runs: half the time
+    low = int(work[CODE])
+    for i in range(count):
+        one = int(decided[i])
+        split = (width * (one >> 1)) >> 16
+        if one & 1:
+            width = split
+        else:
+            low += split
+            width -= split
+        while width < 0x1000000:
+            if low >= 0x100000000:
+                low -= 0x100000000
+                carry(work, data)
+            put_byte(work, data, low >> 24)
+            low = (low << 8) & 0xFFFFFFFF
+            width <<= 8
+    if low >= 0x100000000:
+        low -= 0x100000000
+        carry(work, data)
+    work[RANGE] = width
+    work[CODE] = low
+
+
+@kernel
+def carry_raw(work, raw, decoding, value, count):
+    """(8.3.8.2) The next ``count`` raw bits, at most 23: read, or else those of ``value`` written."""
+    bits = int(work[RAW_BITS])  # fewer than 32 of them between calls
+    held = int(work[RAW_COUNT])
+    at = int(work[RAW_POSITION])
+    if decoding:
+        while held < count:
+            bits <<= 8
+            if at < raw.shape[0]:
+                bits |= int(raw[at]) & 0xFF
+            at += 1
+            held += 8
+        held -= count
+        value = bits >> held
+    else:
+        bits = (bits << count) | value
+        held += count
+        if held >= 32:
+            held -= 32
+            for shift in range(24, -1, -8):
+                if at < raw.shape[0]:
+                    raw[at] = (bits >> (held + shift)) & 0xFF
+                at += 1
+    work[RAW_BITS] = bits & ((1 << held) - 1)
+    work[RAW_COUNT] = held
+    work[RAW_POSITION] = at
+    return value
+
+
+@kernel
+def raw_size(work):
+    """(8.3.8.2) Bytes that the raw bits so far take up, the last one filled with zero bits."""
+    return (8 * int(work[RAW_POSITION]) - int(work[RAW_COUNT]) + 7) >> 3
+
+
+@kernel
+def stretch(states, at):
+    """(8.3.8.2) The prediction of a state in the logistic domain."""
+    return int(STRETCH[(int(states[at]) >> 18) & 0xFFF])
+
+
+@kernel
+def predict(states, weights, at, first, second):
+    """(8.3.8.2) The probability of a 1 from two states, mixed, in units of 2^-16."""
+    total = int(weights[at]) * stretch(states, first)
+    total += int(weights[at + 1]) * stretch(states, second)
+    total = (total + 32768) >> 16
+    return int(SQUASH[min(max(total, -2816), 2816) + 2816])
+
+
+@kernel
+def adapt(states, weights, weight, state, error, bit):
+    """(8.3.8.2) Adapt one weight, and the state that it weighs, to the outcome of a decision."""
+    weights[weight] = int(weights[weight]) + ((stretch(states, state) * error + 32768) >> 16)
+    before = int(states[state])
+    seen = before & 0xFF
+    now = before >> 8
+    now += (((bit << 22) - now) * int(RECIPROCAL[seen])) >> 16
+    states[state] = (now << 8) | min(seen + 1, LIMIT)
+
+
+@kernel
+def begin_channel(states):
+    """(8.3.8.2) Let the states of a channel adapt quickly again."""
+    for i in range(160):
+        at = BIT_CHANNEL + i
+        if i >= 128:
+            at = ZERO_PATTERN + i - 128
+        state = int(states[at])
+        states[at] = ((state >> 8) << 8) | min(state & 0xFF, CHANNEL_LIMIT)
+
+
+@kernel
+def code_floats(work, data, raw, decoding, words, shape, kind, header, states, weights):
+    """(8.3.8.2) Decode, or code, the words of a feature.
+
+    words  : int32, C * H * W, received or given.
+    shape  : C, H, W.
+    kind   : bits of the mantissa, and the position of the sign bit.
+    header : flags, highest exponent, reference exponent, trailing zero bits of all mantissas.
+    states, weights : as initialised; changed.
+    """
+    channels, height, width = int(shape[0]), int(shape[1]), int(shape[2])
+    mantissa_bits, sign_bit = int(kind[0]), int(kind[1])
+    flags, high = int(header[0]), int(header[1])
+    reference, trailing = int(header[2]), int(header[3])
+    interval, code, position = int(work[RANGE]), int(work[CODE]), int(work[POSITION])
+    magnitudes = (1 << sign_bit) - 1
+    above = np.zeros(width + 2, np.int64)  # levels of the row above, from column -1 on
+    # mean |level - expected| at each place over the channels so far, in eighths; one row and column more
+    activity = np.zeros((height + 1) * (width + 1) + 1, np.int64)
+    usual = 48  # running mean of reference - exponent, in sixteenths
+    run = 0  # the last three outcomes of repeated
+    decided = np.empty(BUFFER, np.int32)  # the encoder's decisions, with their probabilities
+    made = 0
+    for channel in range(channels):
+        if height * width >= 16:
+            begin_channel(states)
+        for x in range(width + 2):
+            above[x] = 0
+        for y in range(height):
+            if decoding and position > data.shape[0] + 4:
+                break  # the payload has ended: what follows could only be refused
+            west = int(above[1])
+            north_west = west
+            far_west = west
+            above[width + 1] = int(above[width])
+            for x in range(width):
+                at = (channel * height + y) * width + x
+                north = int(above[x + 1])
+                north_east = int(above[x + 2])
+                if y == 0:
+                    north = west
+                    north_west = west
+                    north_east = west
+                mean = (160 * west + 160 * north - 90 * north_west + 30 * north_east + 128) >> 8
+                gradient = west + north - north_west
+                gradient = min(max(gradient, min(west, north)), max(west, north))
+                expected = (mean + gradient) >> 1
+                place = logarithm(abs(expected))
+                spot = y * (width + 1) + x
+                local = abs(west - north_west) + abs(north - north_west) + abs(north - north_east)
+                busy = 2 * int(activity[spot]) + int(activity[spot + 1])
+                busy += int(activity[spot + width + 1])
+                spread = logarithm((local * 16 + busy) >> 5)
+                foreseen = expected
+                word = int(words[at])
+                magnitude = word & magnitudes
+
+                nonzero = 1
+                if flags & HAS_ZEROS:
+                    pattern = 0
+                    if west != 0:
+                        pattern += 1
+                    if north != 0:
+                        pattern += 2
+                    if north_west != 0:
+                        pattern += 4
+                    if north_east != 0:
+                        pattern += 8
+                    if far_west != 0:
+                        pattern += 16
+                    first = ZERO_PATTERN + pattern
+                    second = ZERO_PLACE + (place >> 2) * 16 + (spread >> 3)
+                    chance = predict(states, weights, ZERO_WEIGHTS, first, second)
+                    if decoding:
+                        nonzero, interval, code, position = decode_decision(
+                            interval, code, position, data, chance
+                        )
+                    else:
+                        nonzero = min(magnitude, 1)
+                        decided[made] = chance << 1 | nonzero
+                        made += 1
+                    error = ((nonzero << 16) - chance) * RATE
+                    adapt(states, weights, ZERO_WEIGHTS, first, error, nonzero)
+                    adapt(states, weights, ZERO_WEIGHTS + 1, second, error, nonzero)
+
+                negative = 0
+                if flags & HAS_NEGATIVES:
+                    first = SIGN_PATTERN + nonzero * 9
+                    first += (min(max(west, -1), 1) + 1) * 3 + min(max(north, -1), 1) + 1
+                    second = SIGN_PLACE + (place >> 4) * 16 + (spread >> 4)
+                    if expected < 0:
+                        second += 8
+                    chance = predict(states, weights, SIGN_WEIGHTS, first, second)
+                    if decoding:
+                        negative, interval, code, position = decode_decision(
+                            interval, code, position, data, chance
+                        )
+                    else:
+                        negative = (word >> sign_bit) & 1
+                        decided[made] = chance << 1 | negative
+                        made += 1
+                    error = ((negative << 16) - chance) * RATE
+                    adapt(states, weights, SIGN_WEIGHTS, first, error, negative)
+                    adapt(states, weights, SIGN_WEIGHTS + 1, second, error, negative)
+                    if negative == 1:
+                        expected = -expected
+                    place = logarithm(max(expected, 0))
+
+                repeated = 0
+                candidate = 0
+                if flags & HAS_REPEATS and nonzero == 1:
+                    if x > 0 and west != 0:
+                        candidate = int(words[at - 1])
+                    elif y > 0 and north != 0:
+                        candidate = int(words[at - width])
+                    if candidate != 0 and ((candidate >> sign_bit) & 1) == negative:
+                        first = REPEAT_RUN + (run & 7)
+                        second = REPEAT_PLACE + (run & 1)
+                        if y > 0 and int(words[at - width]) == candidate:
+                            second += 2
+                        if y > 0 and x > 0 and int(words[at - width - 1]) == candidate:
+                            second += 4
+                        chance = predict(states, weights, REPEAT_WEIGHTS, first, second)
+                        if decoding:
+                            repeated, interval, code, position = decode_decision(
+                                interval, code, position, data, chance
+                            )
+                        else:
+                            repeated = 0
+                            if word == candidate:
+                                repeated = 1
+                            decided[made] = chance << 1 | repeated
+                            made += 1
+                        error = ((repeated << 16) - chance) * RATE
+                        adapt(states, weights, REPEAT_WEIGHTS, first, error, repeated)
+                        adapt(states, weights, REPEAT_WEIGHTS + 1, second, error, repeated)
+                        run = (run << 1 | repeated) & 7
+
+                if repeated == 1:
+                    magnitude = candidate & magnitudes
+                elif nonzero == 1:
+                    # the exponent: is it at least ``bound``? up or down from there, until that turns
+                    exponent = magnitude >> mantissa_bits
+                    bound = reference - (usual >> 4)
+                    if place > 0:
+                        bound = reference - 15 + ((place - 1) >> 3)
+                    bound = min(max(bound, 1), high)
+                    direction = 0
+                    steps = 0
+                    while bound >= 1 and bound <= high and steps < MOST_STEPS:
+                        step = min(steps, 3)
+                        if direction < 0:
+                            step += 3
+                        depth = min(max(reference - bound, 0), 31)
+                        threshold = 121 - ((reference - bound) << 3)
+                        distance = min(max(place - threshold + 32, 0), 63)
+                        first = STEP_PLACE + (step * 64 + distance) * 8
+                        first += min(max((spread - threshold + 32) >> 3, 0), 7)
+                        second = STEP_DEPTH + depth * 64 + distance
+                        at_weight = STEP_WEIGHTS + step * 2
+                        chance = predict(states, weights, at_weight, first, second)
+                        if decoding:
+                            least, interval, code, position = decode_decision(
+                                interval, code, position, data, chance
+                            )
+                        else:
+                            least = 0
+                            if exponent >= bound:
+                                least = 1
+                            decided[made] = chance << 1 | least
+                            made += 1
+                        error = ((least << 16) - chance) * RATE
+                        adapt(states, weights, at_weight, first, error, least)
+                        adapt(states, weights, at_weight + 1, second, error, least)
+                        if direction == 0:
+                            direction = 2 * least - 1
+                        elif direction != 2 * least - 1:
+                            break
+                        bound += direction
+                        steps += 1
+                    if steps == MOST_STEPS:
+                        exponent = carry_raw(
+                            work, raw, decoding, exponent, sign_bit - mantissa_bits
+                        )
+                    elif direction > 0:
+                        exponent = bound - 1
+                    else:
+                        exponent = bound
+                    shift = reference - exponent
+                    usual += ((shift << 4) - usual) >> 3
+
+                    # the mantissa: more modelled bits where the neighbours agree better
+                    depth = min(max(shift, 0), 15)
+                    threshold = 121 - (shift << 3)
+                    modelled = 1
+                    if expected != 0:
+                        modelled = min(max(((threshold - spread) >> 3) + 2, 1), MOST_BITS)
+                    modelled = min(modelled, mantissa_bits - trailing)
+                    prefix = 1
+                    for i in range(modelled):
+                        half = 14 - i - shift  # log2 of half the interval that is left, in levels
+                        distance = 16
+                        if half >= 0 and shift >= 0:
+                            distance += ((expected - ((2 * prefix + 1) << half)) << 2) >> half
+                            distance = min(max(distance, 0), 31)
+                        first = BIT_PLACE + (i * 32 + distance) * 8
+                        first += min(max((spread - threshold + (i << 3) + 32) >> 3, 0), 7)
+                        second = BIT_CHANNEL + depth * 8 + min(prefix, 7)
+                        at_weight = BIT_WEIGHTS + i * 2
+                        chance = predict(states, weights, at_weight, first, second)
+                        if decoding:
+                            bit, interval, code, position = decode_decision(
+                                interval, code, position, data, chance
+                            )
+                        else:
+                            bit = (magnitude >> (mantissa_bits - 1 - i)) & 1
+                            decided[made] = chance << 1 | bit
+                            made += 1
+                        error = ((bit << 16) - chance) * RATE
+                        adapt(states, weights, at_weight, first, error, bit)
+                        adapt(states, weights, at_weight + 1, second, error, bit)
+                        prefix = 2 * prefix + bit
+                    count = mantissa_bits - modelled - trailing
+                    rest = (magnitude >> trailing) & ((1 << count) - 1)
+                    rest = carry_raw(work, raw, decoding, rest, count)
+                    magnitude = (((prefix - (1 << modelled)) << count) | rest) << trailing
+                    magnitude |= exponent << mantissa_bits
+
+                level = 0
+                if nonzero == 1:
+                    shift = reference - (magnitude >> mantissa_bits)
+                    level = 65535
+                    if shift >= 0:
+                        level = (magnitude & ((1 << mantissa_bits) - 1)) | (1 << mantissa_bits)
+                        level = max(((level << 8) >> (mantissa_bits - 7)) >> min(shift, 16), 1)
+                    if negative == 1:
+                        level = -level
+                if decoding:
+                    if nonzero == 0:
+                        magnitude = 0
+                    if negative == 1:
+                        magnitude |= -1 << sign_bit
+                    if sign_bit == 15:
+                        magnitude &= 0xFFFF
+                    words[at] = magnitude
+                elif made > BUFFER - MOST_DECISIONS:
+                    encode_decisions(work, data, decided, made)
+                    made = 0
+                error = (abs(level - foreseen) << 3) - int(activity[spot])
+                activity[spot] = int(activity[spot]) + (error >> 2)
+                above[x + 1] = level
+                north_west = north
+                far_west = west
+                west = level
+    if decoding:
+        work[POSITION] = position
+    encode_decisions(work, data, decided, made)
+
+
+# --- informative: the encoder's half ---------------------------------------------------------------
+
+REPEATS_PAY = 128
+"""One word in so many must repeat a neighbour for repeats to be worth a decision each."""
+
+OUTLIERS = 1024
+"""One word in so many may lie above the reference exponent, so that few do not spoil the levels."""
+
+
+@kernel
+def finish_floats(work, data):
+    """Write the fewest bytes that begin a number of the interval whatever follows; at most two.
+
+    Returns the size of what was coded, in bytes; raw bits may follow at once.
+    """
+    low = int(work[CODE])
+    high = low + int(work[RANGE]) - 1
+    free = 24
+    number = ((low + (1 << free) - 1) >> free) << free
+    if number + (1 << free) - 1 > high:
+        free = 16
+        number = ((low + (1 << free) - 1) >> free) << free
+    if number >= 0x100000000:
+        carry(work, data)
+    for shift in range(24, free - 1, -8):
+        put_byte(work, data, (number >> shift) & 0xFF)
+    return int(work[POSITION])
+
+
+@kernel
+def finish_raw(work, raw):
+    """Fill the last byte of the raw bits with zeros; returns their size in bytes."""
+    size = int(work[RAW_POSITION]) + ((int(work[RAW_COUNT]) + 7) >> 3)
+    if int(work[RAW_COUNT]) > 0:
+        carry_raw(work, raw, False, 0, 32 - int(work[RAW_COUNT]))
+    return size
+
+
+@kernel
+def survey_floats(words, shape, kind, header):
+    """Find the header of a feature: flags, highest and reference exponent, trailing zero bits."""
+    width = int(shape[2])
+    mantissa_bits, sign_bit = int(kind[0]), int(kind[1])
+    magnitudes = (1 << sign_bit) - 1
+    exponents = np.zeros(256, np.int64)  # how often each occurs, of words that are not zero
+    count = words.shape[0]
+    negative = 0
+    union = 0
+    repeats = 0
+    nonzeros = 0
+    for at in range(count):
+        word = int(words[at])
+        magnitude = word & magnitudes
+        negative |= (word >> sign_bit) & 1
+        union |= magnitude
+        if magnitude != 0:
+            nonzeros += 1
+            exponents[magnitude >> mantissa_bits] = int(exponents[magnitude >> mantissa_bits]) + 1
+            if at >= width and (int(words[at - 1]) == word or int(words[at - width]) == word):
+                repeats += 1
+    high = 255
+    while high > 0 and int(exponents[high]) == 0:
+        high -= 1
+    reference = high
+    above = int(exponents[reference])
+    while reference > 0 and above * OUTLIERS < nonzeros:
+        reference -= 1
+        above += int(exponents[reference])
+    if high - reference <= 3:
+        reference = high
+    trailing = 0
+    while trailing < mantissa_bits and (union >> trailing) & 1 == 0:
+        trailing += 1
+    header[0] = negative * HAS_NEGATIVES
+    if nonzeros < count:
+        header[0] = int(header[0]) + HAS_ZEROS
+    if repeats * REPEATS_PAY > count:
+        header[0] = int(header[0]) + HAS_REPEATS
+    header[1] = high
+    header[2] = reference
+    header[3] = trailing

@@ -1,0 +1,144 @@
+"""Kernels: integer functions that numba compiles, and the folder that keeps them compiled.
+
+A kernel means the same compiled and interpreted (``NUMBA_DISABLE_JIT=1``): it computes in int64, reads
+array elements through ``int()``, and cannot overflow. ``tests/test_kernels.py`` walks the syntax trees of
+all kernels for that.
+
+numba's own cache does not notice that a *called* kernel has changed, nor a table (compiled code holds global
+arrays as constants), nor that flags have. Hence one folder for each state of all kernels: its name is a hash
+of their sources and tables, of numba's version and of its flags.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from shutil import disk_usage
+from typing import Any, TypeVar
+
+import numba
+
+__all__ = [
+    "KERNELS",
+    "announce_compilation",
+    "cache_folder",
+    "compiled",
+    "inlined",
+    "kernel",
+    "kernel_hash",
+]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+KERNELS: dict[str, Callable[..., Any]] = {}
+"""Every kernel as plain Python, by ``module.name``."""
+
+_SOURCES = (
+    "kernel.py",
+    "entropy/*.py",
+    "transform.py",
+    "coders/native_choice.py",
+    "tables/__init__.py",
+    "tables/logistic.txt",
+)
+"""Files of refcodec that hold kernels or the constants in them; whatever changes there compiles anew."""
+
+_ROOM = 64 << 20
+"""Free bytes without which nothing is kept: numba fails where a disk is full."""
+
+_log = logging.getLogger("refcodec")
+
+
+def kernel(function: Function) -> Function:
+    """Register an integer function and compile it at its first call, once for this machine."""
+    _register(function)
+    return compiled(function)
+
+
+def inlined(function: Function) -> Function:
+    """A kernel that is compiled into its callers: for what every decision calls. It saves a quarter.
+
+    An array is seven numbers to the compiled code, and a call hands over all of them.
+    """
+    _register(function)
+    return compiled(function, forceinline=True)
+
+
+def compiled(function: Function, forceinline: bool = False) -> Function:
+    """Compile a function at its first call. An encoder's choices need no more: they may use floats."""
+    folder = cache_folder()
+    options = {"nogil": True, "cache": folder is not None, "forceinline": forceinline}
+    with _numba_cache(folder):
+        dispatcher: Function = numba.njit(**options)(function)
+    return dispatcher
+
+
+def _register(function: Callable[..., Any]) -> None:
+    KERNELS[f"{function.__module__.removeprefix('refcodec.')}.{function.__name__}"] = function
+
+
+def kernel_hash(root: Path = Path(__file__).parent) -> str:
+    """A name for the state of all kernels: their sources, the compiler, and its flags."""
+    digest = hashlib.sha256()
+    for pattern in _SOURCES:
+        for path in sorted(root.glob(pattern)):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    flags = sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_"))
+    digest.update(repr((numba.__version__, platform.python_version(), flags)).encode())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def cache_folder() -> Path | None:
+    """Where compiled kernels are kept, or None where nothing can be written.
+
+    ``REFCODEC_CACHE``, else ``XDG_CACHE_HOME/refcodec``, else ``~/.cache/refcodec``.
+    """
+    if numba.config.DISABLE_JIT:
+        return None
+    named = os.environ.get("REFCODEC_CACHE")
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = (Path(named) if named else home / "refcodec") / f"kernels-{kernel_hash()}"
+        folder.mkdir(parents=True, exist_ok=True)
+        usable = os.access(folder, os.W_OK | os.X_OK) and disk_usage(folder).free > _ROOM
+    except (OSError, RuntimeError):
+        usable = False
+    if not usable:
+        _log.info(
+            "compiled kernels cannot be kept: set REFCODEC_CACHE to a folder that can be written"
+        )
+        return None
+    return folder
+
+
+@cache
+def announce_compilation(entry: str = "native.code_levels") -> None:
+    """Say once, through the logger ``refcodec``, that kernels must be compiled first.
+
+    entry : the kernel, as ``module.name``, whose callees take the time; it is compiled after them.
+    """
+    if numba.config.DISABLE_JIT:
+        return
+    folder = cache_folder()
+    if folder is None or not any(folder.glob(f"*/{entry}-*.nbi")):
+        often = "once" if folder else "in every process"
+        _log.warning("compiling kernels for this machine: %s, for about half a minute", often)
+
+
+@contextmanager
+def _numba_cache(folder: Path | None) -> Iterator[None]:
+    """Let numba choose its cache folder, which it does when a function is decorated, as we wish."""
+    before = numba.config.CACHE_DIR
+    try:
+        if folder is not None:
+            numba.config.CACHE_DIR = str(folder)
+        yield
+    finally:
+        numba.config.CACHE_DIR = before

@@ -1,0 +1,772 @@
+"""Kernels: what they may be made of, that they cannot overflow, and how they are compiled and kept."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import os
+import pkgutil
+import random
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import FunctionType, ModuleType, SimpleNamespace
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import refcodec
+import refcodec.entropy
+from refcodec import EncoderConfig, kernel, transform
+from refcodec.coders import CodedFeature, native, native_encoder, native_lossless
+from refcodec.encoder import Group
+from refcodec.entropy import arithmetic, mixing
+from refcodec.errors import PayloadError
+
+for found in pkgutil.iter_modules(refcodec.entropy.__path__, "refcodec.entropy."):
+    importlib.import_module(found.name)
+
+KERNELS = dict(kernel.KERNELS)
+SOURCE = Path(refcodec.__file__).parent
+
+
+def coded(payload: bytes, shape: tuple[int, int, int], **options: Any) -> CodedFeature:
+    """A payload as the decoder of a stream would hand it over, with the parameters of a configuration."""
+    qp = options.pop("qp", 20)
+    qps = qp if isinstance(qp, tuple) else (qp,) * shape[0]
+    group = Group(0, EncoderConfig(**options), np.ones(shape, np.float32), qps)
+    return CodedFeature(group.fps, group.parameters(qps), b"", True, payload, 0)
+
+
+def before(shape: tuple[int, ...]) -> Any:
+    """Samples of a feature to predict from."""
+    return np.random.default_rng(4).integers(0, 4096, shape).astype(np.int32)
+
+
+def encoded(
+    positions: Any, block: int = 16, predicted: bool = False, **options: Any
+) -> CodedFeature:
+    """A valid payload of the native coder."""
+    one = coded(b"", positions.shape, **options)
+    tuning = native_encoder.Tuning(blocks=(block,), restoration=2)
+    previous = before(positions.shape) if predicted else None
+    coding = native_encoder.encode_payload(
+        positions, one.fps, one.parameters, tuning, previous=previous
+    )
+    return CodedFeature(one.fps, one.parameters, b"", not predicted, coding[0], 0)
+
+
+def decoded(one: CodedFeature) -> Any:
+    """The samples of a payload, or None where it is refused."""
+    try:
+        if not one.fps.qp_present:
+            return native_lossless.decode_payload(one).tolist()
+        fps = one.fps
+        previous = before((fps.channels, fps.height, fps.width))
+        return native.decode_payload(one, None if one.access_point else previous).tolist()
+    except PayloadError:
+        return None
+
+
+# --- what a kernel is made of ----------------------------------------------------------------------
+
+STATEMENTS = (ast.If, ast.While, ast.Return, ast.Break, ast.Continue, ast.Pass)
+EXPRESSIONS = (ast.Name, ast.Tuple, ast.IfExp, ast.BoolOp, ast.Compare, ast.UnaryOp, ast.keyword)
+OPERATORS = (
+    *(ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.USub),
+    *(ast.LShift, ast.RShift, ast.BitAnd, ast.BitOr, ast.BitXor, ast.Invert),
+    *(ast.Not, ast.And, ast.Or, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
+)
+BUILTINS = {"int": int, "min": min, "max": max, "abs": abs, "range": range}
+ROOM = {"np.zeros", "np.empty"}
+"""Room for integers is the one thing that a kernel takes from numpy: it means the same either way."""
+
+
+def is_kernel(value: Any) -> bool:
+    return any(getattr(value, "py_func", value) is one for one in KERNELS.values())
+
+
+def faults(function: Callable[..., Any]) -> list[str]:
+    """What a kernel has that it must not have, each with its statement."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    return [
+        f"{function.__name__}: {type(node).__name__} in {ast.unparse(statement)}"
+        for statement in tree.body
+        for node in _faults(statement, None, function.__globals__)
+    ]
+
+
+def _faults(node: Any, parent: Any, names: dict[str, Any]) -> Iterator[Any]:
+    good = isinstance(node, STATEMENTS + EXPRESSIONS + OPERATORS + (ast.Load, ast.Store, ast.Slice))
+    match node:
+        case ast.Expr(value=ast.Constant(value=str())):
+            return
+        case ast.Expr():
+            good = isinstance(node.value, ast.Call)
+        case ast.Assign():
+            good = True
+        case ast.AugAssign():  # of an array element it were a load without int()
+            good = isinstance(node.target, ast.Name)
+        case ast.For():
+            good = ast.unparse(node.iter).startswith("range(") and isinstance(node.target, ast.Name)
+        case ast.Constant():
+            good = isinstance(node.value, int)
+        case ast.BinOp():
+            good = True
+        case ast.Name(ctx=ast.Load()) if node.id in names:
+            value = names[node.id]
+            numbers = value if isinstance(value, (tuple, np.ndarray)) else [value]
+            good = np.issubdtype(np.asarray(numbers).dtype, np.integer)
+        case ast.Call():
+            good = _callable(node, names) and not node.keywords
+            for child in node.args:
+                yield from _faults(child, node, names)
+            if not good:
+                yield node
+            return
+        case ast.Attribute():
+            good = isinstance(node.value, ast.Name)
+        case ast.Subscript(ctx=ast.Store()):
+            good = True
+        case ast.Subscript():
+            good = _loads(node, parent, names)
+    if not good or isinstance(node, ast.Slice):
+        yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _faults(child, node, names)
+
+
+def _callable(node: ast.Call, names: dict[str, Any]) -> bool:
+    """Whether a call is of a kernel, of one of a few builtins, or makes room for integers."""
+    called = ast.unparse(node.func)
+    if called in ROOM and names.get("np") is np:
+        *rest, kind = node.args
+        node.args = rest
+        return ast.unparse(kind) in ("np.int64", "np.int32", "np.uint8")
+    if called in names:
+        return is_kernel(names[called])
+    return called in BUILTINS
+
+
+def _loads(node: ast.Subscript, parent: Any, names: dict[str, Any]) -> bool:
+    """Whether an element is read through int(); a view is an argument of a kernel with one index."""
+    if isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
+        return isinstance(node.slice, ast.Constant)
+    if not isinstance(parent, ast.Call):
+        return False
+    called = ast.unparse(parent.func)
+    return called == "int" or (called not in BUILTINS and not isinstance(node.slice, ast.Tuple))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel_is_restricted_python(name: str) -> None:
+    assert not faults(KERNELS[name])
+
+
+def test_there_are_kernels() -> None:
+    assert {"entropy.arithmetic.decode_bit", "entropy.native.code_levels"} <= KERNELS.keys()
+    assert {"transform.inverse_block", "entropy.mixing.mix"} <= KERNELS.keys()
+    entry = inspect.signature(kernel.announce_compilation).parameters["entry"].default
+    assert f"entropy.{entry}" in KERNELS
+
+
+HALF = 0.5
+HALVES = np.array([0.5])
+bucket, inverse_block = native.model.bucket, transform.inverse_block
+
+
+def bad_division(x):
+    return x / 2
+
+
+def bad_power(x):
+    return x**2
+
+
+def bad_constant(x):
+    return x * 0.5
+
+
+def bad_global(x):
+    return x * HALF
+
+
+def bad_array(x):
+    return int(HALVES[x])
+
+
+def bad_load(array):
+    return array[0] + 1
+
+
+def bad_load_in_builtin(array):
+    return max(array[0], 1)
+
+
+def bad_load_in_kernel(array):
+    return bucket(array[0, 1])
+
+
+def bad_load_in_condition(array):
+    while array[0]:
+        pass
+
+
+def bad_addition(array):
+    array[0] += 1
+
+
+def bad_numpy(array):
+    return np.sum(array)
+
+
+def bad_room(x):
+    return np.zeros(x, np.float64)
+
+
+def bad_method(array):
+    return array.sum()
+
+
+def bad_call(x):
+    return len(x)
+
+
+def bad_iteration(array):
+    for x in array:
+        bucket(x)
+
+
+def bad_slice(array):
+    bucket(array[1:])
+
+
+def bad_comprehension(x):
+    return [i + 1 for i in range(x)]
+
+
+def bad_function(x):
+    return (lambda y: y)(x)
+
+
+def bad_text(x):
+    return x == "a"
+
+
+def bad_exception(x):
+    raise ValueError
+
+
+def bad_list(x):
+    return [x]
+
+
+def good_everything(array, w):
+    """Whatever is permitted."""
+    total = 0
+    a, b = 1, -1
+    room = np.zeros(4, np.int64)
+    for i in range(0, array.shape[0], 2):
+        array[i] = int(array[i]) ^ 1
+        w.contexts[0] = int(w.contexts[1]) + min(a, b, i)
+        if not (i == 2 and a < b) or i % 3 > 1:
+            continue
+        while total < 7:
+            total += bucket(abs(total)) + int(i > 2)
+            break
+    inverse_block(array[0], room, array, total, -total, ~a, b << 1, a >> 1, a // 3)
+    return total if total > 0 else max(int(array[1, 2]), 1 << 20)
+
+
+@pytest.mark.parametrize(
+    "function", [one for name, one in list(globals().items()) if name.startswith("bad_")]
+)
+def test_the_walker_refuses(function: Callable[..., Any]) -> None:
+    assert len(faults(function)) >= 1
+
+
+def test_the_walker_admits() -> None:
+    assert not faults(good_everything)
+
+
+# --- kernels cannot overflow -----------------------------------------------------------------------
+
+
+class Checked(int):
+    """An integer that never leaves int64, and is never shifted by what a processor does not shift by."""
+
+
+def _checked(name: str) -> Any:
+    plain = getattr(int, name)
+
+    def method(self: int, *others: Any) -> Any:
+        count = self if name in ("__rlshift__", "__rrshift__") else (*others, 0)[0]
+        if "shift" in name and not 0 <= int(count) < 64:
+            raise OverflowError(f"a shift by {int(count)}")
+        result = plain(self, *others)
+        if result is NotImplemented:
+            return result
+        if not -(2**63) <= result < 2**63:
+            raise OverflowError(f"{name} of {int(self)} and {others}")
+        return Checked(result)
+
+    return method
+
+
+for one in ("add", "sub", "mul", "floordiv", "mod", "lshift", "rshift", "and", "or", "xor"):
+    for name in (f"__{one}__", f"__r{one}__"):
+        setattr(Checked, name, _checked(name))
+for name in ("__neg__", "__abs__", "__invert__"):
+    setattr(Checked, name, _checked(name))
+
+
+class Guarded(np.ndarray):
+    """An array without negative indices: compiled code wraps them, in silence."""
+
+    def __getitem__(self, at: Any) -> Any:
+        refuse_negative(at)
+        return super().__getitem__(at)
+
+    def __setitem__(self, at: Any, value: Any) -> None:
+        refuse_negative(at)
+        super().__setitem__(at, value)
+
+
+def refuse_negative(at: Any) -> None:
+    for index in at if isinstance(at, tuple) else (at,):
+        if index < 0:
+            raise IndexError(f"index {index} is negative")
+
+
+def guard(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.view(Guarded)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(guard, value))
+    return Checked(value) if isinstance(value, int) else value
+
+
+def interpreter() -> dict[Callable[..., Any], Callable[..., Any]]:
+    """All kernels as interpreted functions in which every integer is checked, and every index."""
+    spaces: dict[str, dict[str, Any]] = {}
+    made = {}
+    for function in KERNELS.values():
+        space = spaces.setdefault(function.__module__, dict(function.__globals__))
+        made[function] = FunctionType(function.__code__, space)
+    for space in spaces.values():
+        for name, value in space.items():
+            if is_kernel(value):
+                space[name] = made[getattr(value, "py_func", value)]
+            elif isinstance(value, np.ndarray):
+                space[name] = guard(value)
+        space["int"] = Checked
+        space["range"] = lambda *bounds: map(Checked, range(*bounds))
+        space["np"] = SimpleNamespace(
+            **{name: getattr(np, name) for name in ("int64", "int32", "uint8")},
+            zeros=lambda *a: guard(np.zeros(*a)),
+            empty=lambda *a: guard(np.empty(*a)),
+        )
+    return made
+
+
+INTERPRETED = interpreter()
+
+
+def checked(function: Any) -> Callable[..., Any]:
+    """A kernel, interpreted and checked, its arguments too."""
+    own = INTERPRETED[getattr(function, "py_func", function)]
+    return lambda *arguments: own(*map(guard, arguments))
+
+
+def check_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the coders run on checked kernels."""
+    for module in (native, native_lossless):
+        for name, value in list(vars(module).items()):
+            if is_kernel(value):
+                monkeypatch.setattr(module, name, checked(value))
+            elif isinstance(value, ModuleType) and value.__name__.startswith("refcodec.entropy"):
+                inner = {
+                    key: checked(own) if is_kernel(own) else own for key, own in vars(value).items()
+                }
+                monkeypatch.setattr(module, name, SimpleNamespace(**inner))
+
+
+@pytest.fixture
+def checked_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_kernels(monkeypatch)
+
+
+def test_a_checked_integer_is_checked() -> None:
+    big = Checked(2**62)
+    for wrong in (
+        lambda: big + big,
+        lambda: 4 * big,
+        lambda: big << 1,
+        lambda: 1 << Checked(64),
+        lambda: big >> -1,
+        lambda: -4 * big,
+    ):
+        with pytest.raises(OverflowError):
+            wrong()
+    assert type(1 + (big >> 3)) is Checked
+    with pytest.raises(IndexError):
+        guard(np.zeros(3))[Checked(-1)]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 7, 16, 31, 32])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_inverse_transform_does_not_overflow(length: int, sign: int) -> None:
+    signs = np.sign(transform.cosine_basis(length)[:, 0])  # all terms of the first sample add up
+    coefficients = sign * np.outer(signs, signs) * (1 << 26)
+    rows, samples = np.zeros((2, length, length), np.int64)
+    checked(transform.inverse_block)(
+        coefficients, rows, samples, 0, 0, length, length, length, length
+    )
+    assert np.abs(rows).max() <= 2**35
+    gain = np.abs(transform.cosine_basis(length)[:, 0]).sum() / 2**14
+    assert int(samples[0, 0]) == pytest.approx(sign * 2**22 * gain**2, rel=1e-6)
+    assert abs(int(samples[0, 0])) < 2**31  # samples are int32 in the coder
+
+
+@given(st.integers(2**24, 2**32 - 1), st.integers(0, 2**40 - 1), st.integers(1, 65535), st.binary())
+def test_decisions_of_a_hostile_payload_do_not_overflow(
+    width: int, code: int, probability: int, data: bytes
+) -> None:
+    coder = np.array([width, code, 0, 0, 0])
+    array = np.frombuffer(bytearray(data), np.uint8)
+    for _ in range(20):
+        assert checked(arithmetic.decode_bit)(coder, array, probability) in (0, 1)
+        assert 2**24 <= coder[arithmetic.RANGE] < 2**32
+        assert 0 <= coder[arithmetic.CODE] < 2**40
+
+
+@settings(max_examples=30)
+@given(
+    st.sampled_from([0, 1, 65535, -(1 << 24), 1 << 24]),
+    st.sampled_from([0, 1 << 26, -(1 << 26)]),
+    st.integers(-24, 32),
+    st.sampled_from([1, 1 << 16, (1 << 33) - 1]),
+)
+def test_restoration_does_not_overflow(sample: int, offset: int, gain: int, step: int) -> None:
+    samples = np.full((2, 2, 3), sample, np.int32)
+    samples[:, 0, 0] = 0
+    head = np.zeros(native.model.HEAD_SIZE, np.int64)
+    head[native.model.RESTORATION] = 2
+    pairs = [np.array([one, -one]) for one in (step, offset, gain)]
+    pairs[0] = abs(pairs[0])
+    pairs[2] = pairs[2].clip(-24, 32)
+    checked(native.model.restore)(samples, head, *pairs)
+    assert np.abs(samples).max() <= 1 << 24
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2**22 - 1), st.integers(0, 255)), min_size=6, max_size=6),
+    st.lists(st.integers(-(2**46), 2**46), min_size=6, max_size=6),
+    st.integers(0, 1),
+)
+def test_mixing_does_not_overflow(
+    pairs: list[tuple[int, int]], weights: list[int], bit: int
+) -> None:
+    states = np.array([probability << 8 | seen for probability, seen in pairs], np.int32)
+    arrays = np.arange(6), np.zeros(6, np.int64), np.array(weights)
+    chance = checked(mixing.mix)(states, *arrays, 0, 6)
+    assert 32 <= chance <= 65504
+    checked(mixing.learn)(states, *arrays, 0, 6, chance, bit, 4, 255)
+    assert (states >= 0).all()
+    assert (states >> 8 < 2**22).all()
+
+
+SHAPES = [(1, 1, 1), (3, 7, 7), (2, 16, 16), (1, 33, 5), (2, 1, 40)]
+
+
+def extreme(shape: tuple[int, int, int], bits: int) -> Any:
+    """Samples that jump between the ends of their range."""
+    return np.random.default_rng(bits).integers(0, 2, shape) * float((1 << bits) - 1)
+
+
+@pytest.mark.parametrize("block", [0, 8, 16])
+@pytest.mark.parametrize(("bits", "qp"), [(16, 0), (16, 63), (1, 63), (8, 4)])
+def test_extreme_samples_do_not_overflow(
+    block: int, bits: int, qp: float, checked_kernels: None
+) -> None:
+    shape = (2, 9, 7)
+    one = encoded(extreme(shape, bits), block, bits=bits, qp=qp)
+    assert decoded(one) is not None
+
+
+def hostile(chance: random.Random, valid: list[bytes]) -> Iterator[bytes]:
+    """Payloads that nobody should send."""
+    yield from (b"", b"\0", b"\xff", bytes(40), b"\xff" * 40, bytes(1000), b"\xff" * 1000)
+    for first in range(0, 256, 8):  # heads of all kinds
+        yield bytes([first]) + chance.randbytes(30)
+    for size in (1, 3, 4, 5, 17, 100, 400):
+        yield chance.randbytes(size)
+    for payload in valid:
+        for _ in range(6):
+            cut = chance.randrange(len(payload))
+            yield payload[:cut]
+            flipped = bytearray(payload)
+            flipped[cut] ^= 1 << chance.randrange(8)
+            yield bytes(flipped)
+            yield payload[:cut] + chance.randbytes(20)
+            yield payload + chance.randbytes(3)
+
+
+Item = tuple[str, Any, int, float, str]
+
+
+def hostile_corpus() -> list[Item]:
+    """Coder, shape, bits, QP and payload in hexadecimal."""
+    corpus: list[Item] = []
+    chance = random.Random(1)
+    for shape in SHAPES:
+        for bits, qp, predicted in (
+            (12, 20, False),
+            (16, 63, False),
+            (16, 0, False),
+            (16, 30, True),
+        ):
+            noise = np.random.default_rng(1).random(shape) * (2**bits - 1)
+            valid = [
+                encoded(noise, block, predicted, bits=bits, qp=qp).payload for block in (0, 8, 16)
+            ]
+            name = "predicted" if predicted else "native"
+            corpus += [(name, shape, bits, qp, one.hex()) for one in hostile(chance, valid)]
+        fps = coded(b"", shape, coder="native-lossless").fps
+        words = np.random.default_rng(2).normal(0, 1, shape).astype(np.float32).view(np.int32)
+        valid = [native_lossless.encode_payload(words, fps)]
+        corpus += [("native-lossless", shape, 0, 0, one.hex()) for one in hostile(chance, valid)]
+    return corpus
+
+
+def outcome(item: Item) -> Any:
+    """What the kernels of this process make of a hostile payload."""
+    name, shape, bits, qp, payload = item
+    options: Any = {"bits": bits, "qp": qp} if bits else {"coder": name}
+    one = coded(bytes.fromhex(payload), tuple(shape), **options)
+    return decoded(replace(one, access_point=name != "predicted"))
+
+
+def test_hostile_payloads_mean_the_same_interpreted_and_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    items = [one for one in hostile_corpus() if np.prod(one[1]) < 200]
+    items = random.Random(3).sample(items, 50)
+    with monkeypatch.context() as patch:
+        check_kernels(patch)
+        found = [outcome(one) for one in items]  # first: what is wrong here may crash below
+    assert None in found
+    assert found == [outcome(one) for one in items]
+
+
+# --- other processes -------------------------------------------------------------------------------
+
+
+def run(script: str, *, text: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a script that can import this module, with other environment variables."""
+    paths = [str(Path(__file__).parent), str(SOURCE.parent)]
+    if "PYTHONPATH" in variables:
+        paths.insert(0, variables.pop("PYTHONPATH"))
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **variables},
+        cwd=paths[0],  # where Python looks first
+    )
+    assert result.returncode == 0, result.stderr
+    return result
+
+
+@pytest.mark.slow
+def test_no_index_leaves_its_array() -> None:
+    """numba checks bounds only when asked to."""
+    corpus = random.Random(5).sample(hostile_corpus(), 800)
+    script = """
+        import json, sys
+        import numba, test_kernels
+        assert numba.config.BOUNDSCHECK
+        results = [test_kernels.outcome(one) for one in json.load(sys.stdin)]
+        print(json.dumps([one is None for one in results]))
+    """
+    refused = json.loads(run(script, text=json.dumps(corpus), NUMBA_BOUNDSCHECK="1").stdout)
+    assert len(refused) == len(corpus)
+    assert 0 < sum(refused) < len(corpus)
+
+
+def payloads_of_both_modes() -> list[tuple[str, Any]]:
+    """A small feature with a transform and without; the payloads and their samples."""
+    positions = np.add.outer(np.arange(2) * 70.5, np.outer(np.arange(9), np.arange(7)) * 8.25)
+    made = [encoded(positions, block, bits=10, qp=20) for block in (0, 16)]
+    return [(one.payload.hex(), decoded(one)) for one in made]
+
+
+def test_interpreted_kernels_mean_the_same() -> None:
+    script = """
+        import json
+        import numba, test_kernels
+        assert numba.config.DISABLE_JIT
+        print(json.dumps(test_kernels.payloads_of_both_modes()))
+    """
+    found = json.loads(run(script, NUMBA_DISABLE_JIT="1").stdout)
+    assert [tuple(one) for one in found] == payloads_of_both_modes()
+
+
+# --- the cache -------------------------------------------------------------------------------------
+
+CALLEE = """
+from refcodec.kernel import kernel
+
+@kernel
+def inner(x):
+    return x + 1
+"""
+CALLER = """
+from refcodec.kernel import kernel
+from refcodec.entropy.tiny_callee import inner
+
+@kernel
+def outer(x):
+    return 10 * inner(x)
+"""
+CALL = """
+import logging
+logging.basicConfig(format="%(levelname)s %(name)s %(message)s")
+logging.getLogger("refcodec").setLevel(logging.INFO)
+from refcodec.kernel import announce_compilation
+from refcodec.entropy.tiny_caller import outer
+announce_compilation("tiny_caller.outer")
+announce_compilation("tiny_caller.outer")
+print(outer(1))
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of refcodec with two tiny kernels, of which one calls the other."""
+    copy = tmp_path / "refcodec"
+    shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__", "*.npz", "demo"))
+    (copy / "entropy" / "tiny_callee.py").write_text(CALLEE)
+    (copy / "entropy" / "tiny_caller.py").write_text(CALLER)
+    return copy
+
+
+def call(tree: Path, cache: Path | None = None, **variables: str) -> tuple[str, str]:
+    """What the tiny kernels return in a process of their own, and what it logs."""
+    variables.setdefault("REFCODEC_CACHE", str(cache or tree.parent / "cache"))
+    result = run(CALL, PYTHONPATH=str(tree.parent), PYTHONDONTWRITEBYTECODE="1", **variables)
+    return result.stdout.strip(), result.stderr
+
+
+def kept(tree: Path) -> dict[str, int]:
+    """The compiled kernels, each with the time when it was written."""
+    files = (tree.parent / "cache").rglob("*.nb?")
+    return {str(path): path.stat().st_mtime_ns for path in files}
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_an_edited_callee_is_compiled_anew(tree: Path) -> None:
+    assert call(tree)[0] == "20"
+    before = kept(tree)
+    edit(tree / "entropy" / "tiny_callee.py", "x + 1", "x + 2")
+    assert call(tree)[0] == "30"
+    assert len(kept(tree)) == 2 * len(before)
+
+
+def test_a_second_process_compiles_nothing_and_says_nothing(tree: Path) -> None:
+    first, log = call(tree)
+    assert log.count("WARNING refcodec compiling kernels for this machine: once") == 1
+    before = kept(tree)
+    assert any("tiny_caller.outer" in name for name in before)
+    assert call(tree) == (first, "")
+    assert kept(tree) == before
+
+
+def test_other_kernels_in_the_folder_do_not_hide_a_compilation(tree: Path) -> None:
+    script = "from refcodec.entropy.tiny_callee import inner; print(inner(1))"
+    run(script, PYTHONPATH=str(tree.parent), REFCODEC_CACHE=str(tree.parent / "cache"))
+    assert kept(tree)
+    assert "compiling" in call(tree)[1]
+
+
+def test_interpreted_kernels_keep_and_say_nothing(tree: Path) -> None:
+    assert call(tree, NUMBA_DISABLE_JIT="1") == ("20", "")
+    assert not (tree.parent / "cache").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_done_without(tree: Path) -> None:
+    blocked = tree.parent / "file"
+    blocked.write_text("in the way")
+    found, log = call(tree, blocked / "cache")
+    assert found == "20"
+    assert "INFO refcodec compiled kernels cannot be kept: set REFCODEC_CACHE" in log
+    assert "compiling kernels for this machine: in every process" in log
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("entropy/tiny_callee.py", "x + 1", "x + 2"),
+        ("transform.py", "1 << 26", "1 << 25"),
+        ("coders/native_choice.py", "6.0", "6.5"),
+        ("tables/logistic.txt", "-2307", "-2306"),
+    ],
+)
+def test_the_hash_is_of_all_that_is_compiled(tree: Path, name: str, old: str, new: str) -> None:
+    before = kernel.kernel_hash(tree)
+    assert kernel.kernel_hash(tree) == before
+    edit(tree / name, old, new)
+    assert kernel.kernel_hash(tree) != before
+
+
+def test_files_without_kernels_compile_nothing_anew(tree: Path) -> None:
+    before = kernel.kernel_hash(tree)
+    for name in ("reader.py", "coders/native.py", "tables/native_model.txt"):
+        (tree / name).write_text("changed")
+    assert kernel.kernel_hash(tree) == before
+
+
+@pytest.mark.parametrize("flag", ["NUMBA_BOUNDSCHECK", "NUMBA_OPT"])
+def test_the_hash_is_of_flags_too(flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = set()
+    for value in (None, "0", "1"):
+        if value is not None:
+            monkeypatch.setenv(flag, value)
+        hashes.add(kernel.kernel_hash())
+    assert len(hashes) == 3
+
+
+def test_all_kernels_stand_in_hashed_files() -> None:
+    hashed = {path for pattern in kernel._SOURCES for path in SOURCE.glob(pattern)}
+    using = {
+        path
+        for path in SOURCE.rglob("*.py")
+        if any(
+            mark in path.read_text()
+            for mark in ("\n@kernel", "\n@inlined", "\n@compiled", "numba.")
+        )
+    }
+    assert using <= hashed
+
+
+def test_numbas_own_setting_is_left_alone() -> None:
+    found = numba.config.CACHE_DIR
+    assert os.environ.get("NUMBA_CACHE_DIR", "") == found

@@ -1,0 +1,151 @@
+"""Train the native coder's initial states and weights: refcodec/tables/native_model.txt (clause 8.3.7.3).
+
+    python tools/train_tables.py             train and write the tables
+    python tools/train_tables.py --check     train, and compare with the tables that are there
+
+Reproducible bit for bit: the features of ``tools/corpus`` become 12-bit samples; transforms of integers are
+exact; levels are chosen by single IEEE operations; the rest is the coder's own integer kernels. The corpus
+holds features of ResNet-20 and of the demonstration's network: neither ResNet-56, nor CIFAR test images, nor
+the first 20 photographs. Its SHA256SUMS is checked before, and named in the tables.
+
+Each round chooses levels by the rates of the round before. States are what one pass over all features
+leaves in them, their counts cut so that they keep learning. Weights are then trained in a second pass, in
+which every feature begins with those states, as it will in use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from construct import Container
+
+import refcodec
+from refcodec.coders import native, native_choice, native_encoder
+from refcodec.entropy import native as model
+from refcodec.entropy.arithmetic import CODER_SIZE, DIRECTION, POSITION, start_encoding
+from refcodec.files import atomic_file
+from refcodec.tables import NATIVE_MODEL, format_native_model
+
+CORPUS = Path(__file__).parent / "corpus"
+BITS = 12
+QPS = (12, 18, 23, 28, 33, 38, 43)
+ROUNDS = 2
+MOST_SEEN = 24
+"""Where the counts of initial states are cut."""
+
+Array = np.ndarray[Any, Any]
+
+
+class Item(NamedTuple):
+    """One feature at one step, ready to be coded."""
+
+    chosen: native_encoder.Choice
+    offsets: Array
+    gains: Array
+
+
+# --- levels from features --------------------------------------------------------------------------
+
+
+def check_corpus() -> str:
+    """Compare the corpus with its SHA256SUMS; returns the SHA-256 of that file."""
+    sums = (CORPUS / "SHA256SUMS").read_bytes()
+    for line in sums.decode("ascii").splitlines():
+        digest, name = line.split()
+        if hashlib.sha256((CORPUS / name).read_bytes()).hexdigest() != digest:
+            raise SystemExit(f"{name} is not the file that SHA256SUMS names")
+    return hashlib.sha256(sums).hexdigest()
+
+
+def features() -> Iterator[tuple[Array, int, int]]:
+    """12-bit samples (int64, C x H x W), QP and largest block, in an order that mixes and never changes."""
+    jobs = []
+    for path in sorted(CORPUS.glob("*.dfc")):
+        with refcodec.open(path) as reader:
+            for k, feature in enumerate(reader):
+                jobs += [(f"{path.stem} {k} {i}", feature, i + k) for i in range(len(QPS))]
+    jobs.sort(key=lambda job: hashlib.sha256(job[0].encode()).digest())
+    for _, feature, number in jobs:
+        values = feature.astype(np.float64)
+        values = values if values.ndim == 3 else values[:, None, None]
+        low = values.min()
+        span = max(values.max() - low, 1e-30)
+        samples = np.rint((values - low) * (4095 / span)).astype(np.int64)
+        side = max(values.shape[1:])
+        block = 0 if side == 1 or number % 9 == 8 else 32 if side > 16 and number % 5 == 4 else 16
+        yield samples, QPS[number % len(QPS)], block
+
+
+def choose(samples: Array, qp: int, block: int, rates: Array) -> Item:
+    """What the encoder makes of a feature, by given rates."""
+    fps = Container(channels=len(samples), bits=BITS)
+    steps = native.step_sizes(fps, Container(qp=qp, qp_eighths=0, qp_delta=None))
+    tuning = native_encoder.Tuning(restoration=2 if samples[0].size >= 16 else 0)
+    chosen = native_encoder.choose(samples, steps, tuning, None, block, 0, rates)
+    written = native_encoder.run_forwards(samples, fps, chosen, steps)
+    return Item(chosen, written.offsets, written.gains)
+
+
+# --- tables from levels ----------------------------------------------------------------------------
+
+
+def code(item: Item, states: Array, weights: Array) -> int:
+    """Code one item, adapting states and weights; returns its size in bytes."""
+    head, levels, sizes = item.chosen.head, item.chosen.levels.copy(), item.chosen.sizes.copy()
+    room, ys, xs = native.workspace(*levels.shape[1:], 4 << int(head[model.BLOCK]))
+    room = room._replace(states=states, weights=weights)
+    coder = np.zeros(CODER_SIZE, np.int64)
+    output = np.zeros(8 * levels.size + 4096, np.uint8)
+    start_encoding(coder)
+    coder[DIRECTION] = 1
+    steps = np.full(len(levels), 1 << 20)  # of no consequence for what is coded
+    model.code_levels(
+        coder, output, room, head, steps, ys, xs, native.ROOTS, (1 << BITS) - 1,
+        levels, sizes, np.zeros(levels.shape, np.int32), np.zeros((len(levels), 0, 0), np.int32),
+    )  # fmt: skip
+    model.code_restoration(coder, output, room, head, item.offsets, item.gains)
+    return int(coder[POSITION])
+
+
+def train() -> tuple[Array, Array]:
+    """Initial states and weights, from nothing but the corpus."""
+    states = np.full(model.STATES, 1 << 29, np.int32)  # probability 1/2, nothing seen
+    weights = np.full(model.WEIGHT_SETS * model.INPUTS, 22938, np.int64)  # 0.35
+    for number in range(ROUNDS):
+        rates = native_choice.rate_table(states)
+        items = [choose(*job, rates) for job in features()]
+        states = np.full(model.STATES, 1 << 29, np.int32)
+        before = sum(code(item, states, weights) for item in items)
+        seen = np.minimum(states & 0xFF, MOST_SEEN)
+        states = ((states >> 18 << 18) | (1 << 17) * (seen > 0) | seen).astype(np.int32)
+        after = sum(code(item, states.copy(), weights) for item in items)
+        print(f"round {number + 1}: {len(items)} items, {before} bytes, then {after}", flush=True)
+    return states, weights
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument(
+        "--check", action="store_true", help="compare with the tables that are there"
+    )
+    arguments = parser.parse_args()
+    digest = check_corpus()
+    text = format_native_model(*train(), digest)
+    if arguments.check:
+        same = NATIVE_MODEL.read_text(encoding="ascii") == text
+        print("the tables are as trained" if same else "the tables DIFFER from what was trained")
+        return 0 if same else 1
+    with atomic_file(NATIVE_MODEL) as file:
+        file.write(text.encode("ascii"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
