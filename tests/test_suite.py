@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -160,6 +162,32 @@ def test_skip_is_no_pass(small: Manifest, tmp_path: Path) -> None:
 def test_nothing_run_is_an_error() -> None:
     with pytest.raises(CallerError, match="no vector matches"):
         run_suite(SUITE, BuiltIn(), pattern="no such vector")
+
+
+# --- without a compiler ----------------------------------------------------------------------------
+
+
+def test_small_native_vectors_without_compiled_kernels() -> None:
+    """The same kernels as plain Python give the same features, and refuse the same payloads."""
+    program = (
+        "import sys\n"
+        "from refcodec.suite.contract import BuiltIn\n"
+        "from refcodec.suite.manifest import load_manifest\n"
+        "from refcodec.suite.runner import run_suite\n"
+        "run = run_suite(load_manifest(sys.argv[1]), BuiltIn(), pattern='small', workers=1)\n"
+        "print(*[(r.vector.name, r.reason) for r in run.results if r.status != 'pass'])\n"
+        "print(run.counts['pass'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(SUITE.root)],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    problems, passed = done.stdout.splitlines()
+    assert problems == ""
+    assert int(passed) == sum("small" in vector.tags for vector in SUITE.vectors) > 60
 
 
 # --- known failures --------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from refcodec.coders import Machine
+from refcodec.coders import CodedFeature, Machine
+from refcodec.constraints import element_count
 from refcodec.decoder import (
     CodedUnit,
     Walker,
@@ -24,7 +25,7 @@ from refcodec.decoder import (
     sample_hash,
 )
 from refcodec.errors import StreamError
-from refcodec.inspector import inspect
+from refcodec.inspector import inspect, read_head
 from refcodec.suite.assemble import own_elements
 from refcodec.suite.manifest import Feature
 from refcodec.syntax.codes import ChannelOrder, Coder, HashTarget, Quantiser, Restoration, UnitType
@@ -139,6 +140,8 @@ _CLAUSES = {
     "coder:bzip2": ("8.3.1", "8.3.4"),
     "coder:lzma": ("8.3.1", "8.3.5"),
     "coder:hevc": ("8.3.6", "8.4.1", "8.4.2", "9.3.1", "9.3.2"),
+    "coder:native": ("8.3.7",),
+    "coder:native-lossless": ("8.3.8",),
     "quantiser:uniform": ("8.6.1", "8.7"),
     "quantiser:logarithmic": ("8.6.2", "8.7"),
     "restoration:tensor": ("8.5",),
@@ -151,6 +154,15 @@ _CLAUSES = {
 }
 
 
+_EXACT_MODES = {"0": "exact:raw", **dict.fromkeys("4567", "exact:fast")}
+"""Modes of native lossless payloads, by their first hexadecimal digit."""
+
+_NATIVE = {Coder.NATIVE, Coder.NATIVE_LOSSLESS}
+
+_SMALL = 2048
+"""Elements up to which a stream of a native coder is decoded without a compiler in some seconds."""
+
+
 def labels(stream: bytes) -> Labels:
     """Derive the labels of a valid stream."""
     header = parse_stream_header(stream[:STREAM_HEADER_SIZE])
@@ -158,11 +170,12 @@ def labels(stream: bytes) -> Labels:
     clauses = {"7.2", "8.2", "9.1"}
     source = io.BytesIO(stream)
     source.seek(STREAM_HEADER_SIZE)
-    walker, offset, hashes = Walker(header), STREAM_HEADER_SIZE, set()
+    walker, offset, elements, hashes = Walker(header), STREAM_HEADER_SIZE, 0, set()
     while (unit := read_unit(source, offset, largest_unit(header))) is not None:
         parsed, offset = walker.parse_unit(unit), unit.end
         if isinstance(parsed, CodedUnit):
             tags |= set(_tags_of_unit(parsed, unit.unit_type))
+            elements += sum(element_count(one.fps) for one in parsed.features)
         elif unit.unit_type == UnitType.HASH:
             hashes.add(HASH.parse_whole(unit.payload).hash_target)
         elif unit.unit_type in (UnitType.METADATA, UnitType.INDEX):
@@ -171,6 +184,9 @@ def labels(stream: bytes) -> Labels:
             tags.add("unknown-unit")
     tags |= {f"hash-unit:{HashTarget(target).name.lower()}" for target in hashes}
     tags |= {tag for fps in walker.parameter_sets.values() for tag in _tags_of_parameter_set(fps)}
+    coders = {fps.coder_id for fps in walker.parameter_sets.values()}
+    if not _NATIVE.isdisjoint(coders) and elements <= _SMALL:
+        tags.add("small")
     if len(walker.parameter_sets) > 1:
         tags.add("several-parameter-sets")
     if walker.feature_count != 1:
@@ -186,10 +202,22 @@ def labels(stream: bytes) -> Labels:
     return Labels(profile, header.level_idc, frozenset(clauses), tuple(sorted(tags)))
 
 
+def _tags_of_head(one: CodedFeature) -> Iterator[str]:
+    """Tags of a native payload, from its head."""
+    head = read_head(one.payload, predicted=not one.access_point)
+    block = head["head_block"]
+    yield f"native:blocks-{4 << block}" if block else "native:samples"
+    if head.get("head_frequency_slope"):
+        yield "native:slope"
+    if head.get("head_shift_down") or head.get("head_shift_right"):
+        yield "native:displaced"
+    yield f"native:restoration-{head['head_restoration']}"
+
+
 def _tags_of_parameter_set(fps: Any) -> Iterator[str]:
     yield f"feature:{fps.feature_type.name.lower()}"
     yield f"source:{fps.source_type.name.lower()}"
-    yield f"coder:{fps.coder_id.name.lower()}"
+    yield f"coder:{fps.coder_id.name.lower().replace('_', '-')}"
     yield f"quantiser:{fps.quantiser.name.lower()}"
     if fps.quantiser != Quantiser.NONE:
         yield f"bits:{fps.bits_minus1 + 1}"
@@ -218,6 +246,13 @@ def _tags_of_unit(unit: CodedUnit, unit_type: int) -> Iterator[str]:
         yield f"restoration:{Restoration(parameters.restoration_mode).name.lower()}"
     if parameters.qp_delta is not None:
         yield "qp:channel"
+    if parameters.qp_eighths:
+        yield "qp:eighths"
+    for one in unit.features:
+        if one.fps.coder_id == Coder.NATIVE:
+            yield from _tags_of_head(one)
+        elif one.fps.coder_id == Coder.NATIVE_LOSSLESS:
+            yield _EXACT_MODES.get(one.payload[:1].hex()[:1], "exact:context")
     if parameters.channel_order:
         yield f"order:{ChannelOrder(parameters.channel_order).name.lower()}"
     if parameters.range_max is not None:

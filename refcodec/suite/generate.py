@@ -1,7 +1,8 @@
 """Makes the suite from its definitions, and checks a committed one against them.
 
-What depends on outside libraries is not made again where it exists: the payloads of HEVC streams
-differ between versions of x265. Such a stream is checked by decoding it to the committed hashes.
+What depends on the machine is not made again where it exists and decodes as it should: the payloads of
+HEVC streams differ between versions of x265, and the native encoder decides by sums of floating-point
+numbers. Such a stream is checked by decoding it to the committed hashes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from refcodec.errors import StreamError
 from refcodec.suite.assemble import disassemble, edit_from_json, edit_to_json
 from refcodec.suite.derive import labels, released_features, syntax_hash
 from refcodec.suite.invalid import INVALID
-from refcodec.suite.manifest import MANIFEST_NAME, Manifest, Origin, Vector, Violation
+from refcodec.suite.manifest import (
+    MANIFEST_NAME,
+    Feature,
+    Manifest,
+    Origin,
+    Vector,
+    Violation,
+)
 from refcodec.suite.valid import VALID
 from refcodec.suite.vectors import Definition, Features, Place, load_features
 
@@ -33,17 +41,18 @@ _OUTSIDE = {"coder:zlib", "coder:gzip", "coder:bzip2", "coder:lzma"}
 def write(root: Path, *, again: bool = False) -> list[Vector]:
     """Write every stream and the manifest into a folder that holds ``features.npz``.
 
-    again : encode HEVC streams anew, too, instead of keeping those that exist.
+    again : encode HEVC and native streams anew, too, instead of keeping those that exist.
 
     Raises OSError.
     """
     features = load_features(root)
     streams: dict[str, bytes] = {}
     vectors = []
+    promised = _promised(root)
     for definition in DEFINITIONS:
         place = root / definition.file
         stream = place.read_bytes() if place.is_file() else b""
-        if again or not (definition.encode and stream and _is_hevc(stream)):
+        if again or not (definition.encode and stream and _is_kept(stream, promised.get(stream))):
             stream = _make(definition, features, streams)
         streams[definition.name] = stream
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -58,9 +67,9 @@ def write(root: Path, *, again: bool = False) -> list[Vector]:
 def check(suite: Manifest) -> Iterator[str]:
     """Compare a suite with its definitions; yields what differs.
 
-    Streams are made again and compared bit for bit, with two exceptions: an HEVC stream is only
-    decoded, and one whose payloads another version of a compression library wrote differently must
-    show the same features.
+    Streams are made again and compared bit for bit, with three exceptions: an HEVC stream is only
+    decoded; one whose payloads another version of a compression library wrote differently must show
+    the same features; and a native one, for which the encoder decided otherwise, the same labels.
     """
     features = load_features(suite.root)
     if [vector.id for vector in suite.vectors] != [one.id for one in DEFINITIONS]:
@@ -165,9 +174,32 @@ def _is_hevc(stream: bytes) -> bool:
     return "coder:hevc" in labels(stream).tags
 
 
+def _promised(root: Path) -> dict[bytes, tuple[Feature, ...]]:
+    """The features of each stream that is listed in a suite, if there is one."""
+    try:
+        entries = json.loads((root / MANIFEST_NAME).read_text(encoding="utf-8"))["vectors"]
+        vectors = [Vector.from_json(entry) for entry in entries]
+        return {(root / one.file).read_bytes(): one.features for one in vectors}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _is_kept(stream: bytes, promised: tuple[Feature, ...] | None) -> bool:
+    """Whether another machine might encode the stream differently, and it still is what it was."""
+    try:
+        tags = labels(stream).tags
+        if "coder:native" not in tags:
+            return "coder:hevc" in tags
+        return promised is not None and tuple(released_features(stream)) == promised
+    except StreamError:
+        return False
+
+
 def _is_equivalent(made: bytes, stream: bytes) -> bool:
-    """Whether two streams differ by what a compression library wrote, and not in what they mean."""
+    """Whether two streams differ by what a library wrote or an encoder chose, and not in what they mean."""
     ours, theirs = labels(made), labels(stream)
+    if "coder:native" in theirs.tags:
+        return ours == theirs
     outside = not _OUTSIDE.isdisjoint(theirs.tags)
     return outside and ours == theirs and released_features(made) == released_features(stream)
 

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import io
 import lzma
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
+from refcodec.errors import HashError, PayloadError, StreamError
 from refcodec.inspector import inspect
+from refcodec.reader import open_stream
+from refcodec.suite import native
 from refcodec.suite.assemble import (
     Append,
     Copy,
@@ -140,6 +144,67 @@ def _large_dictionary(payload: bytes) -> bytes:
     return payload[:12] + header + zlib.crc32(header).to_bytes(4, "little") + payload[24:]
 
 
+def _first(
+    kind: type[StreamError], candidates: Callable[[bytes], Iterator[bytes]]
+) -> Callable[[bytes], list[Edit]]:
+    """The first of some payloads that the decoder refuses with an error of this kind.
+
+    What a payload of an arithmetic coder means without one of its bits, no one can tell beforehand.
+    """
+    path = "coded_feature.payload"
+
+    def edits(stream: bytes) -> list[Edit]:
+        for payload in candidates(_find(stream, 2, path).value):
+            edit = Set(2, path, payload.hex())
+            try:
+                list(open_stream(io.BytesIO(edit(stream))))
+            except StreamError as error:
+                if type(error) is kind:
+                    return [edit]
+        raise LookupError(f"no payload fails by {kind.__name__}")
+
+    return edits
+
+
+def _cuts(payload: bytes) -> Iterator[bytes]:
+    return (payload[:-size] for size in range(1, len(payload)))
+
+
+def _longer(payload: bytes) -> Iterator[bytes]:
+    return (payload + bytes(size) for size in range(1, 9))
+
+
+def _flipped(payload: bytes) -> Iterator[bytes]:
+    for bit in reversed(range(8 * len(payload))):
+        changed = bytearray(payload)
+        changed[bit // 8] ^= 0x80 >> bit % 8
+        yield bytes(changed)
+
+
+def _large_frequencies(payload: bytes) -> bytes:
+    """Let the first two ranks of the first class with three claim 255 each."""
+    at = 2 + bool(payload[0] & 0x10) + bool(payload[0] & 0x20)
+    while int.from_bytes(payload[at : at + 2], "big").bit_count() < 3:
+        ranks = int.from_bytes(payload[at : at + 2], "big").bit_count()
+        at += 2 + max(ranks - 1, 0)
+    return payload[: at + 2] + b"\xff\xff" + payload[at + 4 :]
+
+
+def _with_trailing_bits(payload: bytes) -> bytes:
+    assert payload[0] & 0x20, "no byte says how many"
+    at = 2 + bool(payload[0] & 0x10)
+    return payload[:at] + bytes([24]) + payload[at + 1 :]
+
+
+def _restored_thrice(stream: bytes) -> list[Edit]:
+    """Code an empty feature under restoration mode 3."""
+    one = native.coded_features(stream)[0]
+    shape = (one.fps.channels, one.fps.height, one.fps.width)
+    content = native.Content(native.pattern(shape, 9, 0), block=8, mode=3)
+    payload, _ = content.code(one.fps, one.parameters)
+    return [Set(2, "coded_feature.payload", payload.hex())]
+
+
 # --- the vectors -----------------------------------------------------------------------------------
 
 
@@ -215,8 +280,8 @@ _HEADERS = (
         Set(0, _HEADER + "profile_idc", 200), "unsupported", "C.1",
     ),
     _bad(
-        8, "profile-kept", _RAW, "profile_idc is 3, which is kept for a later version",
-        Set(0, _HEADER + "profile_idc", 3), "unsupported", "C.1",
+        8, "profile-kept", _RAW, "profile_idc is 4, which is kept for a later version",
+        Set(0, _HEADER + "profile_idc", 4), "unsupported", "C.1",
     ),
     _bad(
         9, "level-undefined", _RAW, "level_idc is 9",
@@ -344,8 +409,8 @@ _PARAMETER_SETS = (
         Set(0, _HEADER + "profile_idc", 1), "constraint", "A.2", (1, _FPS + "coder_id"),
     ),
     _bad(
-        33, "coder-kept", _RAW, "coder_id is 6, which is kept for a later version",
-        Set(1, _FPS + "coder_id", 6), "unsupported", "C.1",
+        33, "coder-kept", _RAW, "coder_id is 8, which is kept for a later version",
+        Set(1, _FPS + "coder_id", 8), "unsupported", "C.1",
     ),
     _bad(
         34, "coder-undefined", _RAW, "coder_id is 12",
@@ -617,6 +682,123 @@ _UNNOTICED = (
     ),
 )  # fmt: skip
 
+_CONV, _EXACT = "native-conv", "exact-float32"
+_FAST = "exact-fast-plain"
+
+
+def _lossless_payload(
+    number: int, name: str, purpose: str, edits: Edits, origin: str = _EXACT
+) -> Definition:
+    return _bad_payload(number, name, origin, purpose, edits, "8.3.8")
+
+
+_NATIVE = (
+    _bad_payload(
+        130, "native-cut", _CONV, "the payload ends early",
+        _first(PayloadError, _cuts), "8.3.7",
+    ),
+    _bad_payload(
+        131, "native-long", _CONV, "more bytes stand behind the decisions than a decoder reads ahead",
+        _first(PayloadError, _longer), "8.3.7",
+    ),
+    _bad_payload(
+        132, "native-restoration-undefined", "native-restoration-bounds", "restoration mode 3",
+        _restored_thrice, "8.3.7.1",
+    ),
+    _bad(
+        133, "native-hash", "native-sample-hash",
+        "a bit of the payload is wrong; it can be decoded, and the sample hash differs",
+        _first(HashError, _flipped), "hash", "8.8", (2, _ONE + "payload"),
+    ),
+    _bad(
+        134, "native-quantiser-none", _EXACT, "native codes a feature without a quantiser",
+        Set(1, _FPS + "coder_id", 6), "constraint", "9.2", (1, _FPS + "quantiser"),
+    ),
+    _bad(
+        135, "native-restoration-flag", _CONV, "restoration_enabled_flag is 1 with native",
+        Set(1, _FPS + "restoration_enabled_flag", 1), "constraint", "9.2",
+    ),
+    _bad(
+        136, "native-profile-hevc", _CONV, "a native feature in a stream of the hevc profile",
+        Set(0, _HEADER + "profile_idc", 2), "constraint", "A.2", (1, _FPS + "coder_id"),
+    ),
+    _bad(
+        137, "exact-profile-lossless", _EXACT,
+        "a native lossless feature in a stream of the lossless profile",
+        Set(0, _HEADER + "profile_idc", 1), "constraint", "A.2", (1, _FPS + "coder_id"),
+    ),
+    _bad(
+        138, "hevc-profile-native", _FRAME, "an HEVC feature in a stream of the native profile",
+        Set(0, _HEADER + "profile_idc", 3), "constraint", "A.2", (1, _FPS + "coder_id"),
+    ),
+    _bad(
+        139, "exact-quantiser-uniform", _CONV, "native lossless codes quantised samples",
+        Set(1, _FPS + "coder_id", 7), "constraint", "9.2", (1, _FPS + "quantiser"),
+    ),
+    _bad(
+        140, "native-batch-predicted", "native-batch", "features of a batch may be predicted",
+        Set(1, _FPS + "temporal_prediction_flag", 1), "constraint", "9.2",
+        (2, "coded_feature_batch.fps_id"),
+    ),
+    _bad(
+        141, "native-sequence-without-access-point", "native-sequence-no-index",
+        "the first feature of a sequence, its access point, is missing",
+        Drop(2), "order", "9.1", (2, _ONE + "payload"),
+    ),
+    _bad(
+        143, "native-qp-negative", "native-qp-channel", "qp is 19, less than a qp_delta",
+        Set(2, _OWN + "qp", 19), "constraint", "9.2",
+    ),
+    _lossless_payload(144, "exact-empty", "the payload is empty", _payload(lambda _: b"")),
+    _lossless_payload(
+        145, "exact-cut", "the last byte of the payload is missing",
+        _payload(lambda data: data[:-1]),
+    ),
+    _lossless_payload(
+        146, "exact-long", "two bytes stand between decisions and raw bits",
+        _payload(lambda data: data[:2] + data[2:] + bytes(2)),
+    ),
+    _lossless_payload(
+        147, "exact-mode", "the mode is 3, which is not defined",
+        _payload(lambda data: bytes([data[0] | 0xC0]) + data[1:]),
+    ),
+    _lossless_payload(
+        148, "exact-reserved-bit", "the reserved bit of the first byte is set",
+        _payload(lambda data: bytes([data[0] | 0x08]) + data[1:]),
+    ),
+    _lossless_payload(
+        149, "exact-raw-mode", "the mode is raw, and other bits of the first byte are set",
+        _payload(lambda data: b"\x01" + data[1:]), "exact-raw",
+    ),
+    _lossless_payload(
+        150, "exact-raw-short", "the raw mode, and a byte too few",
+        _payload(lambda data: data[:-1]), "exact-raw",
+    ),
+    _lossless_payload(
+        151, "exact-header-cut", "the payload ends within its header",
+        _payload(lambda data: data[:1]),
+    ),
+    _lossless_payload(
+        152, "exact-exponent", "float16 values with an exponent of 32",
+        _payload(lambda data: data[:1] + b"\x20" + data[2:]), "exact-float16",
+    ),
+    _lossless_payload(
+        153, "exact-fast-frequencies", "the frequencies of a class add up to more than 256",
+        _payload(_large_frequencies), _FAST,
+    ),
+    _lossless_payload(
+        154, "exact-fast-cut", "the fast mode, and the last byte is missing",
+        _payload(lambda data: data[:-1]), _FAST,
+    ),
+    _lossless_payload(
+        155, "exact-fast-long", "the fast mode, and a byte more", _payload(lambda d: d + b"\0"), _FAST
+    ),
+    _lossless_payload(
+        156, "exact-trailing-bits", "24 trailing zero bits of mantissas of 23",
+        _payload(_with_trailing_bits), "exact-trailing-zeros",
+    ),
+)  # fmt: skip
+
 INVALID: tuple[Definition, ...] = (
     *_HEADERS,
     *_UNITS,
@@ -624,4 +806,5 @@ INVALID: tuple[Definition, ...] = (
     *_FEATURES,
     *_PAYLOADS,
     *_UNNOTICED,
+    *_NATIVE,
 )
