@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import ml_dtypes
 import numpy as np
@@ -19,14 +21,16 @@ from sphinx.addnodes import download_reference
 from sphinx.directives.other import TocTree
 from sphinx.util.docutils import SphinxDirective
 
+from refcodec.coders.native_lossless import initial_model
 from refcodec.constraints import PROFILE_CODERS
+from refcodec.entropy.native import FAMILIES
 from refcodec.errors import reject_classes
 from refcodec.quantise import NUMPY_TYPES
 from refcodec.syntax import codes, hevc, structures
 from refcodec.syntax.codes import SKIPPABLE_UNITS, UnitType
 from refcodec.syntax.descriptors import Structure
 from refcodec.syntax.tabulate import Row, tabulate
-from refcodec.tables import hevc_constraints, levels, power_of_two
+from refcodec.tables import hevc_constraints, levels, logistic, native_model, power_of_two
 
 Cell = str | nodes.Node | Sequence[nodes.Node]
 
@@ -264,15 +268,8 @@ class PowerOfTwoTable(Generated):
         rows = [[str(i), str(coarse[i]), str(fine[i])] for i in (0, 1, 2, 3)]
         rows.append(["…", "…", "…"])
         rows.extend([str(i), str(coarse[i]), str(fine[i])] for i in (4094, 4095))
-        content = np.concatenate([coarse, fine]).astype("<i8").tobytes()
-        digest = hashlib.sha256(content).hexdigest()
-        link = download_reference(
-            "",
-            "",
-            nodes.literal("", "power_of_two.txt"),
-            reftarget="/../refcodec/tables/power_of_two.txt",
-        )
-        link["refdoc"] = self.env.docname
+        digest = digest_of(coarse, fine)
+        link = table_file("power_of_two.txt", self.env.docname)
         made = table(["i", "coarse", "fine"], rows, "numbers")
         note = nodes.paragraph(
             "",
@@ -287,6 +284,78 @@ class PowerOfTwoTable(Generated):
             nodes.Text("."),
         )
         return [made, note]
+
+
+def digest_of(*arrays: Any) -> str:
+    """SHA-256 of the entries of arrays, as 64-bit integers, least significant byte first."""
+    return hashlib.sha256(np.concatenate(arrays).astype("<i8").tobytes()).hexdigest()
+
+
+def table_file(name: str, docname: str) -> nodes.Node:
+    """A link to a file of refcodec/tables."""
+    link = download_reference(
+        "", "", nodes.literal("", name), reftarget=f"/../refcodec/tables/{name}"
+    )
+    link["refdoc"] = docname
+    return link
+
+
+class DataTables(Generated):
+    """``.. data-tables:: FILE``: the tables in a file, their number of entries, ends and hashes."""
+
+    required_arguments = 1
+    loaders: ClassVar[dict[str, tuple[Callable[[], Sequence[Any]], Sequence[str]]]] = {
+        "logistic.txt": (logistic, ("stretch", "squash", "reciprocal")),
+        "native_model.txt": (native_model, ("states", "weights")),
+        "floats.txt": (initial_model, ("states", "weights")),
+    }
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        self.env.note_dependency(str(files("refcodec.tables") / name))
+        loader, names = self.loaders[name]
+        rows = []
+        for label, array in zip(names, loader(), strict=True):
+            first, last = (", ".join(map(str, part)) for part in (array[:3], array[-3:]))
+            ends = f"{first}, …, {last}".replace("-", "\N{MINUS SIGN}")
+            rows.append([f"``{label}``", str(len(array)), ends, f"``{digest_of(array)}``"])
+        note = nodes.paragraph(
+            "",
+            "",
+            nodes.Text("They are in the file "),
+            table_file(name, self.env.docname),
+            nodes.Text(
+                ". The hashes are SHA-256 of the entries as 64-bit integers, least significant byte first."
+            ),
+        )
+        return [table(["Table", "Entries", "First and last", "Hash"], rows, "data-tables"), note]
+
+
+class Constants(Generated):
+    """``.. constants:: MODULE``: values of a module's constants; the content says ``NAME: meaning``."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        module = importlib.import_module(f"refcodec.{self.arguments[0]}")
+        self.env.note_dependency(module.__file__)
+        rows: list[list[Cell]] = []
+        for line in self.content:
+            if line.strip():
+                name, meaning = line.split(": ", 1)
+                value = str(getattr(module, name)).replace("-", "\N{MINUS SIGN}")
+                rows.append([f"``{name}``", value, self.parse_inline(meaning)[0]])
+        return [table(["Name", "Value", "Meaning"], rows, "constants")]
+
+
+class Families(Generated):
+    """``.. families::``: where the decisions of the native coder find their states and weights."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = [[f"``{name.upper()}``", *map(str, one)] for name, one in FAMILIES.items()]
+        head = ["Family", "first_state", "flags", "contexts", "first_set", "sets"]
+        return [table(head, rows, "numbers")]
 
 
 class Results(TocTree):
@@ -313,6 +382,9 @@ DIRECTIVES = {
     "source-types": SourceTypes,
     "reject-classes": RejectClasses,
     "power-of-two-table": PowerOfTwoTable,
+    "data-tables": DataTables,
+    "constants": Constants,
+    "families": Families,
 }
 
 
