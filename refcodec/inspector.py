@@ -21,7 +21,7 @@ from refcodec.syntax.hevc import NAL, nal_type, parse_nal, parse_parameter_sets,
 from refcodec.syntax.structures import STREAM_HEADER_SIZE, UNIT_STRUCTURES
 from refcodec.syntax.units import CRC_SIZE, Unit, parse_stream_header, read_unit
 
-__all__ = ["InspectedUnit", "inspect", "inspect_units"]
+__all__ = ["InspectedUnit", "inspect", "inspect_units", "read_head"]
 
 _NO_LIMIT = 1 << 56
 
@@ -101,6 +101,8 @@ def _parse(unit: Unit, parameter_sets: dict[int, Any], trace: Trace) -> tuple[st
                 fps = parameters["fps"]
                 if fps.coder_id == Coder.HEVC:
                     _inspect_hevc(parsed.payload, trace, fps)
+                elif fps.coder_id == Coder.NATIVE and parsed.payload:
+                    _inspect_head(parsed.payload, parsed.access_point_flag == 0, trace)
         except StreamError as error:
             problem = str(error)
     _note(trace, "unit", "unit_crc", "u(32)", 8 * (unit.end - CRC_SIZE), unit.crc, "7.3", 32)
@@ -119,6 +121,43 @@ def _inspect_hevc(stream: bytes | None, trace: Trace, fps: Any = None) -> None:
         place = start + 8 * at
         if headers or nal_type(nal) in (NAL.VPS, NAL.SPS, NAL.PPS):
             parse_nal(nal, place, trace, **headers)
+
+
+def read_head(payload: bytes, *, predicted: bool) -> dict[str, int]:
+    """What the head of a native payload says, by the names of elements that it has.
+
+    predicted : whether the feature is no access point.
+    """
+    from refcodec.entropy import arithmetic, native
+
+    model: Any = native  # kernels have no types
+    start_decoding: Any = arithmetic.start_decoding
+    coder = np.zeros(arithmetic.CODER_SIZE, np.int64)
+    head = np.zeros(native.HEAD_SIZE, np.int64)
+    head[model.PREDICTED] = predicted
+    data = np.frombuffer(bytearray(payload), np.uint8)
+    start_decoding(coder, data)
+    model.code_head(coder, data, head)
+    places = {"block": model.BLOCK}
+    if head[model.BLOCK]:
+        places["frequency_slope"] = model.FREQUENCY_SLOPE
+    else:
+        places["origin"] = model.ORIGIN
+    if predicted:
+        places |= {"shift_down": model.SHIFT_DOWN, "shift_right": model.SHIFT_RIGHT}
+    places |= {f"point_{level + 1}": model.POINTS + level for level in range(3)}
+    places["restoration"] = model.RESTORATION
+    return {f"head_{name}": int(head[place]) for name, place in places.items()}
+
+
+def _inspect_head(payload: bytes, predicted: bool, trace: Trace) -> None:
+    """Add what is coded at the front of a native payload, whose element stands last in ``trace``.
+
+    An arithmetic coder's decisions have no bits of their own: all stand where the payload begins.
+    """
+    start = trace[-1].offset
+    for name, value in read_head(payload, predicted=predicted).items():
+        _note(trace, "native_payload", name, "ae", start, value, "8.3.7.1", 0)
 
 
 def _note(

@@ -151,23 +151,36 @@ def test_the_feature_type_fixes_the_rank() -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"qp": 52}, r"a QP is 52; it lies in 0..51 \(\+6 doubles the step\)"),
+        ({"qp": 64}, r"a QP is 64; it lies in 0..63 \(\+6 doubles the step\)"),
+        ({"coder": "hevc", "qp": 52}, "a QP is 52; it lies in 0..51"),
         ({"qp": -1}, "a QP is -1"),
         ({"qp": (30, 30, 77)}, "a QP is 77"),
         ({"qp": (30, 30)}, r"2 QPs for 3 channels \(give one QP, or one a channel\)"),
         ({"qp": ()}, "0 QPs for 3 channels"),
-        ({"qp": 30.5}, "QP"),
+        ({"qp": 30.3}, "QP"),
+        ({"coder": "hevc", "qp": 30.5}, "the QP is 30.5; hevc takes integers"),
         ({"qp": (30.5, 30, 30)}, "QP"),
         ({"qp": "333"}, "QP"),
         ({"qp": None}, "QP"),
-        ({"bits": 0}, "bits is 0; hevc takes 1 to 12"),
-        ({"bits": 13}, "bits is 13; hevc takes 1 to 12"),
+        ({"bits": 0}, "bits is 0; native takes 1 to 16"),
+        ({"coder": "hevc", "bits": 13}, "bits is 13; hevc takes 1 to 12"),
         ({"coder": "zlib", "bits": 17}, "bits is 17; zlib takes 1 to 16"),
-        ({"coder": "h264"}, "coder is 'h264'; it is one of hevc, zlib, gzip, bzip2, lzma, raw"),
-        ({"quantiser": "none"}, "HEVC codes integer samples"),
+        (
+            {"coder": "h264"},
+            "coder is 'h264'; it is one of native, native-lossless, hevc, zlib, gzip",
+        ),
+        ({"coder": "hevc", "quantiser": "none"}, "HEVC codes integer samples"),
+        ({"quantiser": "none"}, "native codes integer samples"),
+        ({"coder": "native-lossless", "quantiser": "log"}, "without a quantiser"),
+        ({"coder": "hevc", "restoration": "mean"}, "hevc does not restore by 'mean'"),
+        ({"restoration": "tensor"}, "native does not restore by 'tensor'"),
+        ({"speed": "slow"}, "speed is 'slow'; it is one of fast, default, best"),
+        ({"coder": "zlib", "target_size": 9}, "targets are for native"),
+        ({"target_size": 9, "target_snr": 9}, "exclude each other"),
+        ({"target_size": 0}, "target_size is 0"),
         ({"order": (0, 1)}, "order is no permutation of 3 channels"),
         ({"order": (0, 1, 1)}, "order is no permutation of 3 channels"),
-        ({"hash_size": 0}, "the sample hash is mandatory with hevc"),
+        ({"coder": "hevc", "hash_size": 0}, "the sample hash is mandatory with hevc"),
         ({"hash_size": 9}, "hash_size is 9"),
         ({"level": 5}, "level is 5; it is 1 to 4"),
         ({"gop": -1}, "gop is 0 or more"),
@@ -854,7 +867,10 @@ def ffmpeg(tmp_path: Path) -> Callable[[str], str]:
 
 def test_an_ffmpeg_that_is_not_there(monkeypatch: pytest.MonkeyPatch, hevc_stream: bytes) -> None:
     monkeypatch.setenv("REFCODEC_FFMPEG", "/no/such/ffmpeg")
-    for call in (lambda: refcodec.encode(SMALL), lambda: refcodec.decode(hevc_stream)):
+    for call in (
+        lambda: refcodec.encode(SMALL, coder="hevc"),
+        lambda: refcodec.decode(hevc_stream),
+    ):
         with pytest.raises(CallerError) as caught:
             call()
         assert str(caught.value) == (
@@ -866,7 +882,7 @@ def test_an_ffmpeg_that_is_not_there(monkeypatch: pytest.MonkeyPatch, hevc_strea
 def test_an_ffmpeg_that_hangs(ffmpeg: Callable[[str], str], hevc_stream: bytes) -> None:
     program, start = ffmpeg("exec sleep 60"), time.monotonic()
     for call in (
-        lambda: refcodec.encode(SMALL, ffmpeg=program, timeout=1),
+        lambda: refcodec.encode(SMALL, coder="hevc", ffmpeg=program, timeout=1),
         lambda: refcodec.decode(hevc_stream, ffmpeg=program, timeout=1),
     ):
         with pytest.raises(EnvironmentFault, match=r"stopped after 1 s \(raise the timeout"):
@@ -887,7 +903,7 @@ def test_an_ffmpeg_that_hangs(ffmpeg: Callable[[str], str], hevc_stream: bytes) 
 )
 def test_an_ffmpeg_that_encodes_nothing(text: str, ffmpeg: Callable[[str], str]) -> None:
     with pytest.raises(EnvironmentFault):
-        refcodec.encode(SMALL, ffmpeg=ffmpeg(text))
+        refcodec.encode(SMALL, coder="hevc", ffmpeg=ffmpeg(text))
 
 
 @pytest.mark.parametrize(
@@ -911,7 +927,7 @@ def test_a_program_that_is_none(tmp_path: Path) -> None:
     program.write_text("not a program")
     program.chmod(0o755)
     with pytest.raises(EnvironmentFault, match=r"cannot run .*: Exec format error"):
-        refcodec.encode(SMALL, ffmpeg=str(program))
+        refcodec.encode(SMALL, coder="hevc", ffmpeg=str(program))
 
 
 def test_index_syntax_is_as_these_tests_assume() -> None:
@@ -936,7 +952,7 @@ def test_after_a_failed_flush_nothing_can_be_written(
     monkeypatch.setattr("refcodec.writer._PENDING_FEATURES", 2)
     old = tmp_path / "features.dfc"
     old.write_bytes(b"old")
-    writer = refcodec.create(old, ffmpeg="false")
+    writer = refcodec.create(old, coder="hevc", ffmpeg="false")
     writer.write(SMALL)
     with pytest.raises(EnvironmentFault):
         writer.write(SMALL)
@@ -947,7 +963,7 @@ def test_after_a_failed_flush_nothing_can_be_written(
 
 
 def test_an_ffmpeg_that_dies_is_not_the_streams_fault(tmp_path: Path) -> None:
-    data = refcodec.encode(SMALL, qp=30)
+    data = refcodec.encode(SMALL, coder="hevc", qp=30)
     killed = tmp_path / "ffmpeg"
     killed.write_text("#!/bin/sh\nkill -9 $$\n")
     killed.chmod(0o755)
@@ -1016,7 +1032,7 @@ def test_a_replaced_file_keeps_its_mode(tmp_path: Path) -> None:
 
 def test_an_unused_parameter_set_is_checked(take_apart: TakeApart) -> None:
     parts = take_apart(refcodec.encode(SMALL, coder="raw"))
-    other = take_apart(refcodec.encode(SMALL, qp=30, config=None))
+    other = take_apart(refcodec.encode(SMALL, coder="hevc", qp=30))
     fps = dict(FEATURE_PARAMETER_SET.parse_whole(other.units[0][1]))
     fps.update(fps_id=7, parameter_sets=fps["parameter_sets"][:-1] + b"\xff")
     fps["parameter_sets"] = fps["parameter_sets"].replace(b"\0\0\1\x44", b"\0\0\1\x46")  # an AUD

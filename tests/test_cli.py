@@ -70,7 +70,8 @@ def test_hevc_options_reach_the_stream(tmp_path: Path, batch: Path) -> None:
     qps = tmp_path / "q.json"
     qps.write_text("[30, 30, 36, 33]")
     out = tmp_path / "out.dfc"
-    run("encode", batch, out, "--qp-file", qps, "--bits", 8, "--range", "channel", "--workers", 1)
+    options = ("--coder", "hevc", "--bits", 8, "--range", "channel", "--workers", 1)
+    run("encode", batch, out, "--qp-file", qps, *options)
     found = json.loads(run("info", out, "--json").stdout)
     assert found["profile"] == "hevc"
     assert found["features"] == 3
@@ -80,6 +81,86 @@ def test_hevc_options_reach_the_stream(tmp_path: Path, batch: Path) -> None:
     assert "  QP           30 to 36\n" in text
     assert "  coder        hevc, tiles" in text
     assert run("validate", out).stdout == f"{out}: conforming, 3 features in 6 units\n"
+
+
+def test_native_is_the_default(tmp_path: Path, batch: Path) -> None:
+    out = tmp_path / "out.dfc"
+    options = "--qp 27.625 --bits 9 --speed fast --restoration mean --workers 1 --no-batch"
+    run("encode", batch, out, *options.split())
+    found = json.loads(run("info", out, "--json").stdout)
+    assert found["profile"] == "native"
+    expected = {
+        "coder": "native",
+        "bits": 9,
+        "qp": [27.625, 27.625],
+        "lossless": False,
+        "tiles": None,
+        "temporal_prediction": False,
+        "sample_hash_bytes": 0,
+    }
+    assert found["parameter_sets"][0].items() >= expected.items()
+    text = run("info", out).stdout
+    assert "  QP           27.625\n" in text
+    assert "  coder        native, lossy, all intra\n" in text
+    assert run("validate", out).stdout == f"{out}: conforming, 3 features in 6 units\n"
+    assert json.loads(run("compare", batch, out, "--json").stdout)["snr_db"] > 10
+
+
+def test_native_over_time(tmp_path: Path, batch: Path) -> None:
+    out = tmp_path / "out.dfc"
+    run("encode", batch, out, "--gop", 2)
+    assert "  coder        native, lossy, predicted over time\n" in run("info", out).stdout
+    run("decode", out, tmp_path / "back.npy")
+    assert np.load(tmp_path / "back.npy").shape == (3, 4, 5, 6)
+
+
+def test_native_targets(tmp_path: Path, batch: Path) -> None:
+    small, fine = tmp_path / "small.dfc", tmp_path / "fine.dfc"
+    run("encode", batch, small, "--target-size", 60)
+    units = json.loads(run("inspect", small, "--json").stdout)
+    sizes = [
+        one["width"] // 8
+        for unit in units
+        for one in unit["elements"]
+        if one["name"] == "coded_feature.payload"
+    ]
+    assert len(sizes) == 3
+    assert max(sizes) <= 60
+    run("encode", batch, fine, "--target-snr", 30)
+    assert json.loads(run("compare", batch, fine, "--json").stdout)["snr_db"] > 29
+    low, high = json.loads(run("info", small, "--json").stdout)["parameter_sets"][0]["qp"]
+    assert high > low
+
+
+@pytest.mark.parametrize("speed", ["fast", "default"])
+def test_native_lossless(tmp_path: Path, speed: str) -> None:
+    values = RNG.normal(size=(2, 8, 16, 16)).astype(np.float32)
+    values[0, 0, 0, :3] = np.nan, np.inf, -0.0
+    np.save(tmp_path / "in.npy", values)
+    out = tmp_path / "out.dfc"
+    run("encode", tmp_path / "in.npy", out, "--coder", "native-lossless", "--speed", speed)
+    (one,) = json.loads(run("info", out, "--json").stdout)["parameter_sets"]
+    assert (one["coder"], one["lossless"], one["qp"]) == ("native-lossless", True, None)
+    assert "  coder        native-lossless\n" in run("info", out).stdout
+    run("decode", out, tmp_path / "back.npy")
+    assert (tmp_path / "back.npy").read_bytes() == (tmp_path / "in.npy").read_bytes()
+
+
+def test_a_first_run_says_that_it_compiles(monkeypatch: pytest.MonkeyPatch, batch: Path) -> None:
+    import logging
+
+    import refcodec.writer
+
+    create = refcodec.writer.create
+
+    def announcing(*arguments: Any, **options: Any) -> Any:
+        for _ in range(2):
+            logging.getLogger("refcodec").warning("compiling kernels for this machine: once")
+        return create(*arguments, **options)
+
+    monkeypatch.setattr(refcodec, "create", announcing)
+    result = run("encode", batch, batch.parent / "x.dfc", "--coder", "raw")
+    assert result.stderr == "note: compiling kernels for this machine: once\n"
 
 
 def test_qps_of_each_feature(tmp_path: Path, batch: Path) -> None:
@@ -317,7 +398,7 @@ def test_validate(stream: Path, damaged: Path) -> None:
 
 def test_what_cannot_be_verified_is_not_conforming(tmp_path: Path, batch: Path) -> None:
     out = tmp_path / "x.dfc"
-    run("encode", batch, out, "--workers", 1)
+    run("encode", batch, out, "--coder", "hevc", "--workers", 1)
     result = run("validate", out, "--timeout", "0.000001", status=CALL_AT_FAULT)
     assert "not verified" in result.stdout
     assert "REJECT" not in result.stdout
@@ -407,11 +488,20 @@ def test_paths_that_cannot_be_used(tmp_path: Path, batch: Path, stream: Path) ->
         ["--coder", "mp3"],
         ["--quantiser", "none"],
         ["--packing", "heap"],
-        ["--qp", "52"],
+        ["--qp", "64"],
+        ["--coder", "hevc", "--qp", "52"],
         ["--qp", "many"],
         ["--metadata", "no equals sign"],
         ["--key", "x"],
-        ["--ffmpeg", "/no/such/program"],
+        ["--qp", "30.3"],
+        ["--coder", "hevc", "--qp", "30.5"],
+        ["--coder", "hevc", "--ffmpeg", "/no/such/program"],
+        ["--coder", "hevc", "--restoration", "mean"],
+        ["--coder", "zlib", "--target-snr", "20"],
+        ["--coder", "native-lossless", "--quantiser", "log"],
+        ["--target-size", "100", "--target-snr", "20"],
+        ["--target-size", "0"],
+        ["--speed", "slow"],
         ["--unknown"],
     ],
     ids=" ".join,
@@ -464,7 +554,7 @@ def test_damaged_arrays_fail_cleanly(tmp_path: Path, conv: Any) -> None:
 def test_help_is_cheap() -> None:
     code = (
         "import sys, refcodec.cli\n"
-        "heavy = {'numpy', 'construct', 'bitstring', 'safetensors', 'rich', 'matplotlib', 'torch'}\n"
+        "heavy = {'numpy', 'numba', 'construct', 'bitstring', 'safetensors', 'rich', 'matplotlib', 'torch'}\n"
         "print(sorted(heavy & sys.modules.keys()))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

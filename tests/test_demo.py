@@ -14,10 +14,11 @@ from refcodec.config import EncoderConfig
 from refcodec.demo.network import FEATURE_SHAPES
 from refcodec.demo.run import SETTINGS, run_demo
 
-LOSSLESS = ("raw", "zlib", "gzip", "bzip2", "lzma")
+LOSSLESS = ("raw", "zlib", "gzip", "bzip2", "lzma", "native-lossless")
 
 FEW = (
     *(EncoderConfig(coder=coder) for coder in LOSSLESS),
+    EncoderConfig(coder="native", qp=32),
     EncoderConfig(coder="hevc", qp=32),
     EncoderConfig(coder="raw", quantiser="uniform", bits=8),
 )
@@ -62,7 +63,7 @@ def test_lossless_coders_are_bit_exact(demo: Demo) -> None:
 
 def test_lossy_coders_are_not_called_bit_exact(demo: Demo) -> None:
     rows = [row for row in demo.results["rows"] if row["quantiser"] is not None]
-    assert len(rows) == len(FEATURE_SHAPES) * 2
+    assert len(rows) == len(FEATURE_SHAPES) * 3
     assert not any(row["bit_exact"] for row in rows)
 
 
@@ -109,7 +110,13 @@ def test_table_fits_80_columns(demo: Demo) -> None:
     assert "…" not in table
     for layer in FEATURE_SHAPES:
         assert f"\n  {layer} " in table
-    for text in ("zlib lossless", "hevc QP 32", "raw uniform 8 bit"):
+    for text in (
+        "zlib lossless",
+        "native lossless",
+        "native QP 32",
+        "hevc QP 32",
+        "raw uniform 8 bit",
+    ):
         assert table.count(text) == len(FEATURE_SHAPES)
 
 
@@ -121,7 +128,7 @@ def test_a_terminal_may_know_ascii_only(tmp_path: Path) -> None:
 
 def test_summary_names_the_files(demo: Demo) -> None:
     summary = demo.printed.partition("Written to")[2]
-    for name in ("rate-fidelity.png", "rate-fidelity.svg", "results.json", "21 files in streams"):
+    for name in ("rate-fidelity.png", "rate-fidelity.svg", "results.json", "27 files in streams"):
         assert name in summary
     assert "refcodec inspect" in summary
 
@@ -160,4 +167,4 @@ def test_an_unwritable_place_is_the_callers_error(tmp_path: Path) -> None:
 
 
 def test_every_coder_is_shown() -> None:
-    assert {config.coder for config in SETTINGS} == {*LOSSLESS, "hevc"}
+    assert {config.coder for config in SETTINGS} == {*LOSSLESS, "native", "hevc"}

@@ -205,8 +205,9 @@ def test_an_order_of_channels_changes_bytes_and_no_places() -> None:
 @pytest.mark.parametrize("wish", ["tensor", "channel"])
 def test_restoration_returns_the_moments(wish: str) -> None:
     feature = some(4, 24, 24)
+    options: dict[str, Any] = {"coder": "hevc", "qp": 45, "preset": "ultrafast"}
     off, on = (
-        refcodec.decode(refcodec.encode(feature, qp=45, restoration=mode, preset="ultrafast"))
+        refcodec.decode(refcodec.encode(feature, restoration=mode, **options))
         for mode in ("off", wish)
     )
     assert abs(on.std() - feature.std()) < abs(off.std() - feature.std())

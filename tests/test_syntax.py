@@ -297,7 +297,7 @@ def feature_parameters(draw: st.DrawFn, fps: Any) -> dict[str, Any]:
     mode = draw(st.sampled_from(list(Restoration))) if fps.restoration_enabled_flag else None
     hevc, uniform = fps.coder_id == Coder.HEVC, fps.quantiser == Quantiser.UNIFORM
     count, at = restored.get(mode, 0), draw(st.integers(1, 31))
-    delta = draw(st.integers(0, 7)) if fps.hevc_lossless_flag == 0 else 0
+    delta = draw(st.integers(0, 7)) if fps.qp_present else 0
     return {
         "range_min_zero_flag": draw(flags()) if uniform else None,
         "range_min": words(draw, fps.ranges, 32).astype(np.uint32).view(np.float32),
@@ -308,6 +308,7 @@ def feature_parameters(draw: st.DrawFn, fps: Any) -> dict[str, Any]:
         "restoration_mean": words(draw, count, 16),
         "restoration_deviation": words(draw, count, 16),
         "qp": draw(st.integers(0, 63)),
+        "qp_eighths": draw(st.integers(0, 7)),
         "qp_delta_bits": delta,
         "qp_delta": words(draw, fps.channels, delta),
         "channel_order": draw(st.sampled_from(list(ChannelOrder))) if hevc else None,

@@ -8,6 +8,7 @@ Commands import what they need when they run, so that help costs nothing.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -96,6 +97,29 @@ def demo(
     raise typer.Exit(run_demo(output, Console()))
 
 
+class _Notes(logging.Handler):
+    """What the library logs, as lines on standard error, each once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._seen: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = printable(record.getMessage())
+        if text not in self._seen:
+            self._seen.add(text)
+            typer.secho("note: ", fg=typer.colors.YELLOW, bold=True, nl=False, err=True)
+            typer.echo(text, err=True)
+
+
+def _pass_notes_on() -> None:
+    """Let warnings of the library through, such as that the first run has to compile."""
+    log = logging.getLogger("refcodec")
+    for old in [one for one in log.handlers if isinstance(one, _Notes)]:
+        log.removeHandler(old)
+    log.addHandler(_Notes())
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"refcodec {refcodec.__version__}")
@@ -111,7 +135,7 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    pass
+    _pass_notes_on()
 
 
 def main() -> None:

@@ -26,9 +26,6 @@ __all__ = ["decode", "encode"]
 _DEFAULT = EncoderConfig()
 
 
-_DEFAULT = EncoderConfig()
-
-
 def encode(
     source: Annotated[
         str, typer.Argument(metavar="IN", help=".npy, .npz or .safetensors; - is .npy on a pipe.")
@@ -47,6 +44,9 @@ def encode(
     restoration: options.Restoration = _DEFAULT.restoration,
     lossless: options.Lossless = _DEFAULT.lossless,
     gop: options.Gop = _DEFAULT.gop,
+    target_size: options.TargetSize = _DEFAULT.target_size,
+    target_snr: options.TargetSnr = _DEFAULT.target_snr,
+    speed: options.Speed = _DEFAULT.speed,
     preset: options.Preset = _DEFAULT.preset,
     shuffle: options.Shuffle = _DEFAULT.shuffle,
     batch: options.Batch = _DEFAULT.batch,
@@ -73,6 +73,9 @@ def encode(
         "packing": packing,
         "lossless": lossless,
         "gop": gop,
+        "target_size": target_size,
+        "target_snr": target_snr,
+        "speed": speed,
         "shuffle": shuffle,
         "feature_type": feature_type,
         "batch": batch,

@@ -13,6 +13,8 @@ import typer
 from refcodec.config import CODERS
 
 _QUANTISATION = "Quantisation"
+_LOSSY = "Lossy coding (native, hevc)"
+_NATIVE = "Native coders"
 _HEVC = "HEVC"
 _BYTES = "Byte coders"
 _STREAM = "Stream"
@@ -36,11 +38,14 @@ Quantiser = Annotated[
     str | None,
     _option(
         metavar="uniform|log|none",
-        text="By default uniform for hevc, none for the others.",
+        text="By default uniform for native and hevc, none for the others.",
         panel=_QUANTISATION,
     ),
 ]
-Bits = Annotated[int, _option(text="Bits of a sample.", panel=_QUANTISATION)]
+Bits = Annotated[
+    int | None,
+    _option(text="Bits of a sample; by default 16 for native, else 10.", panel=_QUANTISATION),
+]
 Range = Annotated[
     str,
     _option(
@@ -52,14 +57,29 @@ Range = Annotated[
 ]
 Narrow = Annotated[bool, _option("--narrow", text="Round float64 to float32.", panel=_QUANTISATION)]
 
-Qp = Annotated[int, _option(text="0 to 51; +6 doubles the step.", panel=_HEVC)]
+Qp = Annotated[
+    float,
+    _option(text="0 to 51, for native to 63 and in eighths; +6 doubles the step.", panel=_LOSSY),
+]
 QpFile = Annotated[
     Path | None,
     _option(
         metavar="Q.json",
         text="A QP a channel: a list, or a list of lists, one a feature.",
-        panel=_HEVC,
+        panel=_LOSSY,
     ),
+]
+TargetSize = Annotated[
+    int | None,
+    _option(metavar="BYTES", text="Find the QP for payloads of that size.", panel=_NATIVE),
+]
+TargetSnr = Annotated[
+    float | None,
+    _option(metavar="DB", text="Find the QP for that signal-to-noise ratio, in dB.", panel=_NATIVE),
+]
+Speed = Annotated[
+    str,
+    _option(metavar="fast|default|best", text="Effort of the encoder.", panel=_NATIVE),
 ]
 Packing = Annotated[
     str,
@@ -68,9 +88,10 @@ Packing = Annotated[
 Restoration = Annotated[
     str,
     _option(
-        metavar="auto|off|tensor|channel",
-        text="Statistics that the decoder restores.",
-        panel=_HEVC,
+        metavar="MODE",
+        text="What statistics the decoder restores: auto, off, channel; tensor (hevc); mean "
+        "(native).",
+        panel=_LOSSY,
     ),
 ]
 Lossless = Annotated[
@@ -80,7 +101,7 @@ Gop = Annotated[
     int,
     _option(
         text="Predict from feature to feature, with an access point every so many; 0 for never.",
-        panel=_HEVC,
+        panel=_LOSSY,
     ),
 ]
 Preset = Annotated[str, _option(text="Preset of x265.", panel=_HEVC)]
@@ -90,7 +111,11 @@ Shuffle = Annotated[
 ]
 Batch = Annotated[
     bool | None,
-    _option(text="Many small features to a unit; by default those of type fc.", panel=_BYTES),
+    _option(
+        text="Many small features to a unit, not for hevc; by default those of type fc and "
+        "small ones of native.",
+        panel=_STREAM,
+    ),
 ]
 
 HashSize = Annotated[
@@ -118,7 +143,9 @@ Metadata = Annotated[
 MaxLevel = Annotated[int | None, _option(text="Highest level to accept.", panel=_MACHINE)]
 Workers = Annotated[
     int | None,
-    _option(text="Runs of ffmpeg at a time; by default one a processor.", panel=_MACHINE),
+    _option(
+        text="Threads, or runs of ffmpeg, at a time; by default one a processor.", panel=_MACHINE
+    ),
 ]
 Ffmpeg = Annotated[str | None, _option(text="Program to run for HEVC.", panel=_MACHINE)]
 Timeout = Annotated[

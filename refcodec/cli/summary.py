@@ -25,7 +25,7 @@ class _Use:
 
     features: int = 0
     payload: int = 0
-    qps: set[int] = field(default_factory=set)
+    qps: set[float] = field(default_factory=set)
 
     def add(self, one: CodedFeature) -> None:
         self.features += 1
@@ -33,7 +33,10 @@ class _Use:
         if one.parameters.qp is not None:
             delta = one.parameters.qp_delta
             least = 0 if delta is None else int(delta.max())
-            self.qps |= {one.parameters.qp - least, one.parameters.qp}
+            qp = one.parameters.qp
+            if one.parameters.qp_eighths:
+                qp += one.parameters.qp_eighths / 8
+            self.qps |= {qp - least, qp}
 
 
 class _Tally:
@@ -85,7 +88,7 @@ def summarise(source: BinaryIO) -> dict[str, Any]:
 
 
 def _parameter_set(fps: Any, use: _Use) -> dict[str, Any]:
-    hevc = fps.coder_id == Coder.HEVC
+    hevc, native = fps.coder_id == Coder.HEVC, fps.coder_id == Coder.NATIVE
     vector = fps.feature_type == FeatureType.FC
     elements = use.features * element_count(fps)
     return {
@@ -100,9 +103,9 @@ def _parameter_set(fps: Any, use: _Use) -> dict[str, Any]:
         "quantiser": fps.quantiser.name.lower(),
         "bits": None if fps.quantiser == Quantiser.NONE else fps.bits,
         "range_per_channel": bool(fps.range_per_channel_flag),
-        "coder": fps.coder_id.name.lower(),
+        "coder": fps.coder_id.name.lower().replace("_", "-"),
         "shuffle": bool(fps.shuffle_flag),
-        "lossless": not hevc or bool(fps.hevc_lossless_flag),
+        "lossless": bool(fps.hevc_lossless_flag) if hevc else not native,
         "temporal_prediction": bool(fps.temporal_prediction_flag),
         "restoration": bool(fps.restoration_enabled_flag),
         "tiles": [fps.tile_columns_minus1 + 1, fps.tile_rows_minus1 + 1] if hevc else None,
@@ -148,7 +151,7 @@ def _parameter_set_facts(one: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "coder", ", ".join(_coder_words(one))
     if one["qp"]:
         low, high = one["qp"]
-        yield "QP", str(high) if low == high else f"{low} to {high}"
+        yield "QP", f"{high:g}" if low == high else f"{low:g} to {high:g}"
     if one["features"]:
         rate = 8 * one["payload_bytes"] / one["elements"]
         yield "payloads", f"{one['payload_bytes']:,} bytes, {rate:.3f} bits per element"
@@ -163,6 +166,7 @@ def _coder_words(one: dict[str, Any]) -> Iterator[str]:
     if one["tiles"]:
         columns, rows = one["tiles"]
         yield f"tiles {columns} x {rows}" if columns * rows > 1 else "a frame a channel"
+    if one["tiles"] or one["coder"] == "native":
         yield "lossless" if one["lossless"] else "lossy"
         yield "predicted over time" if one["temporal_prediction"] else "all intra"
         if one["restoration"]:

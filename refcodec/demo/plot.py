@@ -30,6 +30,7 @@ FAINT: Final = "#808080"
 BLUE: Final = "#0072B2"
 GREEN: Final = "#009E73"
 VERMILION: Final = "#D55E00"
+PURPLE: Final = "#CC79A7"
 
 STYLE: Final[Mapping[str, Any]] = MappingProxyType(
     {
@@ -66,6 +67,10 @@ class Curve(NamedTuple):
 
 CURVES: Final = (
     Curve(
+        lambda config: config.coder == "native",
+        {"label": "native, by QP", "color": PURPLE, "marker": "D", "linewidth": 1.5, "zorder": 4},
+    ),
+    Curve(
         lambda config: config.coder == "hevc",
         {"label": "hevc, by QP", "color": BLUE, "marker": "o", "linewidth": 1.5, "zorder": 4},
     ),
@@ -80,7 +85,7 @@ CURVES: Final = (
     Curve(
         lambda config: config.lossy_quantiser is None,
         {
-            "label": "lossless: raw, zlib, gzip, bzip2, lzma",
+            "label": "lossless: raw, zlib, gzip, bzip2, lzma, native",
             "color": INK,
             "marker": "|",
             "markersize": 10,
@@ -149,14 +154,15 @@ def _draw_panel(panel: Any, rows: Sequence[Row]) -> None:
             style = {"markersize": 4, "clip_on": False, "zorder": 3, **curve.style}
             panel.plot([rate for rate, _ in points], [height for _, height in points], **style)
     for row in rows:
-        if row.config.coder == "hevc":
+        if row.config.coder in ("native", "hevc"):
+            native = row.config.coder == "native"
             panel.annotate(
-                row.config.qp,
+                f"{row.config.qp:g}",
                 (row.bits_per_element, row.fidelity),
-                xytext=(4, -8),
+                xytext=(-9, 4) if native else (4, -8),
                 textcoords="offset points",
                 fontsize="x-small",
-                color=BLUE,
+                color=PURPLE if native else BLUE,
                 path_effects=[withStroke(linewidth=2, foreground="white")],
                 zorder=5,
             )
