@@ -1,0 +1,250 @@
+"""Fills the page of the native coder's results: tables between markers, and the plots.
+
+The page holds ``.. generated NAME`` and ``.. end of NAME`` lines; what stands between is replaced.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from curves import SNR_RANGE, Point, frontier
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
+
+from refcodec.demo.plot import BLUE, INK, STYLE, VERMILION
+from refcodec.files import atomic_file
+
+Record = dict[str, Any]
+
+_SIZES = {"small": "small maps", "large": "large maps"}
+_CURVES = (
+    ("native", {"label": "native", "color": BLUE, "marker": "o", "linewidth": 1.6, "zorder": 4}),
+    ("A2", {"label": "A2: x265 slower, tiled", "color": VERMILION, "marker": "s"}),
+    ("A1", {"label": "A1: x265 medium, a frame a channel", "color": INK, "marker": "^"}),
+)
+
+
+def write(record: Record, page: Path, plots: Path) -> None:
+    """Fill the page and draw the plots."""
+    text = page.read_text()
+    for name, lines in {
+        "machine": _machine(record),
+        "bd-rates": _bd_rates(record),
+        "uncorrected": _uncorrected(record),
+        "points": _points(record),
+        "speeds": _speeds(record),
+        "settings": _settings(record),
+        "memory": _memory(record),
+        "compilation": _compilation(record),
+    }.items():
+        pattern = rf"(\.\. generated {name}\n).*?(\.\. end of {name}\n)"
+        text, found = re.subn(
+            pattern, lambda m, new=lines: f"{m[1]}\n{new}\n{m[2]}", text, flags=re.DOTALL
+        )
+        if found != 1:
+            raise ValueError(f"{page} has {found} places for {name}")
+    with atomic_file(page) as file:
+        file.write(text.encode())
+    plots.mkdir(exist_ok=True)
+    for size in _SIZES:
+        draw(record, size, plots / f"native-{size}.png")
+
+
+# --- tables ----------------------------------------------------------------------------------------
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in (heads, *rows):
+        lines += [f"   {'*' if i == 0 else ' '} - {cell}".rstrip() for i, cell in enumerate(row)]
+    return "\n".join(lines) + "\n"
+
+
+def _place(place: str) -> tuple[str, str]:
+    layer, _, size = place.partition("/")
+    return _SIZES[size], layer
+
+
+def _percent(value: float | None) -> str:
+    return "no shared range" if value is None else f"{value:+.1f} %".replace("-", "\N{MINUS SIGN}")
+
+
+def _range(ends: Sequence[float] | None) -> str:
+    return "\N{EM DASH}" if ends is None else f"{ends[0]:.1f} to {ends[1]:.1f}"
+
+
+def _mega(speed: float) -> str:
+    return f"{speed / 1e6:.2f}"
+
+
+def _machine(record: Record) -> str:
+    ours, theirs = record["machine"], record["peers_by"]
+    packages = ", ".join(f"{name} {number}" for name, number in ours["packages"].items())
+    text = (
+        f"Measured by ``{ours['command']}`` on {ours['processor']}, {ours['cores']} cores, shared with "
+        f"other work,\nPython {ours['python']}, {packages}.\n"
+    )
+    if theirs["command"] != ours["command"]:
+        same = all(theirs[key] == ours[key] for key in ("processor", "cores", "packages"))
+        text += (
+            f"The curves of A1 and A2 come from ``{theirs['command']}``,\nrun on "
+            f"{'the same machine' if same else theirs['processor']} {_when(ours, theirs)}.\n"
+        )
+    return text
+
+
+def _when(ours: Record, theirs: Record) -> str:
+    return "on the same day" if ours["date"] == theirs["date"] else f"on {theirs['date']}"
+
+
+def _bd_rates(record: Record) -> str:
+    rows = {}
+    for one in record["bd_rate"]:
+        cells = _percent(one["bd_rate"]), _range(one["range"])
+        rows.setdefault(one["place"], {})[one["peer"]] = cells
+    heads = ("maps", "layer", "against A2", "range, dB", "against A1", "range, dB")
+    return _table(heads, ((*_place(p), *found["A2"], *found["A1"]) for p, found in rows.items()))
+
+
+def _uncorrected(record: Record) -> str:
+    rows = []
+    for one in record["uncorrected"]:
+        cells = []
+        for peer in ("A2", "A1"):
+            found = one[peer]
+            cells += [_percent(found and found[0]), _range(found and found[1:])]
+        rows.append((*_place(one["place"]), *cells))
+    return _table(("maps", "layer", "against A2", "range, dB", "against A1", "range, dB"), rows)
+
+
+def _points(record: Record) -> str:
+    rows = [
+        (
+            *_place(place),
+            f"{one['qp']}",
+            f"{one['bytes']}",
+            f"{one['bits']:.3f}",
+            f"{one['snr']:.1f}",
+            f"{one['fidelity']:.3f}",
+        )
+        for place, points in record["native"].items()
+        for one in points
+    ]
+    heads = ("maps", "layer", "QP", "bytes", "bits an element", "logit SNR, dB", "fidelity")
+    return _table(heads, rows)
+
+
+def _speeds(record: Record) -> str:
+    rows = [
+        (
+            *_place(one["place"]),
+            " / ".join(map(str, one["qps"])),
+            f"{_mega(one['encode'])} / {_mega(one['a2_encode'])}",
+            f"{one['encode_ratio']:.1f}",
+            f"{_mega(one['decode'])} / {_mega(one['a2_decode'])}",
+            f"{one['decode_ratio']:.2f}",
+        )
+        for one in record["speed"]
+    ]
+    heads = (
+        "maps",
+        "layer",
+        "QP, native / A2",
+        "encode, M/s, native / A2",
+        "ratio",
+        "decode, M/s, native / A2",
+        "ratio",
+    )
+    return _table(heads, rows)
+
+
+def _settings(record: Record) -> str:
+    rows = [
+        (
+            *_place(one["place"]),
+            one["speed"],
+            "0" if one["speed"] == "default" else _percent(one["bd_rate"]),
+            "" if one["speed"] == "default" else _range(one["range"]),
+            _mega(one["encode"]),
+            _mega(one["decode"]),
+        )
+        for one in record["settings"]
+    ]
+    heads = ("maps", "layer", "speed", "BD-rate", "range, dB", "encode, M/s", "decode, M/s")
+    return _table(heads, rows)
+
+
+def _memory(record: Record) -> str:
+    rows = [
+        (
+            *_place(one["place"]),
+            f"{one['float32']}",
+            *(f"{one[f'{way}_{what}']:.1f}" for way in ("encode", "decode") for what in _MEASURES),
+        )
+        for one in record["memory"]
+    ]
+    heads = ["maps", "layer", "one feature, bytes"]
+    heads += [f"{way}: {said}" for way in ("encode", "decode") for said in _MEASURES.values()]
+    return _table(heads, rows)
+
+
+_MEASURES = {"arrays": "arrays", "resident": "process"}
+
+
+def _compilation(record: Record) -> str:
+    first, later = record["compilation"]["compiling"], record["compilation"]["compiled"]
+    return (
+        "Where nothing is compiled yet, the first encoding and decoding on a machine take "
+        f"{first['encode_s'] + first['decode_s']:.0f} s\nof processor time; what is compiled is kept, and "
+        f"later processes load it in {later['encode_s'] + later['decode_s']:.1f} s.\n"
+    )
+
+
+# --- plots -----------------------------------------------------------------------------------------
+
+
+def draw(record: Record, size: str, path: Path) -> None:
+    """Logit SNR over bits an element, a panel for each layer."""
+    layers = [place.partition("/")[0] for place in record["native"] if place.endswith(size)]
+    if not layers:
+        return
+    with rc_context(dict(STYLE)):
+        figure = Figure(figsize=(8, 5.6), layout="constrained")
+        panels = figure.subplots(2, -(-len(layers) // 2), squeeze=False).ravel()
+        for panel, layer in zip(panels, layers, strict=False):
+            _panel(panel, record, layer, size)
+        figure.supxlabel("bits an element", fontsize="medium")
+        figure.supylabel("logit SNR, dB", fontsize="medium")
+        figure.legend(
+            *panels[0].get_legend_handles_labels(),
+            loc="outside upper center",
+            ncols=len(_CURVES),
+            frameon=False,
+        )
+        figure.savefig(path, dpi=130, metadata={"Software": None})
+
+
+def _panel(panel: Any, record: Record, layer: str, size: str) -> None:
+    panel.set_title(f"{layer}, {_SIZES[size]}", fontsize="medium", loc="left")
+    panel.set_xscale("log", base=2)
+    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.axhspan(*SNR_RANGE, color="#f4f4f4", zorder=0)
+    panel.grid(visible=True)
+    for name, style in _CURVES:
+        points = _curve(record, name, f"{layer}/{size}")
+        if points:
+            rates, snrs = frontier(points)
+            panel.plot(rates, snrs, **{"markersize": 3.5, "linewidth": 1, "zorder": 3} | style)
+
+
+def _curve(record: Record, name: str, place: str) -> list[Point]:
+    if name == "native":
+        found: list[Point] = record["native"].get(place, [])
+    else:
+        found = record["peers"].get(f"{place}/{name}", [])
+    return found
