@@ -11,6 +11,7 @@ of their sources and tables, of numba's version and of its flags.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import logging
 import os
@@ -76,7 +77,28 @@ def compiled(function: Function, forceinline: bool = False) -> Function:
     options = {"nogil": True, "cache": folder is not None, "forceinline": forceinline}
     with _numba_cache(folder):
         dispatcher: Function = numba.njit(**options)(function)
+    if folder is not None:
+        _keep_carefully(dispatcher, folder)
     return dispatcher
+
+
+def _keep_carefully(dispatcher: Any, folder: Path) -> None:
+    """Let one process at a time write to the folder, and go on where it cannot be written.
+
+    numba would let two processes that compile one kernel for different types give their code one name, and
+    would fail with the disk.
+    """
+    save = dispatcher._cache.save_overload
+
+    def save_overload(signature: Any, code: Any) -> None:
+        try:
+            with (folder / "lock").open("w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                save(signature, code)
+        except OSError as error:
+            _log.info("a compiled kernel could not be kept: %s", error)
+
+    dispatcher._cache.save_overload = save_overload
 
 
 def _register(function: Callable[..., Any]) -> None:

@@ -721,6 +721,19 @@ def test_a_folder_that_cannot_be_written_is_done_without(tree: Path) -> None:
     assert "compiling kernels for this machine: in every process" in log
 
 
+def test_coding_goes_on_where_the_disk_fails(tree: Path) -> None:
+    call(tree)
+    folder = next((tree.parent / "cache").iterdir())
+    for path in kept(tree):
+        Path(path).unlink()
+    (folder / "lock").unlink()
+    (folder / "lock").mkdir()  # so that opening it fails, whoever asks
+    found, log = call(tree)
+    assert found == "20"
+    assert "INFO refcodec a compiled kernel could not be kept" in log
+    assert not kept(tree)
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
