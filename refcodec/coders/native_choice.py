@@ -21,6 +21,9 @@ from refcodec.kernel import compiled
 
 __all__ = ["choose_channel", "pad_grids", "rate_table"]
 
+HOPELESS = 1.15
+"""Where parts cost so many times as much as their block, they are not split further."""
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -59,47 +62,66 @@ def choose_channel(
     Returns the cost of the channel.
     """
     costs = np.zeros(1024)
-    best = np.zeros(levels.shape)
     deepest = planes.shape[1] - 1
-    for depth in range(deepest, -1, -1):  # finest first: a block then knows what its parts cost
+    cost = np.full((deepest + 1, *levels.shape), np.inf)  # of the block that begins at a sample
+    marks = np.zeros((deepest + 1, *levels.shape), np.int32)
+    closed = np.zeros(levels.shape, np.uint8)  # where smaller blocks need not be tried
+    for depth in range(deepest + 1):
         for i in range(rows.shape[1] - 1):
             y = rows[depth, i]
             height = rows[depth, i + 1] - y
             for j in range(columns.shape[1] - 1):
                 x = columns[depth, j]
                 width = columns[depth, j + 1] - x
-                if height == 0 or width == 0:
+                if height == 0 or width == 0 or closed[y, x]:
                     continue
-                mark = 0
-                whole = choose_block(
+                whole, last = choose_block(
                     planes[0, depth], weights, strength, rates, scans, scan_at, trial[0, depth],
                     costs, y, x, height, width,
                 )  # fmt: skip
                 if planes.shape[0] > 1:
-                    moved = choose_block(
+                    moved, last_moved = choose_block(
                         planes[1, depth], weights, strength, rates, scans, scan_at,
                         trial[1, depth], costs, y, x, height, width,
                     )  # fmt: skip
                     if moved < whole:
                         whole = moved
-                        mark = TEMPORAL_MARK
+                        last = last_moved
+                        marks[depth, y, x] = TEMPORAL_MARK
+                cost[depth, y, x] = whole
+                if last == 0:
+                    closed[y : y + height, x : x + width] = 1
+        if 0 < depth < deepest:
+            for i in range(rows.shape[1] - 1):
+                y = rows[depth - 1, i]
+                height = rows[depth - 1, i + 1] - y
+                for j in range(columns.shape[1] - 1):
+                    x = columns[depth - 1, j]
+                    width = columns[depth - 1, j + 1] - x
+                    if height > 0 and width > 0:
+                        parts = cost_of_parts(cost[depth], y, x, height, width)
+                        if parts > HOPELESS * cost[depth - 1, y, x]:
+                            closed[y : y + height, x : x + width] = 1
+    for depth in range(deepest, -1, -1):
+        for i in range(rows.shape[1] - 1):
+            y = rows[depth, i]
+            height = rows[depth, i + 1] - y
+            for j in range(columns.shape[1] - 1):
+                x = columns[depth, j]
+                width = columns[depth, j + 1] - x
+                if height == 0 or width == 0 or cost[depth, y, x] == np.inf:
+                    continue
                 if depth < deepest and (height >= SPLIT_FROM or width >= SPLIT_FROM):
-                    top = (height + 1) // 2 if height >= SPLIT_FROM else height
-                    left = (width + 1) // 2 if width >= SPLIT_FROM else width
-                    parts = strength * 0.7
-                    for at_y in range(y, y + height, top):
-                        for at_x in range(x, x + width, left):
-                            parts += best[at_y, at_x]
-                    if parts < whole:
-                        best[y, x] = parts
+                    parts = cost_of_parts(cost[depth + 1], y, x, height, width) + strength * 0.7
+                    if parts < cost[depth, y, x]:
+                        cost[depth, y, x] = parts
                         continue
-                best[y, x] = whole
-                sizes[y, x] = height * 64 + width + mark
+                sizes[y, x] = height * 64 + width + marks[depth, y, x]
     total = 0.0
     for i in range(rows.shape[1] - 1):
         for j in range(columns.shape[1] - 1):
             if rows[0, i + 1] > rows[0, i] and columns[0, j + 1] > columns[0, j]:
-                total += best[rows[0, i], columns[0, j]]
+                total += cost[0, rows[0, i], columns[0, j]]
     taken = np.full(levels.shape, -1, np.int8)
     for depth in range(deepest + 1):
         for i in range(rows.shape[1] - 1):
@@ -119,10 +141,22 @@ def choose_channel(
 
 
 @compiled
+def cost_of_parts(cost, y, x, height, width):
+    """What the parts of a block cost together; infinite where one was not tried."""
+    top = (height + 1) // 2 if height >= SPLIT_FROM else height
+    left = (width + 1) // 2 if width >= SPLIT_FROM else width
+    parts = 0.0
+    for at_y in range(y, y + height, top):
+        for at_x in range(x, x + width, left):
+            parts += cost[at_y, at_x]
+    return parts
+
+
+@compiled
 def choose_block(
     plane, weights, strength, rates, scans, scan_at, levels, costs, y, x, height, width
 ):
-    """Levels of a block of one size, and their cost."""
+    """Levels of a block of one size; returns their cost, and where the last one stands."""
     weight = 1.0
     if weights.shape[0] * weights.shape[1] > 1:
         weight = 0.0
@@ -202,7 +236,7 @@ def choose_block(
     for k in range(last + 1, end + 1):
         entry = scans[at + k]
         levels[y + (entry & 31), x + ((entry >> 5) & 31)] = 0
-    return (total + nothing + best_total + bit) * weight
+    return (total + nothing + best_total + bit) * weight, last
 
 
 @compiled

@@ -153,6 +153,8 @@ def _blocks_to_try(
     blocks = tuple(b for b in tuning.blocks if b <= 16 or longest > 16) or tuning.blocks[:1]
     if tuning.exhaustive or len(blocks) == 1:
         return blocks
+    if steps.mean() < 65536 * positions.std():  # many levels: blocks of 32 would be split anyway
+        return blocks[:1]
     every = slice(None, None, _SAMPLED_CHANNELS)
     costs = [
         choose(positions[every], steps[every], tuning, None, block, 0).cost for block in blocks
