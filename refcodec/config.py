@@ -34,8 +34,8 @@ _LARGEST = 2.0**128 - 2.0**104
 
 def _as_qp(qp: Any) -> float | tuple[int, ...]:
     """One QP, or one a channel, as plain integers; one alone may have eighths."""
-    if isinstance(qp, float) and (8 * qp).is_integer():
-        return int(qp) if qp.is_integer() else qp
+    if hasattr(qp, "is_integer") and float(8 * qp).is_integer():
+        return int(qp) if qp.is_integer() else float(qp)
     try:
         if isinstance(qp, (str, bytes)):
             raise TypeError
@@ -123,7 +123,7 @@ class EncoderConfig:
             ):
                 raise CallerError(f"{name} is {value!r}; it is one of {', '.join(choices)}")
         object.__setattr__(self, "qp", _as_qp(self.qp))
-        for name in ("bits", "gop", "level", "workers", "hash_size"):
+        for name in ("bits", "gop", "level", "workers", "hash_size", "target_size"):
             value = getattr(self, name)
             if value is not None and not hasattr(value, "__index__"):
                 raise CallerError(f"{name} is {value!r}; it is an integer")
@@ -155,8 +155,10 @@ class EncoderConfig:
             raise CallerError(f"level is {self.level}; it is 1 to 4")
         if self.gop > _LONGEST_SEQUENCE:
             raise CallerError(f"gop is {self.gop}; it is at most {_LONGEST_SEQUENCE}")
-        if self.gop < 0 or (self.workers is not None and self.workers < 1):
-            raise CallerError("gop is 0 or more, workers 1 or more")
+        if self.gop < 0:
+            raise CallerError(f"gop is {self.gop}; it is 0 or more")
+        if self.workers is not None and self.workers < 1:
+            raise CallerError(f"workers is {self.workers}; it is 1 or more")
 
         if self.clip is not None:
             low, high = self.clip
@@ -188,6 +190,23 @@ class EncoderConfig:
             raise CallerError("target_size and target_snr exclude each other")
         if self.target_size is not None and self.target_size < 1:
             raise CallerError(f"target_size is {self.target_size}; it is 1 or more")
+        if self.target_snr is not None and not (
+            isinstance(self.target_snr, (int, float)) and 0 < self.target_snr <= 200
+        ):
+            raise CallerError(
+                f"target_snr is {self.target_snr!r}; it is in dB, above 0, at most 200"
+            )
+        if self.aims and self.gop:
+            raise CallerError("targets are for features that stand alone: gop is 0 with them")
+        if self.batch and (self.aims or self.gop):
+            raise CallerError("features with a target, or of a sequence, are not batched")
+        if self.lossless and self.coder != "hevc":
+            raise CallerError(
+                f"lossless is a mode of hevc; the coder is {self.coder}",
+                hint="use native-lossless, which codes features bit for bit",
+            )
+        if self.gop > 0 and self.coder not in ("native", "hevc"):
+            raise CallerError(f"gop is for native and hevc; the coder is {self.coder}")
 
     def but(self, **changes: Any) -> EncoderConfig:
         """This configuration with some choices changed. Raises CallerError for an unknown name."""

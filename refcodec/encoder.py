@@ -7,6 +7,7 @@ reads back, so that it works with what a decoder will see. ``writer`` puts the r
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from refcodec.constraints import HIGHEST_QP, LARGEST_BATCH
 from refcodec.errors import CallerError, StreamError
 from refcodec.pack import near_square
 from refcodec.quantise import (
+    dequantise,
     fit_parameters,
     measure_moments,
     quantise,
@@ -40,6 +42,9 @@ __all__ = ["Coded", "Group", "as_feature"]
 
 Feature = npt.NDArray[Any]
 Samples = npt.NDArray[np.int32]
+Values = npt.NDArray[np.float64]
+
+_log = logging.getLogger("refcodec")
 
 _QUANTISERS = {"uniform": Quantiser.UNIFORM, "log": Quantiser.LOGARITHMIC, None: Quantiser.NONE}
 _SHARED = ("qp", "qp_eighths", "qp_delta", "range_min", "range_max", "log_step")
@@ -189,10 +194,8 @@ class Group:
         parameters = [self.parameters(q, own) for q, own in zip(qps, fitted, strict=True)]
         wanted = Wanted(config.gop, config.speed, config.restoration)
         if config.aims:
-            for one, own, exact, weight in zip(
-                samples, parameters, positions, weights, strict=True
-            ):
-                _aim(config, fps, own, one if exact is None else exact, weight, wanted)
+            for i, own in enumerate(parameters):
+                _aim(config, fps, own, features[i], samples[i], positions[i], weights[i], wanted)
         encoded = encode_payloads(samples, positions, weights, parameters, fps, machine, wanted)
         if encoded.parameter_sets and not fps.parameter_sets:
             self.elements["parameter_sets"] = encoded.parameter_sets
@@ -307,30 +310,41 @@ def _aim(
     config: EncoderConfig,
     fps: Any,
     parameters: Any,
-    positions: npt.NDArray[Any],
+    feature: Feature,
+    samples: Samples,
+    positions: Values | None,
     weights: npt.NDArray[np.float32] | None,
     wanted: Wanted,
 ) -> None:
     """Set the QP of a feature to the coarsest that reaches a target error, or the finest of a target size.
 
-    A bisection over eighths of a QP: size and error are monotonic but for small waves.
+    A bisection over eighths of a QP: size and error are monotonic but for small waves. QPs of channels keep
+    their distances. Where the target is out of reach, the nearest QP is taken and a warning logged.
     """
-    low, high = 0, 8 * HIGHEST_QP[Coder.NATIVE]
-    power = float(np.var(positions))
-    while low < high:
-        middle = (low + high + 1) // 2 if config.target_snr is not None else (low + high) // 2
-        parameters.qp, parameters.qp_eighths = divmod(middle, 8)
+    aims_at_error = config.target_snr is not None
+    low = 0 if parameters.qp_delta is None else 8 * int(parameters.qp_delta.max())
+    high = 8 * HIGHEST_QP[Coder.NATIVE]
+    source = feature.astype(np.float64)
+    allowed = float(np.var(source)) / 10 ** ((config.target_snr or 0.0) / 10)
+
+    def reaches(eighths: int) -> bool:
+        parameters.qp, parameters.qp_eighths = divmod(eighths, 8)
         coded = encode_payloads(
-            [positions], [positions], [weights], [parameters], fps, Machine(), wanted
+            [samples], [positions], [weights], [parameters], fps, Machine(), wanted
         )
-        if config.target_snr is not None:
-            error = float(np.mean((coded.decoded[0] - positions) ** 2))
-            good = error * 10 ** (config.target_snr / 10) <= power
-            low, high = (middle, high) if good else (low, middle - 1)
+        if not aims_at_error:
+            return len(coded.payloads[0]) <= (config.target_size or 0)
+        values = dequantise(coded.decoded[0], fps, parameters).astype(np.float64)
+        return float(np.mean((values - source) ** 2)) <= allowed
+
+    while low < high:
+        middle = (low + high + aims_at_error) // 2
+        if reaches(middle) == aims_at_error:
+            low, high = (middle, high) if aims_at_error else (middle + 1, high)
         else:
-            good = len(coded.payloads[0]) <= (config.target_size or 0)
-            low, high = (low, middle) if good else (middle + 1, high)
-    parameters.qp, parameters.qp_eighths = divmod(low, 8)
+            low, high = (low, middle - 1) if aims_at_error else (low, middle)
+    if not reaches(low):
+        _log.warning("a target is out of reach: the feature has QP %g", low / 8)
 
 
 def choose_restoration(

@@ -62,7 +62,7 @@ def inverse_block(coefficients, rows, samples, y, x, height, width, used_rows, u
 
     coefficients : in units of 2^-4 samples, within 2^26; only ``used_rows`` x ``used_columns`` of them
                    differ from 0.
-    rows         : room for the intermediate values, within 2^35, in units of 2^-8 samples.
+    rows         : room for the intermediate values, within 2^33, in units of 2^-8 samples.
     """
     row_basis = int(BASIS_AT[height])
     column_basis = int(BASIS_AT[width])

@@ -97,7 +97,6 @@ class Writer:
         self._written = 0
         self._position = 0
         self._level = 1
-        self._profile = _profile_of(config.coder)
         self._closed = False
         self._stack = ExitStack()
         if isinstance(target, (str, os.PathLike)):
@@ -111,7 +110,9 @@ class Writer:
         self._origin = self._target.tell() if self._seekable else 0
         self._declared = config.level or (HIGHEST_LEVEL if self._seekable else _PIPE_LEVEL)
         try:
-            self._put(build_stream_header(self._profile, self._declared))
+            profile = _profile_of(config.coder)
+            self._profile = Profile.LOSSLESS if self._seekable else profile
+            self._put(build_stream_header(profile, self._declared))
             if config.metadata:
                 self._put_unit(UnitType.METADATA, _metadata(config.metadata))
         except BaseException as error:
@@ -132,7 +133,8 @@ class Writer:
 
         feature : numpy array or torch tensor, C x H x W or D.
         qp      : QP of this feature, one or one a channel; None for the configuration's.
-        weights : what a squared error costs, relative to others: one a channel, or C x H x W (native).
+        weights : what a squared error costs, relative to others: one a channel, or C x H x W (native; of no
+                  effect on vectors, and with the speed ``fast``, which only rounds).
         config  : a configuration for this feature; what it says of the stream (index, level, metadata)
                   is not used. Features of another configuration, shape or type get a feature parameter
                   set of their own.
@@ -153,12 +155,12 @@ class Writer:
             raise CallerError(
                 f"{len(qps)} QPs for {channels} channels", hint="give one QP, or one a channel"
             )
-        group = self._group_of(array, chosen, qps)
         volume = array if array.ndim == 3 else array.reshape(-1, 1, 1)
-        self._require_level(group, volume, qps)
         if weights is not None and chosen.coder != "native":
             raise CallerError(f"weights are for the coder native; this is {chosen.coder}")
         costs = None if weights is None else _as_weights(weights, volume.shape)
+        group = self._group_of(array, chosen, qps)
+        self._require_level(group, volume, qps)
         self._pending.append(_Pending(group, volume, qps, costs))
         self._pending_bytes += array.nbytes
         number = self._written + len(self._pending) - 1
@@ -418,8 +420,11 @@ def _profile_of(coder: str) -> Profile:
 
 
 def _as_weights(weights: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Weights of squared errors, C x 1 x 1 or C x H x W. Raises CallerError."""
-    array = np.asarray(weights, np.float32)
+    """Weights of squared errors, C x 1 x 1 or C x H x W, 1 on average. Raises CallerError."""
+    try:
+        array = np.asarray(weights, np.float64)
+    except (TypeError, ValueError) as error:
+        raise CallerError(f"weights are no array of numbers: {error}") from None
     if array.shape == shape[:1]:
         array = array[:, None, None]
     elif array.shape != shape:
@@ -428,7 +433,8 @@ def _as_weights(weights: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float32]
         )
     if not (np.isfinite(array).all() and (array >= 0).all() and array.max() > 0):
         raise CallerError("weights are finite, not negative, and not all 0")
-    return np.ascontiguousarray(array / array.mean())
+    array = array / array.max()
+    return np.ascontiguousarray(array / array.mean(), dtype=np.float32)
 
 
 def _metadata(entries: Any) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -262,7 +263,7 @@ def test_a_target_out_of_reach_is_missed_by_as_little_as_can_be() -> None:
     feature = smooth(4, 12, 12)
     small = payloads_of(stream_of([feature], target_size=1))
     assert small == payloads_of(stream_of([feature], qp=63))
-    good = payloads_of(stream_of([feature], target_snr=500))
+    good = payloads_of(stream_of([feature], target_snr=200))
     assert good == payloads_of(stream_of([feature], qp=0))
 
 
@@ -450,3 +451,60 @@ def test_a_truncated_payload_is_refused(cut: int) -> None:
 def test_config(wrong: Any) -> None:
     with pytest.raises(CallerError):
         EncoderConfig(**wrong)
+
+
+def test_a_target_keeps_the_distances_of_channels_and_the_stream_conforms(tmp_path: Path) -> None:
+    feature = np.random.default_rng(5).normal(size=(4, 16, 16)).astype(np.float32)
+    for target in ({"target_size": 4000}, {"target_size": 90}, {"target_snr": 60.0}):
+        stream = refcodec.encode(feature, qp=(0, 10, 20, 30), **target)
+        (tmp_path / "aimed.dfc").write_bytes(stream)
+        assert refcodec.validate(tmp_path / "aimed.dfc").conforming
+        assert refcodec.decode(stream).shape == feature.shape
+
+
+@pytest.mark.parametrize("quantiser", ["uniform", "log"])
+def test_a_target_is_the_error_of_the_feature_itself(quantiser: str) -> None:
+    feature = np.random.default_rng(6).gamma(0.5, size=(8, 16, 16)).astype(np.float32)
+    decoded = refcodec.decode(refcodec.encode(feature, quantiser=quantiser, target_snr=25.0))
+    error = np.mean((decoded.astype(np.float64) - feature) ** 2)
+    assert 25.0 <= 10 * np.log10(feature.astype(np.float64).var() / error) < 26.0
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        ({"target_snr": "abc"}, "in dB"),
+        ({"target_snr": float("nan")}, "in dB"),
+        ({"target_snr": 4000}, "in dB"),
+        ({"target_size": 1.5}, "it is an integer"),
+        ({"target_size": "x"}, "it is an integer"),
+        ({"target_snr": 20, "gop": 4}, "stand alone"),
+        ({"gop": 4, "batch": True}, "not batched"),
+        ({"lossless": True}, "native-lossless"),
+        ({"coder": "zlib", "gop": 4}, "gop is for"),
+    ],
+)
+def test_choices_that_would_be_without_effect_are_refused(
+    choices: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(CallerError, match=said) as caught:
+        refcodec.EncoderConfig(**choices)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("weights", [["a"] * 4, [[1], [2, 3]], [0.0] * 4, [np.inf] * 4])
+def test_weights_that_are_none_are_refused(weights: Any) -> None:
+    with pytest.raises(CallerError, match="weights"):
+        refcodec.create(io.BytesIO()).write(np.ones((4, 8, 8), np.float32), weights=weights)
+
+
+@pytest.mark.parametrize("size", [3e38, 1e-45, 1e300])
+def test_only_the_relation_of_weights_counts(size: float) -> None:
+    feature = np.random.default_rng(7).normal(size=(4, 16, 16)).astype(np.float32)
+    streams = []
+    for scale in (1.0, size):
+        target = io.BytesIO()
+        with refcodec.create(target) as writer:
+            writer.write(feature, weights=[scale] * 4)
+        streams.append(target.getvalue())
+    assert streams[0] == streams[1]

@@ -17,7 +17,14 @@ import numpy.typing as npt
 from refcodec.clauses import clause
 from refcodec.coders.coded import CodedFeature
 from refcodec.entropy import native as model
-from refcodec.entropy.arithmetic import CODER_SIZE, finish_decoding, start_decoding
+from refcodec.entropy.arithmetic import (
+    CODER_SIZE,
+    MOST_OVERRUN,
+    OVERRUN,
+    POSITION,
+    finish_decoding,
+    start_decoding,
+)
 from refcodec.errors import PayloadError
 from refcodec.kernel import announce_compilation
 from refcodec.pack import channel_qps
@@ -173,9 +180,12 @@ def decode_payload(one: CodedFeature, previous: Samples | None = None) -> Sample
     model.code_restoration(coder, data, room, head, offsets, gains)
     if not finish_decoding(coder, data):
         raise PayloadError(
-            "the payload ends before or after its decisions do",
+            "the payload is cut"
+            if coder[OVERRUN] > MOST_OVERRUN
+            else f"{data.size - int(coder[POSITION])} bytes stand behind the last decision of the payload",
             bit_offset=one.bit_offset,
             clause="8.3.7",
+            hint="it is corrupt: code the feature again",
         )
     model.restore(samples, head, steps, offsets, gains)
     return samples

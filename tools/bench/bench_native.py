@@ -59,7 +59,7 @@ QPS = {
         "layer3": (36, 40, 43, 46, 49, 51),
     },
 }
-"""QPs of the native coder, whose samples have 12 bits."""
+"""QPs of the native coder, whose samples have 16 bits."""
 
 SPEED_SNR = 18.0
 """Coders are timed at the point of their curves that is nearest to this logit SNR, dB."""
