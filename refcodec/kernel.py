@@ -151,7 +151,7 @@ def announce_compilation(entry: str = "native.code_levels") -> None:
     folder = cache_folder()
     if folder is None or not any(folder.glob(f"*/{entry}-*.nbi")):
         often = "once" if folder else "in every process"
-        _log.warning("compiling kernels for this machine: %s, for about half a minute", often)
+        _log.warning("compiling kernels for this machine: %s, for up to half a minute", often)
 
 
 @contextmanager
