@@ -6,6 +6,8 @@ in squared steps, rate in bits, as the initial states predict them.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,7 +21,7 @@ from refcodec.entropy.native import (
 )
 from refcodec.kernel import compiled
 
-__all__ = ["choose_channel", "pad_grids", "rate_table"]
+__all__ = ["choose_channel", "list_blocks", "rate_table"]
 
 HOPELESS = 1.15
 """Where parts cost so many times as much as their block, they are not split further."""
@@ -39,22 +41,34 @@ def rate_table(states: npt.NDArray[np.int32]) -> Floats:
     return np.ascontiguousarray(table.reshape(flags, contexts, 2).astype(np.float32))
 
 
-def pad_grids(boundaries: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
-    """Boundaries at each depth as one array, filled up with the last of each row."""
-    longest = max(len(one) for one in boundaries)
-    return np.stack([np.pad(one, (0, longest - len(one)), mode="edge") for one in boundaries])
+def list_blocks(
+    grids: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """All blocks as (y, x, height, width), depth after depth, and where each depth begins among them.
+
+    grids : boundaries of rows and columns at each depth.
+    """
+    blocks = [
+        (y, x, below - y, right - x)
+        for ys, xs in grids
+        for y, below in pairwise(ys.tolist())
+        for x, right in pairwise(xs.tolist())
+    ]
+    counts = [(len(ys) - 1) * (len(xs) - 1) for ys, xs in grids]
+    return np.array(blocks), np.cumsum([0, *counts])
 
 
 @compiled
 def choose_channel(
-    planes, weights, strength, rates, scans, scan_at, rows, columns, trial, levels, sizes, sums
+    planes, weights, strength, rates, scans, scan_at, blocks, starts, trial, levels, sizes, sums
 ):
     """Choose blocks and levels of one channel.
 
-    planes   : float32, n x depth x H x W, coefficients in steps; plane d is cut at rows[d] and columns[d].
-               n is 2 where the second ones are those of what differs from the previous feature.
+    planes   : float32, n x depth x H x W, coefficients in steps, of the blocks of each depth. n is 2 where
+               the second ones are those of what differs from the previous feature.
     weights  : float32, H x W or 1 x 1: what a squared error costs at each sample.
     strength : the multiplier of a bit; 0 rounds to the nearest level.
+    blocks   : and ``starts``, see ``list_blocks``.
     trial    : int32, n x depth x H x W, room for candidates.
     levels   : int32, H x W, receives the choice; sizes likewise.
     sums     : 2 x 3, receives the sum of |coefficient| - |level| and the count, for levels 1, 2 and more.
@@ -67,76 +81,55 @@ def choose_channel(
     marks = np.zeros((deepest + 1, *levels.shape), np.int32)
     closed = np.zeros(levels.shape, np.uint8)  # where smaller blocks need not be tried
     for depth in range(deepest + 1):
-        for i in range(rows.shape[1] - 1):
-            y = rows[depth, i]
-            height = rows[depth, i + 1] - y
-            for j in range(columns.shape[1] - 1):
-                x = columns[depth, j]
-                width = columns[depth, j + 1] - x
-                if height == 0 or width == 0 or closed[y, x]:
-                    continue
-                whole, last = choose_block(
-                    planes[0, depth], weights, strength, rates, scans, scan_at, trial[0, depth],
+        for k in range(starts[depth], starts[depth + 1]):
+            y, x, height, width = blocks[k]
+            if closed[y, x]:
+                continue
+            whole, last = choose_block(
+                planes[0, depth], weights, strength, rates, scans, scan_at, trial[0, depth],
+                costs, y, x, height, width,
+            )  # fmt: skip
+            if planes.shape[0] > 1:
+                moved, last_moved = choose_block(
+                    planes[1, depth], weights, strength, rates, scans, scan_at, trial[1, depth],
                     costs, y, x, height, width,
                 )  # fmt: skip
-                if planes.shape[0] > 1:
-                    moved, last_moved = choose_block(
-                        planes[1, depth], weights, strength, rates, scans, scan_at,
-                        trial[1, depth], costs, y, x, height, width,
-                    )  # fmt: skip
-                    if moved < whole:
-                        whole = moved
-                        last = last_moved
-                        marks[depth, y, x] = TEMPORAL_MARK
-                cost[depth, y, x] = whole
-                if last == 0:
-                    closed[y : y + height, x : x + width] = 1
+                if moved < whole:
+                    whole = moved
+                    last = last_moved
+                    marks[depth, y, x] = TEMPORAL_MARK
+            cost[depth, y, x] = whole
+            if last == 0:
+                closed[y : y + height, x : x + width] = 1
         if 0 < depth < deepest:
-            for i in range(rows.shape[1] - 1):
-                y = rows[depth - 1, i]
-                height = rows[depth - 1, i + 1] - y
-                for j in range(columns.shape[1] - 1):
-                    x = columns[depth - 1, j]
-                    width = columns[depth - 1, j + 1] - x
-                    if height > 0 and width > 0:
-                        parts = cost_of_parts(cost[depth], y, x, height, width)
-                        if parts > HOPELESS * cost[depth - 1, y, x]:
-                            closed[y : y + height, x : x + width] = 1
+            for k in range(starts[depth - 1], starts[depth]):
+                y, x, height, width = blocks[k]
+                parts = cost_of_parts(cost[depth], y, x, height, width)
+                if parts > HOPELESS * cost[depth - 1, y, x]:
+                    closed[y : y + height, x : x + width] = 1
     for depth in range(deepest, -1, -1):
-        for i in range(rows.shape[1] - 1):
-            y = rows[depth, i]
-            height = rows[depth, i + 1] - y
-            for j in range(columns.shape[1] - 1):
-                x = columns[depth, j]
-                width = columns[depth, j + 1] - x
-                if height == 0 or width == 0 or cost[depth, y, x] == np.inf:
+        for k in range(starts[depth], starts[depth + 1]):
+            y, x, height, width = blocks[k]
+            if cost[depth, y, x] == np.inf:
+                continue
+            if depth < deepest and (height >= SPLIT_FROM or width >= SPLIT_FROM):
+                parts = cost_of_parts(cost[depth + 1], y, x, height, width) + strength * 0.7
+                if parts < cost[depth, y, x]:
+                    cost[depth, y, x] = parts
                     continue
-                if depth < deepest and (height >= SPLIT_FROM or width >= SPLIT_FROM):
-                    parts = cost_of_parts(cost[depth + 1], y, x, height, width) + strength * 0.7
-                    if parts < cost[depth, y, x]:
-                        cost[depth, y, x] = parts
-                        continue
-                sizes[y, x] = height * 64 + width + marks[depth, y, x]
+            sizes[y, x] = height * 64 + width + marks[depth, y, x]
     total = 0.0
-    for i in range(rows.shape[1] - 1):
-        for j in range(columns.shape[1] - 1):
-            if rows[0, i + 1] > rows[0, i] and columns[0, j + 1] > columns[0, j]:
-                total += cost[0, rows[0, i], columns[0, j]]
-    taken = np.full(levels.shape, -1, np.int8)
+    for k in range(starts[1]):
+        total += cost[0, blocks[k, 0], blocks[k, 1]]
+    taken = np.zeros(levels.shape, np.uint8)
     for depth in range(deepest + 1):
-        for i in range(rows.shape[1] - 1):
-            y = rows[depth, i]
-            height = rows[depth, i + 1] - y
-            for j in range(columns.shape[1] - 1):
-                x = columns[depth, j]
-                width = columns[depth, j + 1] - x
-                if height == 0 or width == 0 or taken[y, x] >= 0:
-                    continue
-                if sizes[y, x] % TEMPORAL_MARK == height * 64 + width:
-                    n = sizes[y, x] // TEMPORAL_MARK
-                    take_block(
-                        planes[n, depth], trial[n, depth], levels, taken, sums, y, x, height, width
-                    )
+        for k in range(starts[depth], starts[depth + 1]):
+            y, x, height, width = blocks[k]
+            if not taken[y, x] and sizes[y, x] % TEMPORAL_MARK == height * 64 + width:
+                n = sizes[y, x] // TEMPORAL_MARK
+                take_block(
+                    planes[n, depth], trial[n, depth], levels, taken, sums, y, x, height, width
+                )
     return total
 
 

@@ -243,8 +243,7 @@ def choose(
         if base is not None:
             moved = _planes(positions - base.samples, grids, slope)[:, None]
             planes = np.concatenate([planes, moved], axis=1)
-        rows = native_choice.pad_grids([grid[0] for grid in grids])
-        columns = native_choice.pad_grids([grid[1] for grid in grids])
+        blocks, starts = native_choice.list_blocks(grids)
         if rates is None:
             rates = _initial_rates()
         trial = np.zeros(planes.shape[1:], np.int32)
@@ -252,7 +251,7 @@ def choose(
         for c in range(shape[0]):
             own = unit if weights is None else weights[c].astype(np.float32)
             cost += native_choice.choose_channel(
-                planes[c] / scales[c], own, tuning.strength, rates, scans, scan_at, rows, columns,
+                planes[c] / scales[c], own, tuning.strength, rates, scans, scan_at, blocks, starts,
                 trial, levels[c], sizes[c], sums,
             )  # fmt: skip
     if not (block == 0 and (steps == 65536).all()):  # there, every level is a sample
