@@ -184,7 +184,7 @@ class EncoderConfig:
             )
         if self.restoration == ("tensor" if native else "mean"):
             raise CallerError(f"{self.coder} does not restore by {self.restoration!r}")
-        if (self.target_size is not None or self.target_snr is not None) and not native:
+        if self.aims and not native:
             raise CallerError(f"targets are for native; the coder is {self.coder}")
         if self.target_size is not None and self.target_snr is not None:
             raise CallerError("target_size and target_snr exclude each other")

@@ -18,7 +18,7 @@ from construct import Container
 
 from refcodec.coders import Machine, Wanted, encode_payloads
 from refcodec.config import EncoderConfig
-from refcodec.constraints import HIGHEST_QP, LARGEST_BATCH
+from refcodec.constraints import HIGHEST_QP, LARGEST_BATCH, element_count
 from refcodec.errors import CallerError, StreamError
 from refcodec.pack import near_square
 from refcodec.quantise import (
@@ -38,7 +38,7 @@ from refcodec.syntax.codes import (
 )
 from refcodec.syntax.structures import FEATURE_PARAMETER_SET, FEATURE_PARAMETERS
 
-__all__ = ["Coded", "Group", "as_feature"]
+__all__ = ["Coded", "Group", "as_feature", "coder_of"]
 
 Feature = npt.NDArray[Any]
 Samples = npt.NDArray[np.int32]
@@ -162,7 +162,7 @@ class Group:
             return False
         if config.batch is not None:
             return config.batch
-        small = 4 * self._element_count <= LARGEST_BATCH
+        small = 4 * element_count(self.fps) <= LARGEST_BATCH
         return bool(
             self.fps.feature_type == FeatureType.FC or (self.fps.coder_id == Coder.NATIVE and small)
         )
@@ -180,9 +180,8 @@ class Group:
         """
         fps, config = self.fps, self.config
         machine = Machine(config.ffmpeg, config.preset, config.parallel, config.timeout)
-        sequence = (
-            bool(config.gop) and fps.coder_id == Coder.NATIVE
-        )  # what is predicted has one scale
+        # what is predicted has the scale of what it is predicted from
+        sequence = config.gop > 0 and fps.coder_id == Coder.NATIVE
         if self.batched or sequence:
             fitted = [fit_parameters(np.stack(features), fps, self.config.clip)] * len(features)
         else:
@@ -248,14 +247,15 @@ class Group:
             elements.channel_order = ChannelOrder.BY_QP
         return elements
 
-    @property
-    def _element_count(self) -> int:
-        return int(self.fps.channels) * int(self.fps.height) * int(self.fps.width)
-
     def _read_back(self) -> None:
         self.fps = FEATURE_PARAMETER_SET.parse_whole(
             FEATURE_PARAMETER_SET.build_whole(self.elements)
         )
+
+
+def coder_of(config: EncoderConfig) -> Coder:
+    """The coder_id of a configuration."""
+    return Coder[config.coder.upper().replace("-", "_")]
 
 
 def _elements_of(
@@ -266,7 +266,7 @@ def _elements_of(
     signed = config.lossy_quantiser == "log" and bool((first < 0).any())
     if signed and config.sample_bits == 1:
         raise CallerError("negative values need at least 2 bits with the log quantiser")
-    coder = Coder[config.coder.upper().replace("-", "_")]
+    coder = coder_of(config)
     hevc = coder == Coder.HEVC
     columns, rows = _grid(config, first.shape, qps) if hevc else (1, 1)
     hash_size = config.hash_size if config.hash_size is not None else 8 if hevc else 0

@@ -28,7 +28,7 @@ from refcodec.constraints import (
     smallest_level,
 )
 from refcodec.decoder import sample_hash, unit_hash
-from refcodec.encoder import Coded, Feature, Group, as_feature
+from refcodec.encoder import Coded, Feature, Group, as_feature, coder_of
 from refcodec.errors import CallerError
 from refcodec.files import atomic_file, storage_error
 from refcodec.pack import layout_of
@@ -110,7 +110,7 @@ class Writer:
         self._origin = self._target.tell() if self._seekable else 0
         self._declared = config.level or (HIGHEST_LEVEL if self._seekable else _PIPE_LEVEL)
         try:
-            profile = _profile_of(config.coder)
+            profile = _profile_of(coder_of(config))
             self._profile = Profile.LOSSLESS if self._seekable else profile
             self._put(build_stream_header(profile, self._declared))
             if config.metadata:
@@ -199,7 +199,6 @@ class Writer:
         """Raise CallerError where no profile has this coder and those before it, or a pipe has begun."""
         if coder in PROFILE_CODERS[self._profile]:
             return
-        needed = next(profile for profile, coders in PROFILE_CODERS.items() if coder in coders)
         if self._profile != Profile.LOSSLESS:
             raise CallerError(
                 f"no profile has the coders of {self._profile.name.lower()} and {coder.name.lower()} both",
@@ -209,7 +208,7 @@ class Writer:
             raise CallerError(
                 f"the pipe was begun with the lossless profile, without {coder.name.lower()}"
             )
-        self._profile = needed
+        self._profile = _profile_of(coder)
 
     def _require(self, needed: int, what: str) -> None:
         """Raise CallerError where level ``needed`` (0: none would do) exceeds the one declared."""
@@ -413,10 +412,9 @@ class Writer:
             self._abandon(error)
 
 
-def _profile_of(coder: str) -> Profile:
-    if coder == "hevc":
-        return Profile.HEVC
-    return Profile.NATIVE if coder.startswith("native") else Profile.LOSSLESS
+def _profile_of(coder: Coder) -> Profile:
+    """The first profile that has a coder: lossless for all that every profile has."""
+    return next(profile for profile, coders in PROFILE_CODERS.items() if coder in coders)
 
 
 def _as_weights(weights: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:

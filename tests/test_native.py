@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from streams import stream_of
 
 import refcodec
 from refcodec import EncoderConfig
@@ -54,14 +55,6 @@ def round_trip(positions: Any, tuning: Any, weights: Any = None, **options: Any)
     assert found.dtype == samples.dtype == np.int32
     assert np.array_equal(found, samples)
     return len(payload), samples
-
-
-def stream_of(features: Any, **options: Any) -> bytes:
-    target = io.BytesIO()
-    with refcodec.create(target, **options) as writer:
-        for feature in features:
-            writer.write(feature)
-    return target.getvalue()
 
 
 def payloads_of(data: bytes) -> list[bytes]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import real
 from real import ResNet
+from streams import stream_of
 
 import refcodec
 from refcodec.metrics import fidelity, top1_accuracy
@@ -41,14 +42,6 @@ def features(network: ResNet) -> Features:
 def pan(network: ResNet) -> list[Any]:
     """layer1 features of a crop that moves over a photograph, two pixels a frame."""
     return list(network.head(real.pan(12), "layer1"))
-
-
-def stream_of(features: Any, **options: Any) -> bytes:
-    target = io.BytesIO()
-    with refcodec.create(target, **options) as writer:
-        for feature in features:
-            writer.write(feature)
-    return target.getvalue()
 
 
 def elements(data: bytes, name: str) -> list[Any]:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from streams import stream_of
 
 import refcodec
 from refcodec import EncoderConfig
@@ -35,14 +36,6 @@ def some(*shape: int, seed: int = 1) -> Any:
 def same(a: Any, b: Any) -> bool:
     """Bit for bit, shape and type included."""
     return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
-
-
-def stream_of(features: Any, **options: Any) -> bytes:
-    target = io.BytesIO()
-    with refcodec.create(target, **options) as writer:
-        for feature in features:
-            writer.write(feature)
-    return target.getvalue()
 
 
 def read(data: bytes) -> refcodec.Reader:

@@ -74,7 +74,7 @@ def decode_payloads(run: Sequence[CodedFeature], machine: Machine) -> Iterator[S
 class Wanted:
     """What an encoder is asked for, beyond what a parameter set says.
 
-    gop         : features from one access point to the next, for temporal prediction; 0 for none (hevc).
+    gop         : features from one access point to the next, for temporal prediction; 0 for none.
     speed       : ``fast``, ``default`` or ``best`` (native coders).
     restoration : what decoders shall restore (native); see EncoderConfig.
     """

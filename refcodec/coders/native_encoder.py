@@ -79,7 +79,7 @@ def tuning_of(speed: str, restoration: str) -> Tuning:
 class Choice:
     """What an encoder decided before it codes.
 
-    head   : of the payload, without its restoration.
+    head   : of the payload.
     levels : int32, C x H x W.
     sizes  : of blocks, at their first samples, int32, C x H x W.
     cost   : estimate of squared error and rate, in squared steps; 0 without a transform.
@@ -128,18 +128,19 @@ def encode_payload(
     announce_compilation()
     steps = step_sizes(fps, parameters)
     base = None if previous is None else find_base(positions, previous, (1 << int(fps.bits)) - 1)
-    least, best = np.inf, None
+
+    def cost(written: Written) -> float:
+        error = ((written.samples - positions) * (65536 / steps)[:, None, None]) ** 2
+        if weights is not None:
+            error *= weights
+        return float(error.sum()) + tuning.strength * 8 * len(written.payload)
+
+    trials = []
     for block in _blocks_to_try(positions, steps, tuning):
         for slope in tuning.slopes if block else (0,):
             chosen = choose(positions, steps, tuning, weights, block, slope, base=base)
-            written = run_forwards(positions, fps, chosen, steps, base)
-            error = ((written.samples - positions) * (65536 / steps)[:, None, None]) ** 2
-            if weights is not None:
-                error *= weights
-            cost = float(error.sum()) + tuning.strength * 8 * len(written.payload)
-            if cost < least:
-                least, best = cost, written
-    assert best is not None
+            trials.append(run_forwards(positions, fps, chosen, steps, base))
+    best = min(trials, key=cost) if len(trials) > 1 else trials[0]
     return best.payload, best.samples
 
 
