@@ -1,0 +1,1 @@
+"""Rate and quality over networks, layers, coders and rates; tables and plots."""
