@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from construct import Container
 
-from refcodec.coders import Machine, Wanted, encode_payloads
+from refcodec.coders import Advice, Machine, Wanted, encode_payloads
 from refcodec.config import EncoderConfig
 from refcodec.constraints import HIGHEST_QP, LARGEST_BATCH, element_count
 from refcodec.errors import CallerError, StreamError
@@ -171,12 +171,12 @@ class Group:
         self,
         features: Sequence[Feature],
         qps: Sequence[tuple[float, ...]],
-        weights: Sequence[npt.NDArray[np.float32] | None],
+        advice: Sequence[Advice],
     ) -> list[Coded]:
         """Code consecutive features, C x H x W each.
 
-        qps     : one QP a channel, for each feature.
-        weights : what a squared error costs, C x 1 x 1 or C x H x W; None for 1 everywhere (native).
+        qps    : one QP a channel, for each feature.
+        advice : on each feature (native).
         """
         fps, config = self.fps, self.config
         machine = Machine(config.ffmpeg, config.preset, config.parallel, config.timeout)
@@ -194,8 +194,8 @@ class Group:
         wanted = Wanted(config.gop, config.speed, config.restoration)
         if config.aims:
             for i, own in enumerate(parameters):
-                _aim(config, fps, own, features[i], samples[i], positions[i], weights[i], wanted)
-        encoded = encode_payloads(samples, positions, weights, parameters, fps, machine, wanted)
+                _aim(config, fps, own, features[i], samples[i], positions[i], advice[i], wanted)
+        encoded = encode_payloads(samples, positions, advice, parameters, fps, machine, wanted)
         if encoded.parameter_sets and not fps.parameter_sets:
             self.elements["parameter_sets"] = encoded.parameter_sets
             self.elements["parameter_sets_size"] = len(encoded.parameter_sets)
@@ -313,7 +313,7 @@ def _aim(
     feature: Feature,
     samples: Samples,
     positions: Values | None,
-    weights: npt.NDArray[np.float32] | None,
+    advice: Advice,
     wanted: Wanted,
 ) -> None:
     """Set the QP of a feature to the coarsest that reaches a target error, or the finest of a target size.
@@ -330,7 +330,7 @@ def _aim(
     def reaches(eighths: int) -> bool:
         parameters.qp, parameters.qp_eighths = divmod(eighths, 8)
         coded = encode_payloads(
-            [samples], [positions], [weights], [parameters], fps, Machine(), wanted
+            [samples], [positions], [advice], [parameters], fps, Machine(), wanted
         )
         if not aims_at_error:
             return len(coded.payloads[0]) <= (config.target_size or 0)

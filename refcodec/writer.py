@@ -15,11 +15,12 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from refcodec.coders import Advice
 from refcodec.config import EncoderConfig
 from refcodec.constraints import (
     LARGEST_BATCH,
@@ -46,6 +47,9 @@ from refcodec.syntax.structures import (
 from refcodec.syntax.units import build_stream_header, build_unit
 from refcodec.tables import HIGHEST_LEVEL, level
 
+if TYPE_CHECKING:
+    from refcodec.coders.native_encoder import Choice
+
 __all__ = ["Writer", "create", "encode"]
 
 _PENDING_BYTES = 32 << 20
@@ -63,7 +67,7 @@ class _Pending(NamedTuple):
     group: Group
     feature: Feature  # C x H x W
     qps: tuple[float, ...]
-    weights: npt.NDArray[np.float32] | None
+    advice: Advice
 
 
 class _Entry(NamedTuple):
@@ -127,17 +131,22 @@ class Writer:
         *,
         qp: float | Sequence[int] | None = None,
         weights: Any = None,
+        spectral: bool = False,
+        choice: Choice | None = None,
         config: EncoderConfig | None = None,
     ) -> int:
         """Add a feature; returns its number.
 
-        feature : numpy array or torch tensor, C x H x W or D.
-        qp      : QP of this feature, one or one a channel; None for the configuration's.
-        weights : what a squared error costs, relative to others: one a channel, or C x H x W (native; of no
-                  effect on vectors, and with the speed ``fast``, which only rounds).
-        config  : a configuration for this feature; what it says of the stream (index, level, metadata)
-                  is not used. Features of another configuration, shape or type get a feature parameter
-                  set of their own.
+        feature  : numpy array or torch tensor, C x H x W or D.
+        qp       : QP of this feature, one or one a channel; None for the configuration's.
+        weights  : what a squared error costs, relative to others: one a channel, or C x H x W (native; of no
+                   effect on vectors, and with the speed ``fast``, which only rounds).
+        spectral : whether weights C x H x W belong to the frequencies of the whole map (its cosine
+                   transform), instead of to its samples.
+        choice   : levels and blocks to code instead of those that the encoder would choose (native).
+        config   : a configuration for this feature; what it says of the stream (index, level, metadata)
+                   is not used. Features of another configuration, shape or type get a feature parameter
+                   set of their own.
 
         Raises CallerError. Features are coded some at a time: other errors may come with a later call.
         """
@@ -156,12 +165,16 @@ class Writer:
                 f"{len(qps)} QPs for {channels} channels", hint="give one QP, or one a channel"
             )
         volume = array if array.ndim == 3 else array.reshape(-1, 1, 1)
-        if weights is not None and chosen.coder != "native":
+        if (weights is not None or choice is not None) and chosen.coder != "native":
             raise CallerError(f"weights are for the coder native; this is {chosen.coder}")
+        if choice is not None and (
+            chosen.aims or chosen.gop or choice.levels.shape != volume.shape
+        ):
+            raise CallerError("chosen levels have the feature's shape, and neither target nor gop")
         costs = None if weights is None else _as_weights(weights, volume.shape)
         group = self._group_of(array, chosen, qps)
         self._require_level(group, volume, qps)
-        self._pending.append(_Pending(group, volume, qps, costs))
+        self._pending.append(_Pending(group, volume, qps, Advice(costs, spectral, choice)))
         self._pending_bytes += array.nbytes
         number = self._written + len(self._pending) - 1
         if self._pending_bytes >= _PENDING_BYTES or len(self._pending) >= _PENDING_FEATURES:
@@ -227,8 +240,8 @@ class Writer:
         coded = {}
         for group in dict.fromkeys(one.group for one in pending):
             own = [one for one in pending if one.group is group]
-            _, features, qps, weights = zip(*own, strict=True)
-            coded[group] = iter(group.code(features, qps, weights))
+            _, features, qps, advice = zip(*own, strict=True)
+            coded[group] = iter(group.code(features, qps, advice))
         start = 0
         while start < len(pending):
             group, stop = pending[start].group, start + 1

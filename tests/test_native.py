@@ -16,7 +16,7 @@ from streams import stream_of
 
 import refcodec
 from refcodec import EncoderConfig
-from refcodec.coders import CodedFeature, native, native_encoder
+from refcodec.coders import Advice, CodedFeature, native, native_encoder
 from refcodec.encoder import Group
 from refcodec.errors import CallerError, PayloadError, StreamError
 from refcodec.syntax.codes import UnitType
@@ -50,7 +50,9 @@ def coded(fps: Any, parameters: Any, payload: bytes) -> CodedFeature:
 def round_trip(positions: Any, tuning: Any, weights: Any = None, **options: Any) -> tuple[int, Any]:
     """Size of the payload, and samples, which encoder and decoder agree on."""
     fps, parameters = stage(positions.shape, **options)
-    payload, samples = native_encoder.encode_payload(positions, fps, parameters, tuning, weights)
+    payload, samples = native_encoder.encode_payload(
+        positions, fps, parameters, tuning, Advice(weights)
+    )
     found = native.decode_payload(coded(fps, parameters, payload))
     assert found.dtype == samples.dtype == np.int32
     assert np.array_equal(found, samples)
@@ -218,6 +220,49 @@ def test_a_weight_lowers_the_error() -> None:
     _, samples = round_trip(positions, tuning, weights, bits=8, qp=34)
     errors = np.square(samples - positions)
     assert errors[:, :16].mean() < 0.9 * errors[:, 16:].mean()
+
+
+def test_weights_of_frequencies_decide_which_are_kept() -> None:
+    """Where only the mean of a map counts, all else is left out, and the means come back."""
+    feature = smooth(4, 16, 16) + np.float32(1)
+    spectrum = np.full(feature.shape, 1e-6)
+    spectrum[:, 0, 0] = 1
+    size, decoded = {}, {}
+    for name, advice in {"plain": {}, "mean": {"weights": spectrum, "spectral": True}}.items():
+        target = io.BytesIO()
+        with refcodec.create(target, qp=26, restoration="off") as writer:
+            writer.write(feature, **advice)
+        size[name], decoded[name] = target.tell(), refcodec.decode(target.getvalue())
+    assert size["mean"] < 0.4 * size["plain"]
+    means = {name: one.mean(axis=(1, 2)) for name, one in decoded.items()}
+    assert np.allclose(means["mean"], feature.mean(axis=(1, 2)), rtol=0.02)
+
+
+@pytest.mark.parametrize("side", [1, 7, 14, 16, 33])
+@pytest.mark.parametrize("spectral", [False, True])
+def test_equal_weights_of_elements_are_equal_weights_of_coefficients(
+    side: int, spectral: bool
+) -> None:
+    boundaries = native.cuts(side, 16)
+    assert np.allclose(native_encoder._means(boundaries, spectral) @ np.ones(side), 1)
+
+
+def test_a_choice_is_coded_as_it_is() -> None:
+    """Levels that a caller chose, here those of the encoder itself, found without it."""
+    feature = smooth(4, 16, 16)
+    fps, parameters = stage(feature.shape, qp=30, clip=(0.0, float(feature.max())))
+    positions = feature / feature.max() * 65535.0
+    steps = native.step_sizes(fps, parameters)
+    choice = native_encoder.choose(positions, steps, native_encoder.Tuning(), Advice(), 16, 0)
+    target = io.BytesIO()
+    with refcodec.create(target, qp=30, clip=(0.0, float(feature.max()))) as writer:
+        writer.write(feature, choice=choice)
+    written = native_encoder.run_forwards(positions, fps, choice, steps)
+    assert written.payload in target.getvalue()
+    decoded = refcodec.decode(target.getvalue())
+    assert np.abs(decoded - feature).mean() < 0.1 * feature.mean()
+    with pytest.raises(CallerError, match="shape"):
+        refcodec.create(io.BytesIO()).write(feature[:2], choice=choice)
 
 
 def test_weights_of_channels_are_written() -> None:

@@ -27,6 +27,7 @@ from construct import Container
 
 import refcodec
 from refcodec.coders import native, native_choice, native_encoder
+from refcodec.coders.advice import NO_ADVICE
 from refcodec.entropy import native as model
 from refcodec.entropy.arithmetic import CODER_SIZE, DIRECTION, POSITION, start_encoding
 from refcodec.files import atomic_file
@@ -87,7 +88,7 @@ def choose(samples: Array, qp: int, block: int, rates: Array) -> Item:
     fps = Container(channels=len(samples), bits=BITS)
     steps = native.step_sizes(fps, Container(qp=qp, qp_eighths=0, qp_delta=None))
     tuning = native_encoder.Tuning(restoration=2 if samples[0].size >= 16 else 0)
-    chosen = native_encoder.choose(samples, steps, tuning, None, block, 0, rates)
+    chosen = native_encoder.choose(samples, steps, tuning, NO_ADVICE, block, 0, rates)
     written = native_encoder.run_forwards(samples, fps, chosen, steps)
     return Item(chosen, written.offsets, written.gains)
 

@@ -18,11 +18,20 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.coders import hevc, lossless
+from refcodec.coders.advice import Advice
 from refcodec.coders.coded import CodedFeature
 from refcodec.coders.hevc import Machine
 from refcodec.syntax.codes import Coder
 
-__all__ = ["CodedFeature", "Encoded", "Machine", "Wanted", "decode_payloads", "encode_payloads"]
+__all__ = [
+    "Advice",
+    "CodedFeature",
+    "Encoded",
+    "Machine",
+    "Wanted",
+    "decode_payloads",
+    "encode_payloads",
+]
 
 Samples = npt.NDArray[np.int32]
 Item = TypeVar("Item")
@@ -87,7 +96,7 @@ class Wanted:
 def encode_payloads(
     samples: Sequence[Samples],
     positions: Sequence[npt.NDArray[np.float64] | None],
-    weights: Sequence[npt.NDArray[np.float32] | None],
+    advice: Sequence[Advice],
     parameters: Sequence[Any],
     fps: Any,
     machine: Machine,
@@ -96,7 +105,7 @@ def encode_payloads(
     """Code consecutive features of one parameter set.
 
     positions : the samples before rounding, float64, C x H x W each; None where rounding is all there is.
-    weights   : what a squared error costs, C x 1 x 1 or C x H x W each; None for 1 everywhere (native).
+    advice    : on each (native).
     """
     if fps.coder_id == Coder.HEVC:
         return Encoded(*hevc.encode(samples, parameters, fps, machine, wanted.gop))
@@ -109,13 +118,13 @@ def encode_payloads(
             whole if own is None else own for whole, own in zip(samples, positions, strict=True)
         ]
         if wanted.gop:
-            sequence = native_encoder.encode(exact, fps, parameters, tuning, weights, wanted.gop)
+            sequence = native_encoder.encode(exact, fps, parameters, tuning, advice, wanted.gop)
             payloads, decoded = zip(*sequence, strict=True)
             access = [number % wanted.gop == 0 for number in range(len(payloads))]
             return Encoded(list(payloads), list(decoded), access)
         jobs = [
-            (one, fps, own, tuning, weight)
-            for one, own, weight in zip(exact, parameters, weights, strict=True)
+            (one, fps, own, tuning, hint)
+            for one, own, hint in zip(exact, parameters, advice, strict=True)
         ]
         coded = _in_parallel(lambda job: native_encoder.encode_payload(*job), jobs, machine.workers)
         payloads, decoded = zip(*coded, strict=True)

@@ -66,7 +66,7 @@ def choose_channel(
 
     planes   : float32, n x depth x H x W, coefficients in steps, of the blocks of each depth. n is 2 where
                the second ones are those of what differs from the previous feature.
-    weights  : float32, H x W or 1 x 1: what a squared error costs at each sample.
+    weights  : float32, depth x H x W: what a squared error of each coefficient costs; or depth x 1 x 1.
     strength : the multiplier of a bit; 0 rounds to the nearest level.
     blocks   : and ``starts``, see ``list_blocks``.
     trial    : int32, n x depth x H x W, room for candidates.
@@ -86,12 +86,12 @@ def choose_channel(
             if closed[y, x]:
                 continue
             whole, last = choose_block(
-                planes[0, depth], weights, strength, rates, scans, scan_at, trial[0, depth],
+                planes[0, depth], weights[depth], strength, rates, scans, scan_at, trial[0, depth],
                 costs, y, x, height, width,
             )  # fmt: skip
             if planes.shape[0] > 1:
                 moved, last_moved = choose_block(
-                    planes[1, depth], weights, strength, rates, scans, scan_at, trial[1, depth],
+                    planes[1, depth], weights[depth], strength, rates, scans, scan_at, trial[1, depth],
                     costs, y, x, height, width,
                 )  # fmt: skip
                 if moved < whole:
@@ -150,22 +150,14 @@ def choose_block(
     plane, weights, strength, rates, scans, scan_at, levels, costs, y, x, height, width
 ):
     """Levels of a block of one size; returns their cost, and where the last one stands."""
-    weight = 1.0
-    if weights.shape[0] * weights.shape[1] > 1:
-        weight = 0.0
-        for i in range(y, y + height):
-            for j in range(x, x + width):
-                weight += weights[i, j]
-        weight /= height * width
-    else:
-        weight = weights[0, 0]
-    bit = strength / max(weight, 1e-9)
+    each = weights.shape[0] * weights.shape[1] > 1
+    weight = float(weights[0, 0])
     shape = size_class(height, width)
     area = height * width
     at = scan_at[height, width]
     first = plane[y, x]
     levels[y, x] = int(np.rint(first))
-    total = bit * (2.0 + 1.5 * bit_length(int(0.5 * abs(first) + 0.5)))
+    total = strength * (2.0 + 1.5 * bit_length(int(0.5 * abs(first) + 0.5)))
     nothing = 0.0
     end = area - 1  # nothing but zeros lies behind
     while end > 0:
@@ -174,7 +166,9 @@ def choose_block(
         if size >= 0.5:
             break
         levels[y + (entry & 31), x + ((entry >> 5) & 31)] = 0
-        nothing += size * size
+        if each:
+            weight = float(weights[y + (entry & 31), x + ((entry >> 5) & 31)])
+        nothing += weight * size * size
         end -= 1
     for k in range(end, 0, -1):
         entry = scans[at + k]
@@ -182,6 +176,8 @@ def choose_block(
         v = (entry >> 5) & 31
         size = abs(plane[y + u, x + v])
         level = int(size + 0.5)
+        if each:
+            weight = float(weights[y + u, x + v])
         near = 0
         if u + 1 < height:
             near += 2 * abs(levels[y + u + 1, x + v])
@@ -194,26 +190,28 @@ def choose_block(
             if v + 2 < width:
                 near += abs(levels[y + u, x + v + 2])
         context = (bucket(near) * 10 + (entry >> 16)) * 4 + shape
-        cost = size * size + bit * rates[0, context, 0]
+        cost = weight * size * size + strength * rates[0, context, 0]
         if level > 0:
-            spent = bit * (1.0 + rates[0, context, 1])
+            spent = strength * (1.0 + rates[0, context, 1])
             best = 0
             if level >= 8:  # so large that the rate hardly tells two levels apart
                 best = level
-                cost = (size - level) * (size - level) + bit * (6.0 + 2.0 * bit_length(level - 7))
+                cost = weight * (size - level) * (size - level)
+                cost += strength * (6.0 + 2.0 * bit_length(level - 7))
             for m in range(1, min(level, 7) + 1 if level < 8 else 1):
                 flag = min(m, 3)
                 if m >= level - 1:
-                    own = (size - m) * (size - m) + spent + bit * rates[flag, context, 0]
+                    own = weight * (size - m) * (size - m)
+                    own += spent + strength * rates[flag, context, 0]
                     if own < cost:
                         cost = own
                         best = m
-                spent += bit * rates[flag, context, 1]
+                spent += strength * rates[flag, context, 1]
             levels[y + u, x + v] = best if plane[y + u, x + v] >= 0 else -best
         else:
             levels[y + u, x + v] = 0
-        costs[k] = cost - size * size
-        nothing += size * size
+        costs[k] = cost - weight * size * size
+        nothing += weight * size * size
     # where the last level stands: the costs of what comes before it, less what leaving it out would cost
     best_total = 0.0
     running = 0.0
@@ -222,14 +220,14 @@ def choose_block(
         running += costs[k]
         entry = scans[at + k]
         if levels[y + (entry & 31), x + ((entry >> 5) & 31)] != 0:
-            own = running + bit * 1.1 * bit_length(k)
+            own = running + strength * 1.1 * bit_length(k)
             if own < best_total:
                 best_total = own
                 last = k
     for k in range(last + 1, end + 1):
         entry = scans[at + k]
         levels[y + (entry & 31), x + ((entry >> 5) & 31)] = 0
-    return (total + nothing + best_total + bit) * weight, last
+    return total + nothing + best_total + strength, last
 
 
 @compiled

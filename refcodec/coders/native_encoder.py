@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.coders import native_choice
+from refcodec.coders.advice import NO_ADVICE, Advice
 from refcodec.coders.native import ROOTS, geometry, reference, step_sizes, workspace
 from refcodec.entropy import native as model
 from refcodec.entropy.arithmetic import (
@@ -114,13 +115,13 @@ def encode_payload(
     fps: Any,
     parameters: Any,
     tuning: Tuning = Tuning(),
-    weights: npt.NDArray[np.float32] | None = None,
+    advice: Advice = NO_ADVICE,
     previous: Samples | None = None,
 ) -> tuple[bytes, Samples]:
     """Code one feature.
 
     positions : samples before rounding, float, C x H x W.
-    weights   : what a squared error costs, C x 1 x 1 or C x H x W; None for 1 everywhere.
+    advice    : where errors matter; or the choice that is to be coded, from which ``tuning`` takes nothing.
     previous  : decoded samples of the feature before, to predict from.
 
     Returns the payload and the samples that a decoder will have.
@@ -128,17 +129,21 @@ def encode_payload(
     announce_compilation()
     steps = step_sizes(fps, parameters)
     base = None if previous is None else find_base(positions, previous, (1 << int(fps.bits)) - 1)
+    if advice.choice is not None:
+        written = run_forwards(positions, fps, advice.choice, steps, base)
+        return written.payload, written.samples
 
     def cost(written: Written) -> float:
-        error = ((written.samples - positions) * (65536 / steps)[:, None, None]) ** 2
-        if weights is not None:
-            error *= weights
-        return float(error.sum()) + tuning.strength * 8 * len(written.payload)
+        error = (written.samples - positions) * (65536 / steps)[:, None, None]
+        if advice.spectral:
+            error = forward(error, *([0, side] for side in error.shape[1:]))
+        weights = 1.0 if advice.weights is None else advice.weights
+        return float((weights * error**2).sum()) + tuning.strength * 8 * len(written.payload)
 
     trials = []
     for block in _blocks_to_try(positions, steps, tuning):
         for slope in tuning.slopes if block else (0,):
-            chosen = choose(positions, steps, tuning, weights, block, slope, base=base)
+            chosen = choose(positions, steps, tuning, advice, block, slope, base=base)
             trials.append(run_forwards(positions, fps, chosen, steps, base))
     best = min(trials, key=cost) if len(trials) > 1 else trials[0]
     return best.payload, best.samples
@@ -158,7 +163,7 @@ def _blocks_to_try(
         return blocks[:1]
     every = slice(None, None, _SAMPLED_CHANNELS)
     costs = [
-        choose(positions[every], steps[every], tuning, None, block, 0).cost for block in blocks
+        choose(positions[every], steps[every], tuning, NO_ADVICE, block, 0).cost for block in blocks
     ]
     return (blocks[int(np.argmin(costs))],)
 
@@ -168,14 +173,14 @@ def encode(
     fps: Any,
     parameters: Sequence[Any],
     tuning: Tuning,
-    weights: Sequence[npt.NDArray[np.float32] | None],
+    advice: Sequence[Advice],
     gop: int,
 ) -> Iterator[tuple[bytes, Samples]]:
     """Code a sequence, each feature but every ``gop``-th predicted from the one before."""
     previous: Samples | None = None
     for number, exact in enumerate(positions):
         payload, previous = encode_payload(
-            exact, fps, parameters[number], tuning, weights[number],
+            exact, fps, parameters[number], tuning, advice[number],
             previous if number % gop else None,
         )  # fmt: skip
         yield payload, previous
@@ -205,7 +210,7 @@ def choose(
     positions: npt.NDArray[Any],
     steps: npt.NDArray[np.int64],
     tuning: Tuning,
-    weights: npt.NDArray[np.float32] | None,
+    advice: Advice,
     block: int,
     slope: int,
     rates: npt.NDArray[np.float32] | None = None,
@@ -248,11 +253,10 @@ def choose(
         if rates is None:
             rates = _initial_rates()
         trial = np.zeros(planes.shape[1:], np.int32)
-        unit = np.ones((1, 1), np.float32)
+        weights = _weight_planes(advice, shape[0], grids)
         for c in range(shape[0]):
-            own = unit if weights is None else weights[c].astype(np.float32)
             cost += native_choice.choose_channel(
-                planes[c] / scales[c], own, tuning.strength, rates, scans, scan_at, blocks, starts,
+                planes[c] / scales[c], weights[c], tuning.strength, rates, scans, scan_at, blocks, starts,
                 trial, levels[c], sizes[c], sums,
             )  # fmt: skip
     if not (block == 0 and (steps == 65536).all()):  # there, every level is a sample
@@ -327,6 +331,39 @@ def _corrections(
     ratio = np.divide(wanted.std(axis=1), spread, out=np.ones_like(spread), where=spread > 0)
     gains = np.clip(np.rint(32 * (ratio - 1)), -24, 32)
     return np.rint(offsets).astype(np.int64), gains.astype(np.int64)
+
+
+def _weight_planes(advice: Advice, channels: int, grids: list[Grid]) -> npt.NDArray[np.float32]:
+    """What a squared error of each coefficient costs at every depth of splitting, C x depth x H x W.
+
+    C x depth x 1 x 1 where all coefficients of a channel cost the same.
+    """
+    given = advice.weights
+    if given is None or given[0].size == 1:
+        plain = np.ones((channels, 1, 1), np.float32) if given is None else given
+        return np.repeat(plain[:, None], len(grids), axis=1)
+    means = [[_means(boundaries, advice.spectral) for boundaries in (ys, xs)] for ys, xs in grids]
+    return np.stack([down @ given @ right.T for down, right in means], axis=1).astype(np.float32)
+
+
+def _means(boundaries: npt.NDArray[np.int64], spectral: bool) -> npt.NDArray[np.float64]:
+    """A matrix that averages along a side what bears on each coefficient, length x length.
+
+    That is all samples of its block, or the frequencies of the whole side that its own frequency covers.
+    """
+    length = int(boundaries[-1])
+    rows = np.zeros((length, length))
+    for start, stop in pairwise(boundaries):
+        n = stop - start
+        for i in range(n):
+            bears = (
+                slice(i * length // n, -(-(i + 1) * length // n))
+                if spectral
+                else slice(start, stop)
+            )
+            rows[start + i, bears] = 1
+    means: npt.NDArray[np.float64] = rows / rows.sum(axis=1, keepdims=True)
+    return means
 
 
 Grid = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]

@@ -1,0 +1,84 @@
+"""What levels cost, as a function with a gradient: a stand-in for the native coder's adaptive models.
+
+The coder predicts a level from those around it (8.3.7.6). So does this model: a magnitude has a geometric
+distribution, whose mean is half that of the levels of near frequency in its block, half that of all levels of
+its frequency. It knows nothing of the payload's head, splits and DC prediction; on trained networks it came
+within some 5 % of the bytes that the coder writes.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+__all__ = ["RateModel"]
+
+_NEAR = torch.tensor(
+    [
+        [0, 0, 1, 0, 0],
+        [0, 1, 2, 1, 0],
+        [1, 2, 0, 2, 1],
+        [0, 1, 2, 1, 0],
+        [0, 0, 1, 0, 0],
+    ],
+    dtype=torch.float32,
+)
+"""Weights of the levels around one, nearer ones twice, as the coder has them on one side."""
+
+_GAP = 2  # zeros between blocks, so that none sees another
+_LEAST = 0.004  # mean magnitude: what a zero costs where all is zero, 1/170 bit
+
+
+class RateModel:
+    """Bits of the levels of maps that are cut into blocks at ``ys`` and ``xs``."""
+
+    def __init__(self, ys: npt.NDArray[np.int64], xs: npt.NDArray[np.int64]) -> None:
+        self._rows, self._columns = _spaced(ys), _spaced(xs)
+        self._spread = [int(places[-1]) + 1 + _GAP for places in (self._rows, self._columns)]
+        down, right = (np.concatenate([np.arange(n) for n in np.diff(cuts)]) for cuts in (ys, xs))
+        frequencies = down[:, None] * (int(right.max()) + 1) + right
+        self._frequency = torch.from_numpy(frequencies)
+        self._count = torch.bincount(self._frequency.flatten()).float()
+
+    def bits(self, levels: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
+        """Bits of all levels.
+
+        levels : whole numbers, N x C x H x W, coefficients where they stand in their blocks.
+        exact  : the same before rounding. Gradients flow to these: those that round to 0 are drawn to 0
+                 as well, or noise would now and then carry them over the border.
+        """
+        magnitudes = levels.detach().abs()
+        mean = 0.5 * self._around(magnitudes) + 0.5 * self._of_frequency(magnitudes)
+        mean = mean.clamp(min=_LEAST)
+        more = torch.log2(1 + mean) - torch.log2(mean)  # of each step up
+        own = exact.abs()
+        own = own + (magnitudes - own).detach()
+        return (torch.log2(1 + mean) + own * more + own.clamp(max=1)).sum()  # the last is the sign
+
+    def _around(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        n, c, h, w = magnitudes.shape
+        spaced = magnitudes.new_zeros(n * c, 1, *self._spread)
+        spaced[:, 0, self._rows[:, None], self._columns] = magnitudes.reshape(-1, h, w)
+        kernel = (_NEAR / _NEAR.sum())[None, None]
+        means = functional.conv2d(spaced, kernel, padding=2)
+        return means[:, 0, self._rows[:, None], self._columns].reshape(magnitudes.shape)
+
+    def _of_frequency(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        everywhere = magnitudes.mean(dim=(0, 1)).flatten()
+        sums = torch.zeros_like(self._count).index_add_(0, self._frequency.flatten(), everywhere)
+        means: torch.Tensor = (sums / self._count)[self._frequency]
+        return means
+
+
+def _spaced(cuts: npt.NDArray[np.int64]) -> Any:
+    """Places of a side's samples when blocks stand apart."""
+    parts = [
+        np.arange(start, stop) + _GAP * (number + 1)
+        for number, (start, stop) in enumerate(pairwise(cuts))
+    ]
+    return torch.from_numpy(np.concatenate(parts))

@@ -1,0 +1,32 @@
+"""What a caller knows of a feature that it does not show: where errors matter, or the very levels to code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from refcodec.coders.native_encoder import Choice
+
+__all__ = ["NO_ADVICE", "Advice"]
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Advice to the encoder of one feature (native).
+
+    weights  : what a squared error costs, float32, 1 on average: C x 1 x 1 or C x H x W; None for 1
+               everywhere.
+    spectral : whether weights C x H x W belong to the frequencies of the map, not to its samples.
+    choice   : the levels and blocks to code, chosen already.
+    """
+
+    weights: npt.NDArray[np.float32] | None = None
+    spectral: bool = False
+    choice: Choice | None = None
+
+
+NO_ADVICE = Advice()
