@@ -32,4 +32,5 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.demo
 	$(PIP) install --quiet --constraint constraints.txt --editable ".[demo,test]"
+	$(PIP) install --quiet --constraint constraints.txt --no-deps torchvision # asks for a torch of its own
 	touch $@

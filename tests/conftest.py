@@ -1,8 +1,9 @@
-"""What several test modules share: hypothesis without a clock, and streams taken apart."""
+"""What several test modules share: one thread, hypothesis without a clock, and streams taken apart."""
 
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
@@ -12,6 +13,9 @@ from hypothesis import settings
 
 from refcodec.syntax.structures import STREAM_HEADER_SIZE
 from refcodec.syntax.units import build_unit, read_unit
+
+# two processes of tests with a thread for each processor get in each other's way
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("refcodec", deadline=None, derandomize=True)
 settings.load_profile("refcodec")

@@ -1,0 +1,114 @@
+"""``refcodec extract``: the features that a network makes of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import refcodec
+from refcodec.cli import options
+from refcodec.cli.networks import load_network
+from refcodec.cli.progress import progress
+from refcodec.cli.terminal import print_note
+
+if TYPE_CHECKING:
+    from refcodec.cli.arrays import Array
+    from refcodec.models import Cut, Network
+    from refcodec.models.images import Source
+
+__all__ = ["extract"]
+
+
+def extract(
+    images: Annotated[
+        str,
+        typer.Argument(
+            metavar="IMAGES",
+            help="A folder, flat or with one for each class; an .npz of JPEGs; or scenes:COUNT.",
+        ),
+    ],
+    target: Annotated[str, typer.Argument(metavar="OUT", help=".dfc, .npy, .npz or .safetensors.")],
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="resnet56, vgg16, …, or package.module:factory.")
+    ],
+    layer: Annotated[
+        str, typer.Option(metavar="LAYER", help="conv1, pool1, …, or the name of a module.")
+    ],
+    weights: Annotated[
+        Path | None, typer.Option(help=".safetensors or .pth; without, they are random.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(help="Images to take, of each class as many; by default all.")
+    ] = None,
+    input_size: Annotated[
+        int | None,
+        typer.Option(help="Height and width of the images; by default the network's own."),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images to run at a time.")] = 16,
+    coder: options.Coder = "native-lossless",
+    qp: options.Qp = 32,
+) -> None:
+    """Run images through a network up to a layer, and keep the features.
+
+    A .dfc holds them bit for bit, unless --coder says otherwise, and says where they come from.
+    """
+    network = load_network(model, weights, input_size)
+    from refcodec.models.images import open_images
+
+    source = open_images(images, count=count, size=network.input_size)
+    cut = network.cut(layer)
+    with progress("extracting", len(source)) as show:
+        features = _features(cut, source, batch, show)
+        if Path(target).suffix.lower() == ".dfc":
+            config = refcodec.EncoderConfig(
+                coder=coder,
+                qp=qp,
+                feature_type=cut.feature_type,
+                metadata=_metadata(network, cut, source, images),
+            )
+            with refcodec.create(target, config) as writer:
+                for feature in features:
+                    writer.write(feature)
+        else:
+            from refcodec.cli.outputs import write_features
+
+            write_features(target, features)
+    shape = " x ".join(map(str, cut.feature_shape))
+    print_note(f"{target}: features {len(source):,} of {shape}")
+
+
+def _features(cut: Cut, source: Source, size: int, show: Callable[[int], None]) -> Iterator[Array]:
+    import torch
+
+    from refcodec.models.images import batches
+
+    done = 0
+    for some in batches(source, size):
+        with torch.inference_mode():
+            features = cut.head(some.inputs).numpy()
+        for feature in features:
+            yield feature
+            show(done := done + 1)
+
+
+def _metadata(network: Network, cut: Cut, source: Source, images: str) -> dict[str, str]:
+    """What the features are, by the keys of Annex E."""
+    import torch
+
+    height, width = network.input_size
+    facts = {
+        "model": network.name,
+        "weights": network.weights,
+        "layer": cut.layer,
+        "task": network.task,
+        "dataset": Path(images).name,
+        "items": "\n".join(source.names),
+        "preprocessing": f"scaled (bicubic) to cover {height} x {width} pixels, cropped at the centre; "
+        "from 0 to 1, less the mean and over the deviation of ImageNet",
+        "framework": f"torch {torch.__version__}",
+        "encoder": f"refcodec {refcodec.__version__}",
+    }
+    return {key: value for key, value in facts.items() if value}

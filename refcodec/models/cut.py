@@ -1,0 +1,255 @@
+"""A network cut in two at a named module: features come out of the head, and go into the tail.
+
+The feature is what the named module gives out. Where the network's forward pass can be traced
+(`refcodec.models.traced`), head and tail are two graphs of their own; else (`refcodec.models.hooked`) the
+network itself is stopped at the module, or run with the module's output replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Any, Literal, NamedTuple, Protocol
+
+import torch
+from torch import nn
+
+from refcodec.errors import CallerError
+from refcodec.models.hooked import Hooked
+from refcodec.models.parts import WEIGHTED, Crossing, close, main_output
+from refcodec.models.traced import trace
+
+__all__ = ["Cut", "Macs"]
+
+
+class Macs(NamedTuple):
+    """Multiply-accumulates of convolutions and fully connected layers, for one image."""
+
+    head: int
+    tail: int
+
+
+class _Split(Protocol):
+    """A network in two parts; ``classifier`` is the last layer of the tail that has weights."""
+
+    classifier: nn.Module | None
+    replays_head: bool
+
+    def head(self, images: torch.Tensor) -> torch.Tensor: ...
+
+    def tail(self, features: torch.Tensor) -> torch.Tensor: ...
+
+    def representation(self, features: torch.Tensor) -> torch.Tensor: ...
+
+
+class Cut:
+    """A network cut at one of its modules, for images of one size.
+
+    module      : the network; it is put into evaluation mode, and its parameters are frozen.
+    layer       : the module's name, as ``module.named_modules()`` has it: ``layer1.0``.
+    input_shape : channels, height and width of the images.
+    name        : what to call the layer, if not by its module.
+
+    ``tail(head(images))`` is what the whole network gives. Gradients flow through ``tail`` and
+    ``representation`` to the features. What the tail knows of the images besides the features, such as their
+    height, must not depend on what the images show: where a branch, or a skip connection, passes the module
+    by, the network cannot be cut there.
+
+    It then has ``layer`` (the name), ``module_name`` and ``input_shape``; ``feature_shape``, the shape of one
+    image's feature, C x H x W or D; ``feature_type``, ``fc`` for vectors, ``pool`` behind a pooling module,
+    else ``conv``; and ``traced``, whether head and tail are graphs: if not, the whole network runs whenever
+    the tail does.
+
+    Raises CallerError where there is no such module, or the network cannot be cut there.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        layer: str,
+        input_shape: tuple[int, int, int] = (3, 224, 224),
+        *,
+        name: str | None = None,
+    ) -> None:
+        self.layer, self.module_name, self.input_shape = name or layer, layer, tuple(input_shape)
+        self._module, target = module.eval().requires_grad_(False), _find(module, layer)
+        try:
+            self._split, feature = _split(module, layer, self.input_shape)
+        except Crossing as crossing:
+            raise CallerError(
+                f"cut at {layer}: {crossing}", hint=_advice(module, layer, self.input_shape)
+            ) from None
+        self.feature_shape = tuple(feature.shape[1:])
+        self.traced = not self._split.replays_head
+        self.feature_type = _feature_type(target, self.feature_shape)
+
+    def head(self, images: torch.Tensor) -> torch.Tensor:
+        """Images, N x channels x height x width, float32, to features, N x C x H x W or N x D.
+
+        Raises CallerError for images of another shape.
+        """
+        _check("images", images, self.input_shape, self.layer)
+        return self._split.head(images)
+
+    def tail(self, features: torch.Tensor) -> torch.Tensor:
+        """Features to the network's output: N x classes, or N x classes x rows x columns.
+
+        Of several outputs by name it is the one called ``out``.
+
+        Raises CallerError for features of another shape.
+        """
+        _check("features", features, self.feature_shape, self.layer)
+        return self._split.tail(features.clone())  # the tail may work in place
+
+    def representation(self, features: torch.Tensor) -> torch.Tensor:
+        """Features to what the final classifier takes in: N x D, or N x C x rows x columns if it convolves.
+
+        The final classifier is the last convolution or fully connected layer that runs. "The channel-wise
+        noisy feature will be fed to the subsequent layers except for the final classifier to calculate the
+        degraded output" (Hu et al. 2020, III-B). Features from behind it are returned as they are.
+
+        Raises CallerError for features of another shape.
+        """
+        _check("features", features, self.feature_shape, self.layer)
+        found = self._split.representation(features.clone())
+        return found.flatten(1) if isinstance(self._split.classifier, nn.Linear) else found
+
+    def macs(self) -> Macs:
+        """Count the multiply-accumulates of the convolutions and fully connected layers, for one image."""
+        with torch.no_grad():
+            image = torch.zeros(1, *self.input_shape, device=_device(self._module))
+            with _counting(self._module) as head:
+                features = self.head(image)
+            with _counting(self._module) as tail:
+                self.tail(features)
+        replayed = sum(head) if self._split.replays_head else 0
+        return Macs(sum(head), sum(tail) - replayed)
+
+
+# --- making the cut --------------------------------------------------------------------------------
+
+
+def _split(
+    module: nn.Module, layer: str, input_shape: tuple[int, ...]
+) -> tuple[_Split, torch.Tensor]:
+    """The two parts of a network, tried on random images; and the features of these.
+
+    Raises Crossing where something passes the layer by.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        images, others = torch.randn(2, 2, *input_shape, device=_device(module)).unbind()
+        feature, output = _observe(module, layer, images)
+        traced = trace(module, layer, images, others)
+        if traced is not None and close(traced.tail(traced.head(images)), output):
+            return traced, feature
+        hooked = Hooked(module, layer, input_shape)
+        hooked.check(feature, output, images, others)
+        return hooked, feature
+
+
+def _observe(
+    module: nn.Module, layer: str, images: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Run the whole network; returns the output of the layer, and that of the network."""
+    seen: list[Any] = []
+
+    def keep(_module: Any, _inputs: Any, output: Any) -> None:
+        # a copy, for a later layer may work in place
+        seen.append(output.clone() if isinstance(output, torch.Tensor) else output)
+
+    hook = module.get_submodule(layer).register_forward_hook(keep)
+    try:
+        output = module(images)
+    except Exception as error:
+        raise CallerError(
+            f"the network fails on images of shape {_by(images.shape)}: {error}",
+            hint="is it the right size?",
+        ) from error
+    finally:
+        hook.remove()
+    if len(seen) != 1:
+        often = f"runs {len(seen)} times" if seen else "never runs"
+        raise CallerError(f"{layer} {often} when the network does, and a cut needs one run")
+    (feature,) = seen
+    if not isinstance(feature, torch.Tensor) or feature.dtype != torch.float32:
+        kind = feature.dtype if isinstance(feature, torch.Tensor) else type(feature).__name__
+        raise CallerError(
+            f"{layer} gives a {kind}, and a feature is a float32 tensor",
+            hint="cut at one of its modules",
+        )
+    if feature.ndim not in (2, 4) or len(feature) != len(images):
+        raise CallerError(
+            f"{layer} gives a tensor of {_by(feature.shape)} for {len(images)} images; "
+            "features are N x C x H x W or N x D"
+        )
+    return feature, main_output(output)
+
+
+def _advice(module: nn.Module, layer: str, input_shape: tuple[int, ...]) -> str:
+    """Where to cut instead: the nearest module around the layer that can be cut."""
+    around = layer
+    while around := around.rpartition(".")[0]:
+        try:
+            _split(module, around, input_shape)
+        except (CallerError, Crossing):
+            continue
+        return f"{around}, which holds it, can be cut"
+    return "cut in front of the branch, or where it has joined again"
+
+
+def _find(module: nn.Module, layer: str) -> nn.Module:
+    names = [name for name, _ in module.named_modules() if name]
+    if layer not in names:
+        near = get_close_matches(layer, names, n=3) or names[:5]
+        raise CallerError(
+            f"the network has no module {layer!r}", hint=f"it has {', '.join(near)}, …"
+        )
+    return module.get_submodule(layer)
+
+
+def _feature_type(target: nn.Module, shape: tuple[int, ...]) -> Literal["conv", "pool", "fc"]:
+    if len(shape) == 1:
+        return "fc"
+    return "pool" if type(target).__module__ == "torch.nn.modules.pooling" else "conv"
+
+
+# --- small things ----------------------------------------------------------------------------------
+
+
+def _check(what: str, given: torch.Tensor, shape: tuple[int, ...], layer: str) -> None:
+    if given.ndim != len(shape) + 1 or tuple(given.shape[1:]) != shape:
+        raise CallerError(
+            f"the cut at {layer} takes {what} of N x {_by(shape)}, not {_by(given.shape)}",
+            hint="a cut is made for images of one size",
+        )
+    if given.dtype != torch.float32:
+        raise CallerError(f"the cut at {layer} takes {what} in float32, not {given.dtype}")
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _device(module: nn.Module) -> torch.device | None:
+    return next((parameter.device for parameter in module.parameters()), None)
+
+
+@contextmanager
+def _counting(module: nn.Module) -> Iterator[list[int]]:
+    """Yield a list, to which every layer with weights adds its multiply-accumulates when it runs."""
+    found: list[int] = []
+
+    def count(layer: Any, inputs: Any, output: Any) -> None:
+        values = inputs[0] if getattr(layer, "transposed", False) else output
+        found.append(values.numel() * layer.weight[0].numel())
+
+    hooks = [
+        one.register_forward_hook(count) for one in module.modules() if isinstance(one, WEIGHTED)
+    ]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()

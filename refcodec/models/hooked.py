@@ -1,0 +1,154 @@
+"""Cutting a network by hooks, where its forward pass depends on data and has no graph.
+
+The head is the network, stopped behind the module. The tail is the whole network, run on blank images, with
+the module's output replaced: it takes as long as the network does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import zip_longest
+from typing import Any
+
+import torch
+from torch import nn
+
+from refcodec.errors import CallerError
+from refcodec.models.parts import WEIGHTED, Crossing, close, main_output
+
+__all__ = ["Hooked"]
+
+Run = tuple[str, Any]
+"""The name of a module that runs, and the first of its inputs."""
+
+
+class _Reached(BaseException):
+    """Leaves a forward pass: no ``except Exception`` in it shall hold it up."""
+
+    def __init__(self, output: torch.Tensor) -> None:
+        super().__init__()
+        self.output = output
+
+
+class Hooked:
+    """Head and tail by hooks; see `refcodec.models.cut.Cut` for what they take and give."""
+
+    replays_head = True
+
+    def __init__(self, module: nn.Module, layer: str, input_shape: tuple[int, ...]) -> None:
+        self._module, self._layer, self._input_shape = module, layer, input_shape
+        self._target = module.get_submodule(layer)
+        self.classifier: nn.Module | None = None
+
+    def check(
+        self,
+        features: torch.Tensor,
+        output: torch.Tensor,
+        images: torch.Tensor,
+        others: torch.Tensor,
+    ) -> None:
+        """See that the tail gives ``output`` whatever the images are, and find the final classifier.
+
+        Raises Crossing, with the first module that sees the images past the cut, where it does not.
+        """
+        ours, runs = self._watch(features, images)
+        weighted = [self._module.get_submodule(name) for name, _ in runs]
+        weighted = [one for one in weighted if isinstance(one, WEIGHTED)]
+        self.classifier = weighted[-1] if weighted else None
+        if torch.equal(self.tail(torch.randn_like(features)), ours):
+            raise Crossing("the output does not depend on it")
+        for stand_in in (others, self._blank(features)):
+            theirs, other_runs = self._watch(features, stand_in)
+            if not torch.equal(ours, theirs):
+                raise Crossing(f"the input also reaches {_first_change(runs, other_runs)}")
+        if not close(ours, output):
+            raise Crossing("the network does not give the same result twice")
+
+    def head(self, images: torch.Tensor) -> torch.Tensor:
+        """Images to features."""
+
+        def stop(_module: Any, _inputs: Any, output: torch.Tensor) -> None:
+            raise _Reached(output)
+
+        with _hooks(self._target.register_forward_hook(stop)):
+            try:
+                self._module(images)
+            except _Reached as reached:
+                return reached.output
+        raise CallerError(f"{self._layer} does not run for every image; it cannot be cut there")
+
+    def tail(self, features: torch.Tensor) -> torch.Tensor:
+        """Features to output."""
+        return self._replaced(features, self._blank(features))
+
+    def representation(self, features: torch.Tensor) -> torch.Tensor:
+        """Features to the input of the last weighted layer."""
+        if self.classifier is None:
+            return features
+        seen: list[torch.Tensor] = []
+        hook = self.classifier.register_forward_pre_hook(
+            lambda _module, inputs: seen.append(inputs[0])
+        )
+        with _hooks(hook):
+            self.tail(features)
+        return seen[-1]
+
+    def _blank(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(len(features), *self._input_shape, device=features.device)
+
+    def _replaced(self, features: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """Run the network on images, with the features in place of the module's own output."""
+        with _hooks(self._target.register_forward_hook(lambda *_: features.clone())):
+            return main_output(self._module(images))
+
+    def _watch(
+        self, features: torch.Tensor, images: torch.Tensor
+    ) -> tuple[torch.Tensor, list[Run]]:
+        """Likewise, and note which modules run behind the cut, and on what."""
+        runs: list[Run] = []
+        behind: list[bool] = []
+
+        def note(name: str) -> Callable[[Any, Any], None]:
+            def hook(_module: Any, inputs: tuple[Any, ...]) -> None:
+                if behind:
+                    runs.append((name, _first(inputs)))
+
+            return hook
+
+        hooks = [
+            one.register_forward_pre_hook(note(name))
+            for name, one in self._module.named_modules()
+            if name
+        ]
+        hooks.append(self._target.register_forward_hook(lambda *_: behind.append(True)))
+        with _hooks(*hooks):
+            return self._replaced(features, images), runs
+
+
+def _first(inputs: tuple[Any, ...]) -> Any:
+    """The first input of a module, kept from later work in place."""
+    first = inputs[0] if inputs else None
+    return first.clone() if isinstance(first, torch.Tensor) else first
+
+
+def _first_change(ours: list[Run], theirs: list[Run]) -> str:
+    """The first module that runs on something else, or that does not run in both."""
+    for run, other in zip_longest(ours, theirs, fillvalue=("", None)):
+        same_input = (
+            torch.equal(run[1], other[1])
+            if isinstance(run[1], torch.Tensor) and isinstance(other[1], torch.Tensor)
+            else True
+        )
+        if run[0] != other[0] or not same_input:
+            return f"{run[0] or other[0]}, past the cut"
+    return "the output, past the cut"
+
+
+@contextmanager
+def _hooks(*handles: Any) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,203 @@
+"""Cutting a network whose forward pass can be traced into a graph: head and tail are parts of it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from refcodec.models.parts import WEIGHTED, Crossing, main_output
+
+__all__ = ["Traced", "trace"]
+
+
+def trace(
+    module: nn.Module, layer: str, images: torch.Tensor, others: torch.Tensor
+) -> Traced | None:
+    """Cut the graph of a network at a module; None where there is no such graph.
+
+    images, others : two batches that differ. What passes the module by, but is the same for both, such as
+                     the images' height, the tail gets by itself; anything else may not.
+
+    Raises Crossing where it does.
+    """
+    target = module.get_submodule(layer)
+    tracer = _Tracer(target)
+    try:
+        graph = tracer.trace(module, concrete_args=_defaults(module))
+    except Exception:  # whatever a forward pass raises when it meets a proxy in place of a tensor
+        return None
+    cuts = [node for node in graph.nodes if _called(module, node) is target]
+    if len(cuts) != 1:  # it runs once, but the graph is of another path through the network
+        return None
+    return Traced(module, graph, cuts[0], images, others)
+
+
+class Traced:
+    """Head and tail as graphs; see `refcodec.models.cut.Cut` for what they take and give."""
+
+    replays_head = False
+
+    def __init__(
+        self,
+        module: nn.Module,
+        graph: fx.Graph,
+        cut: fx.Node,
+        images: torch.Tensor,
+        others: torch.Tensor,
+    ) -> None:
+        source = next(node for node in graph.nodes if node.op == "placeholder")
+        output = _main_node(graph)
+        before = _dependents([source])
+        after = _dependents([cut]) - {cut}
+        needed = _needed([output], stop=[cut])
+        if cut not in needed:
+            raise Crossing("the output does not depend on it")
+        sides = [  # what the tail takes besides the feature, and depends on the images
+            node
+            for node in graph.nodes
+            if node in needed & before - after - {cut}
+            and any(user in after & needed for user in node.users)
+        ]
+
+        def part(inputs: Sequence[fx.Node], output: Any) -> fx.GraphModule:
+            return fx.GraphModule(module, _extract(graph, inputs, output))
+
+        self._sides = part([source], tuple(sides))
+        pairs = zip(sides, self._sides(images), self._sides(others), strict=True)
+        crossing = [node for node, one, other in pairs if not _same(one, other)]
+        if crossing:
+            raise Crossing("; ".join(_describe(node, after & needed) for node in crossing[:3]))
+        weighted = [
+            node
+            for node in graph.nodes
+            if node in after & needed and isinstance(_called(module, node), WEIGHTED)
+        ]
+        self.classifier = _called(module, weighted[-1]) if weighted else None
+        self._head = part([source], cut)
+        self._tail = part([cut, *sides], output)
+        self._representation = part([cut, *sides], weighted[-1].args[0] if weighted else cut)
+        self._input_shape = images.shape[1:]
+        self._known: dict[tuple[int, torch.device], Sequence[Any]] = {}
+
+    def head(self, images: torch.Tensor) -> torch.Tensor:
+        """Images to features."""
+        features: torch.Tensor = self._head(images)
+        return features
+
+    def tail(self, features: torch.Tensor) -> torch.Tensor:
+        """Features to output."""
+        return main_output(self._tail(features, *self._side_values(features)))
+
+    def representation(self, features: torch.Tensor) -> torch.Tensor:
+        """Features to the input of the last weighted layer."""
+        found: torch.Tensor = self._representation(features, *self._side_values(features))
+        return found
+
+    def _side_values(self, features: torch.Tensor) -> Sequence[Any]:
+        """What else the tail takes: it depends on the size of the images and their number alone."""
+        key = len(features), features.device
+        if key not in self._known:
+            blank = torch.zeros(1, *self._input_shape, device=features.device)
+            with torch.inference_mode(False), torch.no_grad():  # they outlive a caller's mode
+                self._known[key] = self._sides(blank.expand(len(features), -1, -1, -1))
+        return self._known[key]
+
+
+class _Tracer(fx.Tracer):
+    """Traces into every module but torch's own and the target, which stays whole."""
+
+    def __init__(self, target: nn.Module) -> None:
+        super().__init__()
+        self._target = target
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        if m is self._target:
+            return True
+        holds_it = any(inner is self._target for inner in m.modules())
+        return not holds_it and bool(super().is_leaf_module(m, module_qualified_name))
+
+
+def _defaults(module: nn.Module) -> dict[str, Any]:
+    """The arguments of a forward pass that need not be given, with the values that they then have."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    return {one.name: one.default for one in parameters if one.default is not one.empty}
+
+
+def _called(module: nn.Module, node: fx.Node) -> nn.Module | None:
+    return module.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def _main_node(graph: fx.Graph) -> Any:
+    """The node whose value is the output: of several by name the one called ``out``."""
+    (output,) = (node for node in graph.nodes if node.op == "output")
+    found = output.args[0]
+    return found["out"] if isinstance(found, dict) and "out" in found else found
+
+
+# --- walking the graph -----------------------------------------------------------------------------
+
+
+def _dependents(nodes: Iterable[fx.Node]) -> set[fx.Node]:
+    """The nodes, and all that depend on them."""
+    return _reach(nodes, lambda node: node.users)
+
+
+def _needed(nodes: Iterable[fx.Node], stop: Sequence[fx.Node]) -> set[fx.Node]:
+    """The nodes, and all that they depend on, but not what only the ``stop`` nodes depend on."""
+    return _reach(nodes, lambda node: () if node in stop else node.all_input_nodes)
+
+
+def _reach(nodes: Iterable[fx.Node], neighbours: Any) -> set[fx.Node]:
+    found: set[fx.Node] = set()
+    queue = list(nodes)
+    while queue:
+        node = queue.pop()
+        if node not in found:
+            found.add(node)
+            queue.extend(neighbours(node))
+    return found
+
+
+def _extract(graph: fx.Graph, inputs: Sequence[fx.Node], output: Any) -> fx.Graph:
+    """The part of a graph that leads from the inputs to the output, a node or several in a tuple."""
+    ends = list(output) if isinstance(output, tuple) else [output]
+    needed = _needed(ends, stop=inputs)
+    part = fx.Graph()
+    copies = {node: part.placeholder(f"input_{i}") for i, node in enumerate(inputs)}
+    for node in graph.nodes:
+        if node in needed and node not in copies:
+            copies[node] = part.node_copy(node, copies.__getitem__)
+    part.output(fx.map_arg(output, copies.__getitem__))
+    return part
+
+
+# --- what passes the cut by ------------------------------------------------------------------------
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether a value is the same for two batches of images."""
+    if isinstance(one, torch.Tensor):
+        return bool(torch.equal(one, other))
+    return bool(one == other)
+
+
+def _describe(node: fx.Node, tail: set[fx.Node]) -> str:
+    """What passes the cut by, from where to where."""
+    (user, *_) = (user for user in node.users if user in tail)
+    producer = "the input" if node.op == "placeholder" else f"the output of {_place(node)}"
+    return f"{producer} also reaches {_place(user)}, past the cut"
+
+
+def _place(node: fx.Node) -> str:
+    """A node by the name of its module, or of its function behind that of the module around it."""
+    if node.op == "call_module":
+        return str(node.target)
+    if node.op == "output":
+        return "the output"
+    stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
+    name = node.target if isinstance(node.target, str) else node.target.__name__
+    return ".".join([*stack[-1:], name])

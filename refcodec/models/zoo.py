@@ -1,0 +1,216 @@
+"""The networks that go by a name, and the names that the papers give to their layers.
+
+Chen et al. (2020, Table I) count the convolutional blocks of a network: ``conv1`` to ``conv5`` are what comes
+out of them, rectified where the block ends so, ``poolN`` what a pooling layer in block N gives, and ``fcN``
+what a fully connected layer does, the blocks counted on. Hu et al. (2020, Table I) follow them.
+
+* In VGG and AlexNet the pooling ends a block. In ResNets and DenseNets it begins one: Table I has their first
+  one in block 2. Hu et al. compress "the first 2 shallow layers": ``conv1`` and ``pool1`` of VGG-16,
+  ``conv1`` and ``pool2`` of FCN-ResNet50. So ``pool2`` is the maximum pooling behind the first convolution.
+  Others call it ``pool1``; both names are known here, as are ``pool5`` and ``pool6`` for the average pooling
+  at the end.
+* ``fc6`` and ``fc7`` of VGG and AlexNet are rectified, ``fc8`` are the logits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from refcodec.errors import EnvironmentFault
+from refcodec.models import cifar, scenes, segmenter
+
+__all__ = ["NETWORKS", "Entry", "torchvision_models"]
+
+# --- layer names -----------------------------------------------------------------------------------
+
+_ALEXNET = {
+    "conv1": "features.1",
+    "pool1": "features.2",
+    "conv2": "features.4",
+    "pool2": "features.5",
+    "conv3": "features.7",
+    "conv4": "features.9",
+    "conv5": "features.11",
+    "pool5": "features.12",
+    "fc6": "classifier.2",
+    "fc7": "classifier.5",
+    "fc8": "classifier.6",
+}
+_VGG16 = {
+    "conv1": "features.3",
+    "pool1": "features.4",
+    "conv2": "features.8",
+    "pool2": "features.9",
+    "conv3": "features.15",
+    "pool3": "features.16",
+    "conv4": "features.22",
+    "pool4": "features.23",
+    "conv5": "features.29",
+    "pool5": "features.30",
+    "fc6": "classifier.1",
+    "fc7": "classifier.4",
+    "fc8": "classifier.6",
+}
+_RESNET = {
+    "conv1": "relu",
+    "pool1": "maxpool",
+    "pool2": "maxpool",
+    "conv2": "layer1",
+    "conv3": "layer2",
+    "conv4": "layer3",
+    "conv5": "layer4",
+    "pool5": "avgpool",
+    "pool6": "avgpool",
+    "fc": "fc",
+}
+_DENSENET = {
+    "conv1": "features.relu0",
+    "pool1": "features.pool0",
+    "pool2": "features.pool0",
+    "conv2": "features.transition1.conv",
+    "pool3": "features.transition1.pool",
+    "conv3": "features.transition2.conv",
+    "pool4": "features.transition2.pool",
+    "conv4": "features.transition3.conv",
+    "pool5": "features.transition3.pool",
+    "conv5": "features.denseblock4",
+    "fc": "classifier",
+}
+_FCN = {
+    "conv1": "backbone.relu",
+    "pool1": "backbone.maxpool",
+    "pool2": "backbone.maxpool",
+    "conv2": "backbone.layer1",
+    "conv3": "backbone.layer2",
+    "conv4": "backbone.layer3",
+    "conv5": "backbone.layer4",
+}
+_CIFAR = {
+    "conv1": "relu",
+    "layer1": "layer1",
+    "layer2": "layer2",
+    "layer3": "layer3",
+    "pool": "pool",
+    "fc": "linear",
+}
+_SEGMENTER = {
+    name: name for name in ("conv1", "pool1", "layer1", "layer2", "layer3", "head", "classifier")
+}
+
+
+# --- networks --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A network that goes by a name.
+
+    build      : makes it, with random weights.
+    input_size : height and width of its images, unless others are asked for.
+    layers     : names of layers, and the modules that they stand for.
+    task       : what it is for.
+    rename     : makes today's name of a parameter from the one in an older file; None for a parameter that
+                 is not wanted.
+    weights    : a file of trained weights that comes with the package.
+    """
+
+    build: Callable[[], Any]
+    input_size: tuple[int, int] = (224, 224)
+    layers: Mapping[str, str] = field(default_factory=dict)
+    task: str = "classification"
+    rename: Callable[[str], str | None] = str
+    weights: Any = None
+
+
+def _cifar(depth: int) -> Entry:
+    return Entry(lambda: cifar.resnet(depth), (32, 32), _CIFAR)
+
+
+def _torchvision(name: str, layers: Mapping[str, str], **changes: Any) -> Entry:
+    return Entry(
+        lambda: getattr(torchvision_models(), name)(weights=None), layers=layers, **changes
+    )
+
+
+def _without_auxiliary(key: str) -> str | None:
+    """Only training needs the auxiliary classifier."""
+    return None if key.startswith("aux_classifier.") else key
+
+
+def _dense(key: str) -> str:
+    """The official files of DenseNets say ``denselayer1.norm.1`` for what is ``denselayer1.norm1`` now."""
+    return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key)
+
+
+def _fcn_resnet50() -> Any:
+    models = torchvision_models()
+    return models.segmentation.fcn_resnet50(weights=None, weights_backbone=None, num_classes=21)
+
+
+NETWORKS: Mapping[str, Entry] = {
+    **{f"resnet{depth}": _cifar(depth) for depth in (20, 32, 44, 56, 110)},
+    "alexnet": _torchvision("alexnet", _ALEXNET),
+    "vgg16": _torchvision("vgg16", _VGG16),
+    **{f"resnet{depth}": _torchvision(f"resnet{depth}", _RESNET) for depth in (50, 101, 152)},
+    **{
+        f"densenet{depth}": _torchvision(f"densenet{depth}", _DENSENET, rename=_dense)
+        for depth in (121, 161, 169, 201)
+    },
+    "fcn_resnet50": Entry(
+        _fcn_resnet50, (520, 520), _FCN, task="segmentation", rename=_without_auxiliary
+    ),
+    "segmenter": Entry(
+        segmenter.segmenter,
+        (scenes.SIZE, scenes.SIZE),
+        _SEGMENTER,
+        task="segmentation",
+        weights=segmenter.WEIGHTS,
+    ),
+}
+"""The networks by name: those of the papers through torchvision, ResNets for CIFAR (20 to 110 layers), and
+the segmentation network that comes with the package."""
+
+
+# --- torchvision -----------------------------------------------------------------------------------
+
+
+def torchvision_models() -> ModuleType:
+    """The module ``torchvision.models``. Raises EnvironmentFault where torchvision is missing or broken."""
+    try:
+        return _import_models()
+    except ImportError:
+        raise EnvironmentFault(
+            "this network comes from torchvision, which is missing",
+            hint="pip install --no-deps torchvision, in the version that belongs to your torch",
+        ) from None
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise EnvironmentFault(f"torchvision cannot be imported: {error}") from error
+    _declare_operators()
+    return torchvision_models()
+
+
+def _import_models() -> ModuleType:
+    import torchvision.models
+
+    found: ModuleType = torchvision.models
+    return found
+
+
+def _declare_operators() -> None:
+    """Declare the operators that torchvision expects to find.
+
+    Its wheels on PyPI are built for CUDA. Beside the CPU build of torch their compiled half does not load,
+    and the import fails where it describes two operators of that half (non-maximum suppression, which no
+    network here runs). It is content once they have a signature.
+    """
+    for name in ("nms", "qnms"):
+        torch.library.define(
+            f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+        )
