@@ -14,9 +14,12 @@ __all__ = [
     "cosine_similarity",
     "fidelity",
     "max_error",
+    "mean_iou",
     "mean_squared_error",
+    "overlap",
     "signal_to_noise",
     "top1_accuracy",
+    "top_accuracy",
 ]
 
 Array = npt.NDArray[Any]
@@ -28,22 +31,58 @@ def compression_rate(coded_bytes: int, features: Array) -> float:
 
 
 def bits_per_element(coded_bytes: int, elements: int) -> float:
-    """``8 * bytes / elements``: bits spent on one value of a feature."""
+    """``8 * bytes / elements``: bits of the file spent on one value of a feature."""
     return 8 * coded_bytes / elements
 
 
 def fidelity(outputs: Array, reference: Array) -> float:
-    """Share of equal decisions (Hu et al. 2020, eq. 4 averaged over images; eq. 5 over pixels).
+    """Share of decisions that stay the same: ``mean(argmax(outputs) == argmax(reference))``.
 
     outputs, reference : N x classes, or N x classes x H x W; the network's output on decoded and on
                          original features. The decision is the argmax over axis 1.
+
+    Of images it is Hu et al. (2020), eq. 4, averaged over the images; of pixels it is their eq. 5.
     """
     return float(np.mean(outputs.argmax(axis=1) == reference.argmax(axis=1)))
 
 
 def top1_accuracy(outputs: Array, labels: Array) -> float:
-    """Share of right decisions; outputs N x classes, labels N."""
+    """Share of right decisions, ``mean(argmax(outputs) == labels)``; outputs N x classes, labels N."""
     return float(np.mean(outputs.argmax(axis=1) == labels))
+
+
+def top_accuracy(outputs: Array, labels: Array, k: int = 5) -> float:
+    """Share of images whose label is among the ``k`` highest outputs (ILSVRC: top-5 accuracy).
+
+    outputs : N x classes.
+    labels  : N. The label counts as found where fewer than ``k`` classes lie above it.
+    """
+    own = np.take_along_axis(outputs, labels[:, None], axis=1)
+    return float(np.mean((outputs > own).sum(axis=1) < k))
+
+
+def mean_iou(outputs: Array, masks: Array, ignore: int = 255) -> float:
+    """Mean over classes of ``intersection / union`` of pixels, decided and true (PASCAL VOC).
+
+    outputs : N x classes x H x W.
+    masks   : N x H x W, classes; pixels that bear ``ignore`` do not count.
+
+    Pixels of all images are counted together; a class that neither side has is left out of the mean.
+    """
+    intersection, union = overlap(outputs, masks, ignore).sum(axis=0)
+    return float(np.mean(intersection[union > 0] / union[union > 0]))
+
+
+def overlap(outputs: Array, masks: Array, ignore: int = 255) -> npt.NDArray[np.int64]:
+    """Pixels in the intersection and in the union of decided and true, N x 2 x classes: see `mean_iou`."""
+    classes = outputs.shape[1]
+    decided, counted = outputs.argmax(axis=1), masks != ignore
+    found = np.empty((len(outputs), 2, classes), np.int64)
+    for one in range(classes):
+        ours, theirs = (decided == one) & counted, masks == one
+        found[:, 0, one] = (ours & theirs).sum(axis=(1, 2))
+        found[:, 1, one] = (ours | theirs).sum(axis=(1, 2))
+    return found
 
 
 def mean_squared_error(decoded: Array, original: Array) -> float:
@@ -57,7 +96,11 @@ def max_error(decoded: Array, original: Array) -> float:
 
 
 def signal_to_noise(decoded: Array, original: Array) -> float:
-    """``10 log10(var(original) / mse)`` in dB; infinite for equal arrays."""
+    """``10 log10(var(original) / mse)`` in dB; infinite for equal arrays.
+
+    Of features, or of outputs: over all logits of a set it is the *output SNR*, which, unlike fidelity,
+    changes with every bit of rate.
+    """
     error = mean_squared_error(decoded, original)
     power = float(np.var(original.astype(np.float64)))
     if error == 0:
@@ -66,7 +109,10 @@ def signal_to_noise(decoded: Array, original: Array) -> float:
 
 
 def cosine_similarity(decoded: Array, original: Array) -> float:
-    """Cosine of the angle between two features; 1 for two zero vectors, 0 where only one is zero."""
+    """``a . b / (|a| |b|)``, the cosine of the angle between two features, taken as vectors.
+
+    1 for two zero vectors, 0 where only one is zero.
+    """
     a, b = (x.astype(np.float64).ravel() for x in (decoded, original))
     norms = float(np.linalg.norm(a) * np.linalg.norm(b))
     if norms == 0:

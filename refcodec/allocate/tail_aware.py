@@ -9,15 +9,15 @@ as if it were not there (Bengio et al. 2013, straight-through); rate is that of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from refcodec.allocate.alone import Floats, Tail
 from refcodec.allocate.rate import RateModel
 from refcodec.coders import native_encoder
 from refcodec.coders.native import cuts, step_sizes
@@ -25,15 +25,9 @@ from refcodec.config import EncoderConfig
 from refcodec.encoder import Group
 from refcodec.entropy import native as model
 from refcodec.errors import CallerError
-from refcodec.quantise import fit_parameters
 from refcodec.transform import cosine_basis
 
-__all__ = ["Tail", "TailAware", "choose_levels", "config_of"]
-
-Floats = npt.NDArray[np.float32]
-
-Tail = Callable[[torch.Tensor], torch.Tensor]
-"""The rest of a network: features N x C x H x W or N x D to outputs, N first."""
+__all__ = ["TailAware", "choose_levels", "precondition"]
 
 _BATCH_ELEMENTS = 1 << 20  # of the features that are optimised at a time
 
@@ -50,7 +44,7 @@ class TailAware:
 
     strength   : the multiplier of a bit an element, in hundredths of the output's variance: more is less
                  rate and more error.
-    qp         : of all channels.
+    qp         : of all channels; None for the one of `QPS` that suits the first features best.
     iterations : of Adam, the first-order method of Kingma and Ba (2015).
     stride     : the longest steps of the method, in steps of the quantiser; they shrink to nothing.
     mu         : what the feature's own error counts beside the output's.
@@ -58,7 +52,7 @@ class TailAware:
     """
 
     strength: float = 5.0
-    qp: int = 44
+    qp: int | None = None
     iterations: int = 60
     stride: float = 0.16
     mu: float = 0.0
@@ -71,43 +65,134 @@ class TailAware:
             raise CallerError(f"out of range: {self}")
 
 
-def config_of(features: Floats, config: EncoderConfig, settings: TailAware) -> EncoderConfig:
-    """The configuration that levels are chosen for: one range for all features, nothing restored."""
-    if config.coder != "native" or config.gop or config.aims or config.lossy_quantiser != "uniform":
-        raise CallerError(
-            "tail-aware encoding is for the coder native with the uniform quantiser, without gop and targets"
-        )
-    low, high = min(0.0, float(features.min())), float(features.max())
-    return config.but(
-        qp=settings.qp, clip=config.clip or (low, high), range="tensor", restoration="off"
+QPS = (36, 40, 44, 48)
+"""Steps worth trying: finer ones cost rate, coarser ones leave the descent too little choice."""
+
+_PILOTS = 8  # features that QPs are tried on
+
+
+def _suit_qp(
+    features: Floats, tails: Sequence[Tail], config: EncoderConfig, settings: TailAware
+) -> TailAware:
+    """The settings with a QP: where none is given, the one of least loss on the first features."""
+    if settings.qp is not None:
+        return settings
+    clip, first = _clip(features, config), torch.from_numpy(np.array(features[:_PILOTS]))
+
+    def loss(trial: TailAware) -> float:
+        descent = _Descent(first, tails, _Synthesis(first.shape[1:], clip, config, trial), trial)
+        exact = descent.run()
+        with torch.no_grad():
+            return float(descent.loss(exact, exact.round(), trial.strength))
+
+    return min((replace(settings, qp=qp) for qp in QPS), key=loss)
+
+
+def choose_levels(
+    features: Floats, tails: Sequence[Tail], config: EncoderConfig, settings: TailAware
+) -> tuple[EncoderConfig, Iterator[native_encoder.Choice]]:
+    """Find what the native coder shall code: the configuration to do it with, and a choice for each feature.
+
+    features : float32, N x C x H x W.
+    tails    : the networks to serve, one or more, whose outputs count alike.
+    config   : of the coder native; its QP gives way to that of the settings.
+
+    All features get one range. Raises CallerError where levels cannot be chosen.
+    """
+    if config.coder != "native" or config.gop or config.aims:
+        raise CallerError("levels are chosen for the coder native, without gop and targets")
+    clip = _clip(features, config)
+    settings = _suit_qp(features, tails, config, settings)
+    config = config.but(qp=settings.qp, clip=clip, range="tensor", restoration="off")
+    synthesis = _Synthesis(features.shape[1:], clip, config, settings)
+    return config, (
+        synthesis.choice(one)
+        for levels in _batches(features, tails, synthesis, settings)
+        for one in levels.numpy().astype(np.int32)
     )
+
+
+def precondition(
+    features: Floats, tails: Sequence[Tail], config: EncoderConfig, settings: TailAware
+) -> Iterator[Floats]:
+    """Features with about the same output that any coder of blocks codes for less: those of chosen levels.
+
+    features : float32, N x C x H x W.
+    config   : of the coder that will code them, as finely as it should keep them.
+
+    Yields C x H x W. Raises CallerError.
+    """
+    clip = _clip(features, config)
+    settings = _suit_qp(features, tails, config, settings)
+    synthesis = _Synthesis(features.shape[1:], clip, config, settings)
+    for levels in _batches(features, tails, synthesis, settings):
+        yield from synthesis.synthesise(levels).numpy()
+
+
+def _clip(features: Floats, config: EncoderConfig) -> tuple[float, float]:
+    """The range of all features; with 0, where a ReLU has cut them off."""
+    if features.ndim != 4 or config.lossy_quantiser != "uniform":
+        raise CallerError(
+            "tail-aware encoding takes maps, C x H x W, and the uniform quantiser; "
+            f"here are {config.lossy_quantiser} and features of shape {features.shape[1:]}"
+        )
+    return config.clip or (min(0.0, float(features.min())), float(features.max()))
+
+
+def _batches(
+    features: Floats, tails: Sequence[Tail], synthesis: _Synthesis, settings: TailAware
+) -> Iterator[torch.Tensor]:
+    """Levels of some features at a time."""
+    portion = max(1, _BATCH_ELEMENTS // features[0].size)
+    for start in range(0, len(features), portion):
+        batch = torch.from_numpy(np.array(features[start : start + portion]))
+        yield _Descent(batch, tails, synthesis, settings).run().round()
+
+
+# --- from levels to features -----------------------------------------------------------------------
 
 
 class _Synthesis:
     """From levels to features as a decoder does it, but for its rounding to whole samples.
 
-    N x C x H x W throughout; the steps are those that decoders derive (8.3.7.1).
+    N x C x H x W throughout; the step is the one that decoders derive (8.3.7.1).
     """
 
-    def __init__(self, first: Floats, config: EncoderConfig, block: int) -> None:
-        qps = (config.qp,) * first.shape[0]
-        group = Group(0, config, first, qps)
-        fitted = fit_parameters(first, group.fps, config.clip)
-        steps = step_sizes(group.fps, group.parameters(qps, fitted))
-        self.low, self.high = config.clip or (0.0, 0.0)
-        sample = (self.high - self.low) / ((1 << group.fps.bits) - 1)
-        self.step = float(steps[0]) / 65536 * sample  # in units of the feature
-        self.ys, self.xs = (cuts(side, block) for side in first.shape[1:])
+    def __init__(
+        self,
+        shape: Sequence[int],
+        clip: tuple[float, float],
+        config: EncoderConfig,
+        settings: TailAware,
+    ) -> None:
+        bits = config.sample_bits if config.coder == "native" else 16
+        qps = (settings.qp or 0,) * shape[0]
+        own = EncoderConfig(coder="native", bits=bits, clip=clip)
+        group = Group(0, own, np.zeros(shape, np.float32), qps)
+        steps = step_sizes(group.fps, group.parameters(qps))
+        self._low, self._span = clip[0], clip[1] - clip[0]
+        self._step = float(steps[0]) / 65536 * self._span / ((1 << bits) - 1)
+        self.ys, self.xs = (cuts(side, settings.block) for side in shape[1:])
         self._down, self._right = _basis(self.ys), _basis(self.xs)
+        self._block = settings.block
 
     def analyse(self, features: torch.Tensor) -> torch.Tensor:
         """Features to coefficients, in steps."""
-        return self._down @ ((features - self.low) / self.step) @ self._right.T
+        return self._down @ ((features - self._low) / self._step) @ self._right.T
 
     def synthesise(self, levels: torch.Tensor) -> torch.Tensor:
         """Levels to features, within their range."""
-        features = self._down.T @ (levels * self.step) @ self._right
-        return features.clamp(0, self.high - self.low) + self.low
+        features = self._down.T @ (levels * self._step) @ self._right
+        return features.clamp(0, self._span) + self._low
+
+    def choice(self, levels: npt.NDArray[np.int32]) -> native_encoder.Choice:
+        """Levels C x H x W, in blocks that are not split, as the coder takes them."""
+        head = np.zeros(model.HEAD_SIZE, np.int64)
+        head[model.BLOCK] = self._block.bit_length() - 3
+        sizes = np.zeros(levels.shape, np.int32)
+        heights, widths = np.diff(self.ys), np.diff(self.xs)
+        sizes[:, self.ys[:-1, None], self.xs[:-1]] = heights[:, None] * 64 + widths
+        return native_encoder.Choice(head, np.ascontiguousarray(levels), sizes, 0.0)
 
 
 def _basis(boundaries: npt.NDArray[np.int64]) -> torch.Tensor:
@@ -118,67 +203,54 @@ def _basis(boundaries: npt.NDArray[np.int64]) -> torch.Tensor:
     return torch.from_numpy(whole)
 
 
-def choose_levels(
-    features: Floats,
-    tails: Sequence[Tail],
-    config: EncoderConfig,
-    settings: TailAware,
-    progress: Callable[[int], None] | None = None,
-) -> Iterator[native_encoder.Choice]:
-    """Find what to code of each feature; :meth:`refcodec.Writer.write` takes it.
-
-    features : float32, N x C x H x W.
-    tails    : the networks to serve, one or more, with outputs that count alike.
-    config   : as ``config_of`` made it.
-    progress : called with the number of features that are done.
-    """
-    synthesis = _Synthesis(features[0], config, settings.block)
-    portion = max(1, _BATCH_ELEMENTS // features[0].size)
-    for start in range(0, len(features), portion):
-        batch = torch.from_numpy(features[start : start + portion])
-        levels = _descend(batch, tails, synthesis, settings).numpy().astype(np.int32)
-        if progress:
-            progress(start + len(batch))
-        yield from (_choice(one, synthesis, settings.block) for one in levels)
+# --- the descent -----------------------------------------------------------------------------------
 
 
-def _descend(
-    features: torch.Tensor, tails: Sequence[Tail], synthesis: _Synthesis, settings: TailAware
-) -> torch.Tensor:
-    """The levels of a batch."""
-    rates = RateModel(synthesis.ys, synthesis.xs)
-    with torch.no_grad():
-        wanted = [tail(features) for tail in tails]
-    exact = synthesis.analyse(features).requires_grad_(True)
-    method = torch.optim.Adam([exact], lr=settings.stride, betas=(0.5, 0.99))
-    slowdown = torch.optim.lr_scheduler.CosineAnnealingLR(method, settings.iterations)
-    for number in range(settings.iterations):
-        early = max(0.0, 1 - number / (_SETTLED * settings.iterations))
-        strength = settings.strength * _FIRST_STRENGTH**early
-        levels = exact + (exact.round() - exact).detach()
-        found = synthesis.synthesise(levels)
-        errors = [_error(tail(found), own) for tail, own in zip(tails, wanted, strict=True)]
-        loss = 100 * sum(errors) / len(tails)
-        loss = loss + strength * rates.bits(levels, exact) / features.numel()
-        if settings.mu:
-            loss = loss + settings.mu * _error(found, features)
-        method.zero_grad()
-        loss.backward()
-        method.step()
-        slowdown.step()
-    return exact.detach().round()
+class _Descent:
+    """The search for the levels of some features, N x C x H x W."""
+
+    def __init__(
+        self,
+        features: torch.Tensor,
+        tails: Sequence[Tail],
+        synthesis: _Synthesis,
+        settings: TailAware,
+    ) -> None:
+        self._features, self._tails = features, tails
+        self._synthesis, self._settings = synthesis, settings
+        self._rates = RateModel(synthesis.ys, synthesis.xs)
+        with torch.no_grad():
+            self._wanted = [tail(features) for tail in tails]
+
+    def run(self) -> torch.Tensor:
+        """The coefficients where the descent ends, in steps; rounded, they are the levels."""
+        settings = self._settings
+        exact = self._synthesis.analyse(self._features).requires_grad_(True)
+        method = torch.optim.Adam([exact], lr=settings.stride, betas=(0.5, 0.99))
+        slowdown = torch.optim.lr_scheduler.CosineAnnealingLR(method, settings.iterations)
+        for number in range(settings.iterations):
+            early = max(0.0, 1 - number / (_SETTLED * settings.iterations))
+            levels = exact + (exact.round() - exact).detach()
+            loss = self.loss(exact, levels, settings.strength * _FIRST_STRENGTH**early)
+            method.zero_grad()
+            loss.backward()
+            method.step()
+            slowdown.step()
+        return exact.detach()
+
+    def loss(self, exact: torch.Tensor, levels: torch.Tensor, strength: float) -> torch.Tensor:
+        """Error of outputs and features, and rate."""
+        found = self._synthesis.synthesise(levels)
+        errors = [
+            _error(tail(found), wanted)
+            for tail, wanted in zip(self._tails, self._wanted, strict=True)
+        ]
+        loss = 100 * torch.stack(errors).mean()
+        if self._settings.mu:
+            loss = loss + self._settings.mu * _error(found, self._features)
+        return loss + strength * self._rates.bits(levels, exact) / exact.numel()
 
 
 def _error(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """Squared error over variance: the inverse of a signal-to-noise ratio."""
     return ((found - wanted) ** 2).mean() / wanted.var(unbiased=False).clamp(min=1e-12)
-
-
-def _choice(levels: npt.NDArray[np.int32], synthesis: _Synthesis, block: int) -> Any:
-    """Levels C x H x W in blocks that are not split."""
-    head = np.zeros(model.HEAD_SIZE, np.int64)
-    head[model.BLOCK] = block.bit_length() - 3
-    sizes = np.zeros(levels.shape, np.int32)
-    heights, widths = np.diff(synthesis.ys), np.diff(synthesis.xs)
-    sizes[:, synthesis.ys[:-1, None], synthesis.xs[:-1]] = heights[:, None] * 64 + widths
-    return native_encoder.Choice(head, np.ascontiguousarray(levels), sizes, 0.0)

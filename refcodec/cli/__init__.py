@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 import refcodec
-from refcodec.cli import checking, coding, conformance, looking
+from refcodec.cli import checking, coding, conformance, evaluation, extraction, looking
 from refcodec.cli.terminal import printable
 from refcodec.errors import DFCError, StreamError
 
@@ -76,10 +76,12 @@ app = typer.Typer(
 )
 app.command()(coding.encode)
 app.command()(coding.decode)
+app.command()(extraction.extract)
 app.command()(looking.info)
 app.command()(looking.inspect)
 app.command()(checking.validate)
 app.command()(looking.compare)
+app.command()(evaluation.evaluate)
 app.add_typer(conformance.app, name="conformance")
 
 

@@ -13,7 +13,7 @@ import typer
 import refcodec
 from refcodec.cli import options
 from refcodec.cli.progress import progress
-from refcodec.cli.terminal import PIPE, open_input, print_note, standard_output
+from refcodec.cli.terminal import PIPE, open_input, print_note, print_rate, standard_output
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
 from refcodec.files import storage_error
@@ -47,6 +47,14 @@ def encode(
     target_size: options.TargetSize = _DEFAULT.target_size,
     target_snr: options.TargetSnr = _DEFAULT.target_snr,
     speed: options.Speed = _DEFAULT.speed,
+    model: options.Model = None,
+    layer: options.Layer = None,
+    weights: options.Weights = None,
+    input_size: options.InputSize = None,
+    allocation: options.Allocation = None,
+    parameter: options.Parameter = None,
+    sensitivity: options.Sensitivity = None,
+    target_fidelity: options.TargetFidelity = None,
     preset: options.Preset = _DEFAULT.preset,
     shuffle: options.Shuffle = _DEFAULT.shuffle,
     batch: options.Batch = _DEFAULT.batch,
@@ -63,6 +71,7 @@ def encode(
 
     An array of rank 1 or 3 is one feature, D or C x H x W; one of rank 2 or 4 is a batch of them.
     """
+    advised = model is not None or layer is not None or sensitivity is not None
     choices: dict[str, Any] = {
         "coder": coder,
         "qp": qp,
@@ -73,8 +82,8 @@ def encode(
         "packing": packing,
         "lossless": lossless,
         "gop": gop,
-        "target_size": target_size,
-        "target_snr": target_snr,
+        "target_size": None if advised else target_size,
+        "target_snr": None if advised else target_snr,
         "speed": speed,
         "shuffle": shuffle,
         "feature_type": feature_type,
@@ -90,7 +99,27 @@ def encode(
         "workers": workers,
         "timeout": timeout,
     }
-    _encode(source, target, EncoderConfig(**choices), key, qp_file)
+    config = EncoderConfig(**choices)
+    if not advised:
+        if allocation or parameter or target_fidelity is not None:
+            raise CallerError(
+                "an allocation asks the rest of the network", hint="give --model and --layer"
+            )
+        _encode(source, target, config, key, qp_file)
+        return
+    if qp_file is not None:
+        raise CallerError("--qp-file and the rest of the network both say what QPs there are")
+    from refcodec.cli.networks import cut_network, encode_for_network, wanted_allocation
+
+    encode_for_network(
+        source,
+        target,
+        config,
+        key,
+        wanted_allocation(allocation, parameter or (), sensitivity),
+        cut_network(model, layer, weights, input_size) if model or layer else None,
+        {"fidelity": target_fidelity, "snr": target_snr, "size": target_size},
+    )
 
 
 def _encode(
@@ -110,11 +139,7 @@ def _encode(
                 writer.write(feature, qp=qp)
                 elements, original = elements + feature.size, original + feature.nbytes
     if target != PIPE and elements:
-        size = Path(target).stat().st_size
-        print_note(
-            f"{target}: features {found.count:,}, bytes {size:,} ({size / original:.2%} of the "
-            f"original), bits per element {8 * size / elements:.3f}"
-        )
+        print_rate(target, found.count, elements, original)
 
 
 def _metadata(entries: Iterable[str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ _LOSSY = "Lossy coding (native, hevc)"
 _NATIVE = "Native coders"
 _HEVC = "HEVC"
 _BYTES = "Byte coders"
+_TAIL = "The rest of the network"
 _STREAM = "Stream"
 _MACHINE = "Machine"
 
@@ -71,11 +72,20 @@ QpFile = Annotated[
 ]
 TargetSize = Annotated[
     int | None,
-    _option(metavar="BYTES", text="Find the QP for payloads of that size.", panel=_NATIVE),
+    _option(
+        metavar="BYTES",
+        text="Size of each feature's payload (native); of a feature on average where a model is given.",
+        panel=_LOSSY,
+    ),
 ]
 TargetSnr = Annotated[
     float | None,
-    _option(metavar="DB", text="Find the QP for that signal-to-noise ratio, in dB.", panel=_NATIVE),
+    _option(
+        metavar="DB",
+        text="Signal-to-noise ratio to reach: of the network's output where a model is given, else of "
+        "each feature (native).",
+        panel=_LOSSY,
+    ),
 ]
 Speed = Annotated[
     str,
@@ -105,6 +115,52 @@ Gop = Annotated[
     ),
 ]
 Preset = Annotated[str, _option(text="Preset of x265.", panel=_HEVC)]
+
+Model = Annotated[
+    str | None,
+    _option(metavar="NAME", text="resnet56, vgg16, …, or package.module:factory.", panel=_TAIL),
+]
+Layer = Annotated[
+    str | None,
+    _option(
+        metavar="LAYER",
+        text="Where features come from: conv1, pool1, …, or the name of a module.",
+        panel=_TAIL,
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    _option(text=".safetensors or .pth; without, they are random.", panel=_TAIL),
+]
+InputSize = Annotated[
+    int | None,
+    _option(text="Height and width of the images; by default the network's own.", panel=_TAIL),
+]
+Allocation = Annotated[
+    str | None,
+    _option(
+        metavar="METHOD",
+        text="How bits are spent: algorithm1, gradient, selection, tail-aware; by default "
+        "tail-aware where a model is given.",
+        panel=_TAIL,
+    ),
+]
+Parameter = Annotated[
+    list[str] | None,
+    _option(
+        metavar="NAME=VALUE",
+        text="Of the allocation: strength=5, mu=1, qp_range=5; may be repeated.",
+        panel=_TAIL,
+    ),
+]
+Sensitivity = Annotated[
+    Path | None,
+    _option(metavar="S.json", text="QPs of channels around --qp; needs no model.", panel=_TAIL),
+]
+TargetFidelity = Annotated[
+    float | None,
+    _option(metavar="SHARE", text="Of decisions to keep, by the coarsest coding.", panel=_TAIL),
+]
 
 Shuffle = Annotated[
     bool, _option("--shuffle", text="Group bytes of equal significance.", panel=_BYTES)

@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from refcodec.errors import CallerError
@@ -22,6 +23,7 @@ __all__ = [
     "print_facts",
     "print_json",
     "print_note",
+    "print_rate",
     "printable",
     "standard_output",
 ]
@@ -57,6 +59,15 @@ def print_note(text: str) -> None:
     """Tell someone who watches; scripts are not told."""
     if sys.stderr.isatty():
         print(printable(text), file=sys.stderr)
+
+
+def print_rate(path: str, features: int, elements: int, original: int) -> None:
+    """Tell someone who watches how large a stream has become; ``original`` is in bytes."""
+    size = Path(path).stat().st_size
+    print_note(
+        f"{path}: features {features:,}, bytes {size:,} ({size / original:.2%} of the original), "
+        f"bits per element {8 * size / elements:.3f}"
+    )
 
 
 def print_json(document: Any) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import matplotlib
@@ -18,40 +16,11 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 from refcodec.config import EncoderConfig
 from refcodec.demo.network import FEATURE_SHAPES
 from refcodec.demo.run import Row
+from refcodec.evaluate.style import BLUE, GREEN, INK, PURPLE, STYLE, VERMILION, save
 
 __all__ = ["draw"]
 
 Values = npt.NDArray[np.float64]
-
-INK: Final = "#333333"
-FAINT: Final = "#808080"
-
-# Of Okabe and Ito (2008): readers of any colour vision can tell them apart.
-BLUE: Final = "#0072B2"
-GREEN: Final = "#009E73"
-VERMILION: Final = "#D55E00"
-PURPLE: Final = "#CC79A7"
-
-STYLE: Final[Mapping[str, Any]] = MappingProxyType(
-    {
-        "font.size": 8.5,
-        "text.color": INK,
-        "axes.edgecolor": FAINT,
-        "axes.labelcolor": INK,
-        "axes.linewidth": 0.6,
-        "axes.spines.right": False,
-        "axes.spines.top": False,
-        "grid.color": "#e6e6e6",
-        "grid.linewidth": 0.6,
-        "xtick.color": FAINT,
-        "xtick.labelcolor": INK,
-        "ytick.color": FAINT,
-        "ytick.labelcolor": INK,
-        "xtick.major.size": 3,
-        "ytick.major.size": 0,
-        "svg.hashsalt": "refcodec",  # else the identifiers in the file change from run to run
-    }
-)
 
 
 class Curve(NamedTuple):
@@ -130,7 +99,7 @@ def draw(rows: Sequence[Row]) -> dict[str, bytes]:
             handlelength=1.6,
             columnspacing=1.6,
         )
-        return {suffix: _save(figure, suffix) for suffix in ("png", "svg")}
+        return {suffix: save(figure, suffix) for suffix in ("png", "svg")}
 
 
 def _draw_panel(panel: Any, rows: Sequence[Row]) -> None:
@@ -176,11 +145,3 @@ def _stretch(fidelity: Values) -> Values:
 def _shrink(position: Values) -> Values:
     """Undo `_stretch`."""
     return 1 + KNEE - np.exp(-position)
-
-
-def _save(figure: Figure, suffix: str) -> bytes:
-    target = io.BytesIO()
-    # A date would make every run's file another one.
-    metadata = {"Date": None} if suffix == "svg" else {}
-    figure.savefig(target, format=suffix, dpi=200, metadata=metadata)
-    return target.getvalue()

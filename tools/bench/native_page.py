@@ -15,7 +15,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
-from refcodec.demo.plot import BLUE, INK, STYLE, VERMILION
+from refcodec.evaluate.style import BLUE, INK, STYLE, VERMILION
 from refcodec.files import atomic_file
 
 Record = dict[str, Any]

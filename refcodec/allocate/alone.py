@@ -1,0 +1,108 @@
+"""Channels coded alone, each in the quantisation of its whole feature: what they cost, and what comes back.
+
+An HEVC frame is coded without a look at any other: a feature coded once, a channel a frame, has each of its
+channels as if it had been coded alone. The native coder shares its models among channels; there each is a
+feature of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from refcodec.coders.advice import NO_ADVICE
+from refcodec.config import EncoderConfig
+from refcodec.encoder import Coded, Group
+from refcodec.errors import CallerError
+from refcodec.quantise import dequantise
+from refcodec.syntax.hevc import split_nals
+
+__all__ = ["HIGHEST_QP", "Alone", "Floats", "Tail", "Values", "code_alone", "require_maps"]
+
+Floats = npt.NDArray[np.float32]
+Values = npt.NDArray[np.float64]
+
+Tail = Callable[[torch.Tensor], torch.Tensor]
+"""The rest of a network: features N x C x H x W to outputs, N first."""
+
+HIGHEST_QP = {"hevc": 51, "native": 63}
+"""The coarsest QP of each coder whose channels have QPs."""
+
+_START_CODE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """Features whose channels were coded alone.
+
+    decoded : float32, N x C x H x W.
+    bits    : of each channel's payload, int64, N x C.
+    """
+
+    decoded: Floats
+    bits: npt.NDArray[np.int64]
+
+
+def code_alone(features: Floats, config: EncoderConfig) -> Alone:
+    """Code every channel alone, at the one QP of a configuration.
+
+    features : float32, N x C x H x W.
+    config   : of ``hevc`` or ``native``. Packing, sequences and batches have no meaning here; statistics of a
+               tensor, which no channel alone has, are not restored.
+
+    Raises CallerError for another coder, or features of another rank or type.
+    """
+    require_maps(features)
+    if config.coder not in HIGHEST_QP or config.lossless:
+        raise CallerError(
+            f"channels have QPs with hevc and native; the coder is {config.coder}",
+            hint="choose one of these, and lossy",
+        )
+    own = config.but(gop=0, batch=False, order=None, target_size=None, target_snr=None)
+    return _hevc(features, own) if config.coder == "hevc" else _native(features, own)
+
+
+def require_maps(features: npt.NDArray[Any]) -> None:
+    """Raise CallerError unless features are float32, N x C x H x W."""
+    if features.ndim != 4 or features.dtype != np.float32 or not len(features):
+        raise CallerError(
+            f"features are {features.dtype} of shape {features.shape}, not float32 N x C x H x W"
+        )
+
+
+def _hevc(features: Floats, config: EncoderConfig) -> Alone:
+    kept = config.restoration if config.restoration == "channel" else "off"
+    config = config.but(packing="frame", restoration=kept)
+    group, coded = _code(features, config)
+    slices = [[len(nal) for _, nal in split_nals(one.payload)] for one in coded]
+    return Alone(_decoded(group, coded), 8 * (np.array(slices) + _START_CODE))
+
+
+def _native(features: Floats, config: EncoderConfig) -> Alone:
+    decoded, bits = [], []
+    for feature in features:
+        clip = config.clip
+        if clip is None and config.range == "tensor":
+            clip = float(feature.min()), float(feature.max())
+        group, coded = _code(feature[:, None], config.but(clip=clip))
+        decoded.append(_decoded(group, coded)[:, 0])
+        bits.append([8 * len(one.payload) for one in coded])
+    return Alone(np.stack(decoded), np.array(bits))
+
+
+def _code(features: Floats, config: EncoderConfig) -> tuple[Group, list[Coded]]:
+    """Code features, N x C x H x W, as their parameter set has them; no stream is written."""
+    count, channels = features.shape[:2]
+    qps: Any = config.qp
+    lowest = features.min(axis=0)  # a group asks its first feature whether there are signs
+    group = Group(0, config.but(qp=0), lowest, (qps,) * channels)
+    return group, group.code(list(features), [(qps,) * channels] * count, [NO_ADVICE] * count)
+
+
+def _decoded(group: Group, coded: list[Coded]) -> Floats:
+    return np.stack([dequantise(one.samples, group.fps, one.parameters) for one in coded])

@@ -1,0 +1,135 @@
+"""QPs chosen by what they do: eq. 2 of Hu et al. (2020) over codings of the feature itself.
+
+Code the channels of a feature alone, at some QPs. Then all is known that a choice of QPs can cost: the bits
+of each channel, and its error e, hence to first order the error of the output, ``sum over channels of J e``.
+The channels' errors can cancel in that sum, and better so the more there is to choose from.
+
+    minimise |sum_c J_c e_c(QP_c)|^2 + lambda * sum_c bits_c(QP_c)
+
+That is a search over whole numbers; descent along one channel at a time finds a good end of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from refcodec.allocate.alone import HIGHEST_QP, Alone, Floats, Tail, Values, code_alone
+from refcodec.allocate.gradients import output_gradients
+from refcodec.config import EncoderConfig
+from refcodec.errors import CallerError
+
+__all__ = ["OFFSETS", "descend", "select_qps"]
+
+Integers = npt.NDArray[np.int64]
+
+OFFSETS = (-4, -2, 0, 2, 4)
+"""QPs to choose among, from QP_base."""
+
+_BATCH_ELEMENTS = 1 << 20  # of the features that are worked on at a time
+_BISECTIONS = 12
+_ROUNDS = 4
+
+
+def select_qps(
+    features: Floats,
+    tail: Tail,
+    config: EncoderConfig,
+    *,
+    offsets: Sequence[int] = OFFSETS,
+    probes: int = 32,
+    seed: int = 0,
+) -> Integers:
+    """The QPs of each channel of each feature, N x C, that serve the output best at the rate of QP_base.
+
+    features : float32, N x C x H x W.
+    tail     : the rest of the network.
+    config   : the coder, and QP_base as its QP.
+    offsets  : QPs to choose among, from QP_base; 0 is one of them.
+    probes   : random combinations of the outputs that stand for all of them, where there are more outputs.
+               With much fewer probes than outputs the choice fits the probes instead.
+
+    No feature takes more bits than with QP_base everywhere, QPs themselves not counted. Gradients are those
+    halfway to the feature coded so: there the estimate of its error is right to second order. With the native
+    coder, whose channels are never quite as if coded alone, less comes of the choice.
+
+    Raises CallerError.
+    """
+    base = config.qp
+    if not isinstance(base, int) or 0 not in offsets:
+        raise CallerError("QP_base is one integer, and itself among the QPs to choose from")
+    qps = sorted({base + one for one in offsets if 0 <= base + one <= HIGHEST_QP[config.coder]})
+    start = qps.index(base)
+    found = np.empty(features.shape[:2], np.int64)
+    portion = max(1, _BATCH_ELEMENTS // features[0].size)
+    for first in range(0, len(features), portion):
+        own = features[first : first + portion]
+        codings = [code_alone(own, config.but(qp=qp)) for qp in qps]
+        halfway = (own + codings[start].decoded) / np.float32(2)
+        gradients = output_gradients(halfway, tail, probes, seed, first)
+        effects, bits = _effects(own, gradients, codings)
+        found[first : first + portion] = np.array(qps)[_within_rate(effects, bits, start)]
+    return found
+
+
+def _effects(
+    features: Floats, gradients: Floats, codings: Sequence[Alone]
+) -> tuple[Values, Values]:
+    """What each coding of each channel does to the outputs, N x P x C x K; and its bits, N x C x K."""
+    count, probes, channels = gradients.shape[:3]
+    rows = gradients.reshape(count, probes, channels, -1).transpose(0, 2, 1, 3)
+    errors = np.stack([one.decoded - features for one in codings], axis=-1)
+    effects = rows @ errors.reshape(count, channels, -1, len(codings))
+    bits = np.stack([one.bits for one in codings], axis=-1)
+    return effects.swapaxes(1, 2).astype(np.float64), bits.astype(np.float64)
+
+
+def _within_rate(effects: Values, bits: Values, start: int) -> Integers:
+    """The best choice that takes no more bits than ``start`` everywhere: N x C, by bisection of lambda."""
+    count, channels = bits.shape[:2]
+    allowed = bits[:, :, start].sum(axis=1)
+    best = np.full((count, channels), start)
+    error = (effects[..., start].sum(axis=2) ** 2).sum(axis=1)
+    scale = error / np.maximum(allowed, 1)  # of lambda: error for bits
+    low, high = np.full(count, -12.0), np.full(count, 6.0)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        chosen = descend(effects, bits, scale * 2**middle, best)
+        taken = np.take_along_axis(bits, chosen[..., None], axis=2).sum(axis=(1, 2))
+        own = np.take_along_axis(effects, chosen[:, None, :, None], axis=3)[..., 0]
+        reached = (own.sum(axis=2) ** 2).sum(axis=1)
+        fits = taken <= allowed
+        better = fits & (reached < error)
+        best[better], error[better] = chosen[better], reached[better]
+        low, high = np.where(fits, low, middle), np.where(fits, middle, high)
+    return best
+
+
+def descend(effects: Values, bits: Values, multiplier: Values, start: Integers) -> Integers:
+    """Choose one coding a channel by coordinate descent, for several features at once.
+
+    effects    : on the outputs, N x P x C x K.
+    bits       : N x C x K.
+    multiplier : lambda, N.
+    start      : N x C, what to begin with.
+
+    Returns N x C: ``|sum of effects|^2 + multiplier * sum of bits`` is no higher than at the start, and no
+    change of a single channel would lower it, if the rounds sufficed.
+    """
+    chosen = start.copy()
+    every = np.arange(len(chosen))
+    prices = multiplier[:, None, None] * bits
+    total = np.take_along_axis(effects, chosen[:, None, :, None], axis=3)[..., 0].sum(axis=2)
+    for _ in range(_ROUNDS):
+        before = chosen.copy()
+        for c in range(chosen.shape[1]):
+            own = effects[:, :, c]  # N x P x K
+            others = total - own[every, :, chosen[:, c]]
+            costs = ((others[:, :, None] + own) ** 2).sum(axis=1) + prices[:, c]
+            chosen[:, c] = costs.argmin(axis=1)
+            total = others + own[every, :, chosen[:, c]]
+        if (chosen == before).all():
+            break
+    return chosen

@@ -1,0 +1,150 @@
+"""Targets instead of parameters: the coarsest setting that keeps the output, or the finest of a size."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+import refcodec
+from refcodec.allocate.alone import HIGHEST_QP, Floats
+from refcodec.allocate.methods import Allocation, Ends, write_features
+from refcodec.config import EncoderConfig
+from refcodec.errors import CallerError
+from refcodec.metrics import fidelity, signal_to_noise
+
+__all__ = ["STRENGTHS", "Goal", "meet", "trials"]
+
+STRENGTHS = tuple(2.0 ** (k / 2) for k in range(-6, 21))
+"""Strengths of tail-aware encoding to choose among: from 1/8 to 1024, two an octave."""
+
+_AT_ONCE = 16  # features that go through the tail together
+
+_log = logging.getLogger("refcodec")
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What coding shall come to, over all features: a size, or what the network's output shall keep.
+
+    fidelity : share of decisions that are kept, 0 to 1 (Hu et al. 2020, eq. 4 and 5).
+    snr      : signal-to-noise ratio of the output, dB.
+    size     : bytes of a feature, on average, all of the stream included; alone.
+
+    Raises CallerError for what cannot be.
+    """
+
+    fidelity: float | None = None
+    snr: float | None = None
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.fidelity is not None and not 0 < self.fidelity <= 1:
+            raise CallerError(f"target-fidelity is {self.fidelity}; it is above 0 and at most 1")
+        if self.snr is not None and not 0 < self.snr <= 200:
+            raise CallerError(f"target-snr is {self.snr}; it is in dB, above 0, at most 200")
+        if self.size is not None and self.size < 1:
+            raise CallerError(f"target-size is {self.size}; it is 1 or more")
+        if (self.size is None) == (self.fidelity is None and self.snr is None):
+            raise CallerError("a target is a size, or a fidelity, or an SNR of the output")
+
+    def kept(self, outputs: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> bool:
+        """Whether outputs on decoded features are near enough to those on the original ones."""
+        decided = self.fidelity is None or fidelity(outputs, wanted) >= self.fidelity
+        return decided and (self.snr is None or signal_to_noise(outputs, wanted) >= self.snr)
+
+
+def meet(
+    goal: Goal,
+    features: Floats,
+    config: EncoderConfig,
+    allocation: Allocation,
+    ends: Ends,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[bytes, float]:
+    """Code features as coarsely as a quality allows, or as finely as a size does.
+
+    features : N x C x H x W, or N x D.
+    config   : the coder; its QP is what is sought, but for ``tail-aware``, whose strength is.
+    progress : called with the number of trials made, of `trials`.
+
+    Returns the stream, and the QP, or strength, that it took. A bisection: each trial codes all features,
+    and for a quality decodes them and runs the tail. Where the goal is out of reach the nearest setting is
+    taken, and a warning logged. Raises CallerError.
+    """
+    if config.coder not in HIGHEST_QP or config.aims:
+        raise CallerError("the network's output is aimed at with hevc and native, by nothing else")
+    wanted = None if goal.size else _outputs(ends, features)
+    tail_aware = allocation.method == "tail-aware"
+    made = 0
+
+    def trial(value: float) -> tuple[bytes, bool]:
+        nonlocal made
+        own, chosen = allocation, config
+        if tail_aware:
+            own = Allocation(allocation.method, {**allocation.parameters, "strength": value})
+        else:
+            chosen = config.but(qp=int(value))
+        target = io.BytesIO()
+        write_features(target, features, chosen, own, ends)
+        made += 1
+        if progress:
+            progress(made)
+        stream = target.getvalue()
+        if wanted is None:
+            return stream, len(stream) <= (goal.size or 0) * len(features)
+        return stream, goal.kept(_outputs(ends, refcodec.open(io.BytesIO(stream))), wanted)
+
+    values = _values(config, allocation)
+    stream, value, met = _last(values if wanted is not None else values[::-1], trial)
+    if not met:
+        name = "strength" if tail_aware else "QP"
+        _log.warning("a target is out of reach: the features have %s %g", name, value)
+    return stream, value
+
+
+def trials(config: EncoderConfig, allocation: Allocation) -> int:
+    """The most trials that `meet` makes."""
+    return len(_values(config, allocation)).bit_length()
+
+
+def _values(config: EncoderConfig, allocation: Allocation) -> Sequence[float]:
+    """The settings to choose among, from fine to coarse."""
+    return STRENGTHS if allocation.method == "tail-aware" else range(HIGHEST_QP[config.coder] + 1)
+
+
+def _last(
+    values: Sequence[float], trial: Callable[[float], tuple[bytes, bool]]
+) -> tuple[bytes, float, bool]:
+    """The last value whose trial succeeds, as if all before it did; else the first one, in vain."""
+    low, high = 0, len(values) - 1
+    best: tuple[bytes, float, bool] | None = None
+    while low < high:
+        middle = (low + high + 1) // 2
+        stream, met = trial(values[middle])
+        if met:
+            best, low = (stream, values[middle], True), middle
+        else:
+            high = middle - 1
+    if best is None:
+        stream, met = trial(values[0])
+        best = stream, values[0], met
+    return best
+
+
+def _outputs(ends: Ends, features: Any) -> npt.NDArray[Any]:
+    """The network's outputs on features, some at a time."""
+    parts, waiting = [], []
+    for number, feature in enumerate(features, 1):
+        waiting.append(np.asarray(feature, np.float32))
+        if len(waiting) == _AT_ONCE or number == len(features):
+            with torch.inference_mode():
+                parts.append(ends.tail(torch.from_numpy(np.stack(waiting))).numpy())
+            waiting = []
+    return np.concatenate(parts)

@@ -1,0 +1,139 @@
+"""What commands share that know the rest of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refcodec.cli.arrays import open_features
+from refcodec.cli.progress import progress
+from refcodec.cli.terminal import PIPE, print_note, print_rate, standard_output
+from refcodec.config import EncoderConfig
+from refcodec.errors import CallerError, EnvironmentFault
+from refcodec.files import atomic_file
+
+if TYPE_CHECKING:
+    from refcodec.allocate.methods import Allocation
+    from refcodec.cli.arrays import Array
+    from refcodec.models import Cut, Network
+
+__all__ = ["cut_network", "encode_for_network", "load_network", "wanted_allocation"]
+
+
+def load_network(model: str, weights: Path | None, input_size: int | None) -> Network:
+    """A network by name. Raises EnvironmentFault where torch is missing, CallerError for what is wrong."""
+    try:
+        from refcodec import models
+    except ModuleNotFoundError as error:
+        raise EnvironmentFault(
+            f"networks need {error.name}, which is missing", hint="pip install 'refcodec[evaluate]'"
+        ) from None
+    if input_size is not None and input_size < 1:
+        raise CallerError(f"the input size is {input_size}; it is 1 or more")
+    size = None if input_size is None else (input_size, input_size)
+    return models.load(model, weights, input_size=size)
+
+
+def cut_network(
+    model: str | None, layer: str | None, weights: Path | None, input_size: int | None
+) -> Cut:
+    """A network, cut at a layer. Raises as `load_network`."""
+    if model is None or layer is None:
+        raise CallerError("a network is cut at a layer", hint="give both --model and --layer")
+    return load_network(model, weights, input_size).cut(layer)
+
+
+def wanted_allocation(
+    method: str | None, parameters: Iterable[str], sensitivity: Path | None
+) -> Allocation:
+    """The allocation that options ask for. Raises CallerError."""
+    from refcodec.allocate.methods import Allocation
+
+    values: dict[str, object] = {}
+    for one in parameters:
+        name, equals, text = one.partition("=")
+        if not name or not equals:
+            raise CallerError(f"the parameter {one!r} is not of the form NAME=VALUE")
+        values[name] = _number(text)
+    if sensitivity is not None:
+        if method not in (None, "measured"):
+            raise CallerError(f"--sensitivity and the allocation {method} exclude each other")
+        return Allocation("measured", {"sensitivity": str(sensitivity), **values})
+    return Allocation(method or "tail-aware", values)
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def encode_for_network(
+    source: str,
+    target: str,
+    config: EncoderConfig,
+    key: str | None,
+    allocation: Allocation,
+    cut: Cut | None,
+    goal: dict[str, Any],
+) -> None:
+    """Code the features of a file for the network behind them; all are held in memory.
+
+    goal : fields of `refcodec.allocate.targets.Goal`, with None for those that are not aimed at.
+    """
+    features = _stack(source, key, cut)
+    if any(value is not None for value in goal.values()):
+        if cut is None:
+            raise CallerError("targets ask the network", hint="give --model and --layer")
+        _meet(goal, features, target, config, allocation, cut)
+    else:
+        from refcodec.allocate.methods import write_features
+
+        output = standard_output() if target == PIPE else target
+        with progress("encoding", len(features)) as show:
+            write_features(output, features, config, allocation, cut, show)
+    if target != PIPE:
+        print_rate(target, len(features), features.size, features.nbytes)
+
+
+def _meet(
+    goal: dict[str, Any],
+    features: Array,
+    target: str,
+    config: EncoderConfig,
+    allocation: Allocation,
+    cut: Cut,
+) -> None:
+    from refcodec.allocate.targets import Goal, meet, trials
+
+    output = standard_output() if target == PIPE else None
+    with progress("searching", trials(config, allocation), unit="trials") as show:
+        stream, value = meet(Goal(**goal), features, config, allocation, cut, show)
+    if output is not None:
+        output.write(stream)
+    else:
+        with atomic_file(target) as file:
+            file.write(stream)
+    print_note(f"{'strength' if allocation.method == 'tail-aware' else 'QP'} {value:g}")
+
+
+def _stack(source: str, key: str | None, cut: Cut | None) -> Array:
+    """All features of a file, float32, N x C x H x W or N x D. Raises CallerError."""
+    with open_features(source, key) as found:
+        features = [np.asarray(one, np.float32) for one in found.features]
+    shapes = {one.shape for one in features}
+    if cut is not None and shapes != {cut.feature_shape}:
+        raise CallerError(
+            f"{source} has features of shape {', '.join(map(str, sorted(shapes))) or 'none'}; "
+            f"those of {cut.layer} are {cut.feature_shape}",
+            hint="do they come from images of another size? Give --input-size",
+        )
+    if len(shapes) != 1:
+        raise CallerError(f"{source} has features of different shapes, or none")
+    return np.stack(features)

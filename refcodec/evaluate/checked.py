@@ -1,0 +1,99 @@
+"""Tables of a TOML file, of which every key is asked for and every type checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from refcodec.errors import CallerError
+
+__all__ = ["Table", "instead"]
+
+
+class Table:
+    """A table of the file, of which every key must be asked for.
+
+    where : what the table is called in messages.
+    """
+
+    def __init__(self, where: str, content: Any) -> None:
+        if not isinstance(content, dict):
+            raise CallerError(f"{where} is {content!r}; it is a table")
+        self.where = where
+        self._left = dict(content)
+        self._known: list[str] = []
+
+    def take(self, key: str, kind: Any, *default: Any) -> Any:
+        """A value of that type; the default where it is absent. Raises CallerError."""
+        self._known.append(key)
+        if key not in self._left:
+            if not default:
+                for close in get_close_matches(key, self._left, 1):
+                    raise self._unknown(close)
+                raise CallerError(f"{self.where} needs {key!r}")
+            return default[0]
+        value = self._left.pop(key)
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            names = " or ".join(_TYPES[one] for one in kinds)
+            raise CallerError(f"{key!r} of {self.where} is {value!r}; it is {names}")
+        return value
+
+    def tables(self, key: str) -> dict[str, Table]:
+        """The tables inside a table, by name."""
+        inside = self.take(key, dict, {})
+        return {name: Table(f"[{key}.{name}]", one) for name, one in inside.items()}
+
+    def names(self, key: str, *default: Any) -> Any:
+        """A list of names, as a tuple."""
+        found = self.take(key, list, *default)
+        if found and not all(isinstance(one, str) for one in found):
+            raise CallerError(f"{key!r} of {self.where} is {found!r}; it is a list of names")
+        return found if found is None else tuple(found)
+
+    def numbers(self, key: str, default: tuple[float, ...]) -> tuple[float, ...]:
+        """A list of numbers, as a tuple."""
+        found = self.take(key, list, list(default))
+        if not all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in found):
+            raise CallerError(f"{key!r} of {self.where} is {found!r}; it is a list of numbers")
+        return tuple(map(float, found))
+
+    def one_of(self, key: str, there: Mapping[str, Any], default: str | None) -> Any:
+        """The thing that a name stands for."""
+        name = self.take(key, str, *([default] if default else []))
+        if name not in there:
+            raise CallerError(f"{key!r} of {self.where} is {name!r}{instead(name, there)}")
+        return there[name]
+
+    def rest(self, known: Sequence[str]) -> dict[str, Any]:
+        """All that has not been asked for. Raises CallerError for other keys than these."""
+        self._known.extend(known)
+        taken = {name: self._left.pop(name) for name in list(self._left) if name in known}
+        self.finish()
+        return taken
+
+    def finish(self) -> None:
+        """Raise CallerError for a key that nobody asked for."""
+        for key in self._left:
+            raise self._unknown(key)
+
+    def _unknown(self, key: str) -> CallerError:
+        return CallerError(f"{self.where} has an unknown key {key!r}{instead(key, self._known)}")
+
+
+_TYPES = {
+    str: "a string",
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}
+
+
+def instead(name: Any, there: Iterable[str]) -> str:
+    """The end of a message: what was probably meant, or what there is."""
+    there = list(dict.fromkeys(there))
+    close = get_close_matches(str(name), there, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; there is {', '.join(there)}"

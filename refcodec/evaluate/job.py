@@ -1,0 +1,179 @@
+"""One job: code the features of a place, decode them, run the rest of the network, and keep the figures."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+import refcodec
+from refcodec.evaluate.coders import Coder, Stream, coded_features, coder_for
+from refcodec.evaluate.features import FeatureSet, Tail, load_features
+from refcodec.evaluate.plan import Job, code_digest
+from refcodec.evaluate.statistics import Statistics, gather, join
+from refcodec.files import atomic_file
+from refcodec.pack import channel_qps
+
+__all__ = ["load_result", "load_statistics", "measure"]
+
+Array = npt.NDArray[Any]
+
+_AT_ONCE: Final = 8
+"""Features that are decoded, run through the tail and compared together."""
+
+_CHANNEL_FEATURES: Final = 4
+"""Features that are coded again without each of their channels, where that is asked for."""
+
+
+def measure(job: Job, features: Path, results: Path) -> None:
+    """Run a job; leave its result in the folder of results, the statistics of its images beside it.
+
+    features : the folder of features, which holds those of the job's place.
+    """
+    found = load_features(job.place, features)
+    assert found is not None
+    tail = Tail(job.place)
+    with tempfile.TemporaryDirectory(dir=results, prefix=".running.") as scratch:
+        coder = coder_for(job.setting, tail.cut, Path(scratch))
+        _warm_up(job, found.features)
+        start = time.perf_counter()
+        encoded = coder.encode(found.features)
+        encode_seconds = time.perf_counter() - start
+        decoded = _Timed(coder.decode())
+        exact, statistics = _compare(decoded, found, tail)
+        record: dict[str, Any] = {
+            "job": job.describe(),
+            "name": job.name,
+            "code": code_digest(),
+            "load_average": round(os.getloadavg()[0], 1),
+            "coded_bytes": encoded.total,
+            "constant_bytes": encoded.constant,
+            "encode_seconds": encode_seconds,
+            "decode_seconds": decoded.seconds,
+            "bit_exact": exact,
+        }
+        record |= _conformance(job, coder)
+        if isinstance(coder, Stream) and _wants_channels(job, found.features):
+            record["channels"] = _channels(job, coder, found.features)
+    statistics["bytes"] = encoded.per_image.astype(np.float64)
+    _keep(job, results, record, statistics)
+
+
+def _keep(job: Job, results: Path, record: dict[str, Any], statistics: Statistics) -> None:
+    with atomic_file(results / f"{job.slug}.npz") as file:
+        np.savez_compressed(file, allow_pickle=False, **statistics)
+    with atomic_file(results / f"{job.slug}.json") as file:  # last: where it stands, all is there
+        file.write(json.dumps(record, indent=1).encode() + b"\n")
+
+
+def load_result(job: Job, results: Path) -> dict[str, Any] | None:
+    """What `measure` noted; None where it has not."""
+    try:
+        record: dict[str, Any] = json.loads((results / f"{job.slug}.json").read_text())
+    except FileNotFoundError:
+        return None
+    return record
+
+
+def load_statistics(job: Job, results: Path) -> Statistics:
+    """The statistics of the job's images: those of `gather`, and ``bytes``, which belong to each."""
+    with np.load(results / f"{job.slug}.npz", allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def _warm_up(job: Job, features: Array) -> None:
+    """Have kernels compiled, or loaded, before time is taken."""
+    if job.setting.coder.startswith("native"):
+        refcodec.decode(refcodec.encode(features[0], job.setting.config.but(batch=False)))
+
+
+class _Timed:
+    """An iterator, and the seconds spent in it."""
+
+    def __init__(self, features: Iterator[Array]) -> None:
+        self._features, self.seconds = features, 0.0
+
+    def __iter__(self) -> Iterator[Array]:
+        while True:
+            start = time.perf_counter()
+            one = next(self._features, None)
+            self.seconds += time.perf_counter() - start
+            if one is None:
+                return
+            yield one
+
+
+def _compare(decoded: Iterable[Array], found: FeatureSet, tail: Tail) -> tuple[bool, Statistics]:
+    """Whether all came back bit for bit, and the statistics of the images."""
+    parts, exact, start = [], True, 0
+    decoded = iter(decoded)
+    while some := list(islice(decoded, _AT_ONCE)):
+        features = np.stack(some)
+        own = slice(start, start + len(features))
+        original = found.features[own]
+        exact = exact and features.tobytes() == original.tobytes()
+        truth = {
+            "labels": None if found.labels is None else found.labels[own],
+            "masks": None if found.masks is None else found.masks[own],
+        }
+        parts.append(gather(tail(features), found.outputs[own], features, original, **truth))
+        start = own.stop
+    return exact, join(parts)
+
+
+def _conformance(job: Job, coder: Coder) -> dict[str, Any]:
+    """Whether the stream conforms, where it is one of refcodec's own and that is asked for."""
+    if not (job.measure.validate and isinstance(coder, Stream)):
+        return {}
+    report = refcodec.validate(coder.path)
+    faults = [*map(str, report.violations[:3]), *report.unverified[:3]]
+    return {"conforming": report.conforming} | ({"faults": faults} if faults else {})
+
+
+def _wants_channels(job: Job, features: Array) -> bool:
+    """Whether there are maps, coded by QP, and the bits of their channels are asked for."""
+    return job.measure.channels and features.ndim == 4 and not job.setting.lossless
+
+
+def _channels(job: Job, coder: Stream, features: Array) -> dict[str, list[float]]:
+    """The mean QP of each channel, and the bytes a feature that it adds.
+
+    A stream does not tell what a channel costs. So some features are coded again without it: with the
+    channel at the lowest value of the feature throughout, which costs next to nothing and leaves the
+    quantiser as it is.
+    """
+    chosen = sorted({i * len(features) // _CHANNEL_FEATURES for i in range(_CHANNEL_FEATURES)})
+    qps = np.array([_qps(one) for one in coder.coded_features()])
+    config = job.setting.config.but(batch=False, target_size=None, target_snr=None)
+    added = np.array([_added(features[i], qps[i], config) for i in chosen])
+    return {"qp": qps.mean(axis=0).tolist(), "bytes": added.mean(axis=0).tolist()}
+
+
+def _qps(one: Any) -> npt.NDArray[np.float64]:
+    eighths = one.parameters.qp_eighths or 0
+    return np.asarray(channel_qps(one.fps, one.parameters) + eighths / 8)
+
+
+def _added(
+    feature: Array, qps: npt.NDArray[np.float64], config: refcodec.EncoderConfig
+) -> list[int]:
+    """Bytes of the payload that each channel adds."""
+    qp = float(qps[0]) if len(set(qps)) == 1 else qps.astype(int).tolist()
+    target = io.BytesIO()
+    with refcodec.create(target, config) as writer:
+        writer.write(feature, qp=qp)
+        for channel in range(len(feature)):
+            without = feature.copy()
+            without[channel] = feature.min()
+            writer.write(without, qp=qp)
+    whole, *rest = (len(one.payload) for one in coded_features(target))
+    return [whole - size for size in rest]

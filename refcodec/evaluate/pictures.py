@@ -1,0 +1,96 @@
+"""Coders of the image itself: what would be sent in place of features (Chen et al. 2020, Fig. 2)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refcodec.evaluate.coders import Encoded, portions
+from refcodec.evaluate.x265 import START_CODE_BYTES, hevc_to_raw, raw_to_hevc, split_stream
+
+__all__ = ["HevcImage", "Jpeg"]
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class Jpeg:
+    """Baseline JPEG by Pillow, a file an image.
+
+    quality     : 1 to 100.
+    subsampling : of chroma, ``4:4:4``, ``4:2:2`` or ``4:2:0``.
+    """
+
+    def __init__(self, quality: int, subsampling: str) -> None:
+        self._options: dict[str, Any] = {"quality": quality, "subsampling": subsampling}
+        self._files: list[bytes] = []
+
+    def encode(self, features: Pixels) -> Encoded:
+        """Images N x H x W x 3; constant bytes are what stands before and behind the coded scan."""
+        from PIL import Image
+
+        for pixels in features:
+            file = io.BytesIO()
+            Image.fromarray(pixels).save(file, "JPEG", **self._options)
+            self._files.append(file.getvalue())
+        sizes = np.array([len(file) for file in self._files])
+        constant = sum(_scan_start(file) + len(_END) for file in self._files)
+        return Encoded(int(sizes.sum()), sizes, constant)
+
+    def decode(self) -> Iterator[Pixels]:
+        """The images."""
+        from PIL import Image
+
+        for file in self._files:
+            yield np.asarray(Image.open(io.BytesIO(file)))
+
+
+_END = b"\xff\xd9"
+
+
+def _scan_start(file: bytes) -> int:
+    """Where the coded scan of a baseline JPEG begins: behind all tables and headers."""
+    place = 2
+    while file[place + 1] != 0xDA:  # up to the start of scan
+        place += 2 + int.from_bytes(file[place + 2 : place + 4], "big")
+    return place + 2 + int.from_bytes(file[place + 2 : place + 4], "big")
+
+
+class HevcImage:
+    """HEVC by x265, a frame an image, all intra, for least squared error; parameter sets once.
+
+    qp     : 0 to 51.
+    chroma : ``4:4:4`` or ``4:2:0``; samples of 8 bits, converted from RGB and back by ffmpeg.
+    preset : of x265.
+    """
+
+    def __init__(self, qp: int, chroma: str, preset: str) -> None:
+        self._qp, self._preset = qp, preset
+        self._format = f"yuv{chroma.replace(':', '')}p"
+        self._streams: list[bytes] = []
+        self._shape: tuple[int, ...] = ()
+
+    def encode(self, features: Pixels) -> Encoded:
+        """Images N x H x W x 3."""
+        self._shape = features.shape[1:]
+        parameters: set[bytes] = set()
+        slices: list[int] = []
+        for part in portions(features):
+            tuning = "aq-mode=0:psy-rd=0:psy-rdoq=0"
+            options: dict[str, Any] = {"preset": self._preset, "extra": tuning}
+            stream = raw_to_hevc(part, "rgb24", self._qp, coded=self._format, **options)
+            found, sizes = split_stream(stream)
+            parameters |= found
+            slices += sizes
+            self._streams.append(stream)
+        constant = sum(len(one) + START_CODE_BYTES for one in parameters)
+        per_image = np.array(slices) + START_CODE_BYTES
+        return Encoded(constant + int(per_image.sum()), per_image, constant)
+
+    def decode(self) -> Iterator[Pixels]:
+        """The images."""
+        for stream in self._streams:
+            yield from hevc_to_raw(stream, "rgb24", self._shape)

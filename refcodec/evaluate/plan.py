@@ -1,0 +1,213 @@
+"""What an experiment comes to: places where networks are cut, and jobs, each with a key of all that matters.
+
+A key is a hash. What has the same key has the same result, so that a run can go on where another ended, and
+whatever changed - weights, images, a parameter - is done anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import refcodec
+from refcodec.errors import CallerError
+from refcodec.evaluate.experiment import Experiment, Images, Measure, Network
+from refcodec.evaluate.settings import Setting
+from refcodec.files import storage_error
+
+__all__ = ["IMAGE", "Job", "Place", "code_digest", "jobs_of", "select"]
+
+IMAGE: Final = "image"
+"""The layer in front of all others: the network's input itself."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A network, cut at a layer, fed with images.
+
+    weights : path of the weights, or None.
+    source  : of the images, as `refcodec.models.images.open_images` takes it.
+    inputs  : digests of both.
+    """
+
+    network: Network
+    layer: str
+    weights: Path | None
+    source: str
+    inputs: tuple[str, str]
+
+    @property
+    def images(self) -> Images:
+        """The set of images."""
+        return self.network.images
+
+    @property
+    def name(self) -> str:
+        """``network/layer``, which no other place of an experiment has."""
+        return f"{self.network.name}/{self.layer}"
+
+    def describe(self) -> dict[str, Any]:
+        """All that its features depend on, as JSON types."""
+        return {
+            "model": self.network.model,
+            "weights": self.inputs[0],
+            "layer": self.layer,
+            "images": self.inputs[1],
+            "count": self.images.count,
+            "size": self.images.size,
+            "torch": version("torch"),
+            "refcodec": refcodec.__version__,
+        }
+
+    @property
+    def slug(self) -> str:
+        """A name for files: readable, and no other features have it."""
+        return _slug(self.name, self.describe())
+
+
+@dataclass(frozen=True)
+class Job:
+    """One point: the features of a place, coded with a setting, and what came of it."""
+
+    place: Place
+    setting: Setting
+    measure: Measure
+
+    @property
+    def name(self) -> str:
+        """``network/layer/curve/label``."""
+        return "/".join(filter(None, [self.place.name, self.setting.curve, self.setting.label]))
+
+    def describe(self) -> dict[str, Any]:
+        """All that the result depends on but the code, as JSON types."""
+        setting = asdict(self.setting)
+        matters = {name: setting[name] for name in ("coder", "choices", "allocation")}
+        asked = {"validate": self.measure.validate, "channels": self.measure.channels}
+        return {"place": self.place.describe(), **matters, **asked}
+
+    @property
+    def slug(self) -> str:
+        """A name for files: readable, and no other result has it."""
+        return _slug(self.name, self.describe())
+
+
+def _slug(name: str, matters: dict[str, Any]) -> str:
+    key = hashlib.sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()
+    return f"{re.sub(r'[^a-z0-9.]+', '-', name.lower()).strip('-')}-{key[:12]}"
+
+
+# --- from an experiment to its jobs ----------------------------------------------------------------
+
+
+def jobs_of(experiment: Experiment) -> list[Job]:
+    """All jobs of an experiment, place by place. Raises CallerError for inputs that are not there."""
+    found: dict[str, Job] = {}
+    for place in _places(experiment):
+        for coders in experiment.coders:
+            wanted = (coders.networks, place.network.name), (coders.layers, place.layer)
+            if all(names is None or name in names for names, name in wanted):
+                for setting in coders.settings:
+                    if setting.codes_images == (place.layer == IMAGE):
+                        job = Job(place, setting, experiment.measure)
+                        _require_new(job, found)
+                        found[job.name] = job
+    if not found:
+        raise CallerError("there is nothing to measure: no coder is for any of the layers")
+    return list(found.values())
+
+
+def _require_new(job: Job, found: dict[str, Job]) -> None:
+    if job.name in found:
+        raise CallerError(
+            f"two [[coders]] make the point {job.name!r}", hint="give one of them another name"
+        )
+
+
+def _places(experiment: Experiment) -> Iterator[Place]:
+    for network in experiment.networks:
+        weights = experiment.path(network.weights) if network.weights else None
+        source = network.images.source
+        rendered = source.startswith("scenes:")
+        inputs = (
+            digest(weights) if weights else "none",
+            source if rendered else digest(experiment.path(source)),
+        )
+        source = source if rendered else str(experiment.path(source))
+        for layer in network.layers:
+            yield Place(network, layer, weights, source, inputs)
+
+
+def select(jobs: Iterable[Job], patterns: Iterable[str]) -> list[Job]:
+    """The jobs whose name, or whose first parts, match one of the patterns: ``*/layer1``, ``*/native/*``.
+
+    Raises CallerError for a pattern that none matches.
+    """
+    jobs = list(jobs)
+    kept: set[str] = set()
+    for pattern in patterns:
+        matching = {job.name for job in jobs if _matches(job.name, pattern)}
+        if not matching:
+            raise CallerError(f"no job matches {pattern!r}; the first is {jobs[0].name!r}")
+        kept |= matching
+    return [job for job in jobs if job.name in kept]
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}/*")
+
+
+# --- digests ---------------------------------------------------------------------------------------
+
+
+@cache
+def digest(path: Path) -> str:
+    """A digest of a file's bytes; of a folder, of the names, sizes and times of the files in it.
+
+    Raises CallerError where nothing stands there.
+    """
+    try:
+        if path.is_dir():
+            files = sorted(one for one in path.rglob("*") if one.is_file())
+            stats = [(one, one.stat()) for one in files]
+            lines = [f"{one.relative_to(path)} {s.st_size} {s.st_mtime_ns}" for one, s in stats]
+            return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        fault = storage_error(error, path)
+        raise type(fault)(
+            fault.what, hint="name the data folder by --data, or set the path"
+        ) from None
+
+
+_CODE = (".py", ".toml", ".txt", ".safetensors")
+_PRINTED_ONLY = (
+    *("cli/", "demo/", "suite/"),
+    *(
+        f"evaluate/{name}.py"
+        for name in ("plots", "report", "results", "style", "summary", "tables")
+    ),
+)
+
+
+@cache
+def code_digest(part: str = "") -> str:
+    """A digest of refcodec's own code and tables, without what only prints: other code, other results.
+
+    part : a folder of it: only ``models`` makes features.
+    """
+    root = Path(refcodec.__file__).parent
+    found = hashlib.sha256()
+    for path in sorted((root / part).rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if path.suffix in _CODE and not name.startswith(_PRINTED_ONLY):
+            found.update(name.encode() + path.read_bytes())
+    return found.hexdigest()[:12]

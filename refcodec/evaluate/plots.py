@@ -1,0 +1,274 @@
+"""Plots of an evaluation. Needs matplotlib, but no display."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import (
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    PercentFormatter,
+    StrMethodFormatter,
+)
+
+from refcodec.evaluate.results import Line, Row, lossless_lines
+from refcodec.evaluate.style import COLOURS, FAINT, INK, MARKERS, STYLE, save
+from refcodec.evaluate.summary import QUALITIES, Equal
+
+__all__ = ["draw_channels", "draw_curves", "draw_equal", "draw_nonzero"]
+
+Lines = Mapping[str, Sequence[Line]]
+Values = npt.NDArray[np.float64]
+
+_HALO: Final = [withStroke(linewidth=2, foreground="white")]
+
+_KNEE: Final = 0.02
+"""Distance from a fidelity of 1 within which the axis is nearly linear, and beyond it logarithmic."""
+
+
+def draw_curves(lines: Lines, quality: str) -> dict[str, bytes]:
+    """Quality over bits an element, a panel a place; points bear the parameter that makes them.
+
+    quality : a key of `QUALITIES`. Lossless points have no finite SNR, and are left out of that plot.
+
+    Returns the plot by suffix, ``png`` and ``svg``, as do all functions here.
+    """
+    names = _curve_names(lines)
+    with matplotlib.rc_context(dict(STYLE)):
+        columns = min(len(lines), 2 if len(lines) in (2, 4) else 3)
+        rows = -(-len(lines) // columns)
+        figure = Figure(
+            figsize=(4 * columns if columns > 1 else 5, 3.1 * rows + 0.5), layout="constrained"
+        )
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for panel in panels[len(lines) :]:
+            panel.remove()
+        for panel, (place, own) in zip(panels, lines.items(), strict=False):
+            panel.set_title(place, fontsize="medium", loc="left", pad=12)
+            for line in own:
+                _draw_line(panel, line, quality, names.index(line.name))
+            _finish_panel(panel, quality)
+        figure.supxlabel("bits an element, of the whole file", fontsize="medium")
+        figure.supylabel(QUALITIES[quality].label, fontsize="medium")
+        _legend(figure, list(panels[: len(lines)]))
+        return _both(figure)
+
+
+def _draw_line(panel: Any, line: Line, quality: str, number: int) -> None:
+    key = QUALITIES[quality].figure
+    rows = sorted(
+        (row for row in line.rows if np.isfinite(row.figures[key])),
+        key=lambda row: row.figures["bits_per_element"],
+    )
+    if not rows:
+        return
+    rates = [row.figures["bits_per_element"] for row in rows]
+    heights = np.array([row.figures[key] for row in rows])
+    colour = COLOURS[number % len(COLOURS)]
+    style = {"color": colour, "marker": MARKERS[number % len(MARKERS)], "zorder": 3}
+    panel.plot(rates, heights, label=line.name, markersize=4, linewidth=1.2, clip_on=False, **style)
+    ends = np.array([row.intervals[key] for row in rows])
+    panel.vlines(rates, ends[:, 0], ends[:, 1], color=colour, alpha=0.35, linewidth=2, zorder=2)
+    for place, row in enumerate(rows):
+        # Neighbouring curves put their labels on different sides, so that these do not meet.
+        panel.annotate(
+            row.job.setting.label.rpartition(" ")[2],
+            (rates[place], heights[place]),
+            xytext=(-3, 5) if number % 2 == 0 else (3, -9),
+            textcoords="offset points",
+            ha="right" if number % 2 == 0 else "left",
+            fontsize="x-small",
+            color=colour,
+            path_effects=_HALO,
+            zorder=5,
+        )
+
+
+def _finish_panel(panel: Any, quality: str) -> None:
+    panel.set_xscale("log", base=2)
+    panel.xaxis.set_major_locator(LogLocator(2, numticks=7))
+    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.margins(x=0.08)
+    panel.grid(visible=True)
+    if quality == "fidelity":
+        low = panel.dataLim.y0
+        panel.set_yscale("function", functions=(_stretch, _shrink))
+        ticks = [tick for tick in _FIDELITIES if tick >= low - 0.02]
+        panel.set_yticks(ticks, [f"{tick:.10g}" for tick in ticks])
+        panel.set_ylim(min(low - 0.01, ticks[0]), 1)
+
+
+_FIDELITIES: Final = (0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 1)
+
+
+def _stretch(fidelity: Values) -> Values:
+    """Spread out the axis towards 1, where the points of interest lie."""
+    return -np.log(np.maximum(1 - fidelity, 0) + _KNEE)
+
+
+def _shrink(position: Values) -> Values:
+    """Undo `_stretch`."""
+    return 1 + _KNEE - np.exp(-position)
+
+
+def draw_nonzero(lines: Lines) -> dict[str, bytes]:
+    """Compression rate beside the share of values that are not zero, by layer (Chen et al. 2020, Fig. 4)."""
+    lines = lossless_lines(lines)
+    names = _curve_names(lines)
+    with matplotlib.rc_context(dict(STYLE)):
+        networks = {
+            name: [own for _, own in places]
+            for name, places in groupby(lines.items(), key=lambda item: item[0].partition("/")[0])
+        }
+        width = sum(map(len, networks.values()))
+        figure = Figure(figsize=(max(5, 1.1 * width + 1), 3.6), layout="constrained")
+        panels = figure.subplots(
+            1,
+            len(networks),
+            squeeze=False,
+            sharey=True,
+            width_ratios=[len(x) for x in networks.values()],
+        )[0]
+        for panel, (network, places) in zip(panels, networks.items(), strict=True):
+            panel.set_title(network, fontsize="medium", loc="left")
+            layers = [own[0].rows[0].job.place.layer for own in places]
+            nonzero = [own[0].rows[0].facts["nonzero_rate"] for own in places]
+            panel.bar(range(len(layers)), nonzero, 0.8, color="#ececec", label="non-zero values")
+            for number, name in enumerate(names):
+                points = [
+                    (place, line.rows[0].figures["compression_rate"])
+                    for place, own in enumerate(places)
+                    for line in own
+                    if line.name == name
+                ]
+                # Side by side, or equal rates would hide one another.
+                shift = 0.6 * ((number + 0.5) / len(names) - 0.5)
+                panel.plot(
+                    [place + shift for place, _ in points],
+                    [rate for _, rate in points],
+                    linestyle="",
+                    marker=MARKERS[number % len(MARKERS)],
+                    markersize=5,
+                    color=COLOURS[number % len(COLOURS)],
+                    label=name,
+                )
+            panel.set_xticks(range(len(layers)), layers)
+            panel.grid(visible=True, axis="y")
+            panel.set_axisbelow(True)
+        panels[0].yaxis.set_major_formatter(PercentFormatter(1, 0))
+        panels[0].set_ylabel("coded size over float32 size")
+        _legend(figure, panels[:1])
+        return _both(figure)
+
+
+def draw_equal(found: Sequence[Equal]) -> dict[str, bytes]:
+    """Bytes at equal quality: a bar a place and coder, a panel a quality."""
+    groups = [
+        (key, [one for one in own if one.size is not None])
+        for key, own in groupby(found, key=lambda one: (one.quality, one.level))
+    ]
+    names = list(dict.fromkeys(one.curve for one in found))
+    with matplotlib.rc_context(dict(STYLE)):
+        columns = min(2, len(groups))
+        rows = -(-len(groups) // columns)
+        tallest = max(len(own) for _, own in groups)
+        size = 4.8 * columns, rows * (0.21 * tallest + 0.7) + 0.4
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for panel in panels[len(groups) :]:
+            panel.remove()
+        for panel, ((quality, level), own) in zip(panels, groups, strict=False):
+            _draw_bars(panel, own, names)
+            panel.set_title(QUALITIES[quality].at(level), fontsize="medium", loc="left")
+        caption = "bytes an image; in brackets, multiply-accumulates in front of the cut"
+        figure.supxlabel(caption, fontsize="medium")
+        return _both(figure)
+
+
+def _draw_bars(panel: Any, own: Sequence[Equal], names: Sequence[str]) -> None:
+    colours = [COLOURS[names.index(one.curve) % len(COLOURS)] for one in own]
+    rows = range(len(own))
+    panel.barh(rows, [one.size or 0 for one in own], 0.7, color=colours)
+    for row, one in enumerate(own):
+        low, high = one.interval or (one.size, one.size)
+        panel.hlines(row, low, high, color=INK, linewidth=1)
+        panel.annotate(
+            f"{'at most ' if one.bound else ''}{one.size:,.0f}",
+            (max(high or 0, one.size or 0), row),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize="x-small",
+        )
+    panel.set_yticks(rows, [_bar_label(one) for one in own], fontsize="small")
+    panel.invert_yaxis()
+    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    panel.margins(x=0.15)
+    panel.grid(visible=True, axis="x")
+    panel.set_axisbelow(True)
+
+
+def _bar_label(one: Equal) -> str:
+    share = one.head_macs / max(1, one.head_macs + one.tail_macs)
+    return f"{one.place} ({share:.0%}), {one.curve}"
+
+
+def draw_channels(lines: Lines) -> Iterator[tuple[Row, dict[str, bytes]]]:
+    """QP and bits an element of each channel, a plot for the middle point of each curve that has them."""
+    for own in lines.values():
+        for line in own:
+            row = line.rows[len(line.rows) // 2]
+            if "channels" in row.result:
+                with matplotlib.rc_context(dict(STYLE)):
+                    yield row, _both(_channels(row))
+
+
+def _channels(row: Row) -> Figure:
+    found, shape = row.result["channels"], row.facts["shape"]
+    bits = 8 * np.array(found["bytes"]) / max(1, int(np.prod(shape[1:])))
+    channels = np.arange(len(bits))
+    figure = Figure(figsize=(max(5, min(10, len(bits) / 6)), 3.4), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    above.set_title(row.job.name, fontsize="medium", loc="left")
+    above.step(channels, found["qp"], where="mid", color=INK, linewidth=1.2)
+    above.set_ylabel("QP")
+    above.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=2))
+    below.bar(channels, bits, 0.8, color=COLOURS[1])
+    below.set_ylabel("bits an element")
+    below.set_xlabel("channel")
+    below.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for panel in (above, below):
+        panel.grid(visible=True, axis="y")
+        panel.set_axisbelow(True)
+        panel.tick_params(color=FAINT)
+    return figure
+
+
+def _curve_names(lines: Lines) -> list[str]:
+    return list(dict.fromkeys(line.name for own in lines.values() for line in own))
+
+
+def _legend(figure: Figure, panels: Sequence[Any]) -> None:
+    """One legend for all panels, each curve once."""
+    found: dict[str, Any] = {}
+    for panel in panels:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    columns = min(len(found), 5 if len(panels) > 1 else 3)
+    figure.legend(
+        found.values(), found.keys(), loc="outside upper center", ncols=columns, frameon=False
+    )
+
+
+def _both(figure: Figure) -> dict[str, bytes]:
+    return {suffix: save(figure, suffix) for suffix in ("png", "svg")}

@@ -1,0 +1,227 @@
+"""Reads an experiment from a TOML file; what has no meaning is refused, and named."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from refcodec.allocate.methods import METHODS, Allocation
+from refcodec.errors import CallerError
+from refcodec.evaluate.checked import Table, instead
+from refcodec.evaluate.experiment import (
+    PLOTS,
+    TABLES,
+    Coders,
+    Experiment,
+    Images,
+    Measure,
+    Network,
+    Report,
+)
+from refcodec.evaluate.settings import CHOICES, settings_of
+from refcodec.files import storage_error
+
+__all__ = ["read"]
+
+VARIABLE: Final = "REFCODEC_DATA"
+"""The environment variable that names the data folder."""
+
+
+def read(path: Path, *, data: Path | None = None, changes: Iterable[str] = ()) -> Experiment:
+    """Read an experiment.
+
+    data    : the data folder; None for ``$REFCODEC_DATA``, else the folder of the file.
+    changes : ``KEY=VALUE``, a dotted key and what it shall be, in TOML; a word may lack its quotes:
+              ``networks.vgg16.weights=vgg16.pth``.
+
+    Raises CallerError where the file cannot be read, is no TOML, or says what has no meaning.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise storage_error(error, path) from None
+    except UnicodeDecodeError:
+        raise CallerError(f"{path} is no text in UTF-8") from None
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CallerError(f"{path} is no TOML: {error}") from None
+    changes = list(changes)
+    for change in changes:
+        _change(found, change)
+    folder = data or Path(os.environ.get(VARIABLE) or path.parent)
+    return _experiment(found, "\n".join([text, *changes]), folder)
+
+
+def _change(found: dict[str, Any], change: str) -> None:
+    key, equals, value = change.partition("=")
+    *way, last = key.strip().split(".")
+    if not equals or not last:
+        raise CallerError(f"{change!r} is not of the form KEY=VALUE")
+    table = found
+    for step in way:
+        table = table.setdefault(step, {})
+        if not isinstance(table, dict):
+            raise CallerError(f"{key!r} cannot be set: {step!r} is no table")
+    try:
+        table[last] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[last] = value.strip()
+
+
+# --- tables of the file ----------------------------------------------------------------------------
+
+
+def _experiment(found: dict[str, Any], text: str, folder: Path) -> Experiment:
+    table = Table("the experiment", found)
+    title, description = table.take("title", str), table.take("description", str, "").strip()
+    images = {name: _images(name, one) for name, one in table.tables("images").items()}
+    networks = tuple(_network(name, one, images) for name, one in table.tables("networks").items())
+    coders = tuple(
+        curve
+        for number, one in enumerate(table.take("coders", list, []), 1)
+        for curve in _coders(Table(f"[[coders]], number {number},", one))
+    )
+    if not networks or not coders:
+        raise CallerError("the experiment needs a [networks.NAME] and a [[coders]] at least")
+    experiment = Experiment(
+        title,
+        description,
+        networks,
+        coders,
+        _measure(Table("[measure]", table.take("measure", dict, {}))),
+        _report(Table("[report]", table.take("report", dict, {})), coders),
+        text,
+        folder,
+    )
+    table.finish()
+    _check_names(experiment)
+    return experiment
+
+
+def _images(name: str, table: Table) -> Images:
+    size = table.take("size", (int, list), None)
+    sides = [size, size] if isinstance(size, int) else size
+    if sides is not None and (len(sides) != 2 or not all(isinstance(one, int) for one in sides)):
+        raise CallerError(f"'size' of {table.where} is {size!r}; it is a side, or [height, width]")
+    images = Images(
+        name,
+        table.take("source", str),
+        table.take("count", int, None),
+        None if sides is None else (sides[0], sides[1]),
+    )
+    table.finish()
+    return images
+
+
+def _network(name: str, table: Table, images: Mapping[str, Images]) -> Network:
+    only = next(iter(images)) if len(images) == 1 else None
+    network = Network(
+        name,
+        table.take("model", str, name),
+        table.take("weights", str, None),
+        table.names("layers"),
+        table.one_of("images", images, only),
+    )
+    table.finish()
+    return network
+
+
+def _coders(table: Table) -> Iterator[Coders]:
+    """The curves of one ``[[coders]]``: one, or one for each of several allocations."""
+    coder = table.take("coder", str)
+    if coder not in CHOICES:
+        raise CallerError(f"{table.where} has the coder {coder!r}{instead(coder, CHOICES)}")
+    name = table.take("name", str, coder)
+    wanted = table.take("allocation", (str, dict, list), "none")
+    networks, layers = (table.names(key, None) for key in ("networks", "layers"))
+    choices = table.rest(CHOICES[coder])
+    for one in wanted if isinstance(wanted, list) else [wanted]:
+        allocation = _allocation(table.where, one)
+        several = isinstance(wanted, list) and allocation.method != "none"
+        curve = f"{name}, {allocation.method}" if several else name
+        try:
+            settings = settings_of(curve, coder, choices, allocation)
+        except CallerError as error:
+            raise CallerError(f"{table.where} cannot be: {error.what}", hint=error.hint) from None
+        yield Coders(tuple(settings), networks, layers)
+
+
+def _allocation(where: str, said: Any) -> Allocation:
+    """A method by its name, or by a table that has its ``method`` and parameters."""
+    parameters = dict(said) if isinstance(said, dict) else {"method": said}
+    method = parameters.pop("method", None)
+    if method not in METHODS:
+        raise CallerError(f"{where} has the allocation {method!r}{instead(method, METHODS)}")
+    return Allocation(str(method), parameters)
+
+
+def _measure(table: Table) -> Measure:
+    default = Measure()
+    measure = Measure(
+        validate=table.take("validate", bool, default.validate),
+        channels=table.take("channels", bool, default.channels),
+        resamples=table.take("resamples", int, default.resamples),
+        confidence=float(table.take("confidence", (int, float), default.confidence)),
+        seed=table.take("seed", int, default.seed),
+    )
+    table.finish()
+    if measure.resamples < 1 or measure.seed < 0 or not 0 < measure.confidence < 1:
+        raise CallerError(
+            f"{table.where} cannot be: resamples {measure.resamples}, seed {measure.seed}, confidence "
+            f"{measure.confidence}",
+            hint="as 1000, 0 and 0.95",
+        )
+    return measure
+
+
+def _report(table: Table, coders: Sequence[Coders]) -> Report:
+    default = Report()
+    low, high = _pair(table, "snr_range", default.snr_range)
+    report = Report(
+        anchor=table.take("anchor", str, None),
+        snr_range=(low, high),
+        snr=table.numbers("snr", ()),
+        fidelity=table.numbers("fidelity", ()),
+        top1=table.numbers("top1", ()),
+        tables=table.names("tables", list(default.tables)),
+        plots=table.names("plots", []),
+    )
+    table.finish()
+    for key, names, known in (
+        ("tables", report.tables, TABLES),
+        ("plots", report.plots, PLOTS),
+    ):
+        for name in names:
+            if name not in known:
+                raise CallerError(f"[report] has {name!r} among its {key}{instead(name, known)}")
+    curves = [one.curve for many in coders for one in many.settings]
+    if report.anchor is not None and report.anchor not in curves:
+        raise CallerError(
+            f"[report] has the anchor {report.anchor!r}{instead(report.anchor, curves)}"
+        )
+    if "bd-rate" in report.tables and report.anchor is None:
+        raise CallerError("[report] has a table bd-rate and no anchor", hint="name a curve")
+    return report
+
+
+def _pair(table: Table, key: str, default: tuple[float, float]) -> tuple[float, float]:
+    found = table.numbers(key, default)
+    if len(found) != 2 or not found[0] < found[1]:
+        raise CallerError(f"{key!r} of {table.where} is {list(found)}; it is two rising numbers")
+    return found[0], found[1]
+
+
+def _check_names(experiment: Experiment) -> None:
+    """Raise CallerError where a coder is for a network or a layer that is not there."""
+    networks = [one.name for one in experiment.networks]
+    layers = [layer for one in experiment.networks for layer in one.layers]
+    for coders in experiment.coders:
+        for wanted, there in ((coders.networks, networks), (coders.layers, layers)):
+            for name in wanted or ():
+                if name not in there:
+                    curve = coders.settings[0].curve
+                    raise CallerError(f"the coder {curve!r} is for {name!r}{instead(name, there)}")

@@ -1,0 +1,141 @@
+"""Settings of coders: what a ``[[coders]]`` table of an experiment may say, and the points it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import product
+from typing import Any, Final
+
+from refcodec.allocate.methods import Allocation, method_of
+from refcodec.config import CODERS, EncoderConfig
+from refcodec.errors import CallerError
+from refcodec.evaluate.x265 import PEERS
+
+__all__ = ["CHOICES", "IMAGE_CODERS", "Setting", "settings_of"]
+
+IMAGE_CODERS: Final = ("jpeg", "hevc-image")
+"""Coders of the image itself, the layer ``image``; all others code features."""
+
+_NOT_CHOSEN_HERE = frozenset(
+    {"coder", "feature_type", "metadata", "ffmpeg", "workers", "timeout", "order", "clip"}
+)
+_OF_DFC = tuple(one.name for one in fields(EncoderConfig) if one.name not in _NOT_CHOSEN_HERE)
+
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(CODERS, _OF_DFC),
+    **dict.fromkeys(PEERS, ("qp",)),
+    "jpeg": ("quality", "subsampling"),
+    "hevc-image": ("qp", "chroma", "preset"),
+}
+"""By coder, what may be chosen: the names of `refcodec.EncoderConfig`, and those of the peers."""
+
+_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    **{name: {"qp": 32} for name in PEERS},
+    "jpeg": {"quality": 75, "subsampling": "4:2:0"},
+    "hevc-image": {"qp": 32, "chroma": "4:4:4", "preset": "slower"},
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A coder with all its parameters: a point of a curve.
+
+    curve      : the name of the curve; of all points that differ in nothing but what is varied.
+    coder      : one of `CHOICES`.
+    choices    : the parameters that were given.
+    varied     : names of those that differ from point to point of the curve.
+    allocation : how bits are allocated.
+    """
+
+    curve: str
+    coder: str
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    varied: tuple[str, ...] = ()
+    allocation: Allocation = field(default_factory=Allocation)
+
+    @property
+    def codes_images(self) -> bool:
+        """Whether the image is coded, not features."""
+        return self.coder in IMAGE_CODERS
+
+    @property
+    def lossless(self) -> bool:
+        """Whether features come back bit for bit."""
+        return self.coder in CODERS and self.config.lossy_quantiser is None
+
+    @property
+    def label(self) -> str:
+        """What tells the point from others of its curve: ``QP 24``; may be empty."""
+        values = {**self.choices, **self.allocation.parameters}
+        return ", ".join(f"{_NAMES.get(name, name)} {values[name]}" for name in self.varied)
+
+    @property
+    def config(self) -> EncoderConfig:
+        """The choices of a coder of refcodec's own, for one thread. Raises CallerError."""
+        return EncoderConfig(coder=self.coder, workers=1).but(**self.choices)
+
+    def chosen(self, name: str) -> Any:
+        """A choice, or its default, of a coder that is not refcodec's own."""
+        return self.choices.get(name, _DEFAULTS[self.coder][name])
+
+
+_NAMES = {"qp": "QP", "quality": "Q", "target_snr": "SNR", "target_size": "size"}
+
+
+def settings_of(
+    curve: str, coder: str, choices: Mapping[str, Any], allocation: Allocation
+) -> list[Setting]:
+    """The points of one curve: a list among the choices, or the allocation's parameters, varies.
+
+    Where several vary, all combinations are made. Raises CallerError for choices that cannot be.
+    """
+    given = {**choices, **allocation.parameters}
+    varied = tuple(name for name, value in given.items() if isinstance(value, list))
+    for name in varied:
+        if not given[name]:
+            raise CallerError(f"{name} is an empty list")
+    found = []
+    for values in product(*(given[name] for name in varied)):
+        now = given | dict(zip(varied, values, strict=True))
+        setting = Setting(
+            curve,
+            coder,
+            {name: now[name] for name in choices},
+            varied,
+            Allocation(allocation.method, {name: now[name] for name in allocation.parameters}),
+        )
+        _check(setting)
+        found.append(setting)
+    return found
+
+
+def _check(setting: Setting) -> None:
+    """Raise CallerError for values that the coder does not take."""
+    method_of(setting.allocation)
+    if setting.coder in CODERS:
+        config = setting.config
+        if setting.allocation.method != "none" and not config.lossy_quantiser:
+            raise CallerError(f"{setting.coder} loses nothing: there are no bits to allocate")
+        return
+    if setting.allocation.method != "none":
+        raise CallerError(f"{setting.coder} is a peer, and takes no allocation")
+    for name, allowed in _ALLOWED.items():
+        if name in _DEFAULTS[setting.coder] and setting.chosen(name) not in allowed:
+            raise CallerError(
+                f"{name} of {setting.coder} is {setting.chosen(name)!r}; {_say(allowed)}"
+            )
+
+
+_ALLOWED: Final[Mapping[str, Sequence[Any]]] = {
+    "qp": range(52),
+    "quality": range(1, 101),
+    "subsampling": ("4:4:4", "4:2:2", "4:2:0"),
+    "chroma": ("4:4:4", "4:2:0"),
+}
+
+
+def _say(allowed: Sequence[Any]) -> str:
+    if isinstance(allowed, range):
+        return f"it lies in {allowed[0]}..{allowed[-1]}"
+    return f"it is one of {', '.join(allowed)}"

@@ -1,0 +1,392 @@
+"""Tail-aware encoding, methods of allocation by name, and targets: a small random network is the tail."""
+
+from __future__ import annotations
+
+import io
+import logging
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import real
+import torch
+from typer.testing import CliRunner
+
+import refcodec
+from refcodec.allocate.methods import METHODS, Allocation, method_of, write_features
+from refcodec.allocate.rate import RateModel
+from refcodec.allocate.tail_aware import TailAware, choose_levels, precondition
+from refcodec.allocate.targets import Goal, meet, trials
+from refcodec.cli import app
+from refcodec.coders.native import cuts
+from refcodec.errors import CallerError
+from refcodec.metrics import fidelity, signal_to_noise
+
+LEVELS = refcodec.EncoderConfig(workers=1)
+SHAPE = (8, 12, 12)
+
+
+class Network(torch.nn.Module):
+    """Two layers, whose first makes maps of SHAPE of an image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.AvgPool2d(2)
+        )
+        self.second = torch.nn.Sequential(torch.nn.Conv2d(8, 12, 3, stride=2), torch.nn.ReLU())
+        self.classifier = torch.nn.Linear(12, 5)
+
+    def forward(self, images: Any) -> Any:
+        return self.classifier(self.second(self.first(images)).mean(dim=(2, 3)))
+
+
+def make() -> Network:
+    """A factory, as the command line names it."""
+    torch.manual_seed(3)
+    return Network()
+
+
+class Ends:
+    """The rest of the network behind its first layer."""
+
+    def __init__(self) -> None:
+        self._network = make().eval().requires_grad_(False)
+
+    def representation(self, features: Any) -> Any:
+        return self._network.second(features).mean(dim=(2, 3))
+
+    def tail(self, features: Any) -> Any:
+        return self._network.classifier(self.representation(features))
+
+
+@cache
+def features(count: int = 6) -> Any:
+    """What the first layer makes of smooth random pictures, N x C x H x W."""
+    generator = torch.Generator().manual_seed(1)
+    coarse = torch.rand(count, 3, 6, 6, generator=generator)
+    pictures = torch.nn.functional.interpolate(coarse, size=24, mode="bilinear")
+    with torch.no_grad():
+        return make().first(pictures).numpy()
+
+
+def outputs(maps: Any) -> Any:
+    with torch.no_grad():
+        return Ends().tail(torch.from_numpy(np.stack(list(maps)))).numpy()
+
+
+def coded(method: str, config: Any = LEVELS, **parameters: Any) -> tuple[int, float]:
+    """Size of the stream, and SNR of the output."""
+    target = io.BytesIO()
+    write_features(target, features(), config, Allocation(method, parameters), Ends())
+    assert refcodec.validate(target.getvalue()).conforming
+    with refcodec.open(io.BytesIO(target.getvalue())) as reader:
+        return target.tell(), signal_to_noise(outputs(reader), outputs(features()))
+
+
+# --- the rate model --------------------------------------------------------------------------------
+
+
+def rate(levels: Any, ys: Any = (0, 4, 8), xs: Any = (0, 4, 8)) -> float:
+    model = RateModel(np.array(ys), np.array(xs))
+    return float(model.bits(levels, levels.clone()))
+
+
+def test_rate_by_hand() -> None:
+    """One level 1 among zeros: its mean is half of 0 around it and half of 1/4 at its frequency."""
+    levels = torch.zeros(1, 1, 8, 8)
+    levels[0, 0, 1, 1] = 1.0
+    least, own = 0.004, 0.5 / 4
+    near = [0.5 * weight / 16 for weight in (2, 2, 2, 2, 1, 1, 1, 1, 1, 1)]
+    alone = np.log2(1 + own) + np.log2((1 + own) / own) + 1  # "not 0", "not more", the sign
+    elsewhere = 3 * np.log2(1 + own) + sum(np.log2(1 + one) for one in near)
+    zeros = (64 - 4 - len(near)) * np.log2(1 + least)
+    assert rate(levels) == pytest.approx(alone + elsewhere + zeros, rel=1e-5)
+
+
+def test_blocks_do_not_see_each_other() -> None:
+    """Levels at the ends of two blocks cost the same whichever way round the blocks stand."""
+    levels = torch.zeros(1, 1, 4, 8)
+    levels[0, 0, 0, 3], levels[0, 0, 0, 4] = 3.0, 5.0
+    swapped = torch.cat([levels[..., 4:], levels[..., :4]], dim=-1)
+    assert rate(levels, (0, 4)) == pytest.approx(rate(swapped, (0, 4)), rel=1e-6)
+
+
+def test_rate_draws_levels_to_zero() -> None:
+    exact = torch.tensor([[[[0.3, -2.4], [0.0, 0.7]]]], requires_grad=True)
+    levels = exact + (exact.round() - exact).detach()
+    RateModel(np.array([0, 2]), np.array([0, 2])).bits(levels, exact).backward()
+    assert torch.equal(exact.grad.sign(), exact.detach().sign())
+
+
+@pytest.mark.parametrize("side", [5, 8, 13, 33])
+def test_maps_of_any_side_have_a_rate(side: int) -> None:
+    levels = torch.randint(-2, 3, (2, 3, side, side), generator=torch.Generator().manual_seed(0))
+    boundaries = cuts(side, 16)
+    assert 0 < rate(levels.float(), boundaries, boundaries) < 10 * levels.numel()
+
+
+# --- tail-aware encoding ---------------------------------------------------------------------------
+
+
+def test_the_tail_saves_most_of_the_rate() -> None:
+    plain_size, plain_snr = coded("none", LEVELS.but(qp=40))
+    size, snr = coded("tail-aware", strength=0.05, qp=36)
+    assert size < plain_size / 2
+    assert snr > plain_snr
+
+
+def test_more_strength_costs_less_and_loses_more() -> None:
+    (fine, near), (coarse, far) = (
+        coded("tail-aware", strength=strength, qp=40) for strength in (0.2, 50)
+    )
+    assert coarse < fine
+    assert far < near
+
+
+def test_levels_are_those_that_are_coded() -> None:
+    """What the descent sees is what a decoder makes of the stream, but for rounding to samples."""
+    settings = TailAware(qp=36, iterations=10)
+    config, choices = choose_levels(features(), [Ends().tail], LEVELS, settings)
+    target = io.BytesIO()
+    with refcodec.create(target, config) as writer:
+        for feature, choice in zip(features(), choices, strict=True):
+            writer.write(feature, choice=choice)
+    expected = precondition(features(), [Ends().tail], LEVELS, settings)
+    with refcodec.open(io.BytesIO(target.getvalue())) as reader:
+        span = features().max() - features().min()
+        for found, wanted in zip(reader, expected, strict=True):
+            assert np.abs(found - wanted).max() < span / 1e4
+
+
+def test_encoding_twice_gives_the_same_bytes() -> None:
+    streams = []
+    for _ in range(2):
+        target = io.BytesIO()
+        allocation = Allocation("tail-aware", {"iterations": 5, "qp": 40})
+        write_features(target, features(), LEVELS, allocation, Ends())
+        streams.append(target.getvalue())
+    assert streams[0] == streams[1]
+
+
+def test_several_tails_are_served() -> None:
+    """A second tail that looks elsewhere keeps what it looks at."""
+
+    def corner(maps: Any) -> Any:
+        return maps[:, :, :3, :3].flatten(1)
+
+    def error(tails: Any) -> float:
+        settings = TailAware(strength=2, qp=40)
+        found = torch.from_numpy(np.stack(list(precondition(features(), tails, LEVELS, settings))))
+        wanted = torch.from_numpy(features())
+        return float(((corner(found) - corner(wanted)) ** 2).mean())
+
+    assert error([Ends().tail, corner]) < 0.5 * error([Ends().tail])
+
+
+def test_mu_keeps_the_feature() -> None:
+    def error(mu: float) -> float:
+        settings = TailAware(strength=1, qp=36, mu=mu)
+        found = np.stack(list(precondition(features(), [Ends().tail], LEVELS, settings)))
+        return float(((found - features()) ** 2).mean())
+
+    assert error(100) < 0.5 * error(0)
+
+
+def test_hevc_takes_preconditioned_features() -> None:
+    config = refcodec.EncoderConfig(coder="hevc", qp=24, workers=1)
+    plain_size, _ = coded("none", config)
+    size, snr = coded("tail-aware", config, strength=2)
+    assert size < 0.7 * plain_size
+    assert snr > 10
+
+
+@pytest.mark.parametrize("wrong", [{"coder": "native", "gop": 2}, {"quantiser": "log"}])
+def test_what_has_no_levels_to_choose_is_refused(wrong: Any) -> None:
+    with pytest.raises(CallerError):
+        coded("tail-aware", refcodec.EncoderConfig(**wrong))
+
+
+def test_vectors_are_refused() -> None:
+    with pytest.raises(CallerError, match="maps"):
+        write_features(
+            io.BytesIO(), np.ones((2, 4), np.float32), LEVELS, Allocation("tail-aware"), Ends()
+        )
+
+
+@pytest.mark.parametrize("wrong", [{"strength": -1}, {"iterations": 0}, {"block": 4}, {"mu": -1}])
+def test_settings_out_of_range_are_refused(wrong: Any) -> None:
+    with pytest.raises(CallerError):
+        TailAware(**wrong)
+
+
+# --- methods by name -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["none", "algorithm1", "gradient", "selection", "tail-aware"])
+@pytest.mark.parametrize("coder", ["native", "hevc"])
+def test_every_method_writes_conforming_streams(method: str, coder: str) -> None:
+    parameters = {"iterations": 4, "qp": 40} if method == "tail-aware" else {}
+    size, snr = coded(method, refcodec.EncoderConfig(coder=coder, qp=30, workers=1), **parameters)
+    assert size < features().nbytes / 2
+    assert snr > 0
+
+
+class Pooled:
+    """A tail that takes the mean of each map."""
+
+    def representation(self, features: Any) -> Any:
+        return features.mean(dim=(2, 3))
+
+    tail = representation
+
+
+def test_gradients_know_frequencies() -> None:
+    """In front of pooling only the means of maps count, and the native coder keeps little else."""
+    sizes, errors = [], []
+    for method in ("none", "gradient"):
+        target = io.BytesIO()
+        write_features(target, features(), LEVELS.but(qp=28), Allocation(method), Pooled())
+        sizes.append(target.tell())
+        with refcodec.open(io.BytesIO(target.getvalue())) as reader:
+            means = np.stack(list(reader)).mean(axis=(2, 3))
+        errors.append(np.abs(means - features().mean(axis=(2, 3))).max())
+    assert sizes[1] < 0.5 * sizes[0]
+    assert errors[1] < 0.01 * features().mean()
+
+
+def test_unknown_methods_and_parameters_are_named() -> None:
+    with pytest.raises(CallerError, match="it is one of none, measured"):
+        method_of(Allocation("magic"))
+    with pytest.raises(CallerError, match="did you mean strength"):
+        method_of(Allocation("tail-aware", {"strenght": 1}))
+    with pytest.raises(CallerError, match="there are: calibration, probes"):
+        method_of(Allocation("gradient", {"zeal": 1}))
+    with pytest.raises(CallerError, match="name the network"):
+        write_features(io.BytesIO(), features(), LEVELS, Allocation("gradient"))
+    assert set(METHODS) == {"none", "measured", "algorithm1", "gradient", "selection", "tail-aware"}
+
+
+# --- targets ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["none", "tail-aware"])
+def test_a_target_of_the_output_is_met_by_the_coarsest(method: str) -> None:
+    allocation = Allocation(method, {"iterations": 12, "qp": 40} if method == "tail-aware" else {})
+    made: list[int] = []
+    stream, value = meet(Goal(snr=45), features(), LEVELS, allocation, Ends(), made.append)
+    assert made == list(range(1, len(made) + 1))
+    assert len(made) <= trials(LEVELS, allocation)
+    with refcodec.open(io.BytesIO(stream)) as reader:
+        assert signal_to_noise(outputs(reader), outputs(features())) > 45
+    if method == "none":  # one QP more and it is missed
+        assert coded("none", LEVELS.but(qp=int(value) + 1))[1] < 45
+
+
+def test_a_target_of_size_is_met_by_the_finest() -> None:
+    stream, value = meet(Goal(size=60), features(), LEVELS, Allocation(), Ends())
+    assert len(stream) <= 60 * len(features())
+    assert coded("none", LEVELS.but(qp=int(value) - 1))[0] > 60 * len(features())
+
+
+def test_fidelity_is_kept() -> None:
+    stream, _ = meet(Goal(fidelity=1.0), features(), LEVELS, Allocation(), Ends())
+    with refcodec.open(io.BytesIO(stream)) as reader:
+        assert fidelity(outputs(reader), outputs(features())) == 1
+
+
+def test_what_is_out_of_reach_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "refcodec"):
+        meet(Goal(snr=190), features(), LEVELS, Allocation(), Ends())
+    assert "out of reach: the features have QP 0" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{}, {"fidelity": 0}, {"fidelity": 1.1}, {"snr": 0}, {"size": 0}, {"size": 9, "snr": 9}],
+)
+def test_wrong_targets_are_refused(wrong: Any) -> None:
+    with pytest.raises(CallerError):
+        Goal(**wrong)
+
+
+# --- the command line ------------------------------------------------------------------------------
+
+RUN = CliRunner()
+NETWORK = ["--model", "test_tail_aware:make", "--layer", "first", "--input-size", "24"]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    np.save(tmp_path / "f.npy", features())
+    return str(tmp_path / "f.npy")
+
+
+def test_encode_for_a_network(source: str, tmp_path: Path) -> None:
+    options = ["--parameter", "iterations=6", "--parameter", "qp=40"]
+    result = RUN.invoke(app, ["encode", source, str(tmp_path / "f.dfc"), *NETWORK, *options])
+    assert result.exit_code == 0, result.output
+    target = io.BytesIO()
+    allocation = Allocation("tail-aware", {"iterations": 6, "qp": 40})
+    write_features(target, features(), refcodec.EncoderConfig(), allocation, Ends())
+    assert (tmp_path / "f.dfc").read_bytes() == target.getvalue()
+
+
+def test_encode_to_a_target(source: str, tmp_path: Path) -> None:
+    options = ["--allocation", "none", "--target-snr", "20"]
+    result = RUN.invoke(app, ["encode", source, str(tmp_path / "f.dfc"), *NETWORK, *options])
+    assert result.exit_code == 0, result.output
+    with refcodec.open(tmp_path / "f.dfc") as reader:
+        assert signal_to_noise(outputs(reader), outputs(features())) >= 20
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--allocation", "gradient"], "give --model and --layer"),
+        (["--target-fidelity", "0.9"], "give --model and --layer"),
+        (["--model", "test_tail_aware:make"], "give both --model and --layer"),
+        ([*NETWORK[:-1], "32"], "Give --input-size"),
+        ([*NETWORK, "--parameter", "strength"], "NAME=VALUE"),
+        ([*NETWORK, "--qp-file", "q.json"], "both say"),
+        (["--sensitivity", "absent.json"], "absent.json"),
+    ],
+)
+def test_wrong_calls_are_explained(
+    source: str, tmp_path: Path, options: list[str], message: str
+) -> None:
+    result = RUN.invoke(app, ["encode", source, str(tmp_path / "f.dfc"), *options])
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "f.dfc").exists()
+
+
+# --- real features ---------------------------------------------------------------------------------
+
+
+@pytest.mark.data
+@pytest.mark.skipif(real.data_folder() is None, reason="needs the networks of ../shared/data")
+def test_real_features_take_a_tenth_of_the_rate() -> None:
+    """ResNet-20, layer2: at a higher SNR of the output, less than a tenth of the native coder's rate."""
+    from refcodec.models import load
+
+    folder = real.data_folder()
+    assert folder is not None
+    cut = load("resnet20", folder / "weights" / "resnet20_cifar10.safetensors").cut("layer2")
+    with torch.no_grad():
+        maps = cut.head(torch.from_numpy(real.cifar_images(20)[0])).numpy()
+        wanted = cut.tail(torch.from_numpy(maps)).numpy()
+
+    def code(method: str, config: Any = LEVELS, **parameters: Any) -> tuple[int, float]:
+        target = io.BytesIO()
+        write_features(target, maps, config, Allocation(method, parameters), cut)
+        with refcodec.open(io.BytesIO(target.getvalue())) as reader, torch.no_grad():
+            found = cut.tail(torch.from_numpy(np.stack(list(reader)))).numpy()
+        return target.tell(), signal_to_noise(found, wanted)
+
+    plain_size, plain_snr = code("none", LEVELS.but(qp=26))
+    size, snr = code("tail-aware", strength=5, qp=44)
+    assert snr > plain_snr
+    assert size < 0.1 * plain_size
