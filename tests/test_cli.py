@@ -436,7 +436,7 @@ def test_decode_of_a_damaged_stream_leaves_the_old_file(tmp_path: Path, damaged:
         ("x.npy", b"\x93NUMPY\x01\x00v\x00{'descr'", "cannot be read"),
         ("x.npz", b"PK\x03\x04" + bytes(40), "cannot be read"),
         ("x.safetensors", (9).to_bytes(8, "little") + b"{nonsense", "cannot be read"),
-        ("x.txt", b"", "arrays live in .npy, .npz, .safetensors"),
+        ("x.txt", b"", "features live in .npy, .npz, .safetensors, .dfc"),
     ],
 )
 def test_wrong_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -549,6 +549,16 @@ def test_damaged_arrays_fail_cleanly(tmp_path: Path, conv: Any) -> None:
 
 
 # --- the program -----------------------------------------------------------------------------------
+
+
+def test_a_stream_is_coded_anew(batch: Path, tmp_path: Path) -> None:
+    """A .dfc is a file of features like any other."""
+    run("encode", batch, tmp_path / "exact.dfc", "--coder", "zlib")
+    run("encode", tmp_path / "exact.dfc", tmp_path / "small.dfc", "--qp", "30")
+    run("encode", batch, tmp_path / "direct.dfc", "--qp", "30")
+    assert (tmp_path / "small.dfc").read_bytes() == (tmp_path / "direct.dfc").read_bytes()
+    result = run("encode", tmp_path / "exact.dfc", tmp_path / "x.dfc", "--key", "a", status=2)
+    assert "without names" in result.stderr
 
 
 def test_help_is_cheap() -> None:

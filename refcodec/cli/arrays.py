@@ -1,4 +1,4 @@
-"""Features out of files of arrays: .npy, .npz and .safetensors.
+"""Features out of files of arrays, .npy, .npz and .safetensors, and out of streams.
 
 An array of rank 1 or 3 is one feature, one of rank 2 or 4 a batch of them. An .npy, alone or in an .npz,
 is read feature by feature, whatever its size; nothing is ever unpickled.
@@ -24,6 +24,7 @@ import numpy.typing as npt
 from numpy.lib import format as npy
 from safetensors import SafetensorError, safe_open
 
+import refcodec
 from refcodec.cli.terminal import PIPE, open_input
 from refcodec.errors import CallerError, DFCError
 from refcodec.tables import HIGHEST_LEVEL, levels
@@ -55,31 +56,35 @@ def open_features(source: str, key: str | None = None) -> Iterator[Features]:
     source : path, by whose suffix the format is known; ``-`` is .npy on standard input.
     key    : name of the array to take from an .npz or .safetensors file.
 
-    Raises CallerError for a file that is not what its suffix says, is damaged, or holds no features.
+    Raises CallerError for a file that is not what its suffix says, is damaged, or holds no features;
+    StreamError for a stream that is at fault.
     """
-    suffix = ".npy" if source == PIPE else known_suffix(source)
+    suffix = ".npy" if source == PIPE else known_suffix(source, (*_SUFFIXES, ".dfc"))
     with open_input(source) as file:
         if source != PIPE:
             _check_content(file, source, suffix)
-        if key is not None and suffix == ".npy":
-            raise CallerError(f"{source} holds one array without a name", hint="leave out --key")
+        if key is not None and suffix in (".npy", ".dfc"):
+            raise CallerError(f"{source} holds arrays without names", hint="leave out --key")
         with _damage(source):
             match suffix:
                 case ".npy":
                     found = _read_npy(file)
                 case ".npz":
                     found = _read_npz(file, key)
+                case ".dfc":
+                    reader = refcodec.open(file)
+                    found = Features(len(reader), iter(reader))
                 case _:
                     found = _read_safetensors(source, key)
         yield Features(found.count, _blaming(source, found.features))
 
 
-def known_suffix(path: str) -> str:
-    """The suffix of a file of arrays. Raises CallerError for any other."""
+def known_suffix(path: str, known: tuple[str, ...] = _SUFFIXES) -> str:
+    """The suffix of a file of arrays, or one of those known. Raises CallerError for any other."""
     suffix = Path(path).suffix.lower()
-    if suffix not in _SUFFIXES:
+    if suffix not in known:
         raise CallerError(
-            f"{path} has the suffix {suffix!r}", hint=f"arrays live in {', '.join(_SUFFIXES)}"
+            f"{path} has the suffix {suffix!r}", hint=f"features live in {', '.join(known)}"
         )
     return suffix
 

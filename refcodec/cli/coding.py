@@ -28,7 +28,11 @@ _DEFAULT = EncoderConfig()
 
 def encode(
     source: Annotated[
-        str, typer.Argument(metavar="IN", help=".npy, .npz or .safetensors; - is .npy on a pipe.")
+        str,
+        typer.Argument(
+            metavar="IN",
+            help=".npy, .npz, .safetensors, or .dfc to code anew; - is .npy on a pipe.",
+        ),
     ],
     target: Annotated[str, typer.Argument(metavar="OUT.dfc", help="The stream; - is a pipe.")],
     coder: options.Coder = _DEFAULT.coder,

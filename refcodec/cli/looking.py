@@ -158,11 +158,6 @@ def compare(
 
 
 def _load(path: str) -> list[Array]:
-    if path.lower().endswith(".dfc"):
-        import refcodec
-
-        with refcodec.open(path) as reader:
-            return list(reader)
     from refcodec.cli.arrays import open_features
 
     with open_features(path) as found:

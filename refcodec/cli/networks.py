@@ -6,9 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from refcodec.cli.arrays import open_features
 from refcodec.cli.progress import progress
 from refcodec.cli.terminal import PIPE, print_note, print_rate, standard_output
 from refcodec.config import EncoderConfig
@@ -125,6 +122,10 @@ def _meet(
 
 def _stack(source: str, key: str | None, cut: Cut | None) -> Array:
     """All features of a file, float32, N x C x H x W or N x D. Raises CallerError."""
+    import numpy as np
+
+    from refcodec.cli.arrays import open_features
+
     with open_features(source, key) as found:
         features = [np.asarray(one, np.float32) for one in found.features]
     shapes = {one.shape for one in features}
