@@ -258,7 +258,7 @@ def test_selected_qps_serve_the_output_at_no_more_bits(features: Any) -> None:
     def output(values: Any) -> Any:
         return tail(torch.from_numpy(values)).numpy().astype(np.float64)
 
-    found = select_qps(features, tail, HEVC)
+    found = select_qps(features, tail, HEVC, offsets=(-4, -2, 0, 2, 4))
     codings = {qp: code_alone(features, HEVC.but(qp=int(qp))) for qp in np.unique(found)}
     unified = code_alone(features, HEVC)
     chosen, bits = np.empty_like(features), np.empty(found.shape)
@@ -273,6 +273,11 @@ def test_selected_qps_serve_the_output_at_no_more_bits(features: Any) -> None:
 def test_selection_needs_the_base(features: Any) -> None:
     with pytest.raises(CallerError, match="QP_base"):
         select_qps(features, tail, HEVC, offsets=(-1, 1))
+
+
+def test_selection_is_for_hevc(features: Any) -> None:
+    with pytest.raises(CallerError, match="selected for hevc"):
+        select_qps(features, tail, NATIVE)
 
 
 # --- what is kept ----------------------------------------------------------------------------------

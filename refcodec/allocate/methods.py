@@ -16,10 +16,10 @@ import numpy.typing as npt
 import torch
 
 import refcodec
+from refcodec.allocate import gradients
 from refcodec.allocate.alone import HIGHEST_QP, Floats
-from refcodec.allocate.gradients import spectrum
 from refcodec.allocate.selection import select_qps
-from refcodec.allocate.sensitivity import QP_RANGE, algorithm1_qps, by_gradient, load, measure
+from refcodec.allocate.sensitivity import QP_RANGE, algorithm1_qps, load, measure
 from refcodec.allocate.tail_aware import TailAware, choose_levels, precondition
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
@@ -120,10 +120,9 @@ class Algorithm1:
 
 @dataclass(frozen=True)
 class Gradient:
-    """Bits by the gradients of the output: weights of channels and frequencies, QPs by water-filling.
+    """Bits by the gradients of the output: QPs of channels by water-filling, and weights of frequencies.
 
-    With the native coder a squared error costs what it does to the output, at each frequency of each channel;
-    with HEVC, whose frames have a QP each, channels differ only.
+    The weights are for the native coder, which chooses levels by them; frames of HEVC have a QP and no more.
 
     calibration : features, from the first on, that gradients are averaged over.
     probes      : backward passes for each.
@@ -135,14 +134,9 @@ class Gradient:
     def advise(
         self, features: Floats, config: EncoderConfig, ends: Ends | None
     ) -> tuple[EncoderConfig, Iterator[Advised]]:
-        """Weights, or QPs of channels."""
+        """QPs of channels, and weights."""
         some = np.ascontiguousarray(features[: self.calibration], np.float32)
-        tail = _needed(ends).tail
-        if config.coder == "native":
-            arguments = {"weights": spectrum(some, tail, self.probes), "spectral": True}
-        else:
-            found = by_gradient(some, tail, config, probes=self.probes)
-            arguments = {"qp": found.qps(_base(config))}
+        arguments = gradients.advice(some, _needed(ends).tail, config, self.probes)
         return config, (Advised(feature, arguments) for feature in features)
 
 

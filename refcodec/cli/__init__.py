@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 import refcodec
-from refcodec.cli import checking, coding, conformance, evaluation, extraction, looking
+from refcodec.cli import allocation, checking, coding, conformance, evaluation, extraction, looking
 from refcodec.cli.terminal import printable
 from refcodec.errors import DFCError, StreamError
 
@@ -77,6 +77,7 @@ app = typer.Typer(
 app.command()(coding.encode)
 app.command()(coding.decode)
 app.command()(extraction.extract)
+app.command()(allocation.sensitivity)
 app.command()(looking.info)
 app.command()(looking.inspect)
 app.command()(checking.validate)

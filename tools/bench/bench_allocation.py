@@ -34,14 +34,13 @@ from bench_native import machine  # noqa: E402
 from curves import Point, bd_rate  # noqa: E402
 
 import refcodec  # noqa: E402
+from refcodec.allocate import gradients  # noqa: E402
 from refcodec.allocate.alone import HIGHEST_QP  # noqa: E402
-from refcodec.allocate.gradients import spectrum  # noqa: E402
 from refcodec.allocate.selection import select_qps  # noqa: E402
 from refcodec.allocate.sensitivity import (  # noqa: E402
     CLASSIFICATION_QPS,
     algorithm1_qps,
     by_algorithm1,
-    by_gradient,
     measure,
 )
 from refcodec.config import EncoderConfig  # noqa: E402
@@ -51,7 +50,6 @@ from refcodec.models import Cut, load  # noqa: E402
 from refcodec.models.images import batches, open_images  # noqa: E402
 
 Record = dict[str, Any]
-Qps = Any  # one QP; one a channel; or these for each feature
 
 CODERS = {
     "hevc": EncoderConfig(coder="hevc", packing="frame", restoration="off", workers=1),
@@ -91,12 +89,10 @@ METHODS = {
         "algorithm1",
         "algorithm1, calibrated",
         "gradient, calibrated",
-        "weights, calibrated",
-        "selection",
     ),
 }
-"""What is not calibrated is measured on the feature itself. *Weights* are of frequencies, for the choice of
-levels of the native coder; all else gives QPs of channels. *Selection*: `refcodec.allocate.selection`."""
+"""What is not calibrated is measured on the feature itself. *Gradient* gives QPs of channels, and with the
+native coder weights of frequencies; *selection* is that of `refcodec.allocate.selection`."""
 
 _LITERAL_FEATURES = 3
 
@@ -137,37 +133,35 @@ class Place:
         self.logits = features.tail(self.maps, layer)
         self.cut, self.known = cut_of(layer, size), calibration(layer, size)
 
-    def qps(self, method: str, qp: int) -> Qps:
-        """QPs by one of METHODS around QP_base; that itself where the method gives none."""
-        config, cut = self.config.but(qp=qp), self.cut
-        highest, every = HIGHEST_QP[config.coder], range(len(self.maps))
+    def advice(self, method: str, qp: int) -> list[dict[str, Any]]:
+        """What the writer takes with each feature, by one of METHODS around QP_base."""
+        config, cut, known = self.config.but(qp=qp), self.cut, self.known
+        count = len(self.maps)
         match method:
             case "algorithm1":
                 found = measure(self.maps, cut.representation, config)
-                return algorithm1_qps(found, qp, highest=highest)
+                rows = algorithm1_qps(found, qp, highest=HIGHEST_QP[config.coder])
+                return [{"qp": row} for row in rows.tolist()]
             case "algorithm1, calibrated":
-                return by_algorithm1(self.known, cut.representation, config).qps(qp)
+                return count * [{"qp": by_algorithm1(known, cut.representation, config).qps(qp)}]
             case "gradient, calibrated":
-                return by_gradient(self.known, cut.tail, config).qps(qp)
+                return count * [gradients.advice(known, cut.tail, config)]
             case "gradient, each feature":
-                return [by_gradient(self.maps[n : n + 1], cut.tail, config).qps(qp) for n in every]
+                every = range(count)
+                return [gradients.advice(self.maps[n : n + 1], cut.tail, config) for n in every]
             case "selection":
-                return select_qps(self.maps, cut.tail, config)
-        return qp
+                return [{"qp": row} for row in select_qps(self.maps, cut.tail, config).tolist()]
+        return count * [{"qp": qp}]
 
     def point(self, method: str, qp: int) -> Point:
         """One file with all features, its quality, and the seconds that its QPs took."""
         begin = time.perf_counter()
-        qps = np.asarray(self.qps(method, qp))
-        advice: dict[str, Any] = {}
-        if method == "weights, calibrated":
-            advice = {"weights": spectrum(self.known, self.cut.tail), "spectral": True}
+        advice = self.advice(method, qp)
         seconds = time.perf_counter() - begin
-        rows = np.broadcast_to(qps, (*self.maps.shape[:1], *(qps.shape[-1:] or (1,))))
         target = io.BytesIO()
         with refcodec.create(target, self.config) as writer:
-            for one, row in zip(self.maps, rows.tolist(), strict=True):
-                writer.write(one, qp=row if len(row) > 1 else row[0], **advice)
+            for one, arguments in zip(self.maps, advice, strict=True):
+                writer.write(one, **arguments)
         with refcodec.open(io.BytesIO(target.getvalue())) as reader:
             outputs = features.tail(np.stack(list(reader)), self.layer)
         size = len(target.getvalue())
