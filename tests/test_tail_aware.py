@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 import refcodec
 from refcodec.allocate.methods import METHODS, Allocation, method_of, write_features
 from refcodec.allocate.rate import RateModel
+from refcodec.allocate.statistics import choose_statistics
 from refcodec.allocate.tail_aware import TailAware, choose_levels, precondition
 from refcodec.allocate.targets import Goal, meet, trials
 from refcodec.cli import app
@@ -346,6 +347,16 @@ def test_encode_to_a_target(source: str, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     with refcodec.open(tmp_path / "f.dfc") as reader:
         assert signal_to_noise(outputs(reader), outputs(features())) >= 20
+
+
+def test_encode_with_fitted_statistics(source: str, tmp_path: Path) -> None:
+    options = ["--allocation", "none", "--qp", "34", "--fit-statistics"]
+    result = RUN.invoke(app, ["encode", source, str(tmp_path / "f.dfc"), *NETWORK, *options])
+    assert result.exit_code == 0, result.output
+    chosen, _ = choose_statistics(features(), Ends().tail, refcodec.EncoderConfig(qp=34))
+    target = io.BytesIO()
+    write_features(target, features(), chosen)
+    assert (tmp_path / "f.dfc").read_bytes() == target.getvalue()
 
 
 @pytest.mark.parametrize(

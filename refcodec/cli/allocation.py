@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import refcodec
 from refcodec.cli import options
+from refcodec.cli.networks import load_network
 from refcodec.cli.terminal import console
 from refcodec.config import EncoderConfig
-from refcodec.errors import CallerError, EnvironmentFault
+from refcodec.errors import CallerError
 from refcodec.files import atomic_file
 
 if TYPE_CHECKING:
@@ -75,17 +75,11 @@ def sensitivity(
     suffix = plot and plot.suffix.lower().removeprefix(".")
     if suffix not in (None, "png", "svg"):
         raise CallerError(f"{plot} is neither .png nor .svg")
-    try:
-        from refcodec import models
-        from refcodec.allocate import sensitivity as allocation
-    except ModuleNotFoundError as error:
-        raise EnvironmentFault(
-            f"networks need {error.name}, which is missing", hint="pip install 'refcodec[evaluate]'"
-        ) from None
+    network = load_network(model, weights, input_size)
+    from refcodec.allocate import sensitivity as allocation
+
     if method not in allocation.METHODS:
         raise CallerError(f"the method is {method!r}; it is algorithm1 or gradient")
-    size = None if input_size is None else (input_size, input_size)
-    network = models.load(model, weights, input_size=size)
     cut = network.cut(layer)
     features = _features(source, cut, count, network.input_size)
     if method == "gradient":
@@ -109,15 +103,10 @@ def _features(source: str, cut: Cut, count: int | None, size: tuple[int, int]) -
     suffix = Path(source).suffix.lower()
     if suffix not in _FEATURES:
         return _extract(source, cut, count, size)
-    found: list[Any] = []
-    if suffix == ".dfc":
-        with refcodec.open(source) as reader:
-            found = list(islice(reader, count))
-    else:
-        from refcodec.cli.arrays import open_features
+    from refcodec.cli.arrays import open_features
 
-        with open_features(source) as file:
-            found = list(islice(file.features, count))
+    with open_features(source) as file:
+        found = list(islice(file.features, count))
     if not found or any(one.shape != cut.feature_shape for one in found):
         shapes = ", ".join(sorted({str(one.shape) for one in found})) or "nothing"
         raise CallerError(

@@ -58,6 +58,7 @@ def encode(
     allocation: options.Allocation = None,
     parameter: options.Parameter = None,
     sensitivity: options.Sensitivity = None,
+    fit_statistics: options.FitStatistics = False,
     target_fidelity: options.TargetFidelity = None,
     preset: options.Preset = _DEFAULT.preset,
     shuffle: options.Shuffle = _DEFAULT.shuffle,
@@ -105,10 +106,8 @@ def encode(
     }
     config = EncoderConfig(**choices)
     if not advised:
-        if allocation or parameter or target_fidelity is not None:
-            raise CallerError(
-                "an allocation asks the rest of the network", hint="give --model and --layer"
-            )
+        if allocation or parameter or fit_statistics or target_fidelity is not None:
+            raise CallerError("that asks the rest of the network", hint="give --model and --layer")
         _encode(source, target, config, key, qp_file)
         return
     if qp_file is not None:
@@ -123,6 +122,7 @@ def encode(
         wanted_allocation(allocation, parameter or (), sensitivity),
         cut_network(model, layer, weights, input_size) if model or layer else None,
         {"fidelity": target_fidelity, "snr": target_snr, "size": target_size},
+        fit_statistics=fit_statistics,
     )
 
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["cut_network", "encode_for_network", "load_network", "wanted_allocation"]
 
 
+_FITTED = 20
+"""Features that statistics are chosen on."""
+
+
 def load_network(model: str, weights: Path | None, input_size: int | None) -> Network:
     """A network by name. Raises EnvironmentFault where torch is missing, CallerError for what is wrong."""
     try:
@@ -79,12 +83,17 @@ def encode_for_network(
     allocation: Allocation,
     cut: Cut | None,
     goal: dict[str, Any],
+    *,
+    fit_statistics: bool,
 ) -> None:
     """Code the features of a file for the network behind them; all are held in memory.
 
-    goal : fields of `refcodec.allocate.targets.Goal`, with None for those that are not aimed at.
+    goal           : fields of `refcodec.allocate.targets.Goal`, with None for those that are not aimed at.
+    fit_statistics : whether to choose them by the output, on the first features.
     """
     features = _stack(source, key, cut)
+    if fit_statistics:
+        config = _fit(features, config, cut)
     if any(value is not None for value in goal.values()):
         if cut is None:
             raise CallerError("targets ask the network", hint="give --model and --layer")
@@ -97,6 +106,18 @@ def encode_for_network(
             write_features(output, features, config, allocation, cut, show)
     if target != PIPE:
         print_rate(target, len(features), features.size, features.nbytes)
+
+
+def _fit(features: Array, config: EncoderConfig, cut: Cut | None) -> EncoderConfig:
+    from refcodec.allocate.statistics import choose_statistics
+
+    if cut is None:
+        raise CallerError("statistics are chosen by the output", hint="give --model and --layer")
+    chosen, trials = choose_statistics(features[:_FITTED], cut.tail, config)
+    best = min(trials, key=lambda trial: trial.rate)
+    change = ", ".join(f"{name} {value}" for name, value in best.change.items()) or "no change"
+    print_note(f"{change}: {best.rate:+.1f} % of the rate at equal SNR, QP {best.qp}")
+    return chosen
 
 
 def _meet(

@@ -157,6 +157,14 @@ Sensitivity = Annotated[
     Path | None,
     _option(metavar="S.json", text="QPs of channels around --qp; needs no model.", panel=_TAIL),
 ]
+FitStatistics = Annotated[
+    bool,
+    _option(
+        "--fit-statistics",
+        text="Choose restoration, range and quantiser by the output of some features; the QP moves along.",
+        panel=_TAIL,
+    ),
+]
 TargetFidelity = Annotated[
     float | None,
     _option(metavar="SHARE", text="Of decisions to keep, by the coarsest coding.", panel=_TAIL),
