@@ -19,7 +19,7 @@ import refcodec
 from refcodec.allocate.methods import METHODS, Allocation, method_of, write_features
 from refcodec.allocate.rate import RateModel
 from refcodec.allocate.statistics import choose_statistics
-from refcodec.allocate.tail_aware import TailAware, choose_levels, precondition
+from refcodec.allocate.tail_aware import TailAware, _feature_loss, choose_levels, precondition
 from refcodec.allocate.targets import Goal, meet, trials
 from refcodec.cli import app
 from refcodec.coders.native import cuts
@@ -148,9 +148,10 @@ def test_more_strength_costs_less_and_loses_more() -> None:
     assert far < near
 
 
-def test_levels_are_those_that_are_coded() -> None:
-    """What the descent sees is what a decoder makes of the stream, but for rounding to samples."""
-    settings = TailAware(qp=36, iterations=10)
+@pytest.mark.parametrize(("mu", "rounding"), [(0, 1e-4), (20, 2e-3)])
+def test_levels_are_those_that_are_coded(mu: float, rounding: float) -> None:
+    """What the descent sees is what a decoder makes of the stream, but for rounding."""
+    settings = TailAware(qp=36, iterations=10, mu=mu)
     config, choices = choose_levels(features(), [Ends().tail], LEVELS, settings)
     target = io.BytesIO()
     with refcodec.create(target, config) as writer:
@@ -160,7 +161,7 @@ def test_levels_are_those_that_are_coded() -> None:
     with refcodec.open(io.BytesIO(target.getvalue())) as reader:
         span = features().max() - features().min()
         for found, wanted in zip(reader, expected, strict=True):
-            assert np.abs(found - wanted).max() < span / 1e4
+            assert np.abs(found - wanted).max() < rounding * span
 
 
 def test_encoding_twice_gives_the_same_bytes() -> None:
@@ -195,6 +196,36 @@ def test_mu_keeps_the_feature() -> None:
         return float(((found - features()) ** 2).mean())
 
     assert error(100) < 0.5 * error(0)
+
+
+def test_mu_keeps_means_at_any_rate() -> None:
+    """Where next to nothing else is left of the feature, too."""
+
+    def error(mu: float) -> float:
+        target = io.BytesIO()
+        allocation = Allocation("tail-aware", {"strength": 500, "qp": 44, "mu": mu})
+        write_features(target, features(), LEVELS, allocation, Ends())
+        with refcodec.open(io.BytesIO(target.getvalue())) as reader:
+            means = np.stack(list(reader)).mean(axis=(2, 3))
+        return float(np.abs(means - features().mean(axis=(2, 3))).max())
+
+    assert error(0.1) < 0.05 * error(0)
+
+
+def test_feature_loss_by_hand() -> None:
+    """A shift counts once, a shrunk channel thrice, noise of the same spread in between."""
+    wanted = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    wanted = wanted - wanted.mean(dim=(2, 3), keepdim=True)
+    wanted = 2 * wanted / wanted.std(dim=(2, 3), unbiased=False, keepdim=True)
+    expected = {0.0: wanted, 0.25: wanted + 1, 0.75: wanted / 2, 3.0: 0 * wanted, 4.0: -wanted}
+    for loss, found in expected.items():
+        assert float(_feature_loss(found, wanted)) == pytest.approx(loss, abs=0.01)
+
+
+def test_feature_loss_has_a_gradient_where_nothing_is_left() -> None:
+    found = torch.zeros(1, 2, 4, 4, requires_grad=True)
+    _feature_loss(found, torch.rand(1, 2, 4, 4)).backward()
+    assert torch.isfinite(found.grad).all()
 
 
 def test_hevc_takes_preconditioned_features() -> None:

@@ -5,6 +5,9 @@
 A decoder is told nothing of it: the levels are coded as any others (8.3.7). The frozen tail, in effect,
 says which of the many features with about the same output is the cheapest. Rounding lets the gradient through
 as if it were not there (Bengio et al. 2013, straight-through); rate is that of ``rate.RateModel``.
+
+What the tail does not need is given up, and other tails miss it. With ``mu`` above 0 the feature is kept for
+them too: decoders restore the mean of each channel, and the loss counts what the feature lost besides.
 """
 
 from __future__ import annotations
@@ -47,7 +50,8 @@ class TailAware:
     qp         : of all channels; None for the one of `QPS` that suits the first features best.
     iterations : of Adam, the first-order method of Kingma and Ba (2015).
     stride     : the longest steps of the method, in steps of the quantiser; they shrink to nothing.
-    mu         : what the feature's own error counts beside the output's.
+    mu         : what the feature's own loss counts, for tails that are not given, in hundredths of what the
+                 output's counts. Above 0, channels keep their means at any rate.
     block      : largest side of a transform block.
     """
 
@@ -103,11 +107,12 @@ def choose_levels(
         raise CallerError("levels are chosen for the coder native, without gop and targets")
     clip = _clip(features, config)
     settings = _suit_qp(features, tails, config, settings)
-    config = config.but(qp=settings.qp, clip=clip, range="tensor", restoration="off")
+    kept = "mean" if settings.mu else "off"
+    config = config.but(qp=settings.qp, clip=clip, range="tensor", restoration=kept)
     synthesis = _Synthesis(features.shape[1:], clip, config, settings)
     return config, (
         synthesis.choice(one)
-        for levels in _batches(features, tails, synthesis, settings)
+        for _, levels in _batches(features, tails, synthesis, settings)
         for one in levels.numpy().astype(np.int32)
     )
 
@@ -125,8 +130,8 @@ def precondition(
     clip = _clip(features, config)
     settings = _suit_qp(features, tails, config, settings)
     synthesis = _Synthesis(features.shape[1:], clip, config, settings)
-    for levels in _batches(features, tails, synthesis, settings):
-        yield from synthesis.synthesise(levels).numpy()
+    for descent, levels in _batches(features, tails, synthesis, settings):
+        yield from descent.found(levels).numpy()
 
 
 def _clip(features: Floats, config: EncoderConfig) -> tuple[float, float]:
@@ -141,12 +146,13 @@ def _clip(features: Floats, config: EncoderConfig) -> tuple[float, float]:
 
 def _batches(
     features: Floats, tails: Sequence[Tail], synthesis: _Synthesis, settings: TailAware
-) -> Iterator[torch.Tensor]:
-    """Levels of some features at a time."""
+) -> Iterator[tuple[_Descent, torch.Tensor]]:
+    """Some features at a time: the search for their levels, and what it came to."""
     portion = max(1, _BATCH_ELEMENTS // features[0].size)
     for start in range(0, len(features), portion):
         batch = torch.from_numpy(np.array(features[start : start + portion]))
-        yield _Descent(batch, tails, synthesis, settings).run().round()
+        descent = _Descent(batch, tails, synthesis, settings)
+        yield descent, descent.run().round()
 
 
 # --- from levels to features -----------------------------------------------------------------------
@@ -174,21 +180,23 @@ class _Synthesis:
         self._step = float(steps[0]) / 65536 * self._span / ((1 << bits) - 1)
         self.ys, self.xs = (cuts(side, settings.block) for side in shape[1:])
         self._down, self._right = _basis(self.ys), _basis(self.xs)
-        self._block = settings.block
+        self._block, self._keeps_means = settings.block, settings.mu > 0
 
     def analyse(self, features: torch.Tensor) -> torch.Tensor:
         """Features to coefficients, in steps."""
         return self._down @ ((features - self._low) / self._step) @ self._right.T
 
-    def synthesise(self, levels: torch.Tensor) -> torch.Tensor:
-        """Levels to features, within their range."""
+    def synthesise(self, levels: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
+        """Levels to features, within their range; then each channel to its mean, N x C x 1 x 1."""
         features = self._down.T @ (levels * self._step) @ self._right
-        return features.clamp(0, self._span) + self._low
+        features = features.clamp(0, self._span) + self._low
+        return features - _means(features) + means if self._keeps_means else features
 
     def choice(self, levels: npt.NDArray[np.int32]) -> native_encoder.Choice:
         """Levels C x H x W, in blocks that are not split, as the coder takes them."""
         head = np.zeros(model.HEAD_SIZE, np.int64)
         head[model.BLOCK] = self._block.bit_length() - 3
+        head[model.RESTORATION] = self._keeps_means
         sizes = np.zeros(levels.shape, np.int32)
         heights, widths = np.diff(self.ys), np.diff(self.xs)
         sizes[:, self.ys[:-1, None], self.xs[:-1]] = heights[:, None] * 64 + widths
@@ -218,6 +226,7 @@ class _Descent:
     ) -> None:
         self._features, self._tails = features, tails
         self._synthesis, self._settings = synthesis, settings
+        self._means = _means(features)
         self._rates = RateModel(synthesis.ys, synthesis.xs)
         with torch.no_grad():
             self._wanted = [tail(features) for tail in tails]
@@ -238,19 +247,48 @@ class _Descent:
             slowdown.step()
         return exact.detach()
 
+    def found(self, levels: torch.Tensor) -> torch.Tensor:
+        """The features that a decoder finds."""
+        return self._synthesis.synthesise(levels, self._means)
+
     def loss(self, exact: torch.Tensor, levels: torch.Tensor, strength: float) -> torch.Tensor:
         """Error of outputs and features, and rate."""
-        found = self._synthesis.synthesise(levels)
+        found = self.found(levels)
         errors = [
             _error(tail(found), wanted)
             for tail, wanted in zip(self._tails, self._wanted, strict=True)
         ]
         loss = 100 * torch.stack(errors).mean()
         if self._settings.mu:
-            loss = loss + self._settings.mu * _error(found, self._features)
+            loss = loss + self._settings.mu * _feature_loss(found, self._features)
         return loss + strength * self._rates.bits(levels, exact) / exact.numel()
 
 
 def _error(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """Squared error over variance: the inverse of a signal-to-noise ratio."""
     return ((found - wanted) ** 2).mean() / wanted.var(unbiased=False).clamp(min=1e-12)
+
+
+_SPREAD = 2.0  # what an error of spreads counts besides, so three times in all
+
+
+def _feature_loss(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """What a tail may suffer of which nothing is known: squared error over variance, shrinkage thrice.
+
+    A channel's squared error is made up of the difference of the means, the difference of the spreads, or
+    standard deviations, and a lack of correlation. Least error at some rate means smaller spreads, and these
+    networks mind more than noise.
+    """
+    variance = wanted.var(unbiased=False).clamp(min=1e-12)
+    spreads = _spreads(found, variance) - _spreads(wanted, variance)
+    return _error(found, wanted) + _SPREAD * (spreads**2).mean() / variance
+
+
+def _means(features: torch.Tensor) -> torch.Tensor:
+    """Of each channel, N x C x 1 x 1."""
+    return features.mean(dim=(2, 3), keepdim=True)
+
+
+def _spreads(features: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
+    """Standard deviations, N x C; with a gradient at 0, too."""
+    return (features.var(dim=(2, 3), unbiased=False) + 1e-6 * variance).sqrt()
