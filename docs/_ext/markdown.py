@@ -1,6 +1,6 @@
 """``.. markdown:: file``: the plain Markdown of the repository's own files, such as the change log.
 
-Headings, paragraphs, bullets, code spans and links are all that these files use.
+Headings, paragraphs, bullets, tables, code spans and links are all that these files use.
 """
 
 from __future__ import annotations
@@ -16,9 +16,20 @@ from sphinx.util.docutils import SphinxDirective
 _UNDERLINES = {2: "-", 3: "~"}
 
 
+def _table(match: re.Match[str]) -> str:
+    """A table of ``|`` as a list-table."""
+    first, _, *rest = match[0].splitlines()
+    lines = [".. list-table::", "   :header-rows: 1", "   :class: generated", ""]
+    for row in (first, *rest):
+        for number, cell in enumerate(row.strip().strip("|").split("|")):
+            lines.append(f"   {' ' if number else '*'} - {cell.strip()}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
 def as_rst(text: str) -> str:
     """Markdown as reStructuredText, without the heading of the whole file."""
     lines: list[str] = []
+    text = re.sub(r"(^\|.*\n)+", _table, text + "\n", flags=re.MULTILINE)
     for line in text.splitlines():
         heading = re.fullmatch(r"(#+) (.+)", line)
         if heading is None:

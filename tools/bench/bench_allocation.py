@@ -26,6 +26,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+import allocation_page  # noqa: E402
 import features  # noqa: E402
 import numpy as np  # noqa: E402
 import real  # noqa: E402
@@ -190,6 +191,11 @@ class Place:
 def main() -> int:
     """Measure, and write the record."""
     options = _options()
+    if options.render:
+        allocation_page.write(
+            json.loads(options.record.read_text()), options.record.with_suffix(".rst")
+        )
+        return 0
     record: Record = {"commands": [], "features": {}, "curves": {}, "paper": {}, "literal_s": {}}
     if options.resume and options.record.exists():
         record = json.loads(options.record.read_text())
@@ -266,6 +272,7 @@ def _options() -> argparse.Namespace:
     add("--size", choices=features.SIZES, default="small")
     add("--features", type=int, help="take only so many: a trial")
     add("--resume", action="store_true", help="keep what the record has already")
+    add("--render", action="store_true", help="fill the page from the record")
     return parser.parse_args()
 
 

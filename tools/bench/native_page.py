@@ -1,12 +1,8 @@
-"""Fills the page of the native coder's results: tables between markers, and the plots.
-
-The page holds ``.. generated NAME`` and ``.. end of NAME`` lines; what stands between is replaced.
-"""
+"""Fills the page of the native coder's results, and draws its plots."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +10,9 @@ from curves import SNR_RANGE, Point, frontier
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
+from page import fill, percent, table
 
 from refcodec.evaluate.style import BLUE, INK, STYLE, VERMILION
-from refcodec.files import atomic_file
 
 Record = dict[str, Any]
 
@@ -30,25 +26,19 @@ _CURVES = (
 
 def write(record: Record, page: Path, plots: Path) -> None:
     """Fill the page and draw the plots."""
-    text = page.read_text()
-    for name, lines in {
-        "machine": _machine(record),
-        "bd-rates": _bd_rates(record),
-        "uncorrected": _uncorrected(record),
-        "points": _points(record),
-        "speeds": _speeds(record),
-        "settings": _settings(record),
-        "memory": _memory(record),
-        "compilation": _compilation(record),
-    }.items():
-        pattern = rf"(\.\. generated {name}\n).*?(\.\. end of {name}\n)"
-        text, found = re.subn(
-            pattern, lambda m, new=lines: f"{m[1]}\n{new}\n{m[2]}", text, flags=re.DOTALL
-        )
-        if found != 1:
-            raise ValueError(f"{page} has {found} places for {name}")
-    with atomic_file(page) as file:
-        file.write(text.encode())
+    fill(
+        page,
+        {
+            "machine": _machine(record),
+            "bd-rates": _bd_rates(record),
+            "uncorrected": _uncorrected(record),
+            "points": _points(record),
+            "speeds": _speeds(record),
+            "settings": _settings(record),
+            "memory": _memory(record),
+            "compilation": _compilation(record),
+        },
+    )
     plots.mkdir(exist_ok=True)
     for size in _SIZES:
         draw(record, size, plots / f"native-{size}.png")
@@ -57,20 +47,9 @@ def write(record: Record, page: Path, plots: Path) -> None:
 # --- tables ----------------------------------------------------------------------------------------
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [".. list-table::", "   :header-rows: 1", ""]
-    for row in (heads, *rows):
-        lines += [f"   {'*' if i == 0 else ' '} - {cell}".rstrip() for i, cell in enumerate(row)]
-    return "\n".join(lines) + "\n"
-
-
 def _place(place: str) -> tuple[str, str]:
     layer, _, size = place.partition("/")
     return _SIZES[size], layer
-
-
-def _percent(value: float | None) -> str:
-    return "no shared range" if value is None else f"{value:+.1f} %".replace("-", "\N{MINUS SIGN}")
 
 
 def _range(ends: Sequence[float] | None) -> str:
@@ -104,10 +83,10 @@ def _when(ours: Record, theirs: Record) -> str:
 def _bd_rates(record: Record) -> str:
     rows = {}
     for one in record["bd_rate"]:
-        cells = _percent(one["bd_rate"]), _range(one["range"])
+        cells = percent(one["bd_rate"]), _range(one["range"])
         rows.setdefault(one["place"], {})[one["peer"]] = cells
     heads = ("maps", "layer", "against A2", "range, dB", "against A1", "range, dB")
-    return _table(heads, ((*_place(p), *found["A2"], *found["A1"]) for p, found in rows.items()))
+    return table(heads, ((*_place(p), *found["A2"], *found["A1"]) for p, found in rows.items()))
 
 
 def _uncorrected(record: Record) -> str:
@@ -116,9 +95,9 @@ def _uncorrected(record: Record) -> str:
         cells = []
         for peer in ("A2", "A1"):
             found = one[peer]
-            cells += [_percent(found and found[0]), _range(found and found[1:])]
+            cells += [percent(found and found[0]), _range(found and found[1:])]
         rows.append((*_place(one["place"]), *cells))
-    return _table(("maps", "layer", "against A2", "range, dB", "against A1", "range, dB"), rows)
+    return table(("maps", "layer", "against A2", "range, dB", "against A1", "range, dB"), rows)
 
 
 def _points(record: Record) -> str:
@@ -135,7 +114,7 @@ def _points(record: Record) -> str:
         for one in points
     ]
     heads = ("maps", "layer", "QP", "bytes", "bits an element", "logit SNR, dB", "fidelity")
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _speeds(record: Record) -> str:
@@ -159,7 +138,7 @@ def _speeds(record: Record) -> str:
         "decode, M/s, native / A2",
         "ratio",
     )
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _settings(record: Record) -> str:
@@ -167,7 +146,7 @@ def _settings(record: Record) -> str:
         (
             *_place(one["place"]),
             one["speed"],
-            "0" if one["speed"] == "default" else _percent(one["bd_rate"]),
+            "0" if one["speed"] == "default" else percent(one["bd_rate"]),
             "" if one["speed"] == "default" else _range(one["range"]),
             _mega(one["encode"]),
             _mega(one["decode"]),
@@ -175,7 +154,7 @@ def _settings(record: Record) -> str:
         for one in record["settings"]
     ]
     heads = ("maps", "layer", "speed", "BD-rate", "range, dB", "encode, M/s", "decode, M/s")
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _memory(record: Record) -> str:
@@ -189,7 +168,7 @@ def _memory(record: Record) -> str:
     ]
     heads = ["maps", "layer", "one feature, bytes"]
     heads += [f"{way}: {said}" for way in ("encode", "decode") for said in _MEASURES.values()]
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 _MEASURES = {"arrays": "arrays", "resident": "process"}

@@ -1,0 +1,39 @@
+"""Pages of results that programs fill: tables between markers.
+
+A page holds ``.. generated NAME`` and ``.. end of NAME`` lines; what stands between is replaced.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from refcodec.files import atomic_file
+
+
+def fill(page: Path, parts: Mapping[str, str]) -> None:
+    """Put each part between its markers. Raises ValueError where a page has not just one place for it."""
+    text = page.read_text()
+    for name, lines in parts.items():
+        pattern = rf"(\.\. generated {name}\n).*?(\.\. end of {name}\n)"
+        text, found = re.subn(
+            pattern, lambda m, new=lines: f"{m[1]}\n{new}\n{m[2]}", text, flags=re.DOTALL
+        )
+        if found != 1:
+            raise ValueError(f"{page} has {found} places for {name}")
+    with atomic_file(page) as file:
+        file.write(text.encode())
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A list-table with a heading."""
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in (heads, *rows):
+        lines += [f"   {'*' if i == 0 else ' '} - {cell}".rstrip() for i, cell in enumerate(row)]
+    return "\n".join(lines) + "\n"
+
+
+def percent(value: float | None) -> str:
+    """A change of rate, with a minus sign that is one."""
+    return "no shared range" if value is None else f"{value:+.1f} %".replace("-", "\N{MINUS SIGN}")
