@@ -34,10 +34,10 @@ _LARGEST = 2.0**128 - 2.0**104
 
 def _as_qp(qp: Any) -> float | tuple[int, ...]:
     """One QP, or one a channel, as plain integers; one alone may have eighths."""
-    if hasattr(qp, "is_integer") and float(8 * qp).is_integer():
+    if hasattr(qp, "is_integer") and float(8 * qp).is_integer() and not isinstance(qp, bool):
         return int(qp) if qp.is_integer() else float(qp)
     try:
-        if isinstance(qp, (str, bytes)):
+        if isinstance(qp, (str, bytes, bool)):
             raise TypeError
         return operator.index(qp) if not hasattr(qp, "__len__") else tuple(map(operator.index, qp))
     except TypeError:

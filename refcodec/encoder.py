@@ -91,7 +91,7 @@ def as_feature(feature: Any, config: EncoderConfig) -> Feature:
             raise CallerError("a float64 value exceeds the range of float32")
         array = narrowed
     if source_type_of(array.dtype) is None:
-        hint = "pass narrow=True to round it to float32" if array.dtype == np.float64 else ""
+        hint = "narrow=True, or --narrow, rounds it to float32" if array.dtype == np.float64 else ""
         raise CallerError(
             f"the feature has type {array.dtype}; float32, float16 and bfloat16 are coded",
             hint=hint,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -386,13 +387,23 @@ def test_command_reads_streams_and_images(tmp_path: Path, maps: Path) -> None:
     assert load(tmp_path / "c.json").features == 1
 
 
+def test_the_plot_is_refused_before_the_measurement(
+    tmp_path: Path, maps: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    out, plot = tmp_path / "s.json", tmp_path / "s.png"
+    result = run("sensitivity", *TINY, "--plot", plot, maps, out, status=CALL_AT_FAULT)
+    assert "plots need matplotlib, which is missing" in result.output
+    assert not out.exists()
+
+
 def test_command_refuses(tmp_path: Path, maps: Path) -> None:
     out = tmp_path / "s.json"
     for options, message in (
         (("--method", "guess"), "algorithm1 or gradient"),
         (("--plot", "s.gif"), "neither .png nor .svg"),
         (("--coder", "zlib"), "hevc and native"),
-        (("--input-size", 64), "features of conv1 are (4, 32, 32)"),
+        (("--input-size", 64), "those of conv1 are (4, 32, 32)"),
     ):
         result = run("sensitivity", *TINY, *options, maps, out, status=CALL_AT_FAULT)
         assert message in result.output

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,13 @@ from refcodec.evaluate.experiment import Experiment
 from refcodec.evaluate.features import Tail, load_features
 from refcodec.evaluate.pictures import HevcImage, Jpeg
 from refcodec.evaluate.plan import digest, jobs_of, select
+from refcodec.evaluate.plots import draw_curves, draw_equal
 from refcodec.evaluate.reading import read
+from refcodec.evaluate.results import Line, Row, lines_of, load_row
 from refcodec.evaluate.settings import settings_of
+from refcodec.evaluate.style import look
+from refcodec.evaluate.summary import Comparison, equals
+from refcodec.evaluate.tables import bd_rate_table, equal_quality_tables
 
 EXPERIMENTS = Path(__file__).parents[1] / "tools" / "experiments"
 
@@ -167,6 +173,21 @@ def small(data: Path, *changes: str) -> Experiment:
         ('coder = "zlib"', 'coder = "zlib"\nallocation = "gradient"', "no bits to allocate"),
         ("qp = [20, 30, 40]", 'allocation = {method = "gradient", probe = 1}', "did you mean probes?"),
         ('coder = "native"', 'coder = "native"\nallocation = "algorithm2"', "'algorithm2'; did you mean"),
+        ('coder = "native"', 'coder = "native"\nallocation = [["none"]]', "the allocation ['none']"),
+        ('coder = "native"', 'coder = "native"\nallocation = []', "an empty list of allocations"),
+        ('layers = ["conv1"]\nqp = [20, 30, 40]', "qp = true", "qp of A2 is True; it lies in 0..51"),
+        ("quality = [30, 90]", "quality = 30.0", "quality of jpeg is 30.0; it lies in 1..100"),
+        ('coder = "jpeg"\nquality', 'coder = "hevc-image"\npreset = "best"\nqp', "it is one of ultrafast"),
+        ('"conv1", "pool2"]', '"conv1", "conv1"]', "[networks.tiny] names a layer twice"),
+        ("resamples = 20", "resamples = 1000000", "cannot be: resamples 1000000"),
+        ("size = 16", "size = 0", "it is a side, or [height, width]"),
+        ("size = 16", "size = [true, 16]", "it is a side, or [height, width]"),
+        ("size = 16", "count = 0", "'count' of [images.noise] is 0; it is 1 or more"),
+        ("fidelity = [0.5]", "fidelity = [50]", "has 50 among its fidelity; it lies in 0..1"),
+        ("snr = [15]\nfidelity = [0.5]", "", "asks for equal-quality, and that needs a list of"),
+        ("channels = true", "", "asks for channels, and that needs channels = true under [measure]"),
+        ('coder = "zlib"', 'coder = "hevc"', "asks for lossless, and that needs a lossless coder"),
+        ('anchor = "A2"', "", "asks for bd-rate, and that needs an anchor"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -280,6 +301,26 @@ def test_committed_experiments_find_their_data(path: Path) -> None:
     assert jobs_of(read(path, data=folder))
 
 
+def test_a_file_of_sensitivities_is_part_of_the_key(data: Path) -> None:
+    """It stands in the data folder, and another content makes other jobs."""
+    changes = (
+        "coders=[{coder='native', allocation={method='measured', sensitivity='found.json'}}]",
+        "networks.tiny.layers=['conv1']",
+        "report={}",
+    )
+    with pytest.raises(CallerError, match=r"found\.json: No such file"):
+        jobs_of(small(data, *changes))
+    slugs = []
+    for content in ("{}", "[]", "{}"):
+        (data / "found.json").write_text(content)
+        digest.cache_clear()
+        (one,) = jobs_of(small(data, *changes))
+        assert one.setting.allocation.parameters == {"sensitivity": str(data / "found.json")}
+        slugs.append(one.slug)
+    assert slugs[0] == slugs[2] != slugs[1]
+    (data / "found.json").unlink()
+
+
 # --- results ---------------------------------------------------------------------------------------
 
 
@@ -369,6 +410,72 @@ def test_bits_of_channels(output: Path) -> None:
             assert "channels" not in row
 
 
+@pytest.mark.parametrize(
+    ("coder", "allocation", "wanted"),
+    [
+        ("native", "none", True),
+        ("native", "gradient", False),
+        ("native", "tail-aware", False),
+        ("hevc", "algorithm1", True),
+        ("hevc", "gradient", True),
+        ("hevc", "tail-aware", False),
+    ],
+)
+def test_channels_are_measured_where_qps_are_all(
+    data: Path, coder: str, allocation: str, wanted: bool
+) -> None:
+    """Else a feature that is coded again, by its QPs, is not what the stream holds."""
+    one = f"coders=[{{coder='{coder}', allocation='{allocation}'}}]"
+    (found,) = jobs_of(small(data, one, "networks.tiny.layers=['conv1']", "report={}"))
+    assert job._wants_channels(found, np.zeros((1, 4, 8, 8))) is wanted
+
+
+def test_a_curve_that_turns_still_reaches_a_quality() -> None:
+    """The first point is the cheapest and the best, so that nothing can be interpolated."""
+    experiment = read(EXPERIMENTS / "image-or-features.toml")
+    points = [(10, 16.8), (20, 14.5)]
+    setting: Any = SimpleNamespace(setting=settings_of("a", "native", {}, Allocation())[0])
+    rows = [
+        Row(
+            setting,
+            {"images": 2, "head_macs": 1, "tail_macs": 3},
+            {"constant_bytes": 4},
+            {"bytes_per_image": size, "output_snr_db": snr},
+            {},
+            {},
+        )
+        for size, snr in points
+    ]
+    found = equals({"here": [Line(tuple(rows))]}, experiment)
+    assert [(one.level, one.size, one.bound) for one in found] == [
+        (15, 10, True),
+        (20, None, False),
+    ]
+    assert draw_equal(found[1:]) == {}
+    (_, text) = (table.markdown() for table in equal_quality_tables(found))
+    assert "not reached" in text
+
+
+def test_curves_with_nothing_in_common() -> None:
+    none = Comparison("here", "A2", "a|b", "snr", None, None, None, None)
+    text = bd_rate_table([none]).markdown()
+    assert (
+        "| here | a\\|b | output SNR, dB | too little in common |  | too little in common |" in text
+    )
+
+
+def test_looks_are_told_apart() -> None:
+    looks = [tuple(look(number).values()) for number in range(24)]
+    assert len(set(looks)) == 24
+
+
+def test_no_points_no_plot(output: Path) -> None:
+    jobs = select(jobs_of(read(output.parent / "small.toml")), ["*/conv1/zlib"])
+    lines = lines_of(load_row(one, run.Folders(output)) for one in jobs)
+    assert draw_curves(lines, "snr") == {}
+    assert draw_curves(lines, "fidelity").keys() == {"png", "svg"}
+
+
 def test_summary(output: Path) -> None:
     document = json.loads((output / "results.json").read_text())
     compared = {(one["curve"], one["quality"]): one for one in document["comparisons"]}
@@ -429,6 +536,15 @@ def test_a_run_is_resumed(data: Path, tmp_path: Path, measured: list[str]) -> No
     assert len(measured) == 8  # the other layer is not among the chosen
     assert call(*arguments, "--set", "images.noise.count=6").exit_code == 0
     assert len(measured) == 8 + 7
+
+
+def test_a_plan_is_what_is_ahead(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    done = call(data / "small.toml", "--output", folder, "--plan", "--only", "*/conv1/A2")
+    assert done.exit_code == 0
+    ahead = [line for line in done.output.splitlines() if line.startswith("tiny/")]
+    assert ahead == [f"tiny/conv1/A2/QP {qp}" for qp in (20, 30, 40)]
+    assert not folder.exists()
 
 
 def test_a_change_of_code_is_noticed(
@@ -494,6 +610,15 @@ def test_an_interrupted_run_keeps_what_is_done(
     assert run.run(run.missing(jobs, folders), folders) == []
     assert run.missing(jobs, folders) == []
     assert not list((tmp_path / "jobs").glob(".*"))
+
+
+def test_an_older_result_does_not_outlive_its_statistics(data: Path, tmp_path: Path) -> None:
+    (one,) = select(jobs_of(small(data)), ["*/conv1/zlib"])
+    job._keep(one, tmp_path, {"coded_bytes": 1}, {"bytes": np.ones(2)})
+    assert job.load_result(one, tmp_path) == {"coded_bytes": 1}
+    with pytest.raises(TypeError):  # as a kill between the two files would
+        job._keep(one, tmp_path, {"coded_bytes": object()}, {"bytes": np.ones(3)})
+    assert job.load_result(one, tmp_path) is None
 
 
 @pytest.mark.slow

@@ -195,6 +195,13 @@ def test_frontier_leaves_out_what_costs_more_and_is_no_better() -> None:
     assert qualities.tolist() == [10, 20]
 
 
+def test_of_points_that_cost_the_same_the_best_counts() -> None:
+    curve = Curve([1, 2, 2, 2 + 1e-12, 4], [10, 11, 14, 15, 20])
+    assert frontier(curve)[1].tolist() == [10, 15, 20]
+    assert bd_rate(curve, Curve([1, 2, 4], [10, 15, 20])) == pytest.approx((0, 10, 20), abs=1e-6)
+    assert bd_quality(curve, Curve([1, 2, 4], [11, 16, 21])) == pytest.approx((1, 1, 4))
+
+
 def test_rate_at_a_quality() -> None:
     curve = Curve([1, 10, 100], [10, 20, 30])
     assert rate_at(curve, 20) == pytest.approx(10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -593,6 +594,14 @@ def test_files_that_hold_no_weights(tmp_path: Path) -> None:
             load("test_models:make_chain", tmp_path / f"noise{suffix}")
         with pytest.raises(CallerError, match="No such file"):
             load("test_models:make_chain", tmp_path / f"absent{suffix}")
+    with zipfile.ZipFile(tmp_path / "damaged.pth", "w") as archive:
+        for name, content in (
+            ("data.pkl", b"\x80\x02h\xfb."),
+            ("version", b"3"),
+        ):  # recalls nothing
+            archive.writestr(f"archive/{name}", content)
+    with pytest.raises(CallerError, match="holds no weights"):
+        load("test_models:make_chain", tmp_path / "damaged.pth")
     with pytest.raises(CallerError, match=r"has the suffix '\.onnx'"):
         load("test_models:make_chain", tmp_path / "weights.onnx")
 
@@ -721,6 +730,9 @@ def test_archives_that_are_none(tmp_path: Path, changes: dict[str, Any], what: s
 def test_sources_that_are_none(tmp_path: Path, classes: Path) -> None:
     (classes / "class0" / "broken.jpg").write_bytes(b"no image")
     source = open_images(str(classes / "class0"), size=(4, 4))
+    with pytest.raises(CallerError, match="is no image that Pillow can read"):
+        list(batches(source, 8))
+    Image.new("RGB", (4, 4)).save(classes / "class0" / "broken.jpg", "GIF")  # not among the formats
     with pytest.raises(CallerError, match="is no image that Pillow can read"):
         list(batches(source, 8))
     (tmp_path / "text.npz").write_text("no archive")

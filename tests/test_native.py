@@ -546,3 +546,8 @@ def test_only_the_relation_of_weights_counts(size: float) -> None:
             writer.write(feature, weights=[scale] * 4)
         streams.append(target.getvalue())
     assert streams[0] == streams[1]
+
+
+def test_a_truth_value_is_no_qp() -> None:
+    with pytest.raises(CallerError, match="the QP is True"):
+        EncoderConfig(qp=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from typer.testing import CliRunner
 
 import refcodec
+from refcodec.allocate import methods, sensitivity
 from refcodec.allocate.methods import METHODS, Allocation, method_of, write_features
 from refcodec.allocate.rate import RateModel
 from refcodec.allocate.statistics import choose_statistics
@@ -242,16 +244,41 @@ def test_what_has_no_levels_to_choose_is_refused(wrong: Any) -> None:
         coded("tail-aware", refcodec.EncoderConfig(**wrong))
 
 
-def test_vectors_are_refused() -> None:
-    with pytest.raises(CallerError, match="maps"):
-        write_features(
-            io.BytesIO(), np.ones((2, 4), np.float32), LEVELS, Allocation("tail-aware"), Ends()
-        )
+@pytest.mark.parametrize("method", ["tail-aware", "gradient", "algorithm1"])
+def test_vectors_are_refused(method: str) -> None:
+    vectors = np.ones((2, 4), np.float32)
+    with pytest.raises(CallerError, match=r"maps|vectors"):
+        write_features(io.BytesIO(), vectors, LEVELS, Allocation(method), Ends())
 
 
-@pytest.mark.parametrize("wrong", [{"strength": -1}, {"iterations": 0}, {"block": 4}, {"mu": -1}])
+@pytest.mark.parametrize("value", [0.0, -2.0])
+def test_features_of_a_single_value(value: float) -> None:
+    """Their range is empty, and yet there is a step."""
+    maps = np.full((2, *SHAPE), value, np.float32)
+    target = io.BytesIO()
+    allocation = Allocation("tail-aware", {"iterations": 4, "qp": 36})
+    write_features(target, maps, LEVELS, allocation, Ends())
+    with refcodec.open(io.BytesIO(target.getvalue())) as reader:
+        assert np.abs(np.stack(list(reader)) - value).max() < 0.05
+
+
+def test_chosen_levels_are_for_native() -> None:
+    settings = TailAware(qp=36, iterations=1)
+    _, choices = choose_levels(features(1), [Ends().tail], LEVELS, settings)
+    with (
+        refcodec.create(io.BytesIO(), coder="zlib") as writer,
+        pytest.raises(CallerError, match="chosen levels are for the coder native; this is zlib"),
+    ):
+        writer.write(features(1)[0], choice=next(choices))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"strength": -1}, {"iterations": 0}, {"block": 4}, {"mu": -1}, {"stride": 0}, {"qp": 64}],
+)
 def test_settings_out_of_range_are_refused(wrong: Any) -> None:
-    with pytest.raises(CallerError):
+    (name,) = wrong
+    with pytest.raises(CallerError, match=f"{name} is {wrong[name]}; it"):
         TailAware(**wrong)
 
 
@@ -270,6 +297,34 @@ def test_every_method_writes_conforming_streams(method: str, coder: str) -> None
     size, snr = coded(method, refcodec.EncoderConfig(coder=coder, qp=30, workers=1), **parameters)
     assert size < features().nbytes / 2
     assert snr > 0
+
+
+@pytest.mark.parametrize(
+    ("method", "coder"),
+    [*product(["none", "gradient", "tail-aware"], ["native", "hevc"]), ("algorithm1", "native")],
+)
+def test_streams_have_the_type_of_the_features(method: str, coder: str) -> None:
+    """Whatever precision a method works with."""
+    narrow = features().astype(np.float16)
+    config = refcodec.EncoderConfig(coder=coder, qp=30, workers=1)
+    parameters = {"iterations": 2, "qp": 40} if method == "tail-aware" else {}
+    target = io.BytesIO()
+    write_features(target, narrow, config, Allocation(method, parameters), Ends())
+    with refcodec.open(io.BytesIO(target.getvalue())) as reader:
+        assert {one.dtype for one in reader} == {np.dtype(np.float16)}
+
+
+def test_algorithm1_works_on_some_features_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory does not grow with their number, and nothing else changes."""
+    measured: list[int] = []
+    measure = methods.measure
+    monkeypatch.setattr(
+        methods, "measure", lambda maps, *rest: measured.append(len(maps)) or measure(maps, *rest)
+    )
+    whole = coded("algorithm1", LEVELS.but(qp=34))
+    monkeypatch.setattr(methods, "_AT_ONCE", 4 * features()[0].size)
+    assert coded("algorithm1", LEVELS.but(qp=34)) == whole
+    assert measured == [6, 4, 2]
 
 
 class Pooled:
@@ -305,6 +360,33 @@ def test_unknown_methods_and_parameters_are_named() -> None:
     with pytest.raises(CallerError, match="name the network"):
         write_features(io.BytesIO(), features(), LEVELS, Allocation("gradient"))
     assert set(METHODS) == {"none", "measured", "algorithm1", "gradient", "selection", "tail-aware"}
+
+
+@pytest.mark.parametrize(
+    ("method", "wrong", "message"),
+    [
+        ("tail-aware", {"strength": "abc"}, "strength is 'abc'; it is a number"),
+        ("tail-aware", {"strength": float("nan")}, "strength is nan; it is a number"),
+        ("tail-aware", {"iterations": 2.5}, "iterations is 2.5; it is an integer"),
+        ("tail-aware", {"qp": 40.5}, "qp is 40.5; it is an integer"),
+        ("algorithm1", {"qp_range": -3}, "qp_range is -3; it is 0 or more"),
+        ("algorithm1", {"qp_range": True}, "qp_range is True; it is an integer"),
+        ("gradient", {"calibration": 0}, "calibration is 0; it is 1 or more"),
+        ("gradient", {"probes": 0}, "probes is 0; it is 1 or more"),
+        ("selection", {"probes": 0}, "probes is 0; it is 1 or more"),
+        ("measured", {"sensitivity": 5}, "sensitivity is 5; it is a text"),
+        ("measured", {}, "measured needs the parameter sensitivity"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(method: str, wrong: Any, message: str) -> None:
+    with pytest.raises(CallerError, match=message):
+        method_of(Allocation(method, wrong))
+
+
+def test_parameters_that_fit_are_taken() -> None:
+    whole = {"strength": 5, "qp": None, "iterations": 3, "stride": 0.1, "mu": 1.5, "block": 8}
+    method = method_of(Allocation("tail-aware", whole))
+    assert {name: getattr(method, name) for name in whole} == whole
 
 
 # --- targets ---------------------------------------------------------------------------------------
@@ -350,6 +432,14 @@ def test_wrong_targets_are_refused(wrong: Any) -> None:
         Goal(**wrong)
 
 
+@pytest.mark.parametrize(
+    "config", [{"coder": "zlib"}, {"coder": "hevc", "lossless": True}, {"target_snr": 30.0}]
+)
+def test_targets_move_a_qp(config: Any) -> None:
+    with pytest.raises(CallerError, match="target"):
+        meet(Goal(snr=20), features(), refcodec.EncoderConfig(**config), Allocation(), Ends())
+
+
 # --- the command line ------------------------------------------------------------------------------
 
 RUN = CliRunner()
@@ -380,6 +470,67 @@ def test_encode_to_a_target(source: str, tmp_path: Path) -> None:
         assert signal_to_noise(outputs(reader), outputs(features())) >= 20
 
 
+def test_encode_for_a_network_onto_a_pipe(source: str) -> None:
+    for options in (["--qp", "38"], ["--target-snr", "20"]):
+        result = RUN.invoke(
+            app, ["encode", source, "-", *NETWORK, "--allocation", "none", *options]
+        )
+        assert result.exit_code == 0, result.output
+        assert refcodec.validate(result.stdout_bytes).conforming
+
+
+def test_encode_with_sensitivities(source: str, tmp_path: Path) -> None:
+    """QPs are those of the file around --qp, and no network is asked for."""
+    measured, out = tmp_path / "s.json", str(tmp_path / "f.dfc")
+    result = RUN.invoke(app, ["sensitivity", source, str(measured), *NETWORK])
+    assert result.exit_code == 0, result.output
+    result = RUN.invoke(app, ["encode", source, out, "--sensitivity", str(measured), "--qp", "38"])
+    assert result.exit_code == 0, result.output
+    qps = sensitivity.load(measured).qps(38)
+    assert len(set(qps)) > 1
+    target = io.BytesIO()
+    with refcodec.create(target) as writer:
+        for feature in features():
+            writer.write(feature, qp=qps)
+    assert Path(out).read_bytes() == target.getvalue()
+
+
+def test_streams_say_what_kind_of_layer_it_was(source: str, tmp_path: Path) -> None:
+    out = str(tmp_path / "f.dfc")
+    network = [*NETWORK[:3], "first.2", *NETWORK[4:]]
+    result = RUN.invoke(app, ["encode", source, out, *network, "--allocation", "none"])
+    assert result.exit_code == 0, result.output
+    with refcodec.open(out) as reader:
+        assert [one.feature_type.name for one in reader.parameters] == ["POOL"]
+
+
+@pytest.mark.parametrize("options", [NETWORK, ["--sensitivity", "s.json"]])
+def test_torch_is_missed(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = RUN.invoke(app, ["encode", source, str(tmp_path / "f.dfc"), *options])
+    assert result.exit_code == 2
+    assert "need torch, which is missing (pip install 'refcodec[evaluate]')" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda maps: maps.astype(np.float64), "--narrow"),
+        (lambda maps: maps.astype(np.int32), "has type int32"),
+        (lambda maps: maps * np.float32(np.nan), "has nan at index"),
+    ],
+)
+def test_what_is_not_coded_is_refused_first(
+    source: str, tmp_path: Path, change: Any, message: str
+) -> None:
+    np.save(source, change(features()))
+    result = RUN.invoke(app, ["encode", source, str(tmp_path / "f.dfc"), *NETWORK])
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
 def test_encode_with_fitted_statistics(source: str, tmp_path: Path) -> None:
     options = ["--allocation", "none", "--qp", "34", "--fit-statistics"]
     result = RUN.invoke(app, ["encode", source, str(tmp_path / "f.dfc"), *NETWORK, *options])
@@ -399,6 +550,10 @@ def test_encode_with_fitted_statistics(source: str, tmp_path: Path) -> None:
         ([*NETWORK[:-1], "32"], "Give --input-size"),
         ([*NETWORK, "--parameter", "strength"], "NAME=VALUE"),
         ([*NETWORK, "--qp-file", "q.json"], "both say"),
+        ([*NETWORK, "--fit-statistics"], "choose another --allocation"),
+        ([*NETWORK, "--allocation", "measured"], "needs the parameter sensitivity"),
+        (["--weights", "w.safetensors"], "give both --model and --layer"),
+        (["--sensitivity", "s.json", "--input-size", "24"], "give both --model and --layer"),
         (["--sensitivity", "absent.json"], "absent.json"),
     ],
 )

@@ -22,7 +22,16 @@ from refcodec.errors import CallerError
 from refcodec.quantise import dequantise
 from refcodec.syntax.hevc import split_nals
 
-__all__ = ["HIGHEST_QP", "Alone", "Floats", "Tail", "Values", "code_alone", "require_maps"]
+__all__ = [
+    "HIGHEST_QP",
+    "Alone",
+    "Floats",
+    "Tail",
+    "Values",
+    "code_alone",
+    "require_maps",
+    "spread",
+]
 
 Floats = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
@@ -67,11 +76,18 @@ def code_alone(features: Floats, config: EncoderConfig) -> Alone:
     return _hevc(features, own) if config.coder == "hevc" else _native(features, own)
 
 
+def spread(features: npt.NDArray[Any], count: int) -> Floats:
+    """At most so many features, evenly from all, as sets are often sorted by class: float32."""
+    count = min(count, len(features))
+    return np.array([features[n * len(features) // count] for n in range(count)], np.float32)
+
+
 def require_maps(features: npt.NDArray[Any]) -> None:
     """Raise CallerError unless features are float32, N x C x H x W."""
     if features.ndim != 4 or features.dtype != np.float32 or not len(features):
         raise CallerError(
-            f"features are {features.dtype} of shape {features.shape}, not float32 N x C x H x W"
+            f"features are {features.dtype} of shape {features.shape}, not float32 N x C x H x W",
+            hint="channels of vectors have no bits to allocate" if features.ndim == 2 else "",
         )
 
 

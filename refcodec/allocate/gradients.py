@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from refcodec.allocate.alone import HIGHEST_QP, Floats, Tail, Values
+from refcodec.allocate.alone import HIGHEST_QP, Floats, Tail, Values, require_maps
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
 from refcodec.transform import forward
@@ -174,6 +174,7 @@ def advice(
 
     Raises CallerError.
     """
+    require_maps(features)
     if config.coder not in HIGHEST_QP or config.lossy_quantiser != "uniform":
         raise CallerError("gradients allocate QPs of hevc and native, with the uniform quantiser")
     if not isinstance(config.qp, int):

@@ -6,9 +6,10 @@ Allocation("tail-aware", {"strength": 5}) --method_of--> TailAware --advise--> w
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 
 import refcodec
 from refcodec.allocate import gradients
-from refcodec.allocate.alone import HIGHEST_QP, Floats
+from refcodec.allocate.alone import HIGHEST_QP, Floats, spread
 from refcodec.allocate.selection import select_qps
 from refcodec.allocate.sensitivity import QP_RANGE, algorithm1_qps, load, measure
 from refcodec.allocate.tail_aware import TailAware, choose_levels, precondition
@@ -27,6 +28,8 @@ from refcodec.errors import CallerError
 __all__ = ["METHODS", "Advised", "Allocation", "Ends", "Method", "method_of", "write_features"]
 
 Progress = Callable[[int], None]
+
+_AT_ONCE = 1 << 22  # elements of the features that Algorithm 1 measures together
 
 
 class Ends(Protocol):
@@ -54,7 +57,7 @@ class Method(Protocol):
     ) -> tuple[EncoderConfig, Iterator[Advised]]:
         """The configuration to code with, and the advice on each feature, in order.
 
-        features : float32, N x C x H x W, or N x D; may be a memory map.
+        features : N x C x H x W, or N x D, of a type that is coded; may be a memory map.
         config   : the coder, and the QP to start from.
         ends     : the rest of the network; None where the method needs none.
 
@@ -84,6 +87,9 @@ class Measured:
     sensitivity: str
     qp_range: int = QP_RANGE
 
+    def __post_init__(self) -> None:
+        _require_least(0, qp_range=self.qp_range)
+
     def advise(
         self, features: Floats, config: EncoderConfig, ends: Ends | None
     ) -> tuple[EncoderConfig, Iterator[Advised]]:
@@ -107,15 +113,25 @@ class Algorithm1:
 
     qp_range: int = QP_RANGE
 
+    def __post_init__(self) -> None:
+        _require_least(0, qp_range=self.qp_range)
+
     def advise(
         self, features: Floats, config: EncoderConfig, ends: Ends | None
     ) -> tuple[EncoderConfig, Iterator[Advised]]:
         """QPs of channels."""
-        measured = measure(np.asarray(features), _needed(ends).representation, config)
-        qps = algorithm1_qps(
-            measured, _base(config), qp_range=self.qp_range, highest=HIGHEST_QP[config.coder]
-        )
-        return config, _with_qps(features, qps)
+        return config, self._advised(features, config, _base(config), _needed(ends))
+
+    def _advised(
+        self, features: Floats, config: EncoderConfig, base: int, ends: Ends
+    ) -> Iterator[Advised]:
+        portion = max(1, _AT_ONCE // features[0].size)
+        for start in range(0, len(features), portion):
+            own = np.asarray(features[start : start + portion], np.float32)
+            measured = measure(own, ends.representation, config)
+            highest = HIGHEST_QP[config.coder]
+            qps = algorithm1_qps(measured, base, qp_range=self.qp_range, highest=highest)
+            yield from _with_qps(own, qps)
 
 
 @dataclass(frozen=True)
@@ -124,34 +140,43 @@ class Gradient:
 
     The weights are for the native coder, which chooses levels by them; frames of HEVC have a QP and no more.
 
-    calibration : features, from the first on, that gradients are averaged over.
+    calibration : features, evenly from all, that gradients are averaged over.
     probes      : backward passes for each.
     """
 
     calibration: int = 20
     probes: int = 4
 
+    def __post_init__(self) -> None:
+        _require_least(1, calibration=self.calibration, probes=self.probes)
+
     def advise(
         self, features: Floats, config: EncoderConfig, ends: Ends | None
     ) -> tuple[EncoderConfig, Iterator[Advised]]:
         """QPs of channels, and weights."""
-        some = np.ascontiguousarray(features[: self.calibration], np.float32)
+        some = spread(features, self.calibration)
         arguments = gradients.advice(some, _needed(ends).tail, config, self.probes)
         return config, (Advised(feature, arguments) for feature in features)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """QPs of channels by codings at several of them, and the gradients of the output."""
+    """QPs of channels by codings at several of them, and the gradients of the output.
+
+    probes : random combinations of the outputs, for each feature; see `refcodec.allocate.selection`.
+    """
 
     probes: int = 32
+
+    def __post_init__(self) -> None:
+        _require_least(1, probes=self.probes)
 
     def advise(
         self, features: Floats, config: EncoderConfig, ends: Ends | None
     ) -> tuple[EncoderConfig, Iterator[Advised]]:
         """QPs of channels."""
         tail = _needed(ends).tail
-        qps = select_qps(np.asarray(features), tail, config, probes=self.probes)
+        qps = select_qps(np.asarray(features, np.float32), tail, config, probes=self.probes)
         return config, _with_qps(features, qps)
 
 
@@ -163,7 +188,7 @@ class ThroughTheTail(TailAware):
         self, features: Floats, config: EncoderConfig, ends: Ends | None
     ) -> tuple[EncoderConfig, Iterator[Advised]]:
         """The levels to code, or other features."""
-        given, tails = np.asarray(features), [_needed(ends).tail]
+        given, tails = np.asarray(features, np.float32), [_needed(ends).tail]
         if config.coder == "hevc":
             return config, map(Advised, precondition(given, tails, config, self))
         config, choices = choose_levels(given, tails, config, self)
@@ -174,6 +199,12 @@ class ThroughTheTail(TailAware):
 def _with_qps(features: Floats, qps: npt.NDArray[np.int64]) -> Iterator[Advised]:
     for feature, own in zip(features, qps, strict=True):
         yield Advised(feature, {"qp": own.tolist()})
+
+
+def _require_least(least: int, **parameters: int) -> None:
+    for name, value in parameters.items():
+        if value < least:
+            raise CallerError(f"{name} is {value}; it is {least} or more")
 
 
 def _base(config: EncoderConfig) -> int:
@@ -212,20 +243,35 @@ class Allocation:
 
 
 def method_of(allocation: Allocation) -> Method:
-    """The method with its parameters. Raises CallerError for one that does not exist, or does not fit."""
+    """The method with its parameters. Raises CallerError for one that is unknown, missing or unfit."""
     kind = METHODS.get(allocation.method)
     if kind is None:
         raise CallerError(
             f"the allocation is {allocation.method!r}; it is one of {', '.join(METHODS)}"
         )
-    known = [one.name for one in fields(kind)]
-    for name in allocation.parameters:
+    known = {one.name: one for one in fields(kind)}
+    for name, value in allocation.parameters.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
             raise CallerError(f"{allocation.method} has no parameter {name!r}", hint=hint)
+        fits, wanted = _TYPES[str(known[name].type)]
+        if not fits(value):
+            raise CallerError(f"{name} is {value!r}; it is {wanted}")
+    for one in known.values():
+        if one.default is MISSING and one.name not in allocation.parameters:
+            raise CallerError(f"{allocation.method} needs the parameter {one.name}")
     method: Method = kind(**allocation.parameters)
     return method
+
+
+_TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+    "int": (lambda value: type(value) is int, "an integer"),
+    "int | None": (lambda value: value is None or type(value) is int, "an integer"),
+    "float": (lambda value: type(value) in (int, float) and math.isfinite(value), "a number"),
+    "str": (lambda value: isinstance(value, str), "a text"),
+}
+"""By a field's annotation: whether a value is of that type, and what the type is called."""
 
 
 def write_features(
@@ -239,7 +285,7 @@ def write_features(
     """Code features as one stream, with bits allocated.
 
     target   : a path, written whole or not at all, or a binary file.
-    features : N x C x H x W, or N x D; may be a memory map.
+    features : N x C x H x W, or N x D, of a type that is coded, and signalled; may be a memory map.
     config   : the coder, and the QP that the allocation starts from.
     ends     : the rest of the network, which an allocation may ask what matters.
     progress : called with the number of features that have been advised on, the longer part of the work.
@@ -249,6 +295,6 @@ def write_features(
     config, advised = method_of(allocation).advise(features, config, ends)
     with refcodec.create(target, config) as writer:
         for number, (feature, arguments) in enumerate(advised, 1):
-            writer.write(feature, **arguments)
+            writer.write(feature.astype(features.dtype, copy=False), **arguments)
             if progress:
                 progress(number)

@@ -12,15 +12,17 @@ them too: decoders restore the mean of each channel, and the loss counts what th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from refcodec.allocate.alone import Floats, Tail
+from refcodec.allocate.alone import HIGHEST_QP, Floats, Tail, spread
 from refcodec.allocate.rate import RateModel
 from refcodec.coders import native_encoder
 from refcodec.coders.native import cuts, step_sizes
@@ -47,7 +49,7 @@ class TailAware:
 
     strength   : the multiplier of a bit an element, in hundredths of the output's variance: more is less
                  rate and more error.
-    qp         : of all channels; None for the one of `QPS` that suits the first features best.
+    qp         : of all channels; None for one that suits some of the features.
     iterations : of Adam, the first-order method of Kingma and Ba (2015).
     stride     : the longest steps of the method, in steps of the quantiser; they shrink to nothing.
     mu         : what the feature's own loss counts, for tails that are not given, in hundredths of what the
@@ -65,12 +67,19 @@ class TailAware:
     def __post_init__(self) -> None:
         if self.block not in (8, 16, 32):
             raise CallerError(f"block is {self.block}; it is 8, 16 or 32")
-        if self.iterations < 1 or self.strength < 0 or self.stride <= 0 or self.mu < 0:
-            raise CallerError(f"out of range: {self}")
+        for name, least in (("iterations", 1), ("strength", 0), ("mu", 0)):
+            value = getattr(self, name)
+            if not value >= least:
+                raise CallerError(f"{name} is {value}; it is {least} or more")
+        if not self.stride > 0:
+            raise CallerError(f"stride is {self.stride}; it is above 0")
+        if self.qp is not None and not 0 <= self.qp <= HIGHEST_QP["native"]:
+            raise CallerError(f"qp is {self.qp}; it lies in 0..{HIGHEST_QP['native']}")
 
 
-QPS = (36, 40, 44, 48)
-"""Steps worth trying: finer ones cost rate, coarser ones leave the descent too little choice."""
+_FIRST_QP, _QP_STRIDE, _FINEST_QP, _COARSEST_QP = 40, 4, 16, 56
+"""Where the search for a QP begins, and how it goes on: finer steps cost rate, coarser ones leave the descent
+too little choice."""
 
 _PILOTS = 8  # features that QPs are tried on
 
@@ -78,18 +87,26 @@ _PILOTS = 8  # features that QPs are tried on
 def _suit_qp(
     features: Floats, tails: Sequence[Tail], config: EncoderConfig, settings: TailAware
 ) -> TailAware:
-    """The settings with a QP: where none is given, the one of least loss on the first features."""
+    """The settings with a QP: where none is given, one of least loss, sought on some features downhill."""
     if settings.qp is not None:
         return settings
-    clip, first = _clip(features, config), torch.from_numpy(np.array(features[:_PILOTS]))
+    clip, some = _clip(features, config), torch.from_numpy(spread(features, _PILOTS))
 
-    def loss(trial: TailAware) -> float:
-        descent = _Descent(first, tails, _Synthesis(first.shape[1:], clip, config, trial), trial)
+    @cache
+    def loss(qp: int) -> float:
+        if not _FINEST_QP <= qp <= _COARSEST_QP:
+            return math.inf
+        trial = replace(settings, qp=qp)
+        descent = _Descent(some, tails, _Synthesis(some.shape[1:], clip, config, trial), trial)
         exact = descent.run()
         with torch.no_grad():
             return float(descent.loss(exact, exact.round(), trial.strength))
 
-    return min((replace(settings, qp=qp) for qp in QPS), key=loss)
+    best = _FIRST_QP
+    for stride in (_QP_STRIDE, -_QP_STRIDE):
+        while loss(best + stride) < loss(best):
+            best += stride
+    return replace(settings, qp=best)
 
 
 def choose_levels(
@@ -104,7 +121,10 @@ def choose_levels(
     All features get one range. Raises CallerError where levels cannot be chosen.
     """
     if config.coder != "native" or config.gop or config.aims:
-        raise CallerError("levels are chosen for the coder native, without gop and targets")
+        raise CallerError(
+            "levels are chosen for the coder native, without gop and without targets of features; "
+            f"the coder is {config.coder}"
+        )
     clip = _clip(features, config)
     settings = _suit_qp(features, tails, config, settings)
     kept = "mean" if settings.mu else "off"
@@ -139,9 +159,11 @@ def _clip(features: Floats, config: EncoderConfig) -> tuple[float, float]:
     if features.ndim != 4 or config.lossy_quantiser != "uniform":
         raise CallerError(
             "tail-aware encoding takes maps, C x H x W, and the uniform quantiser; "
-            f"here are {config.lossy_quantiser} and features of shape {features.shape[1:]}"
+            f"here are {config.lossy_quantiser} and features of shape {features.shape[1:]}",
+            hint="the allocation none takes any",
         )
-    return config.clip or (min(0.0, float(features.min())), float(features.max()))
+    low, high = config.clip or (min(0.0, float(features.min())), float(features.max()))
+    return low, high if high > low else low + 1  # an empty range has no step
 
 
 def _batches(

@@ -52,7 +52,9 @@ class Goal:
         if self.size is not None and self.size < 1:
             raise CallerError(f"target-size is {self.size}; it is 1 or more")
         if (self.size is None) == (self.fidelity is None and self.snr is None):
-            raise CallerError("a target is a size, or a fidelity, or an SNR of the output")
+            raise CallerError(
+                "a target is a size, or what the output keeps: a fidelity, an SNR, or both"
+            )
 
     def kept(self, outputs: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> bool:
         """Whether outputs on decoded features are near enough to those on the original ones."""
@@ -78,8 +80,13 @@ def meet(
     and for a quality decodes them and runs the tail. Where the goal is out of reach the nearest setting is
     taken, and a warning logged. Raises CallerError.
     """
-    if config.coder not in HIGHEST_QP or config.aims:
-        raise CallerError("the network's output is aimed at with hevc and native, by nothing else")
+    if config.coder not in HIGHEST_QP or config.lossless:
+        raise CallerError(
+            f"targets are met by the QP of hevc or native; the coder is {config.coder}",
+            hint="choose one of these, and lossy",
+        )
+    if config.aims:
+        raise CallerError("a target of all features leaves none to single ones")
     wanted = None if goal.size else _outputs(ends, features)
     tail_aware = allocation.method == "tail-aware"
     made = 0

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from refcodec.cli import options
-from refcodec.cli.networks import load_network
+from refcodec.cli.networks import load_network, require_library, run_head, stack_features
 from refcodec.cli.terminal import console
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
@@ -37,22 +36,13 @@ def sensitivity(
     target: Annotated[
         Path, typer.Argument(metavar="OUT.json", help="What encode --sensitivity reads.")
     ],
-    model: Annotated[
-        str, typer.Option(metavar="NAME", help="resnet56, vgg16, …, or package.module:factory.")
-    ],
-    layer: Annotated[
-        str, typer.Option(metavar="LAYER", help="conv1, pool1, …, or the name of a module.")
-    ],
-    weights: Annotated[
-        Path | None, typer.Option(help=".safetensors or .pth; without, they are random.")
-    ] = None,
+    model: options.NetworkModel,
+    layer: options.NetworkLayer,
+    weights: options.NetworkWeights = None,
     count: Annotated[
         int | None, typer.Option(min=1, help="Images or features to measure; by default all.")
     ] = None,
-    input_size: Annotated[
-        int | None,
-        typer.Option(min=1, help="Height and width of the images; by default the network's own."),
-    ] = None,
+    input_size: options.NetworkInputSize = None,
     method: Annotated[
         str,
         typer.Option(
@@ -75,13 +65,15 @@ def sensitivity(
     suffix = plot and plot.suffix.lower().removeprefix(".")
     if suffix not in (None, "png", "svg"):
         raise CallerError(f"{plot} is neither .png nor .svg")
+    if plot is not None:
+        require_library("matplotlib", "plots")  # better now than after the measurement
     network = load_network(model, weights, input_size)
     from refcodec.allocate import sensitivity as allocation
 
     if method not in allocation.METHODS:
         raise CallerError(f"the method is {method!r}; it is algorithm1 or gradient")
     cut = network.cut(layer)
-    features = _features(source, cut, count, network.input_size)
+    features = _features(source, cut, config, count, network.input_size)
     if method == "gradient":
         found = allocation.by_gradient(features, cut.tail, config, probes=probes)
     else:
@@ -96,38 +88,18 @@ def sensitivity(
     _print(found, qp)
 
 
-def _features(source: str, cut: Cut, count: int | None, size: tuple[int, int]) -> Array:
+def _features(
+    source: str, cut: Cut, config: EncoderConfig, count: int | None, size: tuple[int, int]
+) -> Array:
     """Features to measure, float32, N x C x H x W: as they are, or made of images."""
     import numpy as np
 
-    suffix = Path(source).suffix.lower()
-    if suffix not in _FEATURES:
-        return _extract(source, cut, count, size)
-    from refcodec.cli.arrays import open_features
+    if Path(source).suffix.lower() in _FEATURES:
+        found = stack_features(source, config.but(narrow=True), cut, count=count)
+        return found.astype(np.float32, copy=False)
+    from refcodec.models.images import open_images
 
-    with open_features(source) as file:
-        found = list(islice(file.features, count))
-    if not found or any(one.shape != cut.feature_shape for one in found):
-        shapes = ", ".join(sorted({str(one.shape) for one in found})) or "nothing"
-        raise CallerError(
-            f"{source} has {shapes}; features of {cut.layer} are {cut.feature_shape}",
-            hint="give the size of the images that they come from, or the images",
-        )
-    return np.stack(found).astype(np.float32)
-
-
-def _extract(source: str, cut: Cut, count: int | None, size: tuple[int, int]) -> Array:
-    import numpy as np
-    import torch
-
-    from refcodec.models.images import batches, open_images
-
-    with torch.inference_mode():
-        found = [
-            cut.head(some.inputs).numpy()
-            for some in batches(open_images(source, count=count, size=size), 16)
-        ]
-    return np.concatenate(found)
+    return np.stack(list(run_head(cut, open_images(source, count=count, size=size), 16)))
 
 
 def _print(found: Sensitivity, qp: int) -> None:

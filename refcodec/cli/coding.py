@@ -76,7 +76,9 @@ def encode(
 
     An array of rank 1 or 3 is one feature, D or C x H x W; one of rank 2 or 4 is a batch of them.
     """
-    advised = model is not None or layer is not None or sensitivity is not None
+    network = (model, layer, weights, input_size)
+    named = any(one is not None for one in network)
+    advised = named or sensitivity is not None
     choices: dict[str, Any] = {
         "coder": coder,
         "qp": qp,
@@ -107,7 +109,11 @@ def encode(
     config = EncoderConfig(**choices)
     if not advised:
         if allocation or parameter or fit_statistics or target_fidelity is not None:
-            raise CallerError("that asks the rest of the network", hint="give --model and --layer")
+            raise CallerError(
+                "--allocation, --parameter, --fit-statistics and --target-fidelity ask the rest of the "
+                "network",
+                hint="give --model and --layer",
+            )
         _encode(source, target, config, key, qp_file)
         return
     if qp_file is not None:
@@ -120,7 +126,7 @@ def encode(
         config,
         key,
         wanted_allocation(allocation, parameter or (), sensitivity),
-        cut_network(model, layer, weights, input_size) if model or layer else None,
+        cut_network(*network) if named else None,
         {"fidelity": target_fidelity, "snr": target_snr, "size": target_size},
         fit_statistics=fit_statistics,
     )

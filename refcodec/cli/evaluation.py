@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
+from refcodec.cli.networks import require_library
 from refcodec.cli.progress import progress
 from refcodec.cli.terminal import console, print_note, printable
-from refcodec.errors import EnvironmentFault
 
 __all__ = ["evaluate"]
 
@@ -50,7 +50,8 @@ def evaluate(
 
     Goes on where it was interrupted, and does again only what has changed.
     """
-    _require_libraries()
+    for library in ("bjontegaard", "matplotlib", "torch"):
+        require_library(library, "evaluations")
     from refcodec.evaluate.plan import jobs_of, select
     from refcodec.evaluate.reading import read
     from refcodec.evaluate.report import write_report
@@ -81,19 +82,6 @@ def evaluate(
         typer.echo(failure.trace, err=True, nl=False)
     if failures:
         raise typer.Exit(1)
-
-
-def _require_libraries() -> None:
-    """Raise EnvironmentFault where what an evaluation needs is not installed."""
-    try:
-        import bjontegaard  # noqa: F401
-        import matplotlib  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise EnvironmentFault(
-            f"evaluations need {error.name}, which is missing",
-            hint="pip install 'refcodec[evaluate]'",
-        ) from None
 
 
 def _command() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,12 +9,11 @@ import typer
 
 import refcodec
 from refcodec.cli import options
-from refcodec.cli.networks import load_network
+from refcodec.cli.networks import load_network, run_head
 from refcodec.cli.progress import progress
 from refcodec.cli.terminal import print_note
 
 if TYPE_CHECKING:
-    from refcodec.cli.arrays import Array
     from refcodec.models import Cut, Network
     from refcodec.models.images import Source
 
@@ -31,22 +29,13 @@ def extract(
         ),
     ],
     target: Annotated[str, typer.Argument(metavar="OUT", help=".dfc, .npy, .npz or .safetensors.")],
-    model: Annotated[
-        str, typer.Option(metavar="NAME", help="resnet56, vgg16, …, or package.module:factory.")
-    ],
-    layer: Annotated[
-        str, typer.Option(metavar="LAYER", help="conv1, pool1, …, or the name of a module.")
-    ],
-    weights: Annotated[
-        Path | None, typer.Option(help=".safetensors or .pth; without, they are random.")
-    ] = None,
+    model: options.NetworkModel,
+    layer: options.NetworkLayer,
+    weights: options.NetworkWeights = None,
     count: Annotated[
         int | None, typer.Option(help="Images to take, of each class as many; by default all.")
     ] = None,
-    input_size: Annotated[
-        int | None,
-        typer.Option(help="Height and width of the images; by default the network's own."),
-    ] = None,
+    input_size: options.NetworkInputSize = None,
     batch: Annotated[int, typer.Option(min=1, help="Images to run at a time.")] = 16,
     coder: options.Coder = "native-lossless",
     qp: options.Qp = 32,
@@ -61,7 +50,7 @@ def extract(
     source = open_images(images, count=count, size=network.input_size)
     cut = network.cut(layer)
     with progress("extracting", len(source)) as show:
-        features = _features(cut, source, batch, show)
+        features = run_head(cut, source, batch, show)
         if Path(target).suffix.lower() == ".dfc":
             config = refcodec.EncoderConfig(
                 coder=coder,
@@ -78,20 +67,6 @@ def extract(
             write_features(target, features)
     shape = " x ".join(map(str, cut.feature_shape))
     print_note(f"{target}: features {len(source):,} of {shape}")
-
-
-def _features(cut: Cut, source: Source, size: int, show: Callable[[int], None]) -> Iterator[Array]:
-    import torch
-
-    from refcodec.models.images import batches
-
-    done = 0
-    for some in batches(source, size):
-        with torch.inference_mode():
-            features = cut.head(some.inputs).numpy()
-        for feature in features:
-            yield feature
-            show(done := done + 1)
 
 
 def _metadata(network: Network, cut: Cut, source: Source, images: str) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,22 +18,37 @@ if TYPE_CHECKING:
     from refcodec.allocate.methods import Allocation
     from refcodec.cli.arrays import Array
     from refcodec.models import Cut, Network
+    from refcodec.models.images import Source
 
-__all__ = ["cut_network", "encode_for_network", "load_network", "wanted_allocation"]
-
+__all__ = [
+    "cut_network",
+    "encode_for_network",
+    "load_network",
+    "require_library",
+    "run_head",
+    "stack_features",
+    "wanted_allocation",
+]
 
 _FITTED = 20
 """Features that statistics are chosen on."""
 
 
+def require_library(name: str, what: str) -> None:
+    """Raise EnvironmentFault where an optional library is missing; ``what`` needs it."""
+    try:
+        import_module(name)
+    except ModuleNotFoundError:
+        raise EnvironmentFault(
+            f"{what} need {name}, which is missing", hint="pip install 'refcodec[evaluate]'"
+        ) from None
+
+
 def load_network(model: str, weights: Path | None, input_size: int | None) -> Network:
     """A network by name. Raises EnvironmentFault where torch is missing, CallerError for what is wrong."""
-    try:
-        from refcodec import models
-    except ModuleNotFoundError as error:
-        raise EnvironmentFault(
-            f"networks need {error.name}, which is missing", hint="pip install 'refcodec[evaluate]'"
-        ) from None
+    require_library("torch", "networks")
+    from refcodec import models
+
     if input_size is not None and input_size < 1:
         raise CallerError(f"the input size is {input_size}; it is 1 or more")
     size = None if input_size is None else (input_size, input_size)
@@ -50,7 +67,8 @@ def cut_network(
 def wanted_allocation(
     method: str | None, parameters: Iterable[str], sensitivity: Path | None
 ) -> Allocation:
-    """The allocation that options ask for. Raises CallerError."""
+    """The allocation that options ask for. Raises CallerError, EnvironmentFault where torch is missing."""
+    require_library("torch", "allocations")
     from refcodec.allocate.methods import Allocation
 
     values: dict[str, object] = {}
@@ -89,11 +107,13 @@ def encode_for_network(
     """Code the features of a file for the network behind them; all are held in memory.
 
     goal           : fields of `refcodec.allocate.targets.Goal`, with None for those that are not aimed at.
-    fit_statistics : whether to choose them by the output, on the first features.
+    fit_statistics : whether to choose them by the output, on some features.
     """
-    features = _stack(source, key, cut)
+    features = stack_features(source, config, cut, key=key)
+    if cut is not None and config.feature_type is None:
+        config = config.but(feature_type=cut.feature_type)
     if fit_statistics:
-        config = _fit(features, config, cut)
+        config = _fit(features, config, allocation.method, cut)
     if any(value is not None for value in goal.values()):
         if cut is None:
             raise CallerError("targets ask the network", hint="give --model and --layer")
@@ -108,12 +128,22 @@ def encode_for_network(
         print_rate(target, len(features), features.size, features.nbytes)
 
 
-def _fit(features: Array, config: EncoderConfig, cut: Cut | None) -> EncoderConfig:
-    from refcodec.allocate.statistics import choose_statistics
+def _fit(features: Array, config: EncoderConfig, method: str, cut: Cut | None) -> EncoderConfig:
+    from refcodec.allocate.alone import spread
+    from refcodec.allocate.statistics import candidates, choose_statistics
 
     if cut is None:
         raise CallerError("statistics are chosen by the output", hint="give --model and --layer")
-    chosen, trials = choose_statistics(features[:_FITTED], cut.tail, config)
+    if method == "tail-aware":
+        raise CallerError(
+            "tail-aware encoding chooses statistics, range and quantiser itself",
+            hint="leave out --fit-statistics, or choose another --allocation",
+        )
+    some = spread(features, _FITTED)
+    groups = candidates(some, config)
+    if method == "gradient":
+        groups = groups[:-1]  # the quantiser has to stay uniform
+    chosen, trials = choose_statistics(some, cut.tail, config, groups)
     best = min(trials, key=lambda trial: trial.rate)
     change = ", ".join(f"{name} {value}" for name, value in best.change.items()) or "no change"
     print_note(f"{change}: {best.rate:+.1f} % of the rate at equal SNR, QP {best.qp}")
@@ -141,14 +171,25 @@ def _meet(
     print_note(f"{'strength' if allocation.method == 'tail-aware' else 'QP'} {value:g}")
 
 
-def _stack(source: str, key: str | None, cut: Cut | None) -> Array:
-    """All features of a file, float32, N x C x H x W or N x D. Raises CallerError."""
+def stack_features(
+    source: str,
+    config: EncoderConfig,
+    cut: Cut | None,
+    *,
+    key: str | None = None,
+    count: int | None = None,
+) -> Array:
+    """The features of a file, N x C x H x W or N x D, in their own type: all, or the first ones.
+
+    Raises CallerError for what the configuration does not code, or the cut does not yield.
+    """
     import numpy as np
 
     from refcodec.cli.arrays import open_features
+    from refcodec.encoder import as_feature
 
     with open_features(source, key) as found:
-        features = [np.asarray(one, np.float32) for one in found.features]
+        features = [as_feature(one, config) for one in islice(found.features, count)]
     shapes = {one.shape for one in features}
     if cut is not None and shapes != {cut.feature_shape}:
         raise CallerError(
@@ -158,4 +199,29 @@ def _stack(source: str, key: str | None, cut: Cut | None) -> Array:
         )
     if len(shapes) != 1:
         raise CallerError(f"{source} has features of different shapes, or none")
+    if len({one.dtype for one in features}) != 1:
+        raise CallerError(f"{source} has features of different types")
     return np.stack(features)
+
+
+def run_head(
+    cut: Cut, source: Source, size: int, show: Callable[[int], None] | None = None
+) -> Iterator[Array]:
+    """The features of images, one after another.
+
+    size : images that are run at a time.
+    show : called with the number of features made.
+    """
+    import torch
+
+    from refcodec.models.images import batches
+
+    done = 0
+    for some in batches(source, size):
+        with torch.inference_mode():
+            features = cut.head(some.inputs).numpy()
+        for feature in features:
+            yield feature
+            done += 1
+            if show:
+                show(done)

@@ -5,6 +5,7 @@ Which values they take is for :class:`refcodec.EncoderConfig` to say, and to ref
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,7 +61,11 @@ Narrow = Annotated[bool, _option("--narrow", text="Round float64 to float32.", p
 
 Qp = Annotated[
     float,
-    _option(text="0 to 51, for native to 63 and in eighths; +6 doubles the step.", panel=_LOSSY),
+    _option(
+        text="0 to 51, for native to 63 and in eighths; +6 doubles the step. Not for tail-aware "
+        "native, which has a parameter qp.",
+        panel=_LOSSY,
+    ),
 ]
 QpFile = Annotated[
     Path | None,
@@ -116,32 +121,30 @@ Gop = Annotated[
 ]
 Preset = Annotated[str, _option(text="Preset of x265.", panel=_HEVC)]
 
-Model = Annotated[
-    str | None,
-    _option(metavar="NAME", text="resnet56, vgg16, …, or package.module:factory.", panel=_TAIL),
-]
-Layer = Annotated[
-    str | None,
-    _option(
-        metavar="LAYER",
-        text="Where features come from: conv1, pool1, …, or the name of a module.",
-        panel=_TAIL,
-    ),
-]
-Weights = Annotated[
-    Path | None,
-    _option(text=".safetensors or .pth; without, they are random.", panel=_TAIL),
-]
-InputSize = Annotated[
-    int | None,
-    _option(text="Height and width of the images; by default the network's own.", panel=_TAIL),
-]
+_model = partial(_option, metavar="NAME", text="resnet56, vgg16, …, or package.module:factory.")
+_layer = partial(
+    _option,
+    metavar="LAYER",
+    text="Where features come from: conv1, pool1, …, or the name of a module.",
+)
+_weights = partial(_option, text=".safetensors or .pth; without, they are random.")
+_input_size = partial(_option, text="Height and width of the images; by default the network's own.")
+
+NetworkModel = Annotated[str, _model()]
+NetworkLayer = Annotated[str, _layer()]
+NetworkWeights = Annotated[Path | None, _weights()]
+NetworkInputSize = Annotated[int | None, _input_size()]
+
+Model = Annotated[str | None, _model(panel=_TAIL)]
+Layer = Annotated[str | None, _layer(panel=_TAIL)]
+Weights = Annotated[Path | None, _weights(panel=_TAIL)]
+InputSize = Annotated[int | None, _input_size(panel=_TAIL)]
 Allocation = Annotated[
     str | None,
     _option(
         metavar="METHOD",
-        text="How bits are spent: algorithm1, gradient, selection, tail-aware; by default "
-        "tail-aware where a model is given.",
+        text="How bits are spent: none, algorithm1, gradient, selection (hevc), tail-aware; by "
+        "default tail-aware where a model is given.",
         panel=_TAIL,
     ),
 ]
@@ -149,7 +152,7 @@ Parameter = Annotated[
     list[str] | None,
     _option(
         metavar="NAME=VALUE",
-        text="Of the allocation: strength=5, mu=1, qp_range=5; may be repeated.",
+        text="Of the allocation, such as strength=5; may be repeated.",
         panel=_TAIL,
     ),
 ]
@@ -161,7 +164,8 @@ FitStatistics = Annotated[
     bool,
     _option(
         "--fit-statistics",
-        text="Choose restoration, range and quantiser by the output of some features; the QP moves along.",
+        text="Choose restoration, range and quantiser by the output of some features; the QP moves "
+        "along. Not for tail-aware.",
         panel=_TAIL,
     ),
 ]

@@ -49,8 +49,11 @@ def frontier(curve: Curve) -> tuple[Axis, Axis]:
     """Rates and qualities by rising rate, without points that cost more and are no better."""
     kept: list[tuple[float, float]] = []
     for rate, quality in sorted(zip(*curve, strict=True)):
-        if np.isfinite(quality) and (not kept or quality > kept[-1][1] + _SAME):
-            kept.append((rate, quality))
+        if not np.isfinite(quality) or (kept and quality <= kept[-1][1] + _SAME):
+            continue
+        if kept and rate <= kept[-1][0] * (1 + _SAME):  # the last one costs as much, and is worse
+            kept.pop()
+        kept.append((rate, quality))
     points = np.array(kept, np.float64).reshape(-1, 2)
     return points[:, 0], points[:, 1]
 

@@ -33,6 +33,9 @@ _AT_ONCE: Final = 8
 _CHANNEL_FEATURES: Final = 4
 """Features that are coded again without each of their channels, where that is asked for."""
 
+_MORE_THAN_QPS: Final = (("native", "gradient"), ("native", "tail-aware"), ("hevc", "tail-aware"))
+"""Coders and allocations of which a feature that is coded again with its QPs is not coded as it was."""
+
 
 def measure(job: Job, features: Path, results: Path) -> None:
     """Run a job; leave its result in the folder of results, the statistics of its images beside it.
@@ -69,6 +72,7 @@ def measure(job: Job, features: Path, results: Path) -> None:
 
 
 def _keep(job: Job, results: Path, record: dict[str, Any], statistics: Statistics) -> None:
+    (results / f"{job.slug}.json").unlink(missing_ok=True)  # an older one, of other statistics
     with atomic_file(results / f"{job.slug}.npz") as file:
         np.savez_compressed(file, allow_pickle=False, **statistics)
     with atomic_file(results / f"{job.slug}.json") as file:  # last: where it stands, all is there
@@ -140,8 +144,10 @@ def _conformance(job: Job, coder: Coder) -> dict[str, Any]:
 
 
 def _wants_channels(job: Job, features: Array) -> bool:
-    """Whether there are maps, coded by QP, and the bits of their channels are asked for."""
-    return job.measure.channels and features.ndim == 4 and not job.setting.lossless
+    """Whether there are maps, coded by QP alone, and the bits of their channels are asked for."""
+    setting = job.setting
+    more = setting.lossless or (setting.coder, setting.allocation.method) in _MORE_THAN_QPS
+    return job.measure.channels and features.ndim == 4 and not more
 
 
 def _channels(job: Job, coder: Stream, features: Array) -> dict[str, list[float]]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.metadata import version
@@ -90,6 +90,9 @@ class Job:
         """All that the result depends on but the code, as JSON types."""
         setting = asdict(self.setting)
         matters = {name: setting[name] for name in ("coder", "choices", "allocation")}
+        parameters = matters["allocation"]["parameters"]
+        if _SENSITIVITY in parameters:
+            parameters[_SENSITIVITY] = digest(Path(parameters[_SENSITIVITY]))
         asked = {"validate": self.measure.validate, "channels": self.measure.channels}
         return {"place": self.place.describe(), **matters, **asked}
 
@@ -97,6 +100,10 @@ class Job:
     def slug(self) -> str:
         """A name for files: readable, and no other result has it."""
         return _slug(self.name, self.describe())
+
+
+_SENSITIVITY: Final = "sensitivity"
+"""The one parameter of an allocation that names a file, of which the content matters."""
 
 
 def _slug(name: str, matters: dict[str, Any]) -> str:
@@ -116,12 +123,23 @@ def jobs_of(experiment: Experiment) -> list[Job]:
             if all(names is None or name in names for names, name in wanted):
                 for setting in coders.settings:
                     if setting.codes_images == (place.layer == IMAGE):
-                        job = Job(place, setting, experiment.measure)
+                        job = Job(place, _with_path(setting, experiment), experiment.measure)
                         _require_new(job, found)
                         found[job.name] = job
     if not found:
         raise CallerError("there is nothing to measure: no coder is for any of the layers")
     return list(found.values())
+
+
+def _with_path(setting: Setting, experiment: Experiment) -> Setting:
+    """The setting, with a file of sensitivities by its whole path. Raises CallerError for one not there."""
+    parameters = dict(setting.allocation.parameters)
+    if _SENSITIVITY not in parameters:
+        return setting
+    path = experiment.path(parameters[_SENSITIVITY])
+    digest(path)
+    parameters[_SENSITIVITY] = str(path)
+    return replace(setting, allocation=replace(setting.allocation, parameters=parameters))
 
 
 def _require_new(job: Job, found: dict[str, Job]) -> None:

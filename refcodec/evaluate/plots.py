@@ -20,7 +20,7 @@ from matplotlib.ticker import (
 )
 
 from refcodec.evaluate.results import Line, Row, lossless_lines
-from refcodec.evaluate.style import COLOURS, FAINT, INK, MARKERS, STYLE, save
+from refcodec.evaluate.style import COLOURS, FAINT, INK, STYLE, look, save
 from refcodec.evaluate.summary import QUALITIES, Equal
 
 __all__ = ["draw_channels", "draw_curves", "draw_equal", "draw_nonzero"]
@@ -39,9 +39,16 @@ def draw_curves(lines: Lines, quality: str) -> dict[str, bytes]:
 
     quality : a key of `QUALITIES`. Lossless points have no finite SNR, and are left out of that plot.
 
-    Returns the plot by suffix, ``png`` and ``svg``, as do all functions here.
+    Returns the plot by suffix, ``png`` and ``svg``, as do all functions here; nothing if there are no points.
     """
     names = _curve_names(lines)
+    lines = {
+        place: own
+        for place, own in lines.items()
+        if any(_finite(line.rows, QUALITIES[quality].figure) for line in own)
+    }
+    if not lines:
+        return {}
     with matplotlib.rc_context(dict(STYLE)):
         columns = min(len(lines), 2 if len(lines) in (2, 4) else 3)
         rows = -(-len(lines) // columns)
@@ -52,7 +59,7 @@ def draw_curves(lines: Lines, quality: str) -> dict[str, bytes]:
         for panel in panels[len(lines) :]:
             panel.remove()
         for panel, (place, own) in zip(panels, lines.items(), strict=False):
-            panel.set_title(place, fontsize="medium", loc="left", pad=12)
+            panel.set_title(place, fontsize="medium", loc="left", pad=20)
             for line in own:
                 _draw_line(panel, line, quality, names.index(line.name))
             _finish_panel(panel, quality)
@@ -64,32 +71,34 @@ def draw_curves(lines: Lines, quality: str) -> dict[str, bytes]:
 
 def _draw_line(panel: Any, line: Line, quality: str, number: int) -> None:
     key = QUALITIES[quality].figure
-    rows = sorted(
-        (row for row in line.rows if np.isfinite(row.figures[key])),
-        key=lambda row: row.figures["bits_per_element"],
-    )
+    rows = sorted(_finite(line.rows, key), key=lambda row: row.figures["bits_per_element"])
     if not rows:
         return
     rates = [row.figures["bits_per_element"] for row in rows]
     heights = np.array([row.figures[key] for row in rows])
-    colour = COLOURS[number % len(COLOURS)]
-    style = {"color": colour, "marker": MARKERS[number % len(MARKERS)], "zorder": 3}
-    panel.plot(rates, heights, label=line.name, markersize=4, linewidth=1.2, clip_on=False, **style)
+    style: dict[str, Any] = {"markersize": 4, "linewidth": 1.2, "clip_on": False, **look(number)}
+    colour = style["color"]
+    panel.plot(rates, heights, label=line.name, zorder=3, **style)
     ends = np.array([row.intervals[key] for row in rows])
     panel.vlines(rates, ends[:, 0], ends[:, 1], color=colour, alpha=0.35, linewidth=2, zorder=2)
+    # Curves that lie together put their labels on different sides, and the next two farther out.
+    above, farther = number % 2 == 0, 8 * (number // 2 % 2)
     for place, row in enumerate(rows):
-        # Neighbouring curves put their labels on different sides, so that these do not meet.
         panel.annotate(
-            row.job.setting.label.rpartition(" ")[2],
+            ", ".join(part.rpartition(" ")[2] for part in row.job.setting.label.split(", ")),
             (rates[place], heights[place]),
-            xytext=(-3, 5) if number % 2 == 0 else (3, -9),
+            xytext=(-3, 5 + farther) if above else (3, -9 - farther),
             textcoords="offset points",
-            ha="right" if number % 2 == 0 else "left",
+            ha="right" if above else "left",
             fontsize="x-small",
             color=colour,
             path_effects=_HALO,
             zorder=5,
         )
+
+
+def _finite(rows: Sequence[Row], figure: str) -> list[Row]:
+    return [row for row in rows if np.isfinite(row.figures[figure])]
 
 
 def _finish_panel(panel: Any, quality: str) -> None:
@@ -156,10 +165,9 @@ def draw_nonzero(lines: Lines) -> dict[str, bytes]:
                     [place + shift for place, _ in points],
                     [rate for _, rate in points],
                     linestyle="",
-                    marker=MARKERS[number % len(MARKERS)],
                     markersize=5,
-                    color=COLOURS[number % len(COLOURS)],
                     label=name,
+                    **look(number),
                 )
             panel.set_xticks(range(len(layers)), layers)
             panel.grid(visible=True, axis="y")
@@ -171,11 +179,13 @@ def draw_nonzero(lines: Lines) -> dict[str, bytes]:
 
 
 def draw_equal(found: Sequence[Equal]) -> dict[str, bytes]:
-    """Bytes at equal quality: a bar a place and coder, a panel a quality."""
+    """Bytes at equal quality: a bar a place and coder, a panel a quality, as far as it is reached."""
+    reached = [one for one in found if one.size is not None]
     groups = [
-        (key, [one for one in own if one.size is not None])
-        for key, own in groupby(found, key=lambda one: (one.quality, one.level))
+        (key, list(own)) for key, own in groupby(reached, key=lambda one: (one.quality, one.level))
     ]
+    if not groups:
+        return {}
     names = list(dict.fromkeys(one.curve for one in found))
     with matplotlib.rc_context(dict(STYLE)):
         columns = min(2, len(groups))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,9 @@ __all__ = ["read"]
 
 VARIABLE: Final = "REFCODEC_DATA"
 """The environment variable that names the data folder."""
+
+_MOST_RESAMPLES: Final = 100_000
+"""Of the bootstrap: each is a weight for every image, and all are in memory at once."""
 
 
 def read(path: Path, *, data: Path | None = None, changes: Iterable[str] = ()) -> Experiment:
@@ -93,24 +96,30 @@ def _experiment(found: dict[str, Any], text: str, folder: Path) -> Experiment:
         networks,
         coders,
         _measure(Table("[measure]", table.take("measure", dict, {}))),
-        _report(Table("[report]", table.take("report", dict, {})), coders),
+        _report(Table("[report]", table.take("report", dict, {}))),
         text,
         folder,
     )
     table.finish()
     _check_names(experiment)
+    _check_report(experiment)
     return experiment
 
 
 def _images(name: str, table: Table) -> Images:
     size = table.take("size", (int, list), None)
     sides = [size, size] if isinstance(size, int) else size
-    if sides is not None and (len(sides) != 2 or not all(isinstance(one, int) for one in sides)):
+    if sides is not None and (
+        len(sides) != 2 or not all(type(one) is int and one > 0 for one in sides)
+    ):
         raise CallerError(f"'size' of {table.where} is {size!r}; it is a side, or [height, width]")
+    count = table.take("count", int, None)
+    if count is not None and count < 1:
+        raise CallerError(f"'count' of {table.where} is {count}; it is 1 or more")
     images = Images(
         name,
         table.take("source", str),
-        table.take("count", int, None),
+        count,
         None if sides is None else (sides[0], sides[1]),
     )
     table.finish()
@@ -127,6 +136,8 @@ def _network(name: str, table: Table, images: Mapping[str, Images]) -> Network:
         table.one_of("images", images, only),
     )
     table.finish()
+    if len(set(network.layers)) < len(network.layers):
+        raise CallerError(f"{table.where} names a layer twice")
     return network
 
 
@@ -137,6 +148,8 @@ def _coders(table: Table) -> Iterator[Coders]:
         raise CallerError(f"{table.where} has the coder {coder!r}{instead(coder, CHOICES)}")
     name = table.take("name", str, coder)
     wanted = table.take("allocation", (str, dict, list), "none")
+    if wanted == []:
+        raise CallerError(f"{table.where} has an empty list of allocations")
     networks, layers = (table.names(key, None) for key in ("networks", "layers"))
     choices = table.rest(CHOICES[coder])
     for one in wanted if isinstance(wanted, list) else [wanted]:
@@ -154,9 +167,9 @@ def _allocation(where: str, said: Any) -> Allocation:
     """A method by its name, or by a table that has its ``method`` and parameters."""
     parameters = dict(said) if isinstance(said, dict) else {"method": said}
     method = parameters.pop("method", None)
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise CallerError(f"{where} has the allocation {method!r}{instead(method, METHODS)}")
-    return Allocation(str(method), parameters)
+    return Allocation(method, parameters)
 
 
 def _measure(table: Table) -> Measure:
@@ -169,7 +182,8 @@ def _measure(table: Table) -> Measure:
         seed=table.take("seed", int, default.seed),
     )
     table.finish()
-    if measure.resamples < 1 or measure.seed < 0 or not 0 < measure.confidence < 1:
+    known = 1 <= measure.resamples <= _MOST_RESAMPLES and measure.seed >= 0
+    if not (known and 0 < measure.confidence < 1):
         raise CallerError(
             f"{table.where} cannot be: resamples {measure.resamples}, seed {measure.seed}, confidence "
             f"{measure.confidence}",
@@ -178,7 +192,7 @@ def _measure(table: Table) -> Measure:
     return measure
 
 
-def _report(table: Table, coders: Sequence[Coders]) -> Report:
+def _report(table: Table) -> Report:
     default = Report()
     low, high = _pair(table, "snr_range", default.snr_range)
     report = Report(
@@ -198,13 +212,10 @@ def _report(table: Table, coders: Sequence[Coders]) -> Report:
         for name in names:
             if name not in known:
                 raise CallerError(f"[report] has {name!r} among its {key}{instead(name, known)}")
-    curves = [one.curve for many in coders for one in many.settings]
-    if report.anchor is not None and report.anchor not in curves:
-        raise CallerError(
-            f"[report] has the anchor {report.anchor!r}{instead(report.anchor, curves)}"
-        )
-    if "bd-rate" in report.tables and report.anchor is None:
-        raise CallerError("[report] has a table bd-rate and no anchor", hint="name a curve")
+    for key, shares in (("fidelity", report.fidelity), ("top1", report.top1)):
+        for share in shares:
+            if not 0 <= share <= 1:
+                raise CallerError(f"[report] has {share:g} among its {key}; it lies in 0..1")
     return report
 
 
@@ -213,6 +224,29 @@ def _pair(table: Table, key: str, default: tuple[float, float]) -> tuple[float, 
     if len(found) != 2 or not found[0] < found[1]:
         raise CallerError(f"{key!r} of {table.where} is {list(found)}; it is two rising numbers")
     return found[0], found[1]
+
+
+def _check_report(experiment: Experiment) -> None:
+    """Raise CallerError where a report asks for what the experiment does not measure."""
+    report = experiment.report
+    settings = [one for coders in experiment.coders for one in coders.settings]
+    curves = [one.curve for one in settings]
+    if report.anchor is not None and report.anchor not in curves:
+        raise CallerError(
+            f"[report] has the anchor {report.anchor!r}{instead(report.anchor, curves)}"
+        )
+    asked = {*report.tables, *report.plots}
+    levels = report.snr or report.fidelity or report.top1
+    lossless = any(one.lossless for one in settings)
+    for name, there, need in (
+        ("bd-rate", report.anchor, "an anchor: name a curve"),
+        ("equal-quality", levels, "a list of qualities: snr, fidelity or top1"),
+        ("channels", experiment.measure.channels, "channels = true under [measure]"),
+        ("lossless", lossless, "a lossless coder"),
+        ("nonzero", lossless, "a lossless coder"),
+    ):
+        if name in asked and not there:
+            raise CallerError(f"[report] asks for {name}, and that needs {need}")
 
 
 def _check_names(experiment: Experiment) -> None:

@@ -121,10 +121,11 @@ def _check(setting: Setting) -> None:
     if setting.allocation.method != "none":
         raise CallerError(f"{setting.coder} is a peer, and takes no allocation")
     for name, allowed in _ALLOWED.items():
-        if name in _DEFAULTS[setting.coder] and setting.chosen(name) not in allowed:
-            raise CallerError(
-                f"{name} of {setting.coder} is {setting.chosen(name)!r}; {_say(allowed)}"
-            )
+        if name in _DEFAULTS[setting.coder]:
+            value = setting.chosen(name)
+            # of the same type, for 24.0 and True are in ranges of integers
+            if type(value) is not type(allowed[0]) or value not in allowed:
+                raise CallerError(f"{name} of {setting.coder} is {value!r}; {_say(allowed)}")
 
 
 _ALLOWED: Final[Mapping[str, Sequence[Any]]] = {
@@ -132,6 +133,10 @@ _ALLOWED: Final[Mapping[str, Sequence[Any]]] = {
     "quality": range(1, 101),
     "subsampling": ("4:4:4", "4:2:2", "4:2:0"),
     "chroma": ("4:4:4", "4:2:0"),
+    "preset": (
+        *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
+        *("slow", "slower", "veryslow", "placebo"),
+    ),
 }
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "PURPLE",
     "STYLE",
     "VERMILION",
+    "look",
     "save",
 ]
 
@@ -56,6 +57,12 @@ STYLE: Final[Mapping[str, Any]] = MappingProxyType(
         "svg.hashsalt": "refcodec",  # else the identifiers in the file change from run to run
     }
 )
+
+
+def look(number: int) -> dict[str, str]:
+    """Colour and marker of a curve; the colours come again behind the last one, with other markers."""
+    row, column = divmod(number, len(COLOURS))
+    return {"color": COLOURS[column], "marker": MARKERS[(column + row) % len(MARKERS)]}
 
 
 def save(figure: Figure, suffix: str) -> bytes:

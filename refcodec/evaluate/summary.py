@@ -125,7 +125,7 @@ class Equal:
     """What a curve costs at a quality: bytes of an image, or of its features.
 
     size     : bytes an image, interpolated; None where the curve does not reach the quality.
-    bound    : whether even its worst point is better, and ``size`` the size of that.
+    bound    : whether the curve is better from its first point on, and ``size`` that of the cheapest point.
     interval : of an interpolated size.
     constant : bytes an image that are the same for all images; what a coder does not tell apart is 0.
     head_macs, tail_macs : multiply-accumulates in front of the cut and behind it, an image.
@@ -161,7 +161,7 @@ def _equal(place: str, line: Line, quality: str, level: float, measure: Measure)
     interval, bound = None, False
     if size is None:
         better = [row for row in line.rows if row.figures[figure] > level]
-        if bound := len(better) == len(line.rows):
+        if bound := bool(better):
             size = min(row.figures["bytes_per_image"] for row in better)
     else:
         resamples = range(min(_RESAMPLES, measure.resamples))

@@ -26,7 +26,8 @@ class Table:
         """The table, with its title in front."""
         rules = ["---"] * self.texts + ["--:"] * (len(self.heading) - self.texts)
         lines = [self.heading, rules, *self.rows]
-        return f"## {self.title}\n\n" + "".join(f"| {' | '.join(row)} |\n" for row in lines)
+        cells = [[cell.replace("|", "\\|") for cell in row] for row in lines]
+        return f"## {self.title}\n\n" + "".join(f"| {' | '.join(row)} |\n" for row in cells)
 
 
 def points_tables(lines: Mapping[str, Sequence[Line]]) -> Iterator[Table]:
@@ -97,7 +98,7 @@ def _lossless(lines: Sequence[Line], names: Sequence[str]) -> list[str]:
 
 def bd_rate_table(found: Sequence[Comparison]) -> Table:
     """BD-rates against the anchor, with the ranges that they are taken over."""
-    rows = []
+    rows, none = [], "too little in common"
     for one in found:
         rate, gain = one.rate, one.gain
         digits = ".1f" if one.quality == "snr" else ".3f"
@@ -106,9 +107,9 @@ def bd_rate_table(found: Sequence[Comparison]) -> Table:
                 one.place,
                 one.curve,
                 QUALITIES[one.quality].label,
-                _with_interval(rate and rate.value, one.rate_interval, "+.1f"),
+                _with_interval(rate and rate.value, one.rate_interval, "+.1f", none),
                 "" if rate is None else f"{rate.low:{digits}} to {rate.high:{digits}}",
-                _with_interval(gain and gain.value, one.gain_interval, f"+{digits}"),
+                _with_interval(gain and gain.value, one.gain_interval, f"+{digits}", none),
             ]
         )
     anchor = found[0].anchor if found else ""
@@ -137,10 +138,12 @@ def equal_quality_tables(found: Sequence[Equal]) -> Iterator[Table]:
         yield Table(f"At {QUALITIES[quality].at(level)}", heading, rows, 2)
 
 
-def _with_interval(value: float | None, interval: Interval | None, how: str) -> str:
-    """A figure and its interval, where it has one and is not exact."""
+def _with_interval(
+    value: float | None, interval: Interval | None, how: str, none: str = "not reached"
+) -> str:
+    """A figure and its interval, where it has one and is not exact; ``none`` for no figure."""
     if value is None:
-        return "not reached"
+        return none
     text = format(value, how)
     if interval is None or not all(map(math.isfinite, interval)):
         return text

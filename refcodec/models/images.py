@@ -49,6 +49,8 @@ Integers = npt.NDArray[np.int64]
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM", "TIFF")
+
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 """Of the pixels of ImageNet, from 0 to 1: R, G, B."""
@@ -300,8 +302,12 @@ def _decode(data: bytes, what: str, size: tuple[int, int]) -> Pixels:
             "images are read by Pillow, which is missing", hint="pip install 'refcodec[evaluate]'"
         ) from None
     try:
-        image: Any = Image.open(io.BytesIO(data)).convert("RGB")
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
+        # By content, too, no other formats: for some Pillow would start another program.
+        image: Any = Image.open(io.BytesIO(data), formats=_FORMATS).convert("RGB")
+    except (
+        *(OSError, SyntaxError, ValueError),
+        *(UnidentifiedImageError, Image.DecompressionBombError),
+    ) as error:
         raise CallerError(f"{what} is no image that Pillow can read: {error}") from None
     height, width = size
     scale = max(width / image.width, height / image.height)

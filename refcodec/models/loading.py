@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import pickle
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -185,7 +183,9 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
                 found = load_file(path)
             else:
                 found = torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except DFCError:
+        raise
+    except Exception as error:  # whatever a damaged file leads torch's unpickler to
         (reason, *_) = str(error).splitlines() or [repr(error)]
         raise CallerError(
             f"{path} holds no weights: {reason}",
