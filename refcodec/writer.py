@@ -166,7 +166,9 @@ class Writer:
             )
         volume = array if array.ndim == 3 else array.reshape(-1, 1, 1)
         if (weights is not None or choice is not None) and chosen.coder != "native":
-            raise CallerError(f"weights and chosen levels are for the coder native; this is {chosen.coder}")
+            raise CallerError(
+                f"weights and chosen levels are for the coder native; this is {chosen.coder}"
+            )
         if choice is not None and (
             chosen.aims or chosen.gop or choice.levels.shape != volume.shape
         ):

@@ -440,6 +440,11 @@ def test_targets_move_a_qp(config: Any) -> None:
         meet(Goal(snr=20), features(), refcodec.EncoderConfig(**config), Allocation(), Ends())
 
 
+def test_targets_find_the_strength() -> None:
+    with pytest.raises(CallerError, match="finds the strength"):
+        meet(Goal(snr=20), features(), LEVELS, Allocation("tail-aware", {"strength": 5}), Ends())
+
+
 # --- the command line ------------------------------------------------------------------------------
 
 RUN = CliRunner()

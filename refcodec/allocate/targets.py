@@ -87,8 +87,10 @@ def meet(
         )
     if config.aims:
         raise CallerError("a target of all features leaves none to single ones")
-    wanted = None if goal.size else _outputs(ends, features)
     tail_aware = allocation.method == "tail-aware"
+    if tail_aware and "strength" in allocation.parameters:
+        raise CallerError("a target finds the strength", hint="give one of them")
+    wanted = None if goal.size else _outputs(ends, features)
     made = 0
 
     def trial(value: float) -> tuple[bytes, bool]:
