@@ -172,6 +172,7 @@ def small(data: Path, *changes: str) -> Experiment:
         ("channels = true", "confidence = 95", "confidence 95.0"),
         ('coder = "zlib"', 'coder = "zlib"\nallocation = "gradient"', "no bits to allocate"),
         ("qp = [20, 30, 40]", 'allocation = {method = "gradient", probe = 1}', "did you mean probes?"),
+        ('coder = "native"', 'coder = "native"\nallocation = "tail-aware"', "a QP of its own"),
         ('coder = "native"', 'coder = "native"\nallocation = "algorithm2"', "'algorithm2'; did you mean"),
         ('coder = "native"', 'coder = "native"\nallocation = [["none"]]', "the allocation ['none']"),
         ('coder = "native"', 'coder = "native"\nallocation = []', "an empty list of allocations"),

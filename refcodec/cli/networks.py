@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,7 +178,7 @@ def stack_features(
     key: str | None = None,
     count: int | None = None,
 ) -> Array:
-    """The features of a file, N x C x H x W or N x D, in their own type: all, or the first ones.
+    """The features of a file, N x C x H x W or N x D, in their own type: all, or so many, evenly from all.
 
     Raises CallerError for what the configuration does not code, or the cut does not yield.
     """
@@ -189,7 +188,9 @@ def stack_features(
     from refcodec.encoder import as_feature
 
     with open_features(source, key) as found:
-        features = [as_feature(one, config) for one in islice(found.features, count)]
+        wanted = found.count if count is None else min(count, found.count)
+        chosen = {n * found.count // wanted for n in range(wanted)}
+        features = [as_feature(one, config) for n, one in enumerate(found.features) if n in chosen]
     shapes = {one.shape for one in features}
     if cut is not None and shapes != {cut.feature_shape}:
         raise CallerError(

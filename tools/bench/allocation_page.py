@@ -24,7 +24,8 @@ def _machine(record: Record) -> str:
     commands = "\n".join(f"   {command}" for command in record["commands"])
     versions = ", ".join(f"{name} {number}" for name, number in found["packages"].items())
     where = f"{found['processor']}, {found['cores']} cores, shared with other work"
-    return f"Measured on {where}, Python {found['python']}, {versions}, by\n\n.. code-block:: console\n\n{commands}\n"
+    head = f"Measured on {where}, Python {found['python']}, {versions}, by"
+    return f"{head}\n\n.. code-block:: console\n\n{commands}\n"
 
 
 def _rates(record: Record, coder: str) -> str:
