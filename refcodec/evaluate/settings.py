@@ -117,12 +117,12 @@ def _check(setting: Setting) -> None:
         config = setting.config
         if setting.allocation.method != "none" and not config.lossy_quantiser:
             raise CallerError(f"{setting.coder} loses nothing: there are no bits to allocate")
-        if (setting.allocation.method, setting.coder) == ("tail-aware", "native"):
-            if "qp" in setting.choices:
-                raise CallerError(
-                    "tail-aware encoding with native has a QP of its own",
-                    hint="give strength, or qp, as parameters of the allocation",
-                )
+        own_qp = (setting.allocation.method, setting.coder) == ("tail-aware", "native")
+        if own_qp and "qp" in setting.choices:
+            raise CallerError(
+                "tail-aware encoding with native has a QP of its own",
+                hint="give strength, or qp, as parameters of the allocation",
+            )
         return
     if setting.allocation.method != "none":
         raise CallerError(f"{setting.coder} is a peer, and takes no allocation")
