@@ -50,30 +50,20 @@ def _seconds(record: Record) -> str:
     """What each method takes: seconds a feature, or once for all."""
 
     def rows() -> Iterator[list[str]]:
-        yield ["HEVC: Algorithm 1 literally, a feature", *_literal(record)]
-        for coder in ("hevc", "native"):
-            name = "HEVC" if coder == "hevc" else "native"
-            for method, every in (
-                ("algorithm1", True),
-                ("selection", True),
-                ("algorithm1, calibrated", False),
-                ("gradient, calibrated", False),
-            ):
-                times = [_time(record, f"{coder}/{layer}/small", method, every) for layer in LAYERS]
-                if any(times):
-                    yield [f"{name}: {method}, {'a feature' if every else 'once'}", *times]
+        for method, name in (
+            ("literal", "HEVC: Algorithm 1 literally, a feature"),
+            ("algorithm1", "HEVC: algorithm1, a feature"),
+            ("selection", "HEVC: selection, a feature"),
+        ):
+            found = (record["literal_s"][f"hevc/{layer}/small"][method] for layer in LAYERS)
+            yield [name, *(f"{seconds:.3f}" for seconds in found)]
+        for coder, name in (("hevc", "HEVC"), ("native", "native")):
+            for method in ("algorithm1, calibrated", "gradient, calibrated"):
+                places = (record["curves"][f"{coder}/{layer}/small"][method] for layer in LAYERS)
+                yield [f"{name}: {method}, once", *(f"{_mean(points):.2f}" for points in places)]
 
     return table(["seconds", *LAYERS], rows())
 
 
-def _literal(record: Record) -> Iterator[str]:
-    for layer in LAYERS:
-        yield f"{record['literal_s'][f'hevc/{layer}/small']:.2f}"
-
-
-def _time(record: Record, place: str, method: str, every: bool) -> str:
-    points = record["curves"].get(place, {}).get(method)
-    if not points:
-        return ""
-    seconds = np.mean([one["allocation_s"] for one in points])
-    return f"{seconds / (record['features'][place] if every else 1):.3f}"
+def _mean(points: list[Record]) -> float:
+    return float(np.mean([one["allocation_s"] for one in points]))

@@ -95,7 +95,7 @@ METHODS = {
 """What is not calibrated is measured on the feature itself. *Gradient* gives QPs of channels, and with the
 native coder weights of frequencies; *selection* is that of `refcodec.allocate.selection`."""
 
-_LITERAL_FEATURES = 3
+_LITERAL_FEATURES, _TIMED_FEATURES = 5, 20
 
 
 @cache
@@ -175,17 +175,29 @@ class Place:
             "allocation_s": round(seconds, 3),
         }
 
-    def literal_seconds(self, qp: int) -> float:
-        """Seconds a feature of lines 1 to 11 of Algorithm 1 as they stand: C codings, one after the other."""
+    def seconds(self, layer: str) -> dict[str, float]:
+        """Seconds a feature, at a middle QP, one method after the other."""
+        qps = QPS["hevc"][layer]
+        qp = qps[len(qps) // 2]
         begin = time.perf_counter()
         for feature in self.maps[:_LITERAL_FEATURES]:
-            config = self.config.but(qp=qp, clip=(float(feature.min()), float(feature.max())))
-            for c in range(len(feature)):
-                noisy = feature.copy()
-                noisy[c] = refcodec.decode(refcodec.encode(feature[c : c + 1], config))[0]
-                with torch.inference_mode():
-                    self.cut.representation(torch.from_numpy(noisy[None]))
-        return (time.perf_counter() - begin) / min(_LITERAL_FEATURES, len(self.maps))
+            self._literally(feature, qp)
+        literal = (time.perf_counter() - begin) / min(_LITERAL_FEATURES, len(self.maps))
+        found = {"literal": literal}
+        for method in ("algorithm1", "selection"):
+            begin = time.perf_counter()
+            self.advice(method, qp)
+            found[method] = (time.perf_counter() - begin) / len(self.maps)
+        return {method: round(value, 4) for method, value in found.items()}
+
+    def _literally(self, feature: features.Floats, qp: int) -> None:
+        """Lines 1 to 9 of Algorithm 1 as they stand: C codings, one after the other, and C tails."""
+        config = self.config.but(qp=qp, clip=(float(feature.min()), float(feature.max())))
+        for c in range(len(feature)):
+            noisy = feature.copy()
+            noisy[c] = refcodec.decode(refcodec.encode(feature[c : c + 1], config))[0]
+            with torch.inference_mode():
+                self.cut.representation(torch.from_numpy(noisy[None]))
 
 
 def main() -> int:
@@ -203,6 +215,12 @@ def main() -> int:
     record["commands"] = list(dict.fromkeys([*record["commands"], command]))
     record["machine"] = machine()
     save = lambda: _save(record, options.record)  # noqa: E731
+    if options.seconds:
+        for layer in options.layers:
+            place = Place("hevc", layer, options.size, options.features or _TIMED_FEATURES)
+            record["literal_s"][f"hevc/{layer}/{options.size}"] = place.seconds(layer)
+            save()
+        return 0
     for coder in options.coders:
         for layer in options.layers:
             name = f"{coder}/{layer}/{options.size}"
@@ -211,13 +229,9 @@ def main() -> int:
             qps = QPS[coder][layer]
             curves = record["curves"].setdefault(name, {})
             _measure(place, curves, qps, f"{name}", save)
-            if coder == "hevc":
-                if layer == "conv1":
-                    own = record["paper"].setdefault(name, {})
-                    _measure(place, own, CLASSIFICATION_QPS, f"{name}, the paper's QPs", save)
-                middle = qps[len(qps) // 2]
-                if name not in record["literal_s"]:
-                    record["literal_s"][name] = round(place.literal_seconds(middle), 3)
+            if coder == "hevc" and layer == "conv1":
+                own = record["paper"].setdefault(name, {})
+                _measure(place, own, CLASSIFICATION_QPS, f"{name}, the paper's QPs", save)
             record["bd_rate"] = bd_rates(record)
             save()
             for row in record["bd_rate"]:
@@ -272,6 +286,11 @@ def _options() -> argparse.Namespace:
     add("--size", choices=features.SIZES, default="small")
     add("--features", type=int, help="take only so many: a trial")
     add("--resume", action="store_true", help="keep what the record has already")
+    add(
+        "--seconds",
+        action="store_true",
+        help="measure only what QPs of features take, side by side",
+    )
     add("--render", action="store_true", help="fill the page from the record")
     return parser.parse_args()
 
