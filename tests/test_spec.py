@@ -442,8 +442,8 @@ COMMANDS = sorted(
     {
         line.removeprefix("$ ")
         for path in PAGES_OF_THE_SITE
-        for line in examples(path, "console").splitlines()
-        if line
+        for line in re.sub(r"\\\n\s*", "", examples(path, "console")).splitlines()
+        if line and not re.match(r"\$ [A-Z]+=", line)  # a variable of the shell
     }
 )
 
