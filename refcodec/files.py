@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import errno
 import io
+import math
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from refcodec.errors import CallerError, DFCError, EnvironmentFault
 
-__all__ = ["atomic_file", "byte_source", "storage_error"]
+__all__ = ["atomic_file", "byte_source", "json_value", "storage_error"]
 
 
 @contextmanager
@@ -89,3 +90,15 @@ def storage_error(error: OSError, path: str | os.PathLike[str]) -> DFCError:
     return CallerError(
         f"cannot open {path}: {error.strerror}", hint="check the path and its permissions"
     )
+
+
+def json_value(value: Any) -> Any:
+    """A document as JSON has it: numbers that JSON lacks become ``"inf"``, ``"-inf"`` or ``"nan"``."""
+    match value:
+        case dict():
+            return {key: json_value(item) for key, item in value.items()}
+        case list() | tuple():
+            return [json_value(item) for item in value]
+        case float() if not math.isfinite(value):
+            return str(value)
+    return value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from refcodec.errors import CallerError
-from refcodec.files import storage_error
+from refcodec.files import json_value, storage_error
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,18 +71,7 @@ def print_rate(path: str, features: int, elements: int, original: int) -> None:
 
 def print_json(document: Any) -> None:
     """One JSON document; numbers that JSON lacks become ``"inf"``, ``"-inf"`` or ``"nan"``."""
-    print(json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _finite(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_finite(item) for item in value]
-        case float() if not math.isfinite(value):
-            return str(value)
-    return value
+    print(json.dumps(json_value(document), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def printable(text: str) -> str:

@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import json
-import math
 import os
 import platform
 import time
@@ -27,7 +26,7 @@ from refcodec.evaluate.job import load_result, load_statistics
 from refcodec.evaluate.plan import Job, code_digest
 from refcodec.evaluate.run import Folders
 from refcodec.evaluate.statistics import intervals, measures, resampled, resamples
-from refcodec.files import atomic_file
+from refcodec.files import atomic_file, json_value
 
 __all__ = [
     "Line",
@@ -213,7 +212,7 @@ def write_json(
         "rows": records,
     }
     with atomic_file(path) as file:
-        file.write(json.dumps(_finite(document), indent=1, allow_nan=False).encode() + b"\n")
+        file.write(json.dumps(json_value(document), indent=1, allow_nan=False).encode() + b"\n")
 
 
 def environment(experiment: Experiment, command: str) -> dict[str, Any]:
@@ -244,14 +243,3 @@ def _processor() -> str:
         return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-def _finite(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _finite(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_finite(item) for item in value]
-        case float() if not math.isfinite(value):
-            return str(value)
-    return value
