@@ -111,6 +111,14 @@ def rows_in(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_data_folder() -> Iterator[None]:
+    """Paths of experiments are those of the experiment's own folder, whatever the environment says."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("REFCODEC_DATA", raising=False)
+        yield
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")

@@ -192,9 +192,7 @@ def _start_worker() -> None:
 
 
 def _use_one_thread() -> None:
-    """Leave the other processors to the other workers."""
-    import numba
+    """Leave the other processors to the other workers; no kernel of ours takes more than one."""
     import torch
 
     torch.set_num_threads(1)
-    numba.set_num_threads(1)
