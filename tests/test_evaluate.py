@@ -46,6 +46,7 @@ from refcodec.evaluate.style import look
 from refcodec.evaluate.summary import Comparison, equals
 from refcodec.evaluate.tables import bd_rate_table, equal_quality_tables
 
+DATA = data_folder()  # before a fixture changes the environment
 EXPERIMENTS = Path(__file__).parents[1] / "tools" / "experiments"
 
 SMALL = """
@@ -300,14 +301,12 @@ def test_committed_experiments_can_be_read(path: Path) -> None:
 
 
 @pytest.mark.data
+@pytest.mark.skipif(DATA is None, reason="the networks and images are absent")
 @pytest.mark.parametrize(
     "path", sorted(EXPERIMENTS.glob("*-cifar.toml")), ids=lambda path: path.stem
 )
 def test_committed_experiments_find_their_data(path: Path) -> None:
-    folder = data_folder()
-    if folder is None:
-        pytest.skip("the networks and images are absent")
-    assert jobs_of(read(path, data=folder))
+    assert jobs_of(read(path, data=DATA))
 
 
 def test_a_file_of_sensitivities_is_part_of_the_key(data: Path) -> None:
