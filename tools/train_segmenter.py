@@ -3,7 +3,7 @@
     python tools/train_segmenter.py --output refcodec/models/segmenter.safetensors
 
 Needs refcodec and torch; takes about eight minutes of one core. All seeds are fixed and one thread does the
-sums, so that a second run on the same machine writes the same bytes. No scene is seen twice. Held-out scenes
+sums, so that runs on the same machine take the same course. No scene is seen twice. Held-out scenes
 give the loss and the mean IoU printed at the end, of the weights as trained and of the float16 written.
 """
 
