@@ -28,6 +28,7 @@ __all__ = [
     "Floats",
     "Tail",
     "Values",
+    "base_qp",
     "code_alone",
     "require_maps",
     "spread",
@@ -74,6 +75,13 @@ def code_alone(features: Floats, config: EncoderConfig) -> Alone:
         )
     own = config.but(gop=0, batch=False, order=None, target_size=None, target_snr=None)
     return _hevc(features, own) if config.coder == "hevc" else _native(features, own)
+
+
+def base_qp(config: EncoderConfig) -> int:
+    """QP_base, the one QP of a configuration. Raises CallerError where channels have QPs of their own."""
+    if not isinstance(config.qp, int):
+        raise CallerError(f"the QP is {config.qp}; allocations start from one integer, QP_base")
+    return config.qp
 
 
 def spread(features: npt.NDArray[Any], count: int) -> Floats:

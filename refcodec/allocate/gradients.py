@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from refcodec.allocate.alone import HIGHEST_QP, Floats, Tail, Values, require_maps
+from refcodec.allocate.alone import HIGHEST_QP, Floats, Tail, Values, base_qp, require_maps
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
 from refcodec.transform import forward
@@ -25,6 +25,7 @@ __all__ = [
     "allocate",
     "channel_curves",
     "channel_weights",
+    "measure_curves",
     "output_gradients",
     "spectrum",
     "step_sizes",
@@ -160,6 +161,20 @@ def channel_curves(weights: Values, variances: Values, steps: Values) -> tuple[V
     return errors, bits
 
 
+def measure_curves(
+    features: Floats, tail: Tail, config: EncoderConfig, probes: int, seed: int
+) -> tuple[Values, Values, Values]:
+    """The `spectrum` of features, and the `channel_curves` that follow from it: weights, errors, bits.
+
+    Raises CallerError for features that are no maps, or a coder whose channels have no uniform steps.
+    """
+    require_maps(features)
+    if config.coder not in HIGHEST_QP or config.lossy_quantiser != "uniform":
+        raise CallerError("gradients allocate QPs of hevc and native, with the uniform quantiser")
+    weights = spectrum(features, tail, probes, seed)
+    return weights, *channel_curves(weights, variances(features), step_sizes(features, config))
+
+
 def advice(
     features: Floats, tail: Tail, config: EncoderConfig, probes: int = 4, seed: int = 0
 ) -> dict[str, Any]:
@@ -174,14 +189,9 @@ def advice(
 
     Raises CallerError.
     """
-    require_maps(features)
-    if config.coder not in HIGHEST_QP or config.lossy_quantiser != "uniform":
-        raise CallerError("gradients allocate QPs of hevc and native, with the uniform quantiser")
-    if not isinstance(config.qp, int):
-        raise CallerError(f"the QP is {config.qp}; QP_base is one integer")
-    weights = spectrum(features, tail, probes, seed)
-    errors, bits = channel_curves(weights, variances(features), step_sizes(features, config))
-    qps = allocate(errors, bits, bits[:, config.qp].sum())
+    base = base_qp(config)
+    weights, errors, bits = measure_curves(features, tail, config, probes, seed)
+    qps = allocate(errors, bits, bits[:, base].sum())
     if config.coder == "hevc":
         return {"qp": qps.tolist()}
     costs = np.sqrt(weights) * 2.0 ** (qps[:, None, None] / 6)

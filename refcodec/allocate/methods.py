@@ -18,7 +18,7 @@ import torch
 
 import refcodec
 from refcodec.allocate import gradients
-from refcodec.allocate.alone import HIGHEST_QP, Floats, spread
+from refcodec.allocate.alone import HIGHEST_QP, Floats, base_qp, spread
 from refcodec.allocate.selection import select_qps
 from refcodec.allocate.sensitivity import QP_RANGE, algorithm1_qps, load, measure
 from refcodec.allocate.tail_aware import TailAware, choose_levels, precondition
@@ -100,7 +100,7 @@ class Measured:
                 f"{self.sensitivity} is of {len(found.values)} channels coded by {found.coder}; "
                 f"here are {features.shape[1]} and {config.coder}"
             )
-        qps = found.qps(_base(config), qp_range=self.qp_range)
+        qps = found.qps(base_qp(config), qp_range=self.qp_range)
         return config, (Advised(feature, {"qp": qps}) for feature in features)
 
 
@@ -120,7 +120,7 @@ class Algorithm1:
         self, features: Floats, config: EncoderConfig, ends: Ends | None
     ) -> tuple[EncoderConfig, Iterator[Advised]]:
         """QPs of channels."""
-        return config, self._advised(features, config, _base(config), _needed(ends))
+        return config, self._advised(features, config, base_qp(config), _needed(ends))
 
     def _advised(
         self, features: Floats, config: EncoderConfig, base: int, ends: Ends
@@ -205,12 +205,6 @@ def _require_least(least: int, **parameters: int) -> None:
     for name, value in parameters.items():
         if value < least:
             raise CallerError(f"{name} is {value}; it is {least} or more")
-
-
-def _base(config: EncoderConfig) -> int:
-    if not isinstance(config.qp, int):
-        raise CallerError(f"the QP is {config.qp}; allocations start from one integer, QP_base")
-    return config.qp
 
 
 def _needed(ends: Ends | None) -> Ends:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 
 from refcodec.allocate import gradients
-from refcodec.allocate.alone import HIGHEST_QP, Floats, Tail, Values, code_alone, require_maps
+from refcodec.allocate.alone import HIGHEST_QP, Floats, Tail, Values, base_qp, code_alone
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
 from refcodec.files import atomic_file, storage_error
@@ -121,7 +121,7 @@ def algorithm1_qps(
 def by_algorithm1(features: Floats, tail: Tail, config: EncoderConfig) -> Sensitivity:
     """The sensitivities that Algorithm 1 measures, their mean over features; see `measure`."""
     values = measure(features, tail, config).mean(axis=0)
-    return Sensitivity(tuple(values), "algorithm1", config.coder, _one_qp(config), len(features))
+    return Sensitivity(tuple(values), "algorithm1", config.coder, base_qp(config), len(features))
 
 
 def by_gradient(
@@ -133,28 +133,16 @@ def by_gradient(
     tail     : the rest of the network, up to what counts: its output.
     config   : the coder; its quantiser is uniform.
     """
-    require_maps(features)
-    if config.coder not in HIGHEST_QP or config.lossy_quantiser != "uniform":
-        raise CallerError("gradients allocate QPs of hevc and native, with the uniform quantiser")
-    weights = gradients.spectrum(features, tail, probes, seed)
-    errors, bits = gradients.channel_curves(
-        weights, gradients.variances(features), gradients.step_sizes(features, config)
-    )
+    weights, errors, bits = gradients.measure_curves(features, tail, config, probes, seed)
     return Sensitivity(
         values=tuple(gradients.channel_weights(weights)),
         method="gradient",
         coder=config.coder,
-        qp_base=_one_qp(config),
+        qp_base=base_qp(config),
         features=len(features),
         errors=tuple(map(tuple, errors.tolist())),
         bits=tuple(map(tuple, bits.tolist())),
     )
-
-
-def _one_qp(config: EncoderConfig) -> int:
-    if not isinstance(config.qp, int):
-        raise CallerError(f"the QP is {config.qp}; QP_base is one integer")
-    return config.qp
 
 
 # --- what is kept ----------------------------------------------------------------------------------
