@@ -26,7 +26,8 @@ from refcodec.errors import reject_classes
 from refcodec.suite.manifest import load_manifest
 from refcodec.syntax import structures
 from refcodec.syntax.codes import Quantiser
-from refcodec.syntax.descriptors import UE, Array, Structure, U
+from refcodec.syntax.descriptors import UE, Array, U
+from refcodec.syntax.records import Record, Structure, element
 from refcodec.syntax.tabulate import Row, element_names, expression, tabulate
 from refcodec.tables import clause_titles
 
@@ -300,7 +301,7 @@ def test_invalid_vectors_break_a_requirement_of_their_class() -> None:
 # --- the table renderer ----------------------------------------------------------------------------
 
 
-def printed(structure: Structure) -> list[str]:
+def printed(structure: Structure[Any]) -> list[str]:
     """A table as lines of text."""
     return [
         f"{'  ' * row.indent}{row.text}|{row.descriptor}|{row.values}"
@@ -377,16 +378,14 @@ def test_a_choice_within_a_choice_keeps_every_branch() -> None:
 
 
 def test_conditions_that_follow_each_other_are_merged() -> None:
-    structure = Structure(
-        "s",
-        "6.1",
-        "a" / U(1),
-        "b" / If(this.a == 1, U(2)),
-        "c" / If(this.a == 1, Array(this.a, 3)),
-        "d" / IfThenElse(this.a == 1, UE(7), Computed(0)),
-        "e" / If(this.a == 0, Array(1, 5)),
-    )
-    assert printed(structure) == [
+    class S(Record):
+        a: int = element(U(1))
+        b: int | None = element(If(this.a == 1, U(2)))
+        c: Any = element(If(this.a == 1, Array(this.a, 3)))
+        d: int = element(IfThenElse(this.a == 1, UE(7), Computed(0)))
+        e: Any = element(If(this.a == 0, Array(1, 5)))
+
+    assert printed(Structure(S, "6.1")) == [
         "s( ) {||",
         "  a|u(1)|",
         "  if( a == 1 ) {||",
@@ -413,7 +412,7 @@ def test_rows_name_their_elements() -> None:
 
 
 @pytest.mark.parametrize("structure", STRUCTURES, ids=lambda one: one.title)
-def test_every_element_has_a_row(structure: Structure) -> None:
+def test_every_element_has_a_row(structure: Structure[Any]) -> None:
     assert set(element_names(structure)) == {row.element for row in tabulate(structure)} - {""}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import io
 import zlib
@@ -9,18 +10,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from construct import Array as Repeat
+from construct import IfThenElse, Pass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import refcodec
 from refcodec.errors import (
+    CallerError,
     ChecksumError,
     DFCError,
     SyntaxViolation,
     TruncatedError,
     UnsupportedError,
 )
-from refcodec.syntax import structures
+from refcodec.syntax import hevc, structures
 from refcodec.syntax.bits import BitReader, BitWriter, Element
 from refcodec.syntax.codes import (
     ChannelOrder,
@@ -44,9 +48,9 @@ from refcodec.syntax.descriptors import (
     Descriptor,
     Leb128,
     Rest,
-    Structure,
     U,
 )
+from refcodec.syntax.records import Record, Structure
 from refcodec.syntax.structures import (
     CODED_FEATURE,
     CODED_FEATURE_BATCH,
@@ -317,7 +321,7 @@ def feature_parameters(draw: st.DrawFn, fps: Any) -> dict[str, Any]:
     }
 
 
-def agrees(parsed: Any, elements: dict[str, Any], structure: Structure) -> None:
+def agrees(parsed: Any, elements: dict[str, Any], structure: Structure[Any]) -> None:
     """What was read is what was written, of the elements whose condition held."""
     for name in (element.name for element in structure.subcons):
         found = parsed[name]
@@ -326,11 +330,14 @@ def agrees(parsed: Any, elements: dict[str, Any], structure: Structure) -> None:
         if isinstance(found, np.ndarray):
             expected = np.asarray(elements[name])
             assert found.tobytes() == expected.astype(found.dtype).tobytes()
-        elif not isinstance(found, dict):
+        elif isinstance(found, list):
+            plain = [vars(one) if isinstance(one, Record) else one for one in found]
+            assert plain == elements[name]
+        elif not isinstance(found, Record):
             assert found == elements[name]
 
 
-def identity(structure: Structure, elements: dict[str, Any], **parameters: Any) -> Any:
+def identity(structure: Structure[Any], elements: dict[str, Any], **parameters: Any) -> Any:
     """Write, read, compare, write again; and walk the trace: no gap, no overlap."""
     data = structure.build_whole(elements, **parameters)
     trace: list[Element] = []
@@ -475,6 +482,79 @@ def test_stream_header(profile: Profile, level: int, ignored: int, crc: bytes) -
             "header_crc": int.from_bytes(crc, "big"),
         },
     )
+
+
+# --- records ---------------------------------------------------------------------------------------
+
+ALL_STRUCTURES = [
+    one
+    for module in (structures, hevc)
+    for one in vars(module).values()
+    if isinstance(one, Structure)
+]
+
+
+def annotation(coding: Any) -> str:
+    """The type that a coding's values have."""
+    match coding:
+        case IfThenElse() if coding.elsesubcon is Pass:
+            return f"{annotation(coding.thensubcon)} | None"
+        case U(values=kind) if kind is not None:
+            return str(kind.__name__)
+        case F32():
+            return "Floats"
+        case Array():
+            return "Integers"
+        case Bytes() | Rest():
+            return "bytes"
+        case Repeat():
+            return f"list[{annotation(coding.subcon)}]"
+        case Structure():
+            return coding.record.__name__
+    return "int"
+
+
+@pytest.mark.parametrize("structure", ALL_STRUCTURES, ids=lambda one: one.title)
+def test_annotations_say_what_codings_give(structure: Structure[Any]) -> None:
+    for one in dataclasses.fields(structure.record):
+        assert one.type == annotation(one.metadata["coding"]), one.name
+
+
+def test_a_record_is_completed() -> None:
+    fps = FEATURE_PARAMETER_SET.make(
+        {
+            "fps_id": 3,
+            "feature_type": 2,
+            "source_type": SourceType.FLOAT16,
+            "channels_minus1": 9,
+            "height_minus1": 7,  # fc features have no height
+            "quantiser": Quantiser.NONE,
+            "sample_hash_size_code": 1,
+            "coder_id": Coder.ZLIB,
+            "shuffle_flag": 1,
+        }
+    )
+    assert fps.feature_type is FeatureType.FC
+    assert (fps.channels, fps.height, fps.bits, fps.sample_hash_size) == (10, 1, 16, 8)
+    assert fps.height_minus1 is None
+    assert FEATURE_PARAMETER_SET.parse_whole(FEATURE_PARAMETER_SET.build_whole(fps)) == fps
+
+
+@pytest.mark.parametrize(
+    ("structure", "elements", "message"),
+    [
+        (FEATURE_PARAMETER_SET, {"fps_id": 256}, r"fps_id is 256; it lies in 0\.\.255"),
+        (FEATURE_PARAMETER_SET, {}, "fps_id has no value"),
+        (METADATA, {"entry_count": 4097}, r"entry_count is 4097; it lies in 0\.\.4096"),
+        (HASH, {"hash_target": 0, "sha256": b"12"}, "sha256 has 2 entries; it needs 32"),
+        (STREAM_HEADER, {"signature": b"\x89DFC", "version_major": 16}, "version_major is 16"),
+    ],
+)
+def test_bounds_are_the_callers(
+    structure: Structure[Any], elements: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(CallerError, match=message):
+        structure.make(elements)
 
 
 def test_every_structure_is_tried_here() -> None:

@@ -28,7 +28,7 @@ from refcodec.errors import reject_classes
 from refcodec.quantise import NUMPY_TYPES
 from refcodec.syntax import codes, hevc, structures
 from refcodec.syntax.codes import SKIPPABLE_UNITS, UnitType
-from refcodec.syntax.descriptors import Structure
+from refcodec.syntax.records import Structure
 from refcodec.syntax.tabulate import Row, tabulate
 from refcodec.tables import hevc_constraints, levels, logistic, native_model, power_of_two
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby, islice
 from typing import Any
@@ -192,7 +192,7 @@ def _check_headers(fps: Any, vps: Any, sps: Any, pps: Any, offset: int) -> Itera
         ),
     }
     for name in rules["zero"]:
-        owner = next(header for header in (vps, sps, pps) if name in header)
+        owner = next(header for header in (vps, sps, pps) if name in vars(header))
         found[name] = (owner[name], 0)
     for name, (value, expected) in found.items():
         if value != expected:
@@ -291,8 +291,7 @@ def encode(
         slices, sets = _encode_frames(frames, qps, fps, machine)
         rest = iter(slices)
         payloads = [b"".join(islice(rest, len(layout.qps))) for layout in own]
-        coded = fps.copy()
-        coded.parameter_sets = sets
+        coded = replace(fps, parameter_sets=sets)
         try:
             back = _decode_frames(b"".join(payloads), len(qps), own[0], coded, machine)
         except PayloadError as error:

@@ -11,10 +11,11 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from bitstring import Dtype
-from construct import Construct, Struct, evaluate
+from construct import Construct, evaluate
 
-from refcodec.errors import SyntaxViolation, UnsupportedError
+from refcodec.errors import CallerError, SyntaxViolation, UnsupportedError
 from refcodec.syntax.bits import BitReader, BitWriter
 from refcodec.syntax.codes import is_kept
 
@@ -27,11 +28,15 @@ __all__ = [
     "Bytes",
     "Descriptor",
     "Expression",
+    "Floats",
+    "Integers",
     "Leb128",
     "Rest",
-    "Structure",
     "U",
 ]
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
 
 Expression = Any
 """A number, or a construct expression such as ``this.channels``."""
@@ -54,6 +59,13 @@ class Descriptor(Construct):  # type: ignore[misc]  # construct is untyped
 
     def write(self, writer: BitWriter, value: Any, context: Any) -> None:
         """Write the element's value."""
+        raise NotImplementedError
+
+    def checked(self, value: Any, context: Any, what: str) -> Any:
+        """A value that is about to be written, as reading it would give it.
+
+        Raises CallerError for one outside the bounds of the declaration.
+        """
         raise NotImplementedError
 
     def _parse(self, stream: BitReader, context: Any, path: str) -> Any:
@@ -103,6 +115,11 @@ class U(Descriptor):
     def write(self, writer: BitWriter, value: Any, context: Any) -> None:
         writer.value(self._dtype, int(value))
 
+    def checked(self, value: Any, context: Any, what: str) -> Any:
+        if self.values is None:
+            return _within(int(value), 0, (1 << self.width) - 1, what)
+        return self.values(value)
+
 
 class _ExpGolomb(Descriptor):
     """Exp-Golomb codes, as in clause 9.2 of Rec. ITU-T H.265, with a bound on the value."""
@@ -132,6 +149,9 @@ class _ExpGolomb(Descriptor):
 
     def write(self, writer: BitWriter, value: Any, context: Any) -> None:
         writer.value(self._dtype, int(value))
+
+    def checked(self, value: Any, context: Any, what: str) -> int:
+        return _within(int(value), self.minimum, self.maximum, what)
 
 
 class UE(_ExpGolomb):
@@ -163,7 +183,7 @@ class F32(Descriptor):
         count = self.count if context is None else evaluate(self.count, context)
         return f"f(32)[{count}]"
 
-    def read(self, reader: BitReader, context: Any, what: str) -> np.ndarray[Any, Any]:
+    def read(self, reader: BitReader, context: Any, what: str) -> Floats:
         raw = reader.array(evaluate(self.count, context), 32, what)
         return raw.astype(np.uint32).view(np.float32)
 
@@ -171,6 +191,11 @@ class F32(Descriptor):
         values = np.ascontiguousarray(value, dtype=np.float32)
         assert values.shape == (evaluate(self.count, context),)
         writer.array(values.view(np.uint32), 32)
+
+    def checked(self, value: Any, context: Any, what: str) -> Floats:
+        values = np.ascontiguousarray(value, dtype=np.float32)
+        _require_count(len(values), evaluate(self.count, context), what)
+        return values
 
 
 class Array(Descriptor):
@@ -186,13 +211,21 @@ class Array(Descriptor):
             return f"u({self.width})[{self.count}]"
         return f"u({evaluate(self.width, context)})[{evaluate(self.count, context)}]"
 
-    def read(self, reader: BitReader, context: Any, what: str) -> np.ndarray[Any, Any]:
+    def read(self, reader: BitReader, context: Any, what: str) -> Integers:
         return reader.array(evaluate(self.count, context), evaluate(self.width, context), what)
 
     def write(self, writer: BitWriter, value: Any, context: Any) -> None:
         values = np.asarray(value)
         assert values.shape == (evaluate(self.count, context),)
         writer.array(values, evaluate(self.width, context))
+
+    def checked(self, value: Any, context: Any, what: str) -> Integers:
+        values = np.asarray(value, dtype=np.int64)
+        _require_count(len(values), evaluate(self.count, context), what)
+        most = (1 << evaluate(self.width, context)) - 1
+        for bound in (values.min(initial=0), values.max(initial=0)):
+            _within(int(bound), 0, most, what)
+        return values
 
 
 class Leb128(Descriptor):
@@ -235,6 +268,9 @@ class Leb128(Descriptor):
             groups.append(value & 0x7F)
         writer.take(bytes([g | 0x80 for g in groups[:-1]] + groups[-1:]))
 
+    def checked(self, value: Any, context: Any, what: str) -> int:
+        return _within(int(value), 0, self.maximum, what)
+
 
 class Bytes(Descriptor):
     """``b(8 * size)``: whole bytes, at an aligned position."""
@@ -254,6 +290,10 @@ class Bytes(Descriptor):
         assert len(value) == evaluate(self.size, context)
         writer.take(value)
 
+    def checked(self, value: Any, context: Any, what: str) -> bytes:
+        _require_count(len(value), evaluate(self.size, context), what)
+        return bytes(value)
+
 
 class Rest(Descriptor):
     """``b(v)``: all bytes that are left in the unit."""
@@ -266,6 +306,9 @@ class Rest(Descriptor):
 
     def write(self, writer: BitWriter, value: Any, context: Any) -> None:
         writer.take(value)
+
+    def checked(self, value: Any, context: Any, what: str) -> bytes:
+        return bytes(value)
 
 
 class AlignmentBits(Descriptor):
@@ -286,49 +329,16 @@ class AlignmentBits(Descriptor):
     def write(self, writer: BitWriter, value: Any, context: Any) -> None:
         writer.array(np.zeros(1, dtype=np.int64), -writer.position % 8)
 
+    def checked(self, value: Any, context: Any, what: str) -> int:
+        return 0
 
-class Structure(Struct):  # type: ignore[misc]  # construct is untyped
-    """A syntax structure: a construct ``Struct`` with a name, a clause, and a semantics clause.
 
-    name      : as the specification prints it, ``coded_feature``.
-    clause    : number of the clause that tabulates it, 6.x; the semantics clause is 7.x.
-    """
+def _within(value: int, minimum: int, maximum: int, what: str) -> int:
+    if not minimum <= value <= maximum:
+        raise CallerError(f"{what} is {value}; it lies in {minimum}..{maximum}")
+    return value
 
-    def __init__(self, name: str, clause: str, *elements: Any) -> None:
-        super().__init__(*elements)
-        self.title = name
-        self.clause = clause
-        self.semantics = f"7.{clause.partition('.')[2]}"
 
-    def _parse(self, stream: BitReader, context: Any, path: str) -> Any:
-        outer, stream.clause = stream.clause, self.semantics
-        try:
-            parsed = super()._parse(stream, context, path)
-        finally:
-            stream.clause = outer
-        del parsed["_io"]  # construct keeps the stream there, and with it every byte of the unit
-        return parsed
-
-    def parse_whole(
-        self, data: bytes, offset: int = 0, trace: list[Any] | None = None, **parameters: Any
-    ) -> Any:
-        """Read the structure from bytes that it fills exactly.
-
-        offset : position of the first bit in the stream, for messages and the trace.
-        Raises SyntaxViolation where bytes are left over.
-        """
-        reader = BitReader(data, offset, trace, self.title)
-        parsed = self.parse_stream(reader, **parameters)
-        if reader.remaining:
-            raise SyntaxViolation(
-                f"{reader.remaining} bits are left behind {self.title}()",
-                bit_offset=reader.position,
-                clause=self.clause,
-            )
-        return parsed
-
-    def build_whole(self, elements: Any, **parameters: Any) -> bytes:
-        """Write the structure; ``elements`` maps the element names to values."""
-        writer = BitWriter()
-        self.build_stream(elements, writer, **parameters)
-        return writer.getvalue()
+def _require_count(found: int, count: int, what: str) -> None:
+    if found != count:
+        raise CallerError(f"{what} has {found} entries; it needs {count}")

@@ -15,7 +15,8 @@ from construct import Computed, If, IfThenElse, this
 
 from refcodec.errors import ConstraintError, SyntaxViolation
 from refcodec.syntax.bits import BitReader, Trace
-from refcodec.syntax.descriptors import SE, UE, Array, Structure, U
+from refcodec.syntax.descriptors import SE, UE, Array, Integers, U
+from refcodec.syntax.records import Record, Structure, element
 
 __all__ = [
     "NAL",
@@ -24,9 +25,15 @@ __all__ = [
     "SLICE_HEADER",
     "SPS",
     "VPS",
+    "PicParameterSet",
+    "SeqParameterSet",
+    "SliceSegmentHeader",
+    "VideoParameterSet",
     "is_plain",
     "nal_type",
     "parse_nal",
+    "parse_parameter_sets",
+    "parse_slice",
     "split_nals",
 ]
 
@@ -45,176 +52,217 @@ class NAL:
     PPS = 34
 
 
-NAL_UNIT_HEADER = Structure(
-    "nal_unit_header",
-    "6.11",
-    "forbidden_zero_bit" / U(1),
-    "nal_unit_type" / U(6),
-    "nuh_layer_id" / U(6),
-    "nuh_temporal_id_plus1" / U(3),
-)
+class NalUnitHeader(Record):
+    """Header of a NAL unit (7.3.1.2)."""
 
-PROFILE_TIER_LEVEL = Structure(
-    "profile_tier_level",
-    "6.11",
-    "general_profile_space" / U(2),
-    "general_tier_flag" / U(1),
-    "general_profile_idc" / U(5),
-    "general_profile_compatibility_flags" / U(32),
-    "general_constraint_flags" / U(48),
-    "general_level_idc" / U(8),
-)
+    forbidden_zero_bit: int = element(U(1))
+    nal_unit_type: int = element(U(6))
+    nuh_layer_id: int = element(U(6))
+    nuh_temporal_id_plus1: int = element(U(3))
 
-SUB_LAYER_ORDERING = Structure(
-    "sub_layer_ordering",
-    "6.11",
-    "max_dec_pic_buffering_minus1" / UE(15),
-    "max_num_reorder_pics" / UE(15),
-    "max_latency_increase_plus1" / UE(_MOST),
-)
 
-VPS = Structure(
-    "video_parameter_set",
-    "6.11",
-    "vps_video_parameter_set_id" / U(4),
-    "vps_base_layer_flags" / U(2),
-    "vps_max_layers_minus1" / U(6),
-    "vps_max_sub_layers_minus1" / U(3),
-    "vps_temporal_id_nesting_flag" / U(1),
-    "vps_reserved_0xffff_16bits" / U(16),
-    "profile_tier_level" / PROFILE_TIER_LEVEL,
-)
+NAL_UNIT_HEADER = Structure(NalUnitHeader, "6.11")
 
-SPS = Structure(
-    "seq_parameter_set",
-    "6.11",
-    "sps_video_parameter_set_id" / U(4),
-    "sps_max_sub_layers_minus1" / U(3),
-    "sps_temporal_id_nesting_flag" / U(1),
-    "profile_tier_level" / PROFILE_TIER_LEVEL,
-    "sps_seq_parameter_set_id" / UE(15),
-    "chroma_format_idc" / UE(3),
-    "separate_colour_plane_flag" / If(this.chroma_format_idc == 3, U(1)),
-    "pic_width_in_luma_samples" / UE(2**16),
-    "pic_height_in_luma_samples" / UE(2**16),
-    "conformance_window_flag" / U(1),
-    "conf_win_left_offset" / If(this.conformance_window_flag == 1, UE(2**16)),
-    "conf_win_right_offset" / If(this.conformance_window_flag == 1, UE(2**16)),
-    "conf_win_top_offset" / If(this.conformance_window_flag == 1, UE(2**16)),
-    "conf_win_bottom_offset" / If(this.conformance_window_flag == 1, UE(2**16)),
-    "bit_depth_luma_minus8" / UE(8),
-    "bit_depth_chroma_minus8" / UE(8),
-    "log2_max_pic_order_cnt_lsb_minus4" / UE(12),
-    "sps_sub_layer_ordering_info_present_flag" / U(1),
-    "sub_layer_ordering" / SUB_LAYER_ORDERING,
-    "log2_min_luma_coding_block_size_minus3" / UE(3),
-    "log2_diff_max_min_luma_coding_block_size" / UE(3),
-    "log2_min_luma_transform_block_size_minus2" / UE(3),
-    "log2_diff_max_min_luma_transform_block_size" / UE(3),
-    "max_transform_hierarchy_depth_inter" / UE(4),
-    "max_transform_hierarchy_depth_intra" / UE(4),
-    "scaling_list_enabled_flag" / U(1),
-    "amp_enabled_flag" / U(1),
-    "sample_adaptive_offset_enabled_flag" / U(1),
-    "pcm_enabled_flag" / U(1),
-    "num_short_term_ref_pic_sets" / UE(64),
-    "long_term_ref_pics_present_flag" / U(1),
-    "sps_temporal_mvp_enabled_flag" / U(1),
-    "strong_intra_smoothing_enabled_flag" / U(1),
-)
 
-PPS = Structure(
-    "pic_parameter_set",
-    "6.11",
-    "pps_pic_parameter_set_id" / UE(63),
-    "pps_seq_parameter_set_id" / UE(15),
-    "dependent_slice_segments_enabled_flag" / U(1),
-    "output_flag_present_flag" / U(1),
-    "num_extra_slice_header_bits" / U(3),
-    "sign_data_hiding_enabled_flag" / U(1),
-    "cabac_init_present_flag" / U(1),
-    "num_ref_idx_l0_default_active_minus1" / UE(14),
-    "num_ref_idx_l1_default_active_minus1" / UE(14),
-    "init_qp_minus26" / SE(-74, 25),
-    "constrained_intra_pred_flag" / U(1),
-    "transform_skip_enabled_flag" / U(1),
-    "cu_qp_delta_enabled_flag" / U(1),
-    "diff_cu_qp_delta_depth" / If(this.cu_qp_delta_enabled_flag == 1, UE(3)),
-    "pps_cb_qp_offset" / SE(-12, 12),
-    "pps_cr_qp_offset" / SE(-12, 12),
-    "pps_slice_chroma_qp_offsets_present_flag" / U(1),
-    "weighted_pred_flag" / U(1),
-    "weighted_bipred_flag" / U(1),
-    "transquant_bypass_enabled_flag" / U(1),
-    "tiles_enabled_flag" / U(1),
-    "entropy_coding_sync_enabled_flag" / U(1),
-    "pps_loop_filter_across_slices_enabled_flag" / U(1),
-    "deblocking_filter_control_present_flag" / U(1),
-    "deblocking_filter_override_enabled_flag"
-    / If(this.deblocking_filter_control_present_flag == 1, U(1)),
-    "pps_deblocking_filter_disabled_flag"
-    / If(this.deblocking_filter_control_present_flag == 1, U(1)),
-    "pps_beta_offset_div2" / If(this.pps_deblocking_filter_disabled_flag == 0, SE(-6, 6)),
-    "pps_tc_offset_div2" / If(this.pps_deblocking_filter_disabled_flag == 0, SE(-6, 6)),
-    "pps_scaling_list_data_present_flag" / U(1),
-    "lists_modification_present_flag" / U(1),
-)
+class ProfileTierLevel(Record):
+    """Profile, tier and level (7.3.3)."""
 
-REFERENCE_PICTURE = Structure(
-    "reference_picture",
-    "6.11",
-    "delta_poc_minus1" / UE(2**15 - 1),
-    "used_by_curr_pic_flag" / U(1),
-)
+    general_profile_space: int = element(U(2))
+    general_tier_flag: int = element(U(1))
+    general_profile_idc: int = element(U(5))
+    general_profile_compatibility_flags: int = element(U(32))
+    general_constraint_flags: int = element(U(48))
+    general_level_idc: int = element(U(8))
 
-ST_REF_PIC_SET = Structure(
-    "st_ref_pic_set",
-    "6.11",
-    "num_negative_pics" / UE(15),
-    "num_positive_pics" / UE(0),
-    "references" / Repeat(this.num_negative_pics, REFERENCE_PICTURE),
-)
+
+PROFILE_TIER_LEVEL = Structure(ProfileTierLevel, "6.11")
+
+
+class SubLayerOrdering(Record):
+    """Sizes of the decoded picture buffer (7.3.2.2)."""
+
+    max_dec_pic_buffering_minus1: int = element(UE(15))
+    max_num_reorder_pics: int = element(UE(15))
+    max_latency_increase_plus1: int = element(UE(_MOST))
+
+
+SUB_LAYER_ORDERING = Structure(SubLayerOrdering, "6.11")
+
+
+class VideoParameterSet(Record):
+    """Video parameter set, as far as 9.3 constrains it (7.3.2.1)."""
+
+    vps_video_parameter_set_id: int = element(U(4))
+    vps_base_layer_flags: int = element(U(2))
+    vps_max_layers_minus1: int = element(U(6))
+    vps_max_sub_layers_minus1: int = element(U(3))
+    vps_temporal_id_nesting_flag: int = element(U(1))
+    vps_reserved_0xffff_16bits: int = element(U(16))
+    profile_tier_level: ProfileTierLevel = element(PROFILE_TIER_LEVEL)
+
+
+VPS = Structure(VideoParameterSet, "6.11")
+
+
+class SeqParameterSet(Record):
+    """Sequence parameter set, as far as 9.3 constrains it (7.3.2.2)."""
+
+    sps_video_parameter_set_id: int = element(U(4))
+    sps_max_sub_layers_minus1: int = element(U(3))
+    sps_temporal_id_nesting_flag: int = element(U(1))
+    profile_tier_level: ProfileTierLevel = element(PROFILE_TIER_LEVEL)
+    sps_seq_parameter_set_id: int = element(UE(15))
+    chroma_format_idc: int = element(UE(3))
+    separate_colour_plane_flag: int | None = element(If(this.chroma_format_idc == 3, U(1)))
+    pic_width_in_luma_samples: int = element(UE(2**16))
+    pic_height_in_luma_samples: int = element(UE(2**16))
+    conformance_window_flag: int = element(U(1))
+    conf_win_left_offset: int | None = element(If(this.conformance_window_flag == 1, UE(2**16)))
+    conf_win_right_offset: int | None = element(If(this.conformance_window_flag == 1, UE(2**16)))
+    conf_win_top_offset: int | None = element(If(this.conformance_window_flag == 1, UE(2**16)))
+    conf_win_bottom_offset: int | None = element(If(this.conformance_window_flag == 1, UE(2**16)))
+    bit_depth_luma_minus8: int = element(UE(8))
+    bit_depth_chroma_minus8: int = element(UE(8))
+    log2_max_pic_order_cnt_lsb_minus4: int = element(UE(12))
+    sps_sub_layer_ordering_info_present_flag: int = element(U(1))
+    sub_layer_ordering: SubLayerOrdering = element(SUB_LAYER_ORDERING)
+    log2_min_luma_coding_block_size_minus3: int = element(UE(3))
+    log2_diff_max_min_luma_coding_block_size: int = element(UE(3))
+    log2_min_luma_transform_block_size_minus2: int = element(UE(3))
+    log2_diff_max_min_luma_transform_block_size: int = element(UE(3))
+    max_transform_hierarchy_depth_inter: int = element(UE(4))
+    max_transform_hierarchy_depth_intra: int = element(UE(4))
+    scaling_list_enabled_flag: int = element(U(1))
+    amp_enabled_flag: int = element(U(1))
+    sample_adaptive_offset_enabled_flag: int = element(U(1))
+    pcm_enabled_flag: int = element(U(1))
+    num_short_term_ref_pic_sets: int = element(UE(64))
+    long_term_ref_pics_present_flag: int = element(U(1))
+    sps_temporal_mvp_enabled_flag: int = element(U(1))
+    strong_intra_smoothing_enabled_flag: int = element(U(1))
+
+
+SPS = Structure(SeqParameterSet, "6.11")
+
+
+class PicParameterSet(Record):
+    """Picture parameter set (7.3.2.3)."""
+
+    pps_pic_parameter_set_id: int = element(UE(63))
+    pps_seq_parameter_set_id: int = element(UE(15))
+    dependent_slice_segments_enabled_flag: int = element(U(1))
+    output_flag_present_flag: int = element(U(1))
+    num_extra_slice_header_bits: int = element(U(3))
+    sign_data_hiding_enabled_flag: int = element(U(1))
+    cabac_init_present_flag: int = element(U(1))
+    num_ref_idx_l0_default_active_minus1: int = element(UE(14))
+    num_ref_idx_l1_default_active_minus1: int = element(UE(14))
+    init_qp_minus26: int = element(SE(-74, 25))
+    constrained_intra_pred_flag: int = element(U(1))
+    transform_skip_enabled_flag: int = element(U(1))
+    cu_qp_delta_enabled_flag: int = element(U(1))
+    diff_cu_qp_delta_depth: int | None = element(If(this.cu_qp_delta_enabled_flag == 1, UE(3)))
+    pps_cb_qp_offset: int = element(SE(-12, 12))
+    pps_cr_qp_offset: int = element(SE(-12, 12))
+    pps_slice_chroma_qp_offsets_present_flag: int = element(U(1))
+    weighted_pred_flag: int = element(U(1))
+    weighted_bipred_flag: int = element(U(1))
+    transquant_bypass_enabled_flag: int = element(U(1))
+    tiles_enabled_flag: int = element(U(1))
+    entropy_coding_sync_enabled_flag: int = element(U(1))
+    pps_loop_filter_across_slices_enabled_flag: int = element(U(1))
+    deblocking_filter_control_present_flag: int = element(U(1))
+    deblocking_filter_override_enabled_flag: int | None = element(
+        If(this.deblocking_filter_control_present_flag == 1, U(1))
+    )
+    pps_deblocking_filter_disabled_flag: int | None = element(
+        If(this.deblocking_filter_control_present_flag == 1, U(1))
+    )
+    pps_beta_offset_div2: int | None = element(
+        If(this.pps_deblocking_filter_disabled_flag == 0, SE(-6, 6))
+    )
+    pps_tc_offset_div2: int | None = element(
+        If(this.pps_deblocking_filter_disabled_flag == 0, SE(-6, 6))
+    )
+    pps_scaling_list_data_present_flag: int = element(U(1))
+    lists_modification_present_flag: int = element(U(1))
+
+
+PPS = Structure(PicParameterSet, "6.11")
+
+
+class ReferencePicture(Record):
+    """One reference picture of a short-term set (7.3.7)."""
+
+    delta_poc_minus1: int = element(UE(2**15 - 1))
+    used_by_curr_pic_flag: int = element(U(1))
+
+
+REFERENCE_PICTURE = Structure(ReferencePicture, "6.11")
+
+
+class StRefPicSet(Record):
+    """Short-term reference picture set (7.3.7)."""
+
+    num_negative_pics: int = element(UE(15))
+    num_positive_pics: int = element(UE(0))
+    references: list[ReferencePicture] = element(Repeat(this.num_negative_pics, REFERENCE_PICTURE))
+
+
+ST_REF_PIC_SET = Structure(StRefPicSet, "6.11")
 
 _IS_IDR = (this._params.nal_unit_type == NAL.IDR_W_RADL) | (
     this._params.nal_unit_type == NAL.IDR_N_LP
 )
 
-SLICE_HEADER = Structure(
-    "slice_segment_header",
-    "6.11",
-    "is_idr" / IfThenElse(_IS_IDR, Computed(1), Computed(0)),
-    "first_slice_segment_in_pic_flag" / U(1),
-    "no_output_of_prior_pics_flag" / If(this.is_idr == 1, U(1)),
-    "slice_pic_parameter_set_id" / UE(63),
-    "slice_type" / UE(2),
-    "slice_pic_order_cnt_lsb"
-    / If(this.is_idr == 0, Array(1, this._params.sps.log2_max_pic_order_cnt_lsb_minus4 + 4)),
-    "short_term_ref_pic_set_sps_flag" / If(this.is_idr == 0, U(1)),
-    "st_ref_pic_set" / If(this.short_term_ref_pic_set_sps_flag == 0, ST_REF_PIC_SET),
-    "slice_temporal_mvp_enabled_flag"
-    / If((this.is_idr == 0) & (this._params.sps.sps_temporal_mvp_enabled_flag == 1), U(1)),
-    "slice_sao_luma_flag" / If(this._params.sps.sample_adaptive_offset_enabled_flag == 1, U(1)),
-    "num_ref_idx_active_override_flag" / If(this.slice_type != 2, U(1)),
-    "num_ref_idx_l0_active_minus1"
-    / IfThenElse(
-        this.num_ref_idx_active_override_flag == 1,
-        UE(14),
-        Computed(this._params.pps.num_ref_idx_l0_default_active_minus1),
-    ),
-    "cabac_init_flag"
-    / If((this.slice_type != 2) & (this._params.pps.cabac_init_present_flag == 1), U(1)),
-    "collocated_ref_idx"
-    / If(
-        (this.slice_type != 2)
-        & (this.slice_temporal_mvp_enabled_flag == 1)
-        & (this.num_ref_idx_l0_active_minus1 > 0),
-        UE(14),
-    ),
-    "five_minus_max_num_merge_cand" / If(this.slice_type != 2, UE(4)),
-    "slice_qp_delta" / SE(-74, 77),
-)
 
-_STRUCTURES = {NAL.VPS: VPS, NAL.SPS: SPS, NAL.PPS: PPS}
+class SliceSegmentHeader(Record):
+    """Slice segment header up to its QP (7.3.6)."""
+
+    is_idr: int = element(IfThenElse(_IS_IDR, Computed(1), Computed(0)))
+    first_slice_segment_in_pic_flag: int = element(U(1))
+    no_output_of_prior_pics_flag: int | None = element(If(this.is_idr == 1, U(1)))
+    slice_pic_parameter_set_id: int = element(UE(63))
+    slice_type: int = element(UE(2))
+    slice_pic_order_cnt_lsb: Integers | None = element(
+        If(this.is_idr == 0, Array(1, this._params.sps.log2_max_pic_order_cnt_lsb_minus4 + 4))
+    )
+    short_term_ref_pic_set_sps_flag: int | None = element(If(this.is_idr == 0, U(1)))
+    st_ref_pic_set: StRefPicSet | None = element(
+        If(this.short_term_ref_pic_set_sps_flag == 0, ST_REF_PIC_SET)
+    )
+    slice_temporal_mvp_enabled_flag: int | None = element(
+        If((this.is_idr == 0) & (this._params.sps.sps_temporal_mvp_enabled_flag == 1), U(1))
+    )
+    slice_sao_luma_flag: int | None = element(
+        If(this._params.sps.sample_adaptive_offset_enabled_flag == 1, U(1))
+    )
+    num_ref_idx_active_override_flag: int | None = element(If(this.slice_type != 2, U(1)))
+    num_ref_idx_l0_active_minus1: int = element(
+        IfThenElse(
+            this.num_ref_idx_active_override_flag == 1,
+            UE(14),
+            Computed(this._params.pps.num_ref_idx_l0_default_active_minus1),
+        )
+    )
+    cabac_init_flag: int | None = element(
+        If((this.slice_type != 2) & (this._params.pps.cabac_init_present_flag == 1), U(1))
+    )
+    collocated_ref_idx: int | None = element(
+        If(
+            (this.slice_type != 2)
+            & (this.slice_temporal_mvp_enabled_flag == 1)
+            & (this.num_ref_idx_l0_active_minus1 > 0),
+            UE(14),
+        )
+    )
+    five_minus_max_num_merge_cand: int | None = element(If(this.slice_type != 2, UE(4)))
+    slice_qp_delta: int = element(SE(-74, 77))
+
+
+SLICE_HEADER = Structure(SliceSegmentHeader, "6.11")
+
+_STRUCTURES: dict[int, Structure[Any]] = {NAL.VPS: VPS, NAL.SPS: SPS, NAL.PPS: PPS}
 _HEADER_BYTES = 128
 
 
@@ -259,14 +307,12 @@ def split_nals(stream: bytes, offset: int | None = None) -> list[tuple[int, byte
     return nals
 
 
-def parse_nal(
-    nal: bytes, offset: int = 0, trace: Trace | None = None, **parameters: object
-) -> object:
+def parse_nal(nal: bytes, offset: int = 0, trace: Trace | None = None, **parameters: Any) -> Any:
     """Parse the constrained head of a parameter set, or of a slice (given ``sps`` and ``pps``).
 
     offset : position of the NAL unit's first byte in the stream, in bits.
 
-    Raises TruncatedError or SyntaxViolation.
+    Returns the record of its nal_unit_type. Raises TruncatedError or SyntaxViolation.
     """
     kind = nal_type(nal)
     head = nal[2 : 2 + _HEADER_BYTES]
@@ -279,17 +325,26 @@ def parse_nal(
     structure = _STRUCTURES.get(kind, SLICE_HEADER)
     own: Trace = []
     reader = BitReader(rbsp, 0, None if trace is None else own, structure.title)
-    parsed: object = structure.parse_stream(reader, nal_unit_type=kind, **parameters)
+    parsed = structure.parse_stream(reader, nal_unit_type=kind, **parameters)
     if trace is not None:
         NAL_UNIT_HEADER.parse_stream(BitReader(nal[:2], offset, trace, NAL_UNIT_HEADER.title))
-        for element in own:
-            skipped = sum(at - i <= element.offset // 8 for i, at in enumerate(prevention))
-            place = offset + 16 + element.offset + 8 * skipped
-            trace.append(replace(element, offset=place))
+        for one in own:
+            skipped = sum(at - i <= one.offset // 8 for i, at in enumerate(prevention))
+            trace.append(replace(one, offset=offset + 16 + one.offset + 8 * skipped))
     return parsed
 
 
-def parse_parameter_sets(stream: bytes, offset: int | None = None) -> tuple[Any, Any, Any]:
+def parse_slice(
+    nal: bytes, offset: int, sps: SeqParameterSet, pps: PicParameterSet
+) -> SliceSegmentHeader:
+    """The slice segment header of a NAL unit at bit ``offset``. Raises as `parse_nal` does."""
+    parsed: SliceSegmentHeader = parse_nal(nal, offset, sps=sps, pps=pps)
+    return parsed
+
+
+def parse_parameter_sets(
+    stream: bytes, offset: int | None = None
+) -> tuple[VideoParameterSet, SeqParameterSet, PicParameterSet]:
     """The VPS, the SPS and the PPS of a byte stream that holds these three and nothing else (9.3.1).
 
     offset : position of the byte stream in the DFC stream, in bits, for messages.

@@ -24,8 +24,8 @@ from refcodec.syntax.descriptors import (
     Bytes,
     Descriptor,
     Leb128,
-    Structure,
 )
+from refcodec.syntax.records import Structure
 
 __all__ = ["Row", "element_names", "expression", "tabulate"]
 
@@ -50,13 +50,13 @@ class Row:
     structure: str = ""
 
 
-def tabulate(structure: Structure) -> list[Row]:
+def tabulate(structure: Structure[Any]) -> list[Row]:
     """The syntax table of a structure, its name in the first row and a closing brace in the last."""
     body = _merge([row for element in structure.subcons for row in _element(element)])
     return [Row(0, f"{structure.title}( ) {{"), *body, Row(0, "}")]
 
 
-def element_names(structure: Structure) -> list[str]:
+def element_names(structure: Structure[Any]) -> list[str]:
     """Names of the elements and variables of a structure, in their order."""
     return [element.name for element in structure.subcons]
 

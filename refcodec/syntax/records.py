@@ -1,0 +1,149 @@
+"""Records: syntax structures whose declaration reads, writes, prints and types every element.
+
+    class StreamHeader(Record):
+        profile_idc: Profile = element(U(8, Profile))
+        ...
+
+    STREAM_HEADER = Structure(StreamHeader, "6.2")
+    STREAM_HEADER.parse_whole(data).profile_idc          # a StreamHeader, known to the type checker
+
+A structure is an ordinary construct ``Struct``; a record is a frozen dataclass of its values. An element
+under a condition that does not hold is None. A test compares the annotations with the codings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Generic, TypeVar, dataclass_transform
+
+import numpy as np
+from construct import Computed, Construct, Container, IfThenElse, Pass, Struct, Switch, evaluate
+
+from refcodec.errors import CallerError, SyntaxViolation
+from refcodec.syntax.bits import BitReader, BitWriter, Trace
+from refcodec.syntax.descriptors import AlignmentBits, Descriptor
+
+__all__ = ["Record", "Structure", "element"]
+
+
+def element(coding: Construct) -> Any:
+    """Declare the coding of a syntax element: a descriptor, a condition on one, or a derived variable."""
+    return field(metadata={"coding": coding})
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(element,))
+class Record:
+    """The values of one syntax structure, by element name, in the order of the bitstream."""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True, kw_only=True, eq=False)(cls)
+
+    def __getitem__(self, name: str) -> Any:
+        """Value of an element: conditions of other structures look elements up by name."""
+        return getattr(self, name)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare element by element; arrays as a whole."""
+        if type(self) is not type(other):
+            return NotImplemented
+        mine, theirs = vars(self), vars(other)
+        return all(
+            np.array_equal(mine[name], theirs[name])
+            if hasattr(value, "shape")
+            else value == theirs[name]
+            for name, value in mine.items()
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # arrays are among the values
+
+
+R = TypeVar("R", bound=Record)
+
+
+class Structure(Struct, Generic[R]):  # type: ignore[misc]  # construct is untyped
+    """A syntax structure: reads and writes records of one class.
+
+    title     : name that the specification prints, ``coded_feature`` for ``CodedFeature``.
+    clause    : number of the clause that tabulates it, 6.x.
+    semantics : number of the clause on the meaning of its elements, 7.x.
+    """
+
+    def __init__(self, record: type[R], clause: str) -> None:
+        declared = fields(record)  # type: ignore[arg-type]  # a dataclass by __init_subclass__
+        super().__init__(*(one.name / one.metadata["coding"] for one in declared))
+        self.record = record
+        self.title = re.sub(r"(?<!^)(?=[A-Z])", "_", record.__name__).lower()
+        self.clause = clause
+        self.semantics = f"7.{clause.partition('.')[2]}"
+
+    def parse_whole(
+        self, data: bytes, offset: int = 0, trace: Trace | None = None, **parameters: Any
+    ) -> R:
+        """Read the structure from bytes that it fills exactly.
+
+        offset     : position of the first bit in the stream, for messages and the trace.
+        parameters : what conditions refer to from outside, such as ``fps``.
+
+        Raises TruncatedError, UnsupportedError or SyntaxViolation, the last also where bytes are left over.
+        """
+        reader = BitReader(data, offset, trace, self.title)
+        parsed: R = self.parse_stream(reader, **parameters)
+        if reader.remaining:
+            raise SyntaxViolation(
+                f"{reader.remaining} bits are left behind {self.title}()",
+                bit_offset=reader.position,
+                clause=self.clause,
+            )
+        return parsed
+
+    def build_whole(self, elements: R | Mapping[str, Any], **parameters: Any) -> bytes:
+        """Write the structure from a record, or from element values by name."""
+        writer = BitWriter()
+        self.build_stream(elements, writer, **parameters)
+        return writer.getvalue()
+
+    def make(self, elements: Mapping[str, Any], **parameters: Any) -> R:
+        """Complete a record: absent elements become None, derived variables are computed.
+
+        Raises CallerError for a value outside the bounds that its declaration states, or a missing one.
+        """
+        context = Container(_params=Container(parameters))
+        for declared in self.subcons:
+            name = declared.name
+            context[name] = _settle(declared.subcon, elements.get(name), context, name)
+        del context["_params"]
+        return self.record(**context)
+
+    def _parse(self, stream: BitReader, context: Any, path: str) -> R:
+        outer, stream.clause = stream.clause, self.semantics
+        try:
+            parsed = super()._parse(stream, context, path)
+        finally:
+            stream.clause = outer
+        del parsed["_io"]  # construct keeps the stream there, and with it every byte of the unit
+        return self.record(**parsed)
+
+    def _build(self, obj: Any, stream: BitWriter, context: Any, path: str) -> Any:
+        elements = vars(obj) if isinstance(obj, Record) else obj
+        return super()._build(elements, stream, context, path)
+
+
+def _settle(coding: Any, value: Any, context: Any, name: str) -> Any:
+    """The value of an element in a record that is being made."""
+    while isinstance(coding, (IfThenElse, Switch)):
+        if isinstance(coding, Switch):
+            coding = coding.cases.get(evaluate(coding.keyfunc, context), coding.default)
+        else:
+            holds = evaluate(coding.condfunc, context)
+            coding = coding.thensubcon if holds else coding.elsesubcon
+    if isinstance(coding, Computed):
+        return evaluate(coding.func, context)
+    if isinstance(coding, AlignmentBits):
+        return 0
+    if isinstance(coding, Descriptor):
+        if value is None:
+            raise CallerError(f"{name} has no value")
+        return coding.checked(value, context, name)
+    return None if coding is Pass else value  # else a structure, or several
