@@ -32,6 +32,7 @@ __all__ = [
     "Patch",
     "Piece",
     "Set",
+    "Value",
     "assemble",
     "disassemble",
     "edit_from_json",

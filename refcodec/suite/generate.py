@@ -97,11 +97,14 @@ def describe(definition: Definition, stream: bytes, streams: dict[str, bytes]) -
     streams : those made before, by name. An edited stream bears the labels of its origin, which can
               be read whatever the edit did, unless it is conforming itself.
     """
-    violation = None
+    violation, origin = None, _origin(definition, streams)
     if definition.violation:
         reject, clause, place = definition.violation
-        origin = streams[definition.origin]
-        violation = Violation(reject, clause, _resolve(place, stream, origin))
+        if place is None:
+            assert origin is not None
+            place = origin.edits[0]["unit"], origin.edits[0]["element"]
+        offset = _resolve(place, stream, streams[definition.origin])
+        violation = Violation(reject, clause, offset)
     accepted = definition.decoder == "accept"
     found = labels(stream if accepted else streams[definition.origin])
     clauses = set(definition.clauses) | (found.clauses if accepted else set())
@@ -125,7 +128,7 @@ def describe(definition: Definition, stream: bytes, streams: dict[str, bytes]) -
             released_features(stream, violation.bit_offset if violation and rejected else None)
         ),
         violation=violation,
-        origin=_origin(definition, streams),
+        origin=origin,
     )
 
 
@@ -205,6 +208,6 @@ def _is_equivalent(made: bytes, stream: bytes) -> bool:
 
 
 def _in_order(clause: str) -> list[tuple[bool, int, str]]:
-    """Sorts clauses as the specification prints them: 7.10 behind 7.9, annexes last."""
+    """Sorts clauses as the specification prints them: 7.10 after 7.9, annexes last."""
     parts = clause.split(".")
     return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
