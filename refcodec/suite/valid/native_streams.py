@@ -102,7 +102,7 @@ def native_sample_hash(f: Features) -> bytes:
 def native_and_others(f: Features) -> bytes:
     """one stream with a byte coder and both native coders"""
     target = io.BytesIO()
-    with create(target, coder="native", qp=30, index=False, workers=1) as writer:
+    with create(target, coder="native", index=False, workers=1) as writer:
         writer.write(f.fc[15], config=EncoderConfig(coder="zlib", batch=False))
         writer.write(f.pool[15], config=EncoderConfig(coder="native", qp=30, bits=16, batch=False))
         writer.write(f.pool[15], config=EncoderConfig(coder="native-lossless"))
