@@ -7,7 +7,10 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
+from types import ModuleType
 from xml.etree import ElementTree
 
 import pytest
@@ -15,12 +18,16 @@ from typer.testing import CliRunner
 
 from refcodec.cli.conformance import app
 from refcodec.errors import CallerError
-from refcodec.suite import contract
+from refcodec.suite import contract, define, invalid, valid
 from refcodec.suite.assemble import Insert, Set, disassemble
 from refcodec.suite.contract import BuiltIn, Command
-from refcodec.suite.manifest import Manifest, find_suite, load_manifest
+from refcodec.suite.define import definitions
+from refcodec.suite.generate import describe
+from refcodec.suite.manifest import Manifest, Violation, find_suite, load_manifest
 from refcodec.suite.reports import as_json, as_junit, as_markdown
 from refcodec.suite.runner import Run, read_known_failing, run_suite
+from refcodec.suite.vectors import Definition
+from refcodec.syntax.structures import STREAM_HEADER_SIZE
 
 SUITE = load_manifest(Path(__file__).resolve().parents[1] / "bitstreams")
 
@@ -319,6 +326,36 @@ def test_suite_without_manifest(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"version": "1.0", "vectors": [{}]}')
     with pytest.raises(CallerError, match="is no manifest"):
         load_manifest(tmp_path)
+
+
+# --- definitions -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("package", "listed"), [(valid, valid.VALID), (invalid, invalid.INVALID)])
+def test_every_vector_is_listed(package: ModuleType, listed: tuple[Definition, ...]) -> None:
+    """A module that its package forgets would lose its vectors without a word."""
+    names = [one.name for one in iter_modules(package.__path__, f"{package.__name__}.")]
+    defined = definitions(*map(import_module, names))
+    assert len(defined) == len(listed)
+    assert {one.id for one in defined} == {one.id for one in listed}
+
+
+def test_vector_is_what_its_function_says() -> None:
+    @define.invalid(9999, "raw-float32", "checksum", "8.2")
+    def broken_twice(stream: bytes) -> list[Set]:
+        """two elements are wrong
+
+        This is not the purpose.
+        """
+        return [Set(0, "stream_header.header_crc", len(stream)), Set(1, "unit.unit_crc", "00" * 4)]
+
+    assert (broken_twice.id, broken_twice.name) == ("DFC-I-9999", "broken-twice")
+    assert broken_twice.purpose == broken_twice.change == "two elements are wrong"
+    origin = _stream("raw-float32")
+    shown = describe(broken_twice, origin, {"raw-float32": origin})
+    assert shown.violation == Violation("checksum", "8.2", 8 * (STREAM_HEADER_SIZE - 2))
+    assert shown.origin is not None
+    assert [edit["unit"] for edit in shown.origin.edits] == [0, 1]
 
 
 # --- assembler -------------------------------------------------------------------------------------

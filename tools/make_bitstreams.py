@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the conformance bitstreams, or checks them.
+"""Make the conformance bitstreams, or check them.
 
     python tools/make_bitstreams.py              write every stream and the manifest
     python tools/make_bitstreams.py --check      compare them with their definitions, write nothing
@@ -38,7 +38,7 @@ def write_features(root: Path) -> None:
 
 
 def main() -> int:
-    """Parse the arguments and do it; returns the exit status."""
+    """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="compare only; exit 1 on differences")
     parser.add_argument("--again", action="store_true", help="encode HEVC streams anew, too")

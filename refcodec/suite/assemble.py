@@ -1,12 +1,12 @@
-"""Takes streams apart into syntax elements and puts them together again, legally or not.
+"""The assembler: takes streams apart into syntax elements and puts them together again, legal or not.
 
     pieces = disassemble(stream)        # the stream header, then one piece a unit
     assemble(pieces) == stream
     Set(2, "coded_feature.parameters.qp", 63)(stream)
 
 Each edit is a function from a stream to a stream, and a JSON object in the manifest. An element that an
-edit sets stands in the stream as it was set, whatever the specification says. In the unit that it
-touches, the elements that follow from others are worked out anew: unit_size, unit_crc, header_crc and
+edit sets appears in the stream as it was set, whatever the specification says. In the unit that it
+changes, the elements that depend on others are computed again: unit_size, unit_crc, header_crc and
 alignment bits. Units are counted as the inspector lists them, 0 being the stream header.
 """
 
@@ -32,6 +32,7 @@ __all__ = [
     "Patch",
     "Piece",
     "Set",
+    "Value",
     "assemble",
     "disassemble",
     "edit_from_json",
@@ -45,9 +46,9 @@ Value = int | str | Sequence[int] | Sequence[str]
 
 @dataclass
 class Field:
-    """One syntax element: its bits, as a text of 0 and 1, and how they came about.
+    """One syntax element: its bits, as a text of 0 and 1.
 
-    pinned : set by an edit, hence not worked out anew.
+    pinned : set by an edit, hence not computed again.
     """
 
     path: str
@@ -67,7 +68,7 @@ class Piece:
         return [one for one in self.fields if one.path == path][occurrence]
 
     def settle(self) -> None:
-        """Work out what follows from other elements: alignment, size and CRC, unless set."""
+        """Compute the elements that depend on others: alignment, size and CRC, unless set."""
         for place, one in enumerate(self.fields):
             if one.path.endswith(".alignment") and not one.pinned:
                 before = sum(len(other.bits) for other in self.fields[:place])
@@ -86,7 +87,7 @@ class Piece:
 
     @property
     def head(self) -> bytes:
-        """All bytes but those of the CRC, which stands last."""
+        """All bytes but those of the CRC, which is the last element."""
         return from_bits("".join(one.bits for one in self.fields[:-1]))
 
     def __bytes__(self) -> bytes:
@@ -177,7 +178,7 @@ class Set(Edit):
     """Give an element another value, of another width even.
 
     occurrence : which of the elements of that path.
-    times      : how often the value stands there, one after the other.
+    times      : number of repetitions of the value.
     """
 
     unit: int
@@ -210,7 +211,7 @@ class Patch(Edit):
 
 @dataclass(frozen=True)
 class Extend(Edit):
-    """Put bytes behind the last element of a unit, in front of its CRC."""
+    """Insert bytes between the last element of a unit and its CRC."""
 
     unit: int
     data: str
@@ -232,7 +233,7 @@ class Drop(Edit):
 
 @dataclass(frozen=True)
 class Copy(Edit):
-    """Put a copy of a unit in front of unit ``to``."""
+    """Insert a copy of a unit before unit ``to``."""
 
     unit: int
     to: int
@@ -243,7 +244,7 @@ class Copy(Edit):
 
 @dataclass(frozen=True)
 class Insert(Edit):
-    """Put a new unit in front of unit ``to``."""
+    """Insert a new unit before unit ``to``."""
 
     to: int
     unit_type: int
@@ -276,7 +277,7 @@ class Cut(Edit):
 
 @dataclass(frozen=True)
 class Append(Edit):
-    """Put bytes behind the stream."""
+    """Append bytes to the stream."""
 
     data: str
 
@@ -290,7 +291,7 @@ _EDITS = {
 
 
 def edit_to_json(edit: Any) -> dict[str, Any]:
-    """An edit as it stands in the manifest; what has its default value is left out."""
+    """An edit as it appears in the manifest, without fields of their default values."""
     defaults = {one.name: one.default for one in fields(edit)}
     chosen = {name: value for name, value in asdict(edit).items() if value != defaults[name]}
     return {"edit": type(edit).__name__.lower(), **chosen}

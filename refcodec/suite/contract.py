@@ -1,4 +1,4 @@
-"""What a decoder under test must do, and how it is called: in this process, or as a command.
+"""The contract of a decoder under test, which runs in this process or as a command.
 
 A command is a template such as ``mydec --quiet {input} {output}``, split as a shell would and run
 without one. It reads the stream {input} and ends in one of these ways:
@@ -43,7 +43,7 @@ _POLL = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a decoder ended; of the four, the first that is not None holds.
+    """The end of a decoder's run; of the four fields, the first that is not None holds.
 
     problem : it failed, in these words.
     skip    : it passed the stream over, in these words.
@@ -62,7 +62,7 @@ class Decoder(Protocol):
 
     @property
     def name(self) -> str:
-        """What a report calls it."""
+        """Name of the decoder in reports."""
         ...
 
     def run(self, stream: Path, expected: int, timeout: float) -> Outcome:
@@ -82,7 +82,7 @@ class BuiltIn:
 
     @property
     def name(self) -> str:
-        """What a report calls it."""
+        """Name of the decoder in reports."""
         import refcodec
 
         return f"refcodec {refcodec.__version__}"
@@ -140,7 +140,7 @@ class Command:
 
     @property
     def name(self) -> str:
-        """What a report calls it."""
+        """Name of the decoder in reports."""
         return shlex.join(self.words)
 
     def run(self, stream: Path, expected: int, timeout: float) -> Outcome:

@@ -1,6 +1,6 @@
-"""What a stream shows of itself: labels, hashes of every stage, and what may be released of it.
+"""Properties derived from a stream: labels, hashes of every stage, and the features that may be released.
 
-Nothing in a manifest that can be read from the stream is typed by hand: labels come from here, and a
+A manifest holds nothing typed by hand that can be read from the stream: labels come from here, and a
 test derives them again.
 """
 
@@ -64,7 +64,7 @@ def syntax_hash(stream: bytes) -> str:
 
 
 def released_features(stream: bytes, stop: int | None = None) -> list[Feature]:
-    """What a decoder may release of a stream: the features that stand in front of bit ``stop``.
+    """The features that a decoder may release of a stream: those that end before bit ``stop``.
 
     stop : position of the defect; None for a stream without one, of which all features are released.
 
@@ -84,7 +84,7 @@ def released_features(stream: bytes, stop: int | None = None) -> list[Feature]:
 
 
 def _coded_units(stream: bytes, stop: int | None) -> Iterator[CodedUnit]:
-    """The coded units that end at bit ``stop`` or before, with the hash units behind them."""
+    """The coded units that end at bit ``stop`` or before, with the hash units that follow them."""
     source = io.BytesIO(stream)
     walker = Walker(parse_stream_header(source.read(STREAM_HEADER_SIZE)))
     offset = STREAM_HEADER_SIZE
@@ -121,7 +121,7 @@ def _decode(units: list[CodedUnit]) -> Iterator[list[Feature]]:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What a stream contains.
+    """The contents of a stream.
 
     clauses : those that decoding it needs.
     tags    : its tools, one word each.

@@ -1,6 +1,6 @@
-"""Makes the suite from its definitions, and checks a committed one against them.
+"""The generator of the suite, and the check of a committed one against its definitions.
 
-What depends on the machine is not made again where it exists and decodes as it should: the payloads of
+A stream that depends on the machine is kept if it exists and decodes as it should: the payloads of
 HEVC streams differ between versions of x265, and the native encoder decides by sums of floating-point
 numbers. Such a stream is checked by decoding it to the committed hashes.
 """
@@ -65,7 +65,7 @@ def write(root: Path, *, again: bool = False) -> list[Vector]:
 
 
 def check(suite: Manifest) -> Iterator[str]:
-    """Compare a suite with its definitions; yields what differs.
+    """Compare a suite with its definitions; yields the differences.
 
     Streams are made again and compared bit for bit, with three exceptions: an HEVC stream is only
     decoded; one whose payloads another version of a compression library wrote differently must show
@@ -97,11 +97,14 @@ def describe(definition: Definition, stream: bytes, streams: dict[str, bytes]) -
     streams : those made before, by name. An edited stream bears the labels of its origin, which can
               be read whatever the edit did, unless it is conforming itself.
     """
-    violation = None
+    violation, origin = None, _origin(definition, streams)
     if definition.violation:
         reject, clause, place = definition.violation
-        origin = streams[definition.origin]
-        violation = Violation(reject, clause, _resolve(place, stream, origin))
+        if place is None:
+            assert origin is not None
+            place = origin.edits[0]["unit"], origin.edits[0]["element"]
+        offset = _resolve(place, stream, streams[definition.origin])
+        violation = Violation(reject, clause, offset)
     accepted = definition.decoder == "accept"
     found = labels(stream if accepted else streams[definition.origin])
     clauses = set(definition.clauses) | (found.clauses if accepted else set())
@@ -125,7 +128,7 @@ def describe(definition: Definition, stream: bytes, streams: dict[str, bytes]) -
             released_features(stream, violation.bit_offset if violation and rejected else None)
         ),
         violation=violation,
-        origin=_origin(definition, streams),
+        origin=origin,
     )
 
 
@@ -185,7 +188,7 @@ def _promised(root: Path) -> dict[bytes, tuple[Feature, ...]]:
 
 
 def _is_kept(stream: bytes, promised: tuple[Feature, ...] | None) -> bool:
-    """Whether another machine might encode the stream differently, and it still is what it was."""
+    """True for a stream that other machines may encode differently, if it still decodes as promised."""
     try:
         tags = labels(stream).tags
         if "coder:native" not in tags:
@@ -196,7 +199,7 @@ def _is_kept(stream: bytes, promised: tuple[Feature, ...] | None) -> bool:
 
 
 def _is_equivalent(made: bytes, stream: bytes) -> bool:
-    """Whether two streams differ by what a library wrote or an encoder chose, and not in what they mean."""
+    """True if two streams differ in nothing but the bytes of a library or the choices of an encoder."""
     ours, theirs = labels(made), labels(stream)
     if "coder:native" in theirs.tags:
         return ours == theirs
@@ -205,6 +208,6 @@ def _is_equivalent(made: bytes, stream: bytes) -> bool:
 
 
 def _in_order(clause: str) -> list[tuple[bool, int, str]]:
-    """Sorts clauses as the specification prints them: 7.10 behind 7.9, annexes last."""
+    """Sort key: clauses as the specification prints them: 7.10 after 7.9, annexes last."""
     parts = clause.split(".")
     return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]

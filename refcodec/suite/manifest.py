@@ -1,4 +1,4 @@
-"""The manifest of a conformance suite: one JSON file that says what every vector is and promises.
+"""The manifest of a conformance suite: one JSON file that describes every vector and its expected results.
 
 ``manifest.schema.json`` beside this module is its form; ``bitstreams/README.md`` explains it.
 """
@@ -56,7 +56,7 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Where a stream breaks the specification.
+    """The violation of the specification by a stream.
 
     reject     : class of Annex D, the word on the ``REJECT`` line.
     bit_offset : position of the offending element, as the validator gives it.
@@ -69,11 +69,11 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a vector was made from another one.
+    """The edits that made a vector from another one.
 
     vector : its name.
-    change : what was changed, for people.
-    edits  : what was changed, for ``refcodec.suite.assemble``.
+    change : the edits in words.
+    edits  : for ``refcodec.suite.assemble``.
     """
 
     vector: str
@@ -180,7 +180,7 @@ class Manifest:
         return hashlib.sha256((self.root / MANIFEST_NAME).read_bytes()).hexdigest()
 
     def path(self, vector: Vector) -> Path:
-        """Where a vector's stream lies."""
+        """Path of a vector's stream."""
         return self.root / vector.file
 
     def select(self, pattern: str | None) -> tuple[Vector, ...]:

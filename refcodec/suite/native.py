@@ -1,7 +1,7 @@
-"""Payloads of the native coder of chosen content: what no encoder would choose, and some of it illegal.
+"""Native payloads of chosen content: such as no encoder would choose, and some of them illegal.
 
-An encoder decides by sums of floating-point numbers. Here all is integers, so that the same bytes come
-out on every machine.
+An encoder decides by sums of floating-point numbers. Here all numbers are integers, so that
+every machine makes the same bytes.
 """
 
 from __future__ import annotations
@@ -52,16 +52,16 @@ def pattern(shape: tuple[int, ...], sparse: int, most: int) -> Samples:
 
 @dataclass(frozen=True)
 class Content:
-    """What a payload holds.
+    """The content of a payload.
 
     levels   : int32, C x H x W.
     block    : largest side of a block, 8, 16 or 32; 4 for samples without a transform.
-    split    : whether the block of a channel, at a row and a column, of a height and a width is split.
-    temporal : whether it builds on the previous feature, likewise.
+    split    : true for the blocks that are split, by channel, row, column, height and width.
+    temporal : true for the blocks that are predicted from the previous feature, likewise.
     slope    : frequency slope.
     points   : reconstruction points.
     origin   : of samples without a transform.
-    mode     : of restoration; its corrections are ``offsets`` and ``gains``, one a channel.
+    mode     : of restoration; its corrections are ``offsets`` and ``gains``, per channel.
     shift    : displacement, down and right.
     """
 
@@ -112,7 +112,7 @@ class Content:
         return output[:size].tobytes(), samples
 
     def _sizes(self, ys: npt.NDArray[np.int64], xs: npt.NDArray[np.int64]) -> Samples:
-        """Sizes of blocks at their first samples, and whether they build on the previous feature."""
+        """Sizes of blocks at their first samples, and marks of those predicted from the previous feature."""
         sizes = np.zeros(self.levels.shape, np.int32)
         waiting = [
             (c, int(y), int(x), int(below - y), int(right - x))

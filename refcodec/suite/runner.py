@@ -27,11 +27,11 @@ Status = Literal["pass", "fail", "skip"]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one vector.
+    """The result of one vector.
 
-    reason  : why it did not pass; '' where it did.
-    seconds : how long the decoder took.
-    known   : whether it stands in the list of those known to fail.
+    reason  : of a failure or a skip; '' for a pass.
+    seconds : time of the decoder.
+    known   : listed among those known to fail.
     """
 
     vector: Vector
@@ -60,7 +60,7 @@ class Run:
 
     @property
     def passed(self) -> bool:
-        """Whether every vector passed, known failures excepted; none run is none passed."""
+        """True if every vector passed, known failures excepted; False if none ran."""
         fine = all(
             result.status == "pass" or (result.status == "fail" and result.known)
             for result in self.results
@@ -82,7 +82,7 @@ def run_suite(
 
     pattern       : shell pattern on ids, names and tags; None for all vectors.
     timeout       : seconds a vector.
-    workers       : vectors at a time; None for one a processor.
+    workers       : vectors at a time; None for one per processor.
     known_failing : ids or names of vectors that may fail, and must.
     progress      : called with each result, in the order of the suite.
 

@@ -1,28 +1,40 @@
-"""What a vector is before it is made: its definition, and the features that streams are made of."""
+"""Definitions of vectors, and the features that streams are made of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from refcodec.suite.assemble import Edit
 
-__all__ = ["END", "Definition", "Edits", "Encode", "Features", "Place", "load_features"]
+__all__ = [
+    "END",
+    "Decision",
+    "Definition",
+    "Edits",
+    "Encode",
+    "Features",
+    "Place",
+    "load_features",
+]
+
+Decision = Literal["accept", "reject", "either"]
+"""A decoder accepts a stream, rejects it, or may do either."""
 
 Edits = Callable[[bytes], Sequence[Edit]]
 """The edits of a vector, given the stream of its origin."""
 
 Place = tuple[int, str] | tuple[int, str, int] | int
-"""Where a violation is: a unit and an element, '' for the unit itself, and perhaps some bits into it;
+"""Place of a violation: a unit and an element, '' for the unit itself, and perhaps some bits into it;
 or a byte, counted from END backwards where it is negative."""
 
 END = -1
-"""Behind the last byte."""
+"""The end of the stream, after its last byte."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +68,13 @@ class Definition:
     """One vector as its author states it; all else is derived from the stream.
 
     number    : of the stable id; never given twice.
-    clauses   : what the vector is about, beyond the clauses that the stream shows.
+    clauses   : the subjects of the vector, beyond the clauses that the stream shows.
     encode    : makes the stream; None for one that is edited.
     origin    : name of the vector that is edited.
     change    : the edit in words.
-    decoder   : what a decoder must do.
-    violation : class and clause of Annex D and clause 9, and where; None for a conforming stream.
+    decoder   : the decision that is required of a decoder.
+    violation : class of Annex D, clause and place, which is None for the element that the first edit
+                changes; None for a conforming stream.
     """
 
     number: int
@@ -72,12 +85,12 @@ class Definition:
     origin: str = ""
     change: str = ""
     edits: Edits | None = None
-    decoder: Literal["accept", "reject", "either"] = "accept"
-    violation: tuple[str, str, Place] | None = None
+    decoder: Decision = "accept"
+    violation: tuple[str, str, Place | None] | None = None
 
     @property
     def folder(self) -> str:
-        """``valid`` or ``invalid``: whether every decoder must accept the stream."""
+        """``valid`` for a stream that every decoder must accept, else ``invalid``."""
         return "valid" if self.decoder == "accept" else "invalid"
 
     @property
@@ -89,9 +102,3 @@ class Definition:
     def file(self) -> str:
         """Place of the stream in the suite."""
         return f"{self.folder}/{self.name}/stream.dfc"
-
-
-def words(dtype: Any, *patterns: int) -> npt.NDArray[Any]:
-    """An fc feature with these bit patterns."""
-    kind = np.dtype(dtype)
-    return np.array(patterns, dtype=f"u{kind.itemsize}").view(kind)

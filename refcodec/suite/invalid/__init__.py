@@ -1,0 +1,29 @@
+"""The vectors that break the specification, each once, in the order of the manifest.
+
+Each is an edit of a valid one.
+"""
+
+from refcodec.suite.define import definitions
+from refcodec.suite.invalid import (
+    features,
+    header,
+    native,
+    native_lossless,
+    parameter_sets,
+    payloads,
+    units,
+    unnoticed,
+)
+
+__all__ = ["INVALID"]
+
+INVALID = definitions(
+    header,
+    units,
+    parameter_sets,
+    features,
+    payloads,
+    unnoticed,
+    native,
+    native_lossless,
+)

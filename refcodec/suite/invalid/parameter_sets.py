@@ -1,0 +1,130 @@
+"""Defects of feature parameter sets, those of HEVC inside them included."""
+
+from __future__ import annotations
+
+from refcodec.suite.assemble import Edit, Patch, encode
+from refcodec.suite.define import invalid
+from refcodec.suite.edits import element, header, parameter, parameter_set
+
+
+@invalid(119, "raw-float32", "truncated", "7.4", (1, "feature_parameter_set.channels_minus1", 21))
+def structure_cut() -> Edit:
+    """channels_minus1 is a code longer than the rest of the unit"""
+    return parameter_set("channels_minus1", "0b00000000")
+
+
+@invalid(120, "hevc-8-bit", "constraint", "9.2")
+def hevc_empty_columns() -> Edit:
+    """17 columns of tiles for 16 channels"""
+    return parameter_set("tile_columns_minus1", 16)
+
+
+@invalid(121, "hevc-8-bit", "unsupported", "A.3")
+def hevc_level_channels() -> Edit:
+    """5,000,001 channels in a stream of level 1"""
+    return parameter_set("channels_minus1", 5_000_000)
+
+
+@invalid(30, "raw-float32", "syntax", "7.4")
+def fps_id_too_large() -> Edit:
+    """fps_id is 256"""
+    return parameter_set("fps_id", 256)
+
+
+@invalid(31, "raw-float32", "unsupported", "A.3", (1, "feature_parameter_set.channels_minus1"))
+def level_exceeded_elements() -> Edit:
+    """4,194,304 elements in a stream of level 1"""
+    return parameter_set("height_minus1", 65535)
+
+
+@invalid(32, "hevc-8-bit", "constraint", "A.2", (1, "feature_parameter_set.coder_id"))
+def profile_lacks_coder() -> Edit:
+    """an HEVC feature in a stream of the lossless profile"""
+    return header("profile_idc", 1)
+
+
+@invalid(33, "raw-float32", "unsupported", "C.1")
+def coder_kept() -> Edit:
+    """coder_id is 8, which is kept for a later version"""
+    return parameter_set("coder_id", 8)
+
+
+@invalid(34, "raw-float32", "unsupported", "C.1")
+def coder_undefined() -> Edit:
+    """coder_id is 12"""
+    return parameter_set("coder_id", 12)
+
+
+@invalid(35, "raw-float32", "unsupported", "C.1")
+def feature_type_kept() -> Edit:
+    """feature_type is 3, which is kept for a later version"""
+    return parameter_set("feature_type", 3)
+
+
+@invalid(36, "raw-float32", "unsupported", "C.1")
+def source_type_undefined() -> Edit:
+    """source_type is 5"""
+    return parameter_set("source_type", 5)
+
+
+@invalid(37, "raw-float32", "syntax", "4.4")
+def alignment_bits() -> Edit:
+    """the last alignment bit of the feature parameters is set"""
+    return parameter("alignment", "0b0000001")
+
+
+@invalid(38, "fc-batch", "constraint", "9.2")
+def fc_range_channel() -> Edit:
+    """an fc feature has a range per channel"""
+    return parameter_set("range_per_channel_flag", 1)
+
+
+@invalid(39, "log-signed", "constraint", "9.2", (1, "feature_parameter_set.log_signed_flag"))
+def log_signed_1_bit() -> Edit:
+    """signed logarithmic samples have one bit"""
+    return parameter_set("bits_minus1", 0)
+
+
+@invalid(40, "hevc-12-bit", "constraint", "9.2")
+def hevc_13_bit() -> Edit:
+    """HEVC samples have 13 bits"""
+    return parameter_set("bits_minus1", 12)
+
+
+@invalid(41, "hevc-8-bit", "constraint", "9.3")
+def hevc_no_sample_hash() -> Edit:
+    """the sample hash of an HEVC feature is left out"""
+    return parameter_set("sample_hash_size_code", 0)
+
+
+@invalid(42, "hevc-8-bit", "constraint", "9.2", (1, "feature_parameter_set.tile_columns_minus1"))
+def hevc_grid_empty_rows() -> Edit:
+    """the tile grid has empty rows"""
+    return parameter_set("tile_rows_minus1", 7)
+
+
+@invalid(43, "hevc-8-bit", "constraint", "9.3", (1, "feature_parameter_set.parameter_sets_size"))
+def hevc_no_parameter_sets() -> list[Edit]:
+    """the HEVC parameter sets are missing"""
+    return [parameter_set("parameter_sets", ""), parameter_set("parameter_sets_size", 0)]
+
+
+@invalid(44, "hevc-8-bit", "constraint", "9.3.1")
+def hevc_frame_size(stream: bytes) -> list[Edit]:
+    """the SPS has frames 40 samples wide; the tiles make 32"""
+    return _inside(stream, 40, "seq_parameter_set.pic_width_in_luma_samples")
+
+
+@invalid(45, "hevc-8-bit", "constraint", "9.3.1")
+def hevc_profile(stream: bytes) -> list[Edit]:
+    """VPS and SPS name the HEVC profile 5, which is not listed"""
+    profile = "profile_tier_level.general_profile_idc"
+    return _inside(stream, 5, f"video_parameter_set.{profile}", f"seq_parameter_set.{profile}")
+
+
+def _inside(stream: bytes, value: int, *inner: str) -> list[Edit]:
+    """Give elements inside the HEVC parameter sets another value of the same width."""
+    outer = "feature_parameter_set.parameter_sets"
+    start = element(stream, 1, outer).offset
+    found = [element(stream, 1, path) for path in inner]
+    return [Patch(1, outer, one.offset - start, encode(value, one.descriptor)) for one in found]

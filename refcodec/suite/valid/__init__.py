@@ -1,0 +1,33 @@
+"""The vectors that every decoder of their profile must decode, in the order of the manifest.
+
+``values`` holds their features, ``build`` and ``content`` what makes streams of them.
+"""
+
+from refcodec.suite.define import definitions
+from refcodec.suite.valid import (
+    hevc,
+    lossless,
+    native_blocks,
+    native_lossless,
+    native_restoration,
+    native_steps,
+    native_streams,
+    quantisers,
+    streams,
+    unusual,
+)
+
+__all__ = ["VALID"]
+
+VALID = definitions(
+    lossless,
+    quantisers,
+    streams,
+    unusual,
+    hevc,
+    native_blocks,
+    native_steps,
+    native_restoration,
+    native_streams,
+    native_lossless,
+)

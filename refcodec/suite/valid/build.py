@@ -1,0 +1,48 @@
+"""Streams of features, by coder."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+
+from refcodec.suite.edits import feature
+from refcodec.suite.valid.values import Feature
+from refcodec.writer import create
+
+__all__ = ["coded", "exact", "hevc", "native", "samples"]
+
+
+def coded(*features: Feature, **options: Any) -> bytes:
+    """A stream of features under one configuration.
+
+    options : those of :class:`EncoderConfig`.
+    """
+    target = io.BytesIO()
+    with create(target, **options) as writer:
+        for one in features:
+            writer.write(one)
+    return target.getvalue()
+
+
+def hevc(*features: Feature, **options: Any) -> bytes:
+    """A stream of HEVC features."""
+    return coded(*features, coder="hevc", workers=1, **options)
+
+
+def native(*features: Feature, bits: int = 12, **options: Any) -> bytes:
+    """A stream of native features."""
+    return coded(*features, coder="native", workers=1, bits=bits, **options)
+
+
+def exact(*features: Feature, **options: Any) -> bytes:
+    """A stream of native lossless features."""
+    return coded(*features, coder="native-lossless", workers=1, **options)
+
+
+def samples(dtype: np.dtype[Any], span: tuple[float, float], chosen: range) -> bytes:
+    """A stream of chosen 16-bit samples, which no feature of the source type would give."""
+    blank = np.zeros((len(chosen), 1, 1), dtype)
+    stream = coded(blank, coder="raw", quantiser="uniform", bits=16, clip=span)
+    return feature("payload", np.array(chosen, ">u2").tobytes().hex())(stream)

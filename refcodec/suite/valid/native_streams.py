@@ -1,0 +1,109 @@
+"""Native features: sequences, several features, source types and hashes."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from refcodec.config import EncoderConfig
+from refcodec.suite.define import vector
+from refcodec.suite.native import Content, pattern
+from refcodec.suite.valid.build import native
+from refcodec.suite.valid.content import checks, content, every_other
+from refcodec.suite.valid.values import BRAIN, HALF, hills
+from refcodec.suite.vectors import Features
+from refcodec.writer import create
+
+
+@vector(120, "9.1")
+def native_sequence(_: Features) -> bytes:
+    """seven features that move, an access point every four, an index"""
+    return native(*[hills(2, 24, 20, n) for n in range(7)], qp=26, gop=4)
+
+
+@vector(121)
+def native_sequence_no_index(_: Features) -> bytes:
+    """a sequence of three with one access point"""
+    return native(*[hills(2, 16, 16, n) for n in range(3)], qp=30, gop=8, index=False, hash_size=8)
+
+
+@vector(122)
+def native_displaced_far(_: Features) -> bytes:
+    """blocks with and without prediction from a feature displaced as far as is legal"""
+    return content(
+        Content(pattern((2, 19, 22), 5, 6), split=every_other, mode=2, offsets=(900,)),
+        Content(pattern((2, 19, 22), 9, 3), split=every_other, temporal=checks, shift=(-5, 64)),
+        Content(pattern((2, 19, 22), 9, 2), block=4, shift=(3, 3), origin=12),
+        Content(pattern((2, 19, 22), 12, 2), temporal=checks, shift=(-64, 1)),
+        qp=36,
+    )
+
+
+@vector(123)
+def native_zero(_: Features) -> bytes:
+    """a feature of zeros"""
+    return native(np.zeros((5, 9, 8), np.float32))
+
+
+@vector(124)
+def native_log(f: Features) -> bytes:
+    """logarithmic samples with a sign"""
+    return native(f.conv[1] - 0.5, qp=20, quantiser="log", bits=10)
+
+
+@vector(125)
+def native_range_channel(f: Features) -> bytes:
+    """a range per channel"""
+    return native(f.conv[2], qp=26, range="channel")
+
+
+@vector(126)
+def native_weights(f: Features) -> bytes:
+    """channels of different weights, which the stream does not hold"""
+    weights = np.array([1 + 3 * (c % 4) for c in range(16)], np.float32)
+    target = io.BytesIO()
+    with create(target, coder="native", qp=30, bits=12, workers=1) as writer:
+        writer.write(f.conv[3], weights=weights)
+    return target.getvalue()
+
+
+@vector(127)
+def native_several(f: Features) -> bytes:
+    """several features in units of their own, with an index"""
+    return native(*f.pool[8:11], qp=28, batch=False, speed="fast")
+
+
+@vector(128)
+def native_float16(f: Features) -> bytes:
+    """float16 features coded with native"""
+    return native(f.pool[11].astype(HALF), qp=20)
+
+
+@vector(129)
+def native_bfloat16(f: Features) -> bytes:
+    """bfloat16 features coded with native"""
+    return native(f.pool[12].astype(BRAIN), qp=20)
+
+
+@vector(130)
+def native_hash_units(f: Features) -> bytes:
+    """hash units of a batch of native features"""
+    return native(*f.pool[13:15], qp=24, hashes=True, feature_type="pool")
+
+
+@vector(132)
+def native_sample_hash(f: Features) -> bytes:
+    """a sample hash with a native feature"""
+    return native(f.pool[7], qp=24, hash_size=32, batch=False)
+
+
+@vector(131)
+def native_and_others(f: Features) -> bytes:
+    """one stream with a byte coder and both native coders"""
+    target = io.BytesIO()
+    with create(target, coder="native", index=False, workers=1) as writer:
+        writer.write(f.fc[15], config=EncoderConfig(coder="zlib", batch=False))
+        writer.write(f.pool[15], config=EncoderConfig(coder="native", qp=30, bits=16, batch=False))
+        writer.write(f.pool[15], config=EncoderConfig(coder="native-lossless"))
+    return target.getvalue()
