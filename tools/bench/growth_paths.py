@@ -211,7 +211,7 @@ def _require(found: object, wanted: int) -> None:
 
 PATHS = {
     "writing": Way("plain", "write and close a file", _write),
-    "closing": Way("plain", "close: the last features, index and end", _close),
+    "closing": Way("plain", "close: the features that wait, index and end", _close),
     "reading": Way("plain", "every feature in order", _read),
     "pipe": Way("plain", "every feature in order, from a pipe", _read_pipe),
     "access": Way("plain", f"open, and {LOOKS} features by number", _look_up_some),
