@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import refcodec
-from refcodec.decoder import little_endian_bytes
+from refcodec.hashes import little_endian_bytes
 from refcodec.errors import reject_classes
 from refcodec.suite.contract import BuiltIn
 from refcodec.suite.derive import released_features, syntax_hash

@@ -1,39 +1,274 @@
-"""What an encoder may choose. A decoder needs none of it: whatever matters stands in the stream."""
+"""Choices of an encoder. A decoder needs none of them: whatever matters stands in the stream.
+
+Which options a coder has, with which defaults, is in its record (``registry``); an option that would have no
+effect is refused.
+"""
 
 from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from refcodec.errors import CallerError
+from refcodec.registry import CODERS, QUANTISERS, CoderRecord, coder_named, suggest
+from refcodec.tables import HIGHEST_LEVEL, LONGEST_SEQUENCE
 
-__all__ = ["CODERS", "EncoderConfig"]
+__all__ = ["EncoderConfig"]
 
-CODERS = ("native", "native-lossless", "hevc", "zlib", "gzip", "bzip2", "lzma", "raw")
+_UNSET: Any = None
+"""Value of an option that is not given: the coder's default takes its place."""
 
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "coder": CODERS,
-    "quantiser": ("uniform", "log", "none"),
+_NEUTRAL: dict[str, Any] = {
+    "quantiser": "none",
+    "bits": 16,
+    "range": "tensor",
+    "clip": None,
+    "qp": 0,
+    "restoration": "off",
+    "gop": 0,
+    "target_size": None,
+    "target_snr": None,
+    "speed": "default",
+    "packing": "frame",
+    "order": None,
+    "lossless": False,
+    "preset": "medium",
+    "shuffle": False,
+    "batch": False,
+    "workers": None,
+    "ffmpeg": None,
+    "timeout": None,
+}
+"""Options that some coders lack, and the value that says so: asking for it is no error."""
+
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "quantiser": tuple(QUANTISERS),
     "range": ("tensor", "channel"),
     "packing": ("tile", "frame"),
     "feature_type": ("conv", "pool", "fc"),
-    "restoration": ("auto", "off", "tensor", "channel", "mean"),
-    "speed": ("fast", "default", "best"),
+    "hash_size": (0, 8, 16, 32),
 }
 
-
-_LONGEST_SEQUENCE = 1024
-"""Features from one access point to the next at most: what decoding one of them may cost."""
+_NEED_QUANTISER = ("bits", "range", "clip")
 
 _LARGEST = 2.0**128 - 2.0**104
 """The largest float32."""
 
 
-def _as_qp(qp: Any) -> float | tuple[int, ...]:
-    """One QP, or one a channel, as plain integers; one alone may have eighths."""
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """Choices of an encoder, checked when they are made; None is the default of an option.
+
+    coder        : payload coder, by name.
+
+    Quantisation:
+    quantiser    : uniform, log, or none (bit for bit).
+    bits         : bits per sample, 1 to 16; to 12 for frames of HEVC.
+    range        : one range for the whole tensor, or one per channel.
+    clip         : range (low, high) to use instead of the feature's own; values beyond it saturate.
+    narrow       : accept float64, rounded to float32.
+
+    Lossy coding:
+    qp           : quantisation parameter, one or one per channel; +6 doubles the step. One for all channels
+                   may be given in eighths where the coder has them.
+    restoration  : statistics that the decoder restores: auto decides for each feature; off, tensor, mean (of
+                   each channel) or channel (mean and deviation of each).
+    gop          : 0 for all intra; else features are predicted over time, with an access point every gop.
+    target_size  : bytes of a feature's payload to aim at, by its QP.
+    target_snr   : signal-to-noise ratio of a feature to aim at, in dB, by its QP.
+    speed        : effort of the encoder: fast, default or best.
+
+    HEVC frames:
+    packing      : tile (channels side by side on near-square frames, one frame for each QP) or frame (one
+                   channel per frame).
+    order        : order of the channels on the frames, a permutation; None for channel number.
+    lossless     : code the quantised samples without further loss.
+    preset       : preset of x265.
+
+    Byte coders:
+    shuffle      : group bytes of equal significance before compression.
+
+    Stream:
+    feature_type : conv, pool or fc; None tells conv from fc by the rank.
+    batch        : several features per unit; None batches fc features, and small ones of the native coder.
+    hash_size    : bytes of SHA-256 kept with each feature: 0, 8, 16 or 32; None for the fewest allowed.
+    hashes       : add hash units: the full SHA-256 of samples and of reconstruction.
+    index        : write an index; None for where there is more than one unit to find.
+    level        : level to declare, 1 to 4; None for the lowest that fits (on a pipe: 3).
+    metadata     : text to store, by key.
+
+    Machine:
+    workers      : threads, or ffmpeg processes, at a time; None for one per processor.
+    ffmpeg       : program to run; None for the bundled one.
+    timeout      : seconds for one run of it; None for a bound that grows with the work.
+
+    Raises CallerError for a value that does not exist, a combination that makes no sense, or an option that
+    has no effect with the coder.
+    """
+
+    coder: str = next(iter(CODERS))
+    quantiser: str = _UNSET
+    bits: int = _UNSET
+    range: str = _UNSET
+    clip: tuple[float, float] | None = None
+    narrow: bool = False
+    qp: float | tuple[int, ...] = _UNSET
+    restoration: str = _UNSET
+    gop: int = _UNSET
+    target_size: int | None = None
+    target_snr: float | None = None
+    speed: str = _UNSET
+    packing: str = _UNSET
+    order: tuple[int, ...] | None = None
+    lossless: bool = _UNSET
+    preset: str = _UNSET
+    shuffle: bool = _UNSET
+    feature_type: str | None = None
+    batch: bool | None = None
+    hash_size: int = _UNSET
+    hashes: bool = False
+    index: bool | None = None
+    level: int | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    workers: int | None = None
+    ffmpeg: str | None = None
+    timeout: float | None = None
+    given: Mapping[str, Any] = field(init=False, repr=False, compare=False)
+    """Options that were chosen, with their values."""
+
+    def __post_init__(self) -> None:
+        record = coder_named(self.coder)
+        options = [one.name for one in fields(self) if one.init]
+        given = {name: getattr(self, name) for name in options if getattr(self, name) is not None}
+        for name in given:
+            if name in _CHECKS:
+                given[name] = _CHECKS[name](name, given[name])
+            choices = record.choices.get(name) or _CHOICES.get(name)
+            if choices and given[name] not in choices:
+                raise _not_among(name, given[name], choices)
+        self._set("given", given)
+        defaults = {**_NEUTRAL, "hash_size": 8 if record.needs_hash else 0, **record.options}
+        for name in options:
+            self._set(name, given.get(name, defaults.get(name)))
+        for error in (*self._without_effect(record), *self._contradictions(record)):
+            raise error
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def _without_effect(self, record: CoderRecord) -> Iterator[CallerError]:
+        """Options that were chosen and would change nothing."""
+        for name, value in self.given.items():
+            if name in _NEUTRAL and name not in record.options and value != _NEUTRAL[name]:
+                having = [other for other, one in CODERS.items() if name in one.options]
+                yield CallerError(
+                    f"{self.coder} has no option {name}", hint=f"{name} is for {', '.join(having)}"
+                )
+        if self.lossy_quantiser is None:
+            for name in _NEED_QUANTISER:
+                if name in self.given and name in record.options:
+                    yield CallerError(
+                        f"{name} has no effect: {self.coder} codes features as they are",
+                        hint="choose a quantiser, uniform or log",
+                    )
+        if self.lossless:
+            for name in ("qp", "restoration"):
+                if name in self.given and self.given[name] != _NEUTRAL[name]:
+                    yield CallerError(f"{name} has no effect with lossless coding")
+
+    def _contradictions(self, record: CoderRecord) -> Iterator[CallerError]:
+        """Options that cannot hold together, or not with the coder."""
+        allowed = [q for q in _CHOICES["quantiser"] if QUANTISERS[q] in record.quantisers]
+        if self.quantiser not in allowed:
+            yield _not_among("quantiser", self.quantiser, allowed, self.coder)
+        if not 1 <= self.bits <= record.largest_bits:
+            yield CallerError(f"bits is {self.bits}; {self.coder} takes 1 to {record.largest_bits}")
+        if record.largest_qp is not None:
+            qps = self.qp if isinstance(self.qp, tuple) else (self.qp,)
+            for qp in qps:
+                if not 0 <= qp <= record.largest_qp:
+                    yield CallerError(
+                        f"a QP is {qp}; it lies in 0..{record.largest_qp}",
+                        hint="+6 doubles the step",
+                    )
+            if isinstance(self.qp, float) and not record.eighths:
+                yield CallerError(f"the QP is {self.qp}; {self.coder} takes integers")
+        if record.needs_hash and self.hash_size == 0:
+            yield CallerError(
+                f"the sample hash is mandatory with {self.coder}", hint="give 8, 16 or 32"
+            )
+        if self.target_size is not None and self.target_snr is not None:
+            yield CallerError("target_size and target_snr exclude each other")
+        if self.aims and self.gop:
+            yield CallerError("targets are for features that stand alone: gop is 0 with them")
+        if self.batch and (self.aims or self.gop):
+            yield CallerError("features with a target, or of a sequence, are not batched")
+
+    def but(self, **changes: Any) -> EncoderConfig:
+        """This configuration with some choices changed; None takes a choice back.
+
+        Raises CallerError, also for the name of an option that does not exist.
+        """
+        for name in changes:
+            if name not in EncoderConfig.__slots__ or name == "given":
+                known = [one for one in EncoderConfig.__slots__ if one != "given"]
+                raise CallerError(f"there is no option {name!r}", hint=suggest(name, known))
+        return EncoderConfig(**{**self.given, **changes})
+
+    @property
+    def lossy_quantiser(self) -> str | None:
+        """Quantiser, ``uniform`` or ``log``; None where features stay as they are."""
+        return None if self.quantiser == "none" else self.quantiser
+
+    @property
+    def aims(self) -> bool:
+        """Whether each feature's QP is found from a target."""
+        return self.target_size is not None or self.target_snr is not None
+
+    @property
+    def parallel(self) -> int:
+        """Number of ffmpeg processes, or threads, at a time."""
+        return self.workers or os.cpu_count() or 1
+
+
+# --- values of single options ----------------------------------------------------------------------
+
+
+def _not_among(
+    name: str, value: Any, choices: tuple[Any, ...] | list[Any], coder: str = ""
+) -> CallerError:
+    where = f"with {coder} it" if coder else "it"
+    known = ", ".join(map(str, choices))
+    return CallerError(
+        f"{name} is {value!r}; {where} is one of {known}", hint=suggest(value, map(str, choices))
+    )
+
+
+def _integer(least: int, most: int | None = None) -> Callable[[str, Any], int]:
+    def check(name: str, value: Any) -> int:
+        if not hasattr(value, "__index__") or isinstance(value, bool):
+            raise CallerError(f"{name} is {value!r}; it is an integer")
+        number = operator.index(value)
+        if most is not None and not least <= number <= most:
+            raise CallerError(f"{name} is {number}; it is {least} to {most}")
+        if number < least:
+            raise CallerError(f"{name} is {number}; it is {least} or more")
+        return number
+
+    return check
+
+
+def _decibels(name: str, value: Any) -> float:
+    if not (isinstance(value, (int, float)) and 0 < value <= 200):
+        raise CallerError(f"{name} is {value!r}; it is in dB, above 0, at most 200")
+    return float(value)
+
+
+def _quantisation_parameter(name: str, qp: Any) -> float | tuple[int, ...]:
+    """One QP, or one per channel, as plain integers; a single one may have eighths."""
     if hasattr(qp, "is_integer") and float(8 * qp).is_integer() and not isinstance(qp, bool):
         return int(qp) if qp.is_integer() else float(qp)
     try:
@@ -42,198 +277,57 @@ def _as_qp(qp: Any) -> float | tuple[int, ...]:
         return operator.index(qp) if not hasattr(qp, "__len__") else tuple(map(operator.index, qp))
     except TypeError:
         raise CallerError(
-            f"the QP is {qp!r}; it is an integer, a list of them, or for native one in eighths"
+            f"the QP is {qp!r}; it is an integer, a list of them, or in eighths"
         ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class EncoderConfig:
-    """Choices of an encoder, checked when they are made.
+def _permutation(name: str, order: Any) -> tuple[int, ...]:
+    try:
+        return tuple(operator.index(channel) for channel in order)
+    except TypeError:
+        raise CallerError(f"{name} is {order!r}; it is a permutation of channel numbers") from None
 
-    coder        : ``native`` or ``hevc``; or lossless: ``native-lossless``, ``zlib``, ``gzip``, ``bzip2``,
-                   ``lzma``, ``raw``.
-    qp           : quantisation parameter, 0 to 63 (native) or 51 (hevc): one, or one a channel. +6 doubles
-                   the step; one for all channels may be given in eighths (native).
-    quantiser    : ``uniform``, ``log`` or ``none`` (bit for bit; lossless coders only). None chooses
-                   ``uniform`` for native and hevc, and ``none`` for the others.
-    bits         : bits of a sample, 1 to 16 (to 12 for hevc); None for 16 with native, else 10.
-    range        : one range for the whole ``tensor``, or one a ``channel``.
-    clip         : a (low, high) range to use instead of the feature's own.
-    restoration  : statistics that the decoder restores; ``auto`` decides feature by feature. ``tensor`` is
-                   for hevc alone; ``mean`` (of each channel) for native alone.
-    speed        : ``fast``, ``default`` or ``best`` (native coders).
-    target_size  : bytes of a feature's payload to aim at, by its QP (native).
-    target_snr   : signal-to-noise ratio of the feature to aim at, dB, by its QP (native).
-    packing      : ``tile`` (one near-square frame a QP) or ``frame`` (one frame a channel).
-    order        : channel order on the frames, a permutation; None for channel number, QPs grouped.
-    lossless     : code the quantised samples without further loss (hevc).
-    gop          : 0 for all intra; else features of a sequence, predicted over time, with an access
-                   point every ``gop`` features (native, hevc).
-    shuffle      : group the bytes of equal significance before compressing (byte coders but raw).
-    feature_type : ``conv``, ``pool`` or ``fc``; None tells conv from fc by the rank.
-    batch        : put small features into common units (not hevc); None where they are fc, or native and
-                   four of them find room.
-    hash_size    : bytes of SHA-256 kept with each feature: 0, 8, 16 or 32; None for 8 with hevc, else 0.
-    hashes       : add hash units: full SHA-256 of samples and of reconstruction.
-    index        : write an index; None where there is more than one unit to find.
-    level        : level to declare, 1 to 4; None for the least that fits (a pipe: 3).
-    narrow       : accept float64, rounded to float32.
-    metadata     : text to store, by key.
-    preset       : x265 preset.
-    ffmpeg       : the program to run; None for the bundled one.
-    workers      : ffmpeg processes, or threads of the native coders; None for one a processor.
-    timeout      : seconds for one run of ffmpeg; None for a bound that grows with the work.
 
-    Raises CallerError for a choice that does not exist or a combination that makes no sense.
-    """
+def _range(name: str, clip: Any) -> tuple[float, float]:
+    try:
+        low, high = (float(bound) for bound in clip)
+    except (TypeError, ValueError):
+        low, high = 1.0, 0.0
+    if not -_LARGEST <= low <= high <= _LARGEST:
+        raise CallerError(f"{name} is {clip!r}; it is two float32 numbers, the lesser first")
+    return low, high
 
-    coder: str = "native"
-    qp: float | tuple[int, ...] = 32
-    quantiser: str | None = None
-    bits: int | None = None
-    range: str = "tensor"
-    clip: tuple[float, float] | None = None
-    restoration: str = "auto"
-    speed: str = "default"
-    target_size: int | None = None
-    target_snr: float | None = None
-    packing: str = "tile"
-    order: tuple[int, ...] | None = None
-    lossless: bool = False
-    gop: int = 0
-    shuffle: bool = False
-    feature_type: str | None = None
-    batch: bool | None = None
-    hash_size: Literal[0, 8, 16, 32] | None = None
-    hashes: bool = False
-    index: bool | None = None
-    level: int | None = None
-    narrow: bool = False
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    preset: str = "medium"
-    ffmpeg: str | None = None
-    workers: int | None = None
-    timeout: float | None = None
 
-    def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in choices and not (
-                value is None and name in ("quantiser", "feature_type")
-            ):
-                raise CallerError(f"{name} is {value!r}; it is one of {', '.join(choices)}")
-        object.__setattr__(self, "qp", _as_qp(self.qp))
-        for name in ("bits", "gop", "level", "workers", "hash_size", "target_size"):
-            value = getattr(self, name)
-            if value is not None and not hasattr(value, "__index__"):
-                raise CallerError(f"{name} is {value!r}; it is an integer")
-        if self.order is not None:
-            object.__setattr__(self, "order", tuple(int(channel) for channel in self.order))
-        most = 12 if self.coder == "hevc" else 16
-        if not 1 <= self.sample_bits <= most:
-            raise CallerError(f"bits is {self.bits}; {self.coder} takes 1 to {most}")
-        for qp in self.qp if isinstance(self.qp, tuple) else (self.qp,):
-            highest = 63 if self.coder == "native" else 51
-            if not 0 <= qp <= highest:
-                raise CallerError(
-                    f"a QP is {qp}; it lies in 0..{highest}", hint="+6 doubles the step"
-                )
-        if isinstance(self.qp, float) and self.coder != "native":
-            raise CallerError(f"the QP is {self.qp}; {self.coder} takes integers")
-        self._check_native()
-        if self.coder in ("hevc", "native") and self.quantiser == "none":
-            name = "HEVC" if self.coder == "hevc" else "native"
-            raise CallerError(
-                f"{name} codes integer samples, quantiser 'none' leaves floats",
-                hint="use quantiser uniform or log, or a lossless coder",
-            )
-        if self.hash_size not in (None, 0, 8, 16, 32):
-            raise CallerError(f"hash_size is {self.hash_size}; it is 0, 8, 16 or 32")
-        if self.coder == "hevc" and self.hash_size == 0:
-            raise CallerError("the sample hash is mandatory with hevc", hint="give 8, 16 or 32")
-        if self.level is not None and not 1 <= self.level <= 4:
-            raise CallerError(f"level is {self.level}; it is 1 to 4")
-        if self.gop > _LONGEST_SEQUENCE:
-            raise CallerError(f"gop is {self.gop}; it is at most {_LONGEST_SEQUENCE}")
-        if self.gop < 0:
-            raise CallerError(f"gop is {self.gop}; it is 0 or more")
-        if self.workers is not None and self.workers < 1:
-            raise CallerError(f"workers is {self.workers}; it is 1 or more")
-
-        if self.clip is not None:
-            low, high = self.clip
-            if not -_LARGEST <= low <= high <= _LARGEST:
-                raise CallerError(
-                    f"clip is {self.clip}; it is two float32 numbers, the lesser first"
-                )
-        for key, value in self.metadata.items():
-            try:
-                usable = bool(key) and f"{key}{value}".encode()
-            except UnicodeEncodeError:
-                usable = False
-            if not usable:
-                raise CallerError(f"metadata {key!r}: {value!r} has no key, or is no Unicode text")
-
-    def _check_native(self) -> None:
-        """Raise CallerError for what only the native coders can do, or cannot."""
-        native = self.coder == "native"
-        if self.coder == "native-lossless" and self.quantiser not in (None, "none"):
-            raise CallerError(
-                "native-lossless codes values bit for bit, without a quantiser",
-                hint="use the coder native, or a byte coder",
-            )
-        if self.restoration == ("tensor" if native else "mean"):
-            raise CallerError(f"{self.coder} does not restore by {self.restoration!r}")
-        if self.aims and not native:
-            raise CallerError(f"targets are for native; the coder is {self.coder}")
-        if self.target_size is not None and self.target_snr is not None:
-            raise CallerError("target_size and target_snr exclude each other")
-        if self.target_size is not None and self.target_size < 1:
-            raise CallerError(f"target_size is {self.target_size}; it is 1 or more")
-        if self.target_snr is not None and not (
-            isinstance(self.target_snr, (int, float)) and 0 < self.target_snr <= 200
-        ):
-            raise CallerError(
-                f"target_snr is {self.target_snr!r}; it is in dB, above 0, at most 200"
-            )
-        if self.aims and self.gop:
-            raise CallerError("targets are for features that stand alone: gop is 0 with them")
-        if self.batch and (self.aims or self.gop):
-            raise CallerError("features with a target, or of a sequence, are not batched")
-        if self.lossless and self.coder != "hevc":
-            raise CallerError(
-                f"lossless is a mode of hevc; the coder is {self.coder}",
-                hint="use native-lossless, which codes features bit for bit",
-            )
-        if self.gop > 0 and self.coder not in ("native", "hevc"):
-            raise CallerError(f"gop is for native and hevc; the coder is {self.coder}")
-
-    def but(self, **changes: Any) -> EncoderConfig:
-        """This configuration with some choices changed. Raises CallerError for an unknown name."""
+def _texts(name: str, entries: Any) -> dict[str, str]:
+    if not isinstance(entries, Mapping):
+        raise CallerError(f"{name} is {entries!r}; it is text by key")
+    for key, value in entries.items():
         try:
-            return replace(self, **changes)
-        except TypeError as error:
-            raise CallerError(str(error).replace("EncoderConfig.__init__() ", "")) from None
+            usable = bool(key) and f"{key}{value}".encode()
+        except UnicodeEncodeError:
+            usable = False
+        if not usable:
+            raise CallerError(f"{name} {key!r}: {value!r} has no key, or is no Unicode text")
+    return {str(key): str(value) for key, value in entries.items()}
 
-    @property
-    def lossy_quantiser(self) -> str | None:
-        """The quantiser in force, ``uniform`` or ``log``; None where features stay as they are."""
-        chosen = self.quantiser or ("uniform" if self.coder in ("hevc", "native") else "none")
-        return None if chosen == "none" else chosen
 
-    @property
-    def aims(self) -> bool:
-        """Whether each feature's QP is found from a target."""
-        return self.target_size is not None or self.target_snr is not None
+def _seconds(name: str, value: Any) -> float:
+    if not (isinstance(value, (int, float)) and value > 0):
+        raise CallerError(f"{name} is {value!r}; it is a number of seconds")
+    return value
 
-    @property
-    def sample_bits(self) -> int:
-        """Bits of a sample, where there is a quantiser."""
-        if self.bits is not None:
-            return self.bits
-        return 16 if self.coder == "native" else 10
 
-    @property
-    def parallel(self) -> int:
-        """Number of ffmpeg processes, or threads, at a time."""
-        return self.workers or os.cpu_count() or 1
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "bits": _integer(-1 << 31),
+    "clip": _range,
+    "qp": _quantisation_parameter,
+    "gop": _integer(0, LONGEST_SEQUENCE),
+    "target_size": _integer(1),
+    "target_snr": _decibels,
+    "order": _permutation,
+    "hash_size": _integer(-1 << 31),
+    "level": _integer(1, HIGHEST_LEVEL),
+    "metadata": _texts,
+    "workers": _integer(1),
+    "timeout": _seconds,
+}

@@ -12,16 +12,21 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from refcodec.errors import OrderError, StreamError
+from refcodec.coders import payload_coder
+from refcodec.errors import StreamError
 from refcodec.files import byte_source
-from refcodec.syntax.bits import BitReader, Element, Trace
-from refcodec.syntax.codes import Coder, UnitType
-from refcodec.syntax.descriptors import UE
-from refcodec.syntax.hevc import NAL, nal_type, parse_nal, parse_parameter_sets, split_nals
-from refcodec.syntax.structures import STREAM_HEADER_SIZE, UNIT_STRUCTURES
+from refcodec.stream.parsing import ParameterSets, coded_unit, parse_unit
+from refcodec.syntax.bits import Element, Trace
+from refcodec.syntax.codes import UnitType
+from refcodec.syntax.structures import (
+    STREAM_HEADER_SIZE,
+    UNIT_STRUCTURES,
+    CodedFeature,
+    FeatureParameterSet,
+)
 from refcodec.syntax.units import CRC_SIZE, Unit, parse_stream_header, read_unit
 
-__all__ = ["InspectedUnit", "inspect", "inspect_units", "read_head"]
+__all__ = ["InspectedUnit", "inspect", "inspect_units", "printable"]
 
 _NO_LIMIT = 1 << 56
 
@@ -58,7 +63,7 @@ def inspect_units(source: BinaryIO) -> Iterator[InspectedUnit]:
     trace: Trace = []
     parse_stream_header(source.read(STREAM_HEADER_SIZE), trace)
     yield InspectedUnit("stream_header", 0, STREAM_HEADER_SIZE, tuple(trace))
-    parameter_sets: dict[int, Any] = {}
+    parameter_sets: ParameterSets = {}
     offset = STREAM_HEADER_SIZE
     while True:
         trace = []
@@ -74,90 +79,28 @@ def inspect_units(source: BinaryIO) -> Iterator[InspectedUnit]:
         offset = unit.end
 
 
-def _parse(unit: Unit, parameter_sets: dict[int, Any], trace: Trace) -> tuple[str, str]:
+def _parse(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> tuple[str, str]:
     """Parse a unit's payload into ``trace``; returns its name, and what went wrong."""
     problem = "" if unit.crc_matches else "the CRC-32 does not match"
     place = 8 * unit.payload_offset
-    try:
-        name = UnitType(unit.unit_type).name.lower()
-        structure = UNIT_STRUCTURES.get(UnitType(unit.unit_type))
-    except ValueError:
-        name, structure = f"unit {unit.unit_type}", None
-    if structure is None:
+    known = {int(kind): kind.name.lower() for kind in UnitType}
+    name = known.get(unit.unit_type, f"unit {unit.unit_type}")
+    if unit.unit_type not in UNIT_STRUCTURES:
         _note(trace, name, "unit_payload", "b(v)", place, unit.payload, "7.3")
     else:
         try:
-            parameters: dict[str, Any] = {"unit_size": len(unit.payload)}
-            if unit.unit_type in (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH):
-                fps_id = UE(255).read(BitReader(unit.payload, place), None, "fps_id")
-                if fps_id not in parameter_sets:
-                    raise OrderError(f"feature parameter set {fps_id} is not in the stream")
-                parameters["fps"] = parameter_sets[fps_id]
-            parsed = structure.parse_whole(unit.payload, place, trace, **parameters)
-            if unit.unit_type == UnitType.FEATURE_PARAMETER_SET:
-                parameter_sets[parsed.fps_id] = parsed
-                _inspect_hevc(parsed.parameter_sets, trace)
-            elif unit.unit_type == UnitType.CODED_FEATURE:
-                fps = parameters["fps"]
-                if fps.coder_id == Coder.HEVC:
-                    _inspect_hevc(parsed.payload, trace, fps)
-                elif fps.coder_id == Coder.NATIVE and parsed.payload:
-                    _inspect_head(parsed.payload, parsed.access_point_flag == 0, trace)
+            content = parse_unit(unit, parameter_sets, trace)
+            if isinstance(content, FeatureParameterSet):
+                parameter_sets[content.fps_id] = content
+                payload_coder(content.coder_id).show_parameter_set(content, trace)
+            elif isinstance(content, CodedFeature):
+                fps = parameter_sets[content.fps_id]
+                for payload in coded_unit(unit, content, fps, trace).payloads:
+                    payload_coder(fps.coder_id).show_payload(payload, trace)
         except StreamError as error:
             problem = str(error)
     _note(trace, "unit", "unit_crc", "u(32)", 8 * (unit.end - CRC_SIZE), unit.crc, "7.3", 32)
     return name, problem
-
-
-def _inspect_hevc(stream: bytes | None, trace: Trace, fps: Any = None) -> None:
-    """Add the headers of the NAL units in ``stream``, whose element stands last in ``trace``."""
-    if stream is None:
-        return
-    start = trace[-1].offset
-    headers: dict[str, Any] = {}
-    if fps is not None:
-        _, headers["sps"], headers["pps"] = parse_parameter_sets(fps.parameter_sets)
-    for at, nal in split_nals(stream):
-        place = start + 8 * at
-        if headers or nal_type(nal) in (NAL.VPS, NAL.SPS, NAL.PPS):
-            parse_nal(nal, place, trace, **headers)
-
-
-def read_head(payload: bytes, *, predicted: bool) -> dict[str, int]:
-    """What the head of a native payload says, by the names of elements that it has.
-
-    predicted : whether the feature is no access point.
-    """
-    from refcodec.entropy import arithmetic, native
-
-    model: Any = native  # kernels have no types
-    start_decoding: Any = arithmetic.start_decoding
-    coder = np.zeros(arithmetic.CODER_SIZE, np.int64)
-    head = np.zeros(native.HEAD_SIZE, np.int64)
-    head[model.PREDICTED] = predicted
-    data = np.frombuffer(bytearray(payload), np.uint8)
-    start_decoding(coder, data)
-    model.code_head(coder, data, head)
-    places = {"block": model.BLOCK}
-    if head[model.BLOCK]:
-        places["frequency_slope"] = model.FREQUENCY_SLOPE
-    else:
-        places["origin"] = model.ORIGIN
-    if predicted:
-        places |= {"shift_down": model.SHIFT_DOWN, "shift_right": model.SHIFT_RIGHT}
-    places |= {f"point_{level + 1}": model.POINTS + level for level in range(3)}
-    places["restoration"] = model.RESTORATION
-    return {f"head_{name}": int(head[place]) for name, place in places.items()}
-
-
-def _inspect_head(payload: bytes, predicted: bool, trace: Trace) -> None:
-    """Add what is coded at the front of a native payload, whose element stands last in ``trace``.
-
-    An arithmetic coder's decisions have no bits of their own: all stand where the payload begins.
-    """
-    start = trace[-1].offset
-    for name, value in read_head(payload, predicted=predicted).items():
-        _note(trace, "native_payload", name, "ae", start, value, "8.3.7.1", 0)
 
 
 def _note(

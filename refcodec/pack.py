@@ -8,17 +8,18 @@ frame has one QP. One channel a frame is the grid of one tile.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from refcodec.clauses import clause
 from refcodec.syntax.codes import ChannelOrder
+from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 
 __all__ = [
     "LONG_SIDE",
     "SMALLEST_SIDE",
+    "Frames",
     "Layout",
     "channel_qps",
     "layout_of",
@@ -72,7 +73,7 @@ class Layout:
 
 
 @clause("7.5.2")
-def channel_qps(fps: Any, parameters: Any) -> npt.NDArray[np.int64]:
+def channel_qps(fps: FeatureParameterSet, parameters: FeatureParameters) -> npt.NDArray[np.int64]:
     """(7.5.2) The QP of each channel: ``qp - qp_delta[c]``; 0 for lossless coding."""
     if parameters.qp is None:
         return np.zeros(fps.channels, dtype=np.int64)
@@ -81,16 +82,16 @@ def channel_qps(fps: Any, parameters: Any) -> npt.NDArray[np.int64]:
 
 
 @clause("8.4.1")
-def layout_of(fps: Any, parameters: Any) -> Layout:
+def layout_of(fps: FeatureParameterSet, parameters: FeatureParameters) -> Layout:
     """(8.4.1) Derive the frame and the tile of each channel."""
     qps = channel_qps(fps, parameters)
-    if parameters.channel_order == ChannelOrder.EXPLICIT:
+    if parameters.channel_at is not None:
         order = parameters.channel_at
     elif parameters.channel_order == ChannelOrder.BY_QP:
         order = np.argsort(-qps, kind="stable")  # "by decreasing QP, equal ones by channel number"
     else:
         order = np.arange(fps.channels)
-    columns, rows = fps.tile_columns_minus1 + 1, fps.tile_rows_minus1 + 1
+    columns, rows = (fps.tile_columns_minus1 or 0) + 1, (fps.tile_rows_minus1 or 0) + 1
     capacity = columns * rows
     frame = np.empty(fps.channels, dtype=np.int64)
     tile = np.empty(fps.channels, dtype=np.int64)

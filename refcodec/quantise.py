@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from refcodec.clauses import clause
 from refcodec.syntax.codes import Quantiser, Restoration, SourceType
+from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 from refcodec.tables import power_of_two
 
 __all__ = [
@@ -86,7 +87,9 @@ def restore_moments(
 
 
 @clause("8.6")
-def dequantise(samples: Samples, fps: Any, parameters: Any) -> npt.NDArray[Any]:
+def dequantise(
+    samples: Samples, fps: FeatureParameterSet, parameters: FeatureParameters
+) -> npt.NDArray[Any]:
     """(8.6) Integer samples to feature values in the source type.
 
     samples    : int32, C x H x W; for ``Quantiser.NONE`` the bit patterns of the values.
@@ -99,23 +102,26 @@ def dequantise(samples: Samples, fps: Any, parameters: Any) -> npt.NDArray[Any]:
     if fps.quantiser == Quantiser.NONE:
         numpy_type = NUMPY_TYPES[source]
         return samples.astype(f"u{numpy_type.itemsize}").view(numpy_type)
-    bits = fps.bits
-    if fps.quantiser == Quantiser.LOGARITHMIC:
+    step, exponent, high = parameters.log_step, parameters.log_exponent, parameters.range_max
+    if step is not None and exponent is not None:
         values = dequantise_logarithmic(
-            samples, parameters.log_step, parameters.log_exponent, bits, bool(fps.log_signed_flag)
+            samples, step, exponent, fps.bits, bool(fps.log_signed_flag)
         )
     else:
-        if parameters.restoration_mode:
-            positions = restore_moments(
-                samples, parameters.restoration_mean, parameters.restoration_deviation, bits
-            )
-        else:
-            positions = samples.astype(np.int64) << 16
-        low = parameters.range_min
-        if low is None:  # range_min_zero_flag
-            low = np.zeros_like(parameters.range_max)
-        values = dequantise_uniform(positions, low, parameters.range_max, bits)
+        assert high is not None  # the one that remains is uniform
+        low = np.zeros_like(high) if parameters.range_min is None else parameters.range_min
+        values = dequantise_uniform(_positions(samples, fps, parameters), low, high, fps.bits)
     return round_to_source(values, source)
+
+
+def _positions(
+    samples: Samples, fps: FeatureParameterSet, parameters: FeatureParameters
+) -> npt.NDArray[np.int64]:
+    """Samples in units of 2^-16, after statistics restoration where it is signalled."""
+    mean, deviation = parameters.restoration_mean, parameters.restoration_deviation
+    if mean is None or deviation is None:
+        return samples.astype(np.int64) << 16
+    return restore_moments(samples, mean, deviation, fps.bits)
 
 
 @clause("8.6.1")
@@ -193,7 +199,7 @@ def source_type_of(dtype: np.dtype[Any]) -> SourceType | None:
 
 
 def fit_parameters(
-    feature: npt.NDArray[Any], fps: Any, clip: tuple[float, float] | None = None
+    feature: npt.NDArray[Any], fps: FeatureParameterSet, clip: tuple[float, float] | None = None
 ) -> dict[str, Any]:
     """Choose ranges or logarithmic steps for a feature.
 
@@ -231,7 +237,9 @@ def fit_parameters(
     return {"log_exponent": exponent, "log_step": np.maximum(step, 1)}
 
 
-def quantise(feature: npt.NDArray[Any], fps: Any, parameters: Any) -> tuple[Samples, Values | None]:
+def quantise(
+    feature: npt.NDArray[Any], fps: FeatureParameterSet, parameters: FeatureParameters
+) -> tuple[Samples, Values | None]:
     """Feature values to integer samples, by the parameters that will be signalled.
 
     Returns the samples (int32, C x H x W) and, for the uniform quantiser, their positions before
@@ -271,7 +279,7 @@ def measure_moments(positions: Values, mode: Restoration, bits: int) -> dict[str
     return {"restoration_mean": codes[0], "restoration_deviation": codes[1]}
 
 
-def _levels(fps: Any) -> int:
+def _levels(fps: FeatureParameterSet) -> int:
     """Greatest level of the logarithmic quantiser."""
-    bits: int = fps.bits - int(fps.log_signed_flag)
+    bits: int = fps.bits - int(fps.log_signed_flag or 0)
     return (1 << bits) - 1

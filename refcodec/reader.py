@@ -12,36 +12,26 @@ import os
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import islice
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 import numpy.typing as npt
 
-from refcodec.coders import Machine
-from refcodec.constraints import check_stream_header
-from refcodec.decoder import (
-    RUN_SAMPLES,
-    CodedUnit,
-    Walker,
-    decode_units,
-    decoded_size,
-    raise_first,
-    walk,
-)
-from refcodec.directory import Directory, StreamWindow
+from refcodec.coders.protocol import Machine
+from refcodec.decoder import DecodedUnit, Decoder
 from refcodec.errors import CallerError
 from refcodec.files import storage_error
-from refcodec.syntax.structures import STREAM_HEADER_SIZE
+from refcodec.stream.directory import Directory, StreamWindow
+from refcodec.stream.limits import check_level
+from refcodec.stream.parsing import CodedUnit
+from refcodec.stream.walk import Walk, coded_units
+from refcodec.syntax.structures import STREAM_HEADER_SIZE, FeatureParameterSet
 from refcodec.syntax.units import parse_stream_header
 from refcodec.tables import HIGHEST_LEVEL
 
 __all__ = ["Reader", "decode", "open_stream"]
 
 Feature = npt.NDArray[Any]
-
-_WINDOW_UNITS = 1024
-"""Coded units decoded at a time at most; their samples are bounded by ``RUN_SAMPLES``."""
 
 
 class _PipeError(CallerError, TypeError):
@@ -71,32 +61,33 @@ class Reader:
         self._owns = owns
         self._machine = Machine(ffmpeg=ffmpeg, timeout=timeout)
         self._last: tuple[int, CodedUnit] | None = None  # the unit read last, by its entry
-        self._decoded: dict[int, Feature] = {}  # of the sequence decoded last, by entry
+        self._sequence: dict[int, DecodedUnit] = {}  # units of the sequence decoded last, by entry
         self.header = parse_stream_header(_read_header(source))
         """The stream header: version, profile_idc, level_idc."""
-        raise_first(check_stream_header(self.header, max_level))
-        self._pipe = None if source.seekable() else Walker(self.header)
+        for error in check_level(self.header, max_level):
+            raise error
+        self._pipe = None if source.seekable() else Walk(self.header)
         self._exhausted = False
         self._start = 0 if self._pipe else source.tell() - STREAM_HEADER_SIZE
 
     # -- looking around
 
     @property
-    def parameters(self) -> list[Any]:
+    def parameters(self) -> list[FeatureParameterSet]:
         """The feature parameter sets in the order of their ids; of a pipe, those met so far."""
-        return [fps for _, fps in sorted(self._walker.parameter_sets.items())]
+        return [fps for _, fps in sorted(self._walk.parameter_sets.items())]
 
     @property
     def metadata(self) -> dict[str, str]:
         """Text stored in the stream, by key; of a pipe, what was met so far."""
-        return dict(self._walker.metadata)
+        return dict(self._walk.metadata)
 
     def __len__(self) -> int:
         return int(self._directory.first[-1])
 
     @property
-    def _walker(self) -> Walker:
-        return self._pipe or self._directory.walker
+    def _walk(self) -> Walk:
+        return self._pipe or self._directory.walk
 
     @cached_property
     def _directory(self) -> Directory:
@@ -107,12 +98,23 @@ class Reader:
             )
         return Directory.of(StreamWindow(self._source, self._start), self.header)
 
-    # -- features
+    # -- features in order
 
     def __iter__(self) -> Iterator[Feature]:
-        before: dict[int, list[CodedUnit]] = {}
-        for window in _windows(self._units()):
-            yield from self._decode_window(window, before)
+        for unit in Decoder(self._machine).decode(self._units()):
+            yield from unit.features
+
+    def _units(self) -> Iterator[CodedUnit]:
+        """All coded units, from the front."""
+        if self._pipe is None:
+            stream = StreamWindow(self._source, self._start, STREAM_HEADER_SIZE)
+            return coded_units(Walk(self.header), stream)
+        if self._exhausted:
+            raise CallerError("a pipe can be read once", hint="write it to a file first")
+        self._exhausted = True
+        return coded_units(self._pipe, self._source)
+
+    # -- features by number
 
     def __getitem__(self, number: int) -> Feature:
         if number < 0:
@@ -121,72 +123,49 @@ class Reader:
             raise IndexError(f"feature {number} of {len(self)}")
         first = self._directory.first
         entry = bisect_right(first, number) - 1
-        unit = self._unit_at(entry)
-        one = unit.features[number - int(first[entry])]
-        if one.access_point:
-            return self._decode([CodedUnit(unit.offset, (one,))])[0][0]
-        if entry not in self._decoded:
-            chain = self._chain(entry)
-            features = self._decode([self._unit_at(i) for i in chain])
-            self._decoded = {i: own[0] for i, own in zip(chain, features, strict=True)}
-        return self._decoded[entry]
+        unit = self._unit(entry)
+        if unit.fps.temporal_prediction_flag:
+            return self._of_sequence(entry).features[0].copy()
+        alone = CodedUnit(unit.offset, (unit.payloads[number - int(first[entry])],))
+        (decoded,) = Decoder(self._machine).decode([alone])
+        return decoded.features[0]
 
-    def _chain(self, entry: int) -> list[int]:
-        """The entries of a sequence from the access point that ``entry`` needs up to itself."""
-        fps_id = self._unit_at(entry).fps.fps_id
-        chain = [entry]
-        while not self._unit_at(chain[0]).features[0].access_point:
-            before = chain[0] - 1
-            while before >= 0 and self._unit_at(before).fps.fps_id != fps_id:
-                before -= 1
-            if before < 0:
-                break  # decoding will say what is missing
-            chain.insert(0, before)
-        return chain
-
-    def _decode_window(
-        self, window: list[CodedUnit], before: dict[int, list[CodedUnit]]
-    ) -> Iterator[Feature]:
-        """Decode consecutive units, those of each parameter set together; yield in stream order.
-
-        before : per fps_id, the units of a sequence since its last access point in earlier windows.
-        """
-        ready: dict[int, Iterator[list[Feature]]] = {}
-        for fps_id in dict.fromkeys(unit.fps.fps_id for unit in window):
-            own = [unit for unit in window if unit.fps.fps_id == fps_id]
-            past = [] if own[0].features[0].access_point else before.get(fps_id, [])
-            chain = [*past, *own]
-            ready[fps_id] = iter(self._decode(chain, len(past)))
-            if own[0].fps.temporal_prediction_flag:
-                starts = [i for i, unit in enumerate(chain) if unit.features[0].access_point]
-                before[fps_id] = chain[starts[-1] :]
-        for unit in window:
-            yield from next(ready[unit.fps.fps_id])
-
-    def _decode(self, units: list[CodedUnit], skip: int = 0) -> list[list[Feature]]:
-        """Decode units of one parameter set, the first an access point.
-
-        Returns the features of all units but the first ``skip``, unit by unit.
-        """
-        decoded = decode_units(units, self._machine)
-        return [[values for _, values in unit] for unit in islice(decoded, skip, None)]
-
-    # -- units
-
-    def _units(self) -> Iterator[CodedUnit]:
-        """All coded units, from the front."""
-        if self._pipe is None:
-            stream = StreamWindow(self._source, self._start, STREAM_HEADER_SIZE)
-            return walk(stream, Walker(self.header))
-        if self._exhausted:
-            raise CallerError("a pipe can be read once", hint="write it to a file first")
-        self._exhausted = True
-        return walk(self._source, self._pipe)
-
-    def _unit_at(self, entry: int) -> CodedUnit:
+    def _unit(self, entry: int) -> CodedUnit:
+        """A coded unit, which is kept until another one is asked for."""
         if self._last is None or self._last[0] != entry:
             self._last = entry, self._directory.unit(entry)
         return self._last[1]
+
+    def _of_sequence(self, entry: int) -> DecodedUnit:
+        """A unit of a sequence, which is decoded as a whole and kept until another one is."""
+        if entry not in self._sequence:
+            run = self._sequence_around(entry)
+            decoded = Decoder(self._machine).decode(run.values())
+            self._sequence = dict(zip(run, decoded, strict=True))
+        return self._sequence[entry]
+
+    def _sequence_around(self, entry: int) -> dict[int, CodedUnit]:
+        """Units from the access point that a unit needs up to the next one, by their entries."""
+        directory = self._directory
+        unit = self._unit(entry)
+        run, fps_id = {entry: unit}, unit.fps.fps_id
+
+        def others(entries: range) -> Iterator[tuple[int, CodedUnit]]:
+            for other in entries:
+                found = directory.unit(other)
+                if found.fps.fps_id == fps_id:
+                    yield other, found
+
+        if not unit.access_point:
+            for other, found in others(range(entry - 1, -1, -1)):
+                run = {other: found, **run}
+                if found.access_point:
+                    break
+        for other, found in others(range(entry + 1, len(directory.offsets))):
+            if found.access_point or len(run) == directory.walk.limits.max_sequence_length:
+                break
+            run[other] = found
+        return run
 
     # -- closing
 
@@ -205,21 +184,6 @@ class Reader:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _windows(units: Iterator[CodedUnit]) -> Iterator[list[CodedUnit]]:
-    """Consecutive units in portions of bounded size, to be decoded together."""
-    window: list[CodedUnit] = []
-    samples = 0
-    for unit in units:
-        size = sum(decoded_size(one) for one in unit.features)
-        if window and (samples + size > RUN_SAMPLES or len(window) >= _WINDOW_UNITS):
-            yield window
-            window, samples = [], 0
-        window.append(unit)
-        samples += size
-    if window:
-        yield window
 
 
 def _read_header(source: BinaryIO) -> bytes:

@@ -34,7 +34,7 @@ SUITE = load_manifest(Path(__file__).resolve().parents[1] / "bitstreams")
 HONEST = """
 import os, sys, time
 import numpy as np
-from refcodec.decoder import little_endian_bytes
+from refcodec.hashes import little_endian_bytes
 from refcodec.errors import StreamError
 from refcodec.reader import open_stream
 

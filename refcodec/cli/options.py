@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from refcodec.config import CODERS
+from refcodec.registry import CODERS
 
 _QUANTISATION = "Quantisation"
 _LOSSY = "Lossy coding (native, hevc)"

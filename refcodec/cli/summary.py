@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from refcodec.constraints import check_stream_header, element_count
-from refcodec.decoder import CodedFeature, Walker, walk
 from refcodec.quantise import NUMPY_TYPES
-from refcodec.syntax.codes import Coder, FeatureType, Quantiser
-from refcodec.syntax.structures import STREAM_HEADER_SIZE
+from refcodec.registry import coder_named, record_of
+from refcodec.stream.limits import check_level, element_count
+from refcodec.stream.parsing import CodedUnit
+from refcodec.stream.walk import Walk, coded_units
+from refcodec.syntax.codes import FeatureType, Quantiser
+from refcodec.syntax.structures import STREAM_HEADER_SIZE, FeatureParameterSet
 from refcodec.syntax.units import parse_stream_header
-from refcodec.tables import HIGHEST_LEVEL
 
 __all__ = ["describe", "summarise"]
 
@@ -21,21 +22,20 @@ _Facts = list[tuple[str, str]]
 
 @dataclass
 class _Use:
-    """What the features of one parameter set come to."""
+    """Totals over the features of one parameter set."""
 
     features: int = 0
     payload: int = 0
     qps: set[float] = field(default_factory=set)
 
-    def add(self, one: CodedFeature) -> None:
-        self.features += 1
-        self.payload += len(one.payload)
-        if one.parameters.qp is not None:
-            delta = one.parameters.qp_delta
+    def add(self, unit: CodedUnit) -> None:
+        self.features += len(unit.payloads)
+        self.payload += sum(len(payload.data) for payload in unit.payloads)
+        parameters = unit.parameters
+        if parameters.qp is not None:
+            delta = parameters.qp_delta
             least = 0 if delta is None else int(delta.max())
-            qp = one.parameters.qp
-            if one.parameters.qp_eighths:
-                qp += one.parameters.qp_eighths / 8
+            qp = parameters.qp + (parameters.qp_eighths or 0) / 8
             self.qps |= {qp - least, qp}
 
 
@@ -56,18 +56,17 @@ def summarise(source: BinaryIO) -> dict[str, Any]:
     """The facts of a stream as JSON types, without decoding a payload. Raises StreamError."""
     tally: Any = _Tally(source)
     header = parse_stream_header(tally.read(STREAM_HEADER_SIZE))
-    for error in check_stream_header(header, HIGHEST_LEVEL):
+    for error in check_level(header):
         raise error
-    walker = Walker(header)
+    walk = Walk(header)
     uses: dict[int, _Use] = {}
     units = 0
-    for unit in walk(tally, walker):
+    for unit in coded_units(walk, tally):
         units += 1
-        for one in unit.features:
-            uses.setdefault(one.fps.fps_id, _Use()).add(one)
+        uses.setdefault(unit.fps.fps_id, _Use()).add(unit)
     sets = [
         _parameter_set(fps, uses.get(number, _Use()))
-        for number, fps in sorted(walker.parameter_sets.items())
+        for number, fps in sorted(walk.parameter_sets.items())
     ]
     elements = sum(one["elements"] for one in sets)
     original = sum(one["uncompressed_bytes"] for one in sets)
@@ -75,7 +74,7 @@ def summarise(source: BinaryIO) -> dict[str, Any]:
         "version": f"{header.version_major}.{header.version_minor}",
         "profile": header.profile_idc.name.lower(),
         "level": int(header.level_idc),
-        "features": walker.feature_count,
+        "features": walk.feature_count,
         "coded_units": units,
         "bytes": tally.size,
         "uncompressed_bytes": original,
@@ -83,12 +82,13 @@ def summarise(source: BinaryIO) -> dict[str, Any]:
         "elements": elements,
         "bits_per_element": 8 * tally.size / elements if elements else None,
         "parameter_sets": sets,
-        "metadata": dict(walker.metadata),
+        "metadata": dict(walk.metadata),
     }
 
 
-def _parameter_set(fps: Any, use: _Use) -> dict[str, Any]:
-    hevc, native = fps.coder_id == Coder.HEVC, fps.coder_id == Coder.NATIVE
+def _parameter_set(fps: FeatureParameterSet, use: _Use) -> dict[str, Any]:
+    record = record_of(fps.coder_id)
+    columns, rows = fps.tile_columns_minus1, fps.tile_rows_minus1
     vector = fps.feature_type == FeatureType.FC
     elements = use.features * element_count(fps)
     return {
@@ -103,12 +103,12 @@ def _parameter_set(fps: Any, use: _Use) -> dict[str, Any]:
         "quantiser": fps.quantiser.name.lower(),
         "bits": None if fps.quantiser == Quantiser.NONE else fps.bits,
         "range_per_channel": bool(fps.range_per_channel_flag),
-        "coder": fps.coder_id.name.lower().replace("_", "-"),
+        "coder": record.name,
         "shuffle": bool(fps.shuffle_flag),
-        "lossless": bool(fps.hevc_lossless_flag) if hevc else not native,
+        "lossless": not fps.qp_present,
         "temporal_prediction": bool(fps.temporal_prediction_flag),
         "restoration": bool(fps.restoration_enabled_flag),
-        "tiles": [fps.tile_columns_minus1 + 1, fps.tile_rows_minus1 + 1] if hevc else None,
+        "tiles": None if columns is None or rows is None else [columns + 1, rows + 1],
         "qp": [min(use.qps), max(use.qps)] if use.qps else None,
         "sample_hash_bytes": fps.sample_hash_size,
     }
@@ -146,7 +146,7 @@ def _parameter_set_facts(one: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if one["quantiser"] == "none":
         yield "quantiser", "none, bit for bit"
     else:
-        ranges = "one range a channel" if one["range_per_channel"] else "one range for all"
+        ranges = "one range per channel" if one["range_per_channel"] else "one range for all"
         yield "quantiser", f"{one['quantiser']}, {one['bits']} bits, {ranges}"
     yield "coder", ", ".join(_coder_words(one))
     if one["qp"]:
@@ -165,8 +165,8 @@ def _coder_words(one: dict[str, Any]) -> Iterator[str]:
         yield "bytes shuffled"
     if one["tiles"]:
         columns, rows = one["tiles"]
-        yield f"tiles {columns} x {rows}" if columns * rows > 1 else "a frame a channel"
-    if one["tiles"] or one["coder"] == "native":
+        yield f"tiles {columns} x {rows}" if columns * rows > 1 else "one channel per frame"
+    if one["tiles"] or coder_named(one["coder"]).signals_qp:
         yield "lossless" if one["lossless"] else "lossy"
         yield "predicted over time" if one["temporal_prediction"] else "all intra"
         if one["restoration"]:

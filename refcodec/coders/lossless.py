@@ -11,21 +11,27 @@ import bz2
 import gzip
 import lzma
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from refcodec.clauses import clause
-from refcodec.coders.coded import CodedFeature
+from refcodec.coders.protocol import Coded, Encoded, Job, Machine, Payload, PayloadCoder, Samples
+from refcodec.config import EncoderConfig
 from refcodec.errors import PayloadError
 from refcodec.syntax.bits import BitReader
 from refcodec.syntax.codes import Coder, Quantiser
+from refcodec.syntax.structures import FeatureParameterSet
 
-__all__ = ["LZMA_MEMORY_LIMIT", "decode_payload", "encode_payload", "sample_bytes", "samples_of"]
-
-Samples = npt.NDArray[np.int32]
+__all__ = [
+    "LZMA_MEMORY_LIMIT",
+    "PAYLOAD_CODER",
+    "decode_payload",
+    "encode_payload",
+    "sample_bytes",
+    "samples_of",
+]
 
 LZMA_MEMORY_LIMIT = 80 << 20
 """What decoding an LZMA payload may ask for, in bytes: enough for every xz preset (8.3.5)."""
@@ -38,7 +44,7 @@ _XZ_CHECKS = frozenset({lzma.CHECK_NONE, lzma.CHECK_CRC32, lzma.CHECK_CRC64, lzm
 
 
 @clause("8.3.1")
-def samples_of(data: bytes, fps: Any) -> Samples:
+def samples_of(data: bytes, fps: FeatureParameterSet) -> Samples:
     """(8.3.1) Sample bytes to samples, int32, C x H x W.
 
     Raw integer samples are fields of n bits, most significant first, padded with zero bits at the end;
@@ -150,13 +156,13 @@ _DECOMPRESS: dict[Coder, Callable[[bytes, int], bytes]] = {
 }
 
 
-def decode_payload(one: CodedFeature) -> Samples:
+def decode_payload(payload: Payload) -> Samples:
     """Decode one payload of a byte coder. Raises PayloadError."""
+    fps = payload.fps
     try:
-        data = _DECOMPRESS[one.fps.coder_id](one.payload, _sample_bytes_size(one.fps))
-        return samples_of(data, one.fps)
+        return samples_of(_DECOMPRESS[fps.coder_id](payload.data, _sample_bytes_size(fps)), fps)
     except PayloadError as error:
-        error.bit_offset = one.bit_offset
+        error.bit_offset = payload.bit_offset
         raise
 
 
@@ -172,7 +178,7 @@ _COMPRESS: dict[Coder, Callable[[bytes], bytes]] = {
 }
 
 
-def sample_bytes(samples: Samples, fps: Any) -> bytes:
+def sample_bytes(samples: Samples, fps: FeatureParameterSet) -> bytes:
     """Samples (int32, C x H x W) to sample bytes: the inverse of :func:`samples_of`."""
     flat = samples.ravel()
     if _is_packed(fps):
@@ -186,17 +192,32 @@ def sample_bytes(samples: Samples, fps: Any) -> bytes:
     return data
 
 
-def encode_payload(samples: Samples, fps: Any) -> bytes:
+def encode_payload(samples: Samples, fps: FeatureParameterSet) -> bytes:
     """Code one feature with the byte coder of its parameter set, at the library's default effort."""
     return _COMPRESS[fps.coder_id](sample_bytes(samples, fps))
 
 
-def _is_packed(fps: Any) -> bool:
+def _is_packed(fps: FeatureParameterSet) -> bool:
     return bool(fps.coder_id == Coder.RAW and fps.quantiser != Quantiser.NONE)
 
 
-def _sample_bytes_size(fps: Any) -> int:
+def _sample_bytes_size(fps: FeatureParameterSet) -> int:
     count, bits = int(fps.channels) * int(fps.height) * int(fps.width), int(fps.bits)
     if _is_packed(fps):
         return (count * bits + 7) // 8
     return count * (1 if bits <= 8 else 2 if bits <= 16 else 4)
+
+
+class _ByteCoder(PayloadCoder):
+    def decode(
+        self, run: Sequence[Payload], machine: Machine, previous: Samples | None = None
+    ) -> Iterator[Samples]:
+        return map(decode_payload, run)
+
+    def encode(
+        self, jobs: Sequence[Job], fps: FeatureParameterSet, config: EncoderConfig
+    ) -> Encoded:
+        return Encoded([Coded(encode_payload(job.samples, fps), job.samples) for job in jobs])
+
+
+PAYLOAD_CODER = _ByteCoder()

@@ -12,12 +12,12 @@ import numpy.typing as npt
 import refcodec
 from refcodec.allocate.methods import Allocation, write_features
 from refcodec.coders.coded import CodedFeature
-from refcodec.config import CODERS
 from refcodec.decoder import Walker, walk
 from refcodec.errors import CallerError
 from refcodec.evaluate import x265
 from refcodec.evaluate.settings import Setting
 from refcodec.files import atomic_file
+from refcodec.registry import CODERS
 from refcodec.syntax.structures import STREAM_HEADER_SIZE
 from refcodec.syntax.units import parse_stream_header
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from refcodec.decoder import little_endian_bytes
 from refcodec.errors import StreamError
+from refcodec.hashes import little_endian_bytes
 from refcodec.reader import open_stream
 
 __all__ = ["main"]

@@ -89,7 +89,7 @@ class BuiltIn:
 
     def run(self, stream: Path, expected: int, timeout: float) -> Outcome:
         """Decode a stream; only ffmpeg is bound by the time-out."""
-        from refcodec.decoder import little_endian_bytes
+        from refcodec.hashes import little_endian_bytes
         from refcodec.reader import open_stream
 
         output = io.BytesIO()

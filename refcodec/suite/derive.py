@@ -14,28 +14,29 @@ from typing import Any
 
 import numpy as np
 
-from refcodec.coders import CodedFeature, Machine
-from refcodec.constraints import element_count
-from refcodec.decoder import (
-    CodedUnit,
-    Walker,
-    decode_units,
-    largest_unit,
-    little_endian_bytes,
-    sample_hash,
-)
+from refcodec.coders import payload_coder
+from refcodec.coders.protocol import Machine
+from refcodec.decoder import Decoder
 from refcodec.errors import StreamError
-from refcodec.inspector import inspect, read_head
+from refcodec.hashes import little_endian_bytes, sample_hash
+from refcodec.inspector import inspect
+from refcodec.registry import CODERS, record_of
+from refcodec.stream.limits import element_count
+from refcodec.stream.parsing import CodedUnit
+from refcodec.stream.walk import Walk, coded_units
 from refcodec.suite.assemble import own_elements
 from refcodec.suite.manifest import Feature
-from refcodec.syntax.codes import ChannelOrder, Coder, HashTarget, Quantiser, Restoration, UnitType
-from refcodec.syntax.structures import HASH, STREAM_HEADER_SIZE
-from refcodec.syntax.units import parse_stream_header, read_unit
+from refcodec.syntax.codes import Quantiser, UnitType
+from refcodec.syntax.structures import (
+    STREAM_HEADER_SIZE,
+    FeatureParameterSet,
+    Hash,
+    Index,
+    Metadata,
+)
+from refcodec.syntax.units import parse_stream_header
 
 __all__ = ["Labels", "labels", "released_features", "syntax_hash", "syntax_lines"]
-
-_MACHINE = Machine()
-
 
 # --- stages ----------------------------------------------------------------------------------------
 
@@ -64,56 +65,30 @@ def syntax_hash(stream: bytes) -> str:
 
 
 def released_features(stream: bytes, stop: int | None = None) -> list[Feature]:
-    """The features that a decoder may release of a stream: those that end before bit ``stop``.
+    """Features that a decoder may release of a stream: those that precede bit ``stop``.
 
     stop : position of the defect; None for a stream without one, of which all features are released.
 
     Raises StreamError for a defect where none is announced.
     """
+    source = io.BytesIO(stream if stop is None else stream[: stop // 8])
+    units: list[CodedUnit] = []
     try:
-        units = list(_coded_units(stream, stop))
+        walk = Walk(parse_stream_header(source.read(STREAM_HEADER_SIZE)))
+        units.extend(coded_units(walk, source))
     except StreamError:
         if stop is None:
             raise
-        return []
-    runs: dict[int, Iterator[list[Feature]]] = {}
-    for unit in units:
-        if unit.fps.fps_id not in runs:
-            runs[unit.fps.fps_id] = _decode([u for u in units if u.fps is unit.fps])
-    return [one for unit in units for one in next(runs[unit.fps.fps_id])]
-
-
-def _coded_units(stream: bytes, stop: int | None) -> Iterator[CodedUnit]:
-    """The coded units that end at bit ``stop`` or before, with the hash units that follow them."""
-    source = io.BytesIO(stream)
-    walker = Walker(parse_stream_header(source.read(STREAM_HEADER_SIZE)))
-    offset = STREAM_HEADER_SIZE
-    found: list[CodedUnit] = []
-    while stop is None or 8 * offset < stop:
-        unit = read_unit(source, offset, largest_unit(walker.header))
-        if unit is None or (stop is not None and 8 * unit.end > stop):
-            break
-        parsed = walker.parse_unit(unit)
-        if isinstance(parsed, CodedUnit):
-            found.append(parsed)
-        elif unit.unit_type == UnitType.HASH:
-            found[-1] = found[-1].with_hash(parsed, unit)
-        offset = unit.end
-    yield from found
-
-
-def _decode(units: list[CodedUnit]) -> Iterator[list[Feature]]:
-    """Decode the units of one parameter set, in one go."""
-    for decoded in decode_units(units, _MACHINE):
-        yield [
-            Feature(
-                shape=values.shape,
-                dtype=str(values.dtype),
-                samples=sample_hash(samples).hex(),
-                reconstruction=hashlib.sha256(little_endian_bytes(values)).hexdigest(),
-            )
-            for samples, values in decoded
-        ]
+    return [
+        Feature(
+            shape=values.shape,
+            dtype=str(values.dtype),
+            samples=sample_hash(samples).hex(),
+            reconstruction=hashlib.sha256(little_endian_bytes(values)).hexdigest(),
+        )
+        for unit in Decoder(Machine()).decode(units)
+        for samples, values in zip(unit.samples, unit.features, strict=True)
+    ]
 
 
 # --- labels ----------------------------------------------------------------------------------------
@@ -134,14 +109,7 @@ class Labels:
 
 
 _CLAUSES = {
-    "coder:raw": ("8.3.1",),
-    "coder:zlib": ("8.3.1", "8.3.2"),
-    "coder:gzip": ("8.3.1", "8.3.3"),
-    "coder:bzip2": ("8.3.1", "8.3.4"),
-    "coder:lzma": ("8.3.1", "8.3.5"),
-    "coder:hevc": ("8.3.6", "8.4.1", "8.4.2", "9.3.1", "9.3.2"),
-    "coder:native": ("8.3.7",),
-    "coder:native-lossless": ("8.3.8",),
+    **{f"coder:{name}": record.clauses for name, record in CODERS.items()},
     "quantiser:uniform": ("8.6.1", "8.7"),
     "quantiser:logarithmic": ("8.6.2", "8.7"),
     "restoration:tensor": ("8.5",),
@@ -154,73 +122,56 @@ _CLAUSES = {
 }
 
 
-_EXACT_MODES = {"0": "exact:raw", **dict.fromkeys("4567", "exact:fast")}
-"""Modes of native lossless payloads, by their first hexadecimal digit."""
-
-_NATIVE = {Coder.NATIVE, Coder.NATIVE_LOSSLESS}
-
 _SMALL = 2048
 """Elements up to which a stream of a native coder is decoded without a compiler in some seconds."""
 
 
 def labels(stream: bytes) -> Labels:
     """Derive the labels of a valid stream."""
-    header = parse_stream_header(stream[:STREAM_HEADER_SIZE])
-    tags: set[str] = set()
-    clauses = {"7.2", "8.2", "9.1"}
     source = io.BytesIO(stream)
-    source.seek(STREAM_HEADER_SIZE)
-    walker, offset, elements, hashes = Walker(header), STREAM_HEADER_SIZE, 0, set()
-    while (unit := read_unit(source, offset, largest_unit(header))) is not None:
-        parsed, offset = walker.parse_unit(unit), unit.end
-        if isinstance(parsed, CodedUnit):
-            tags |= set(_tags_of_unit(parsed, unit.unit_type))
-            elements += sum(element_count(one.fps) for one in parsed.features)
-        elif unit.unit_type == UnitType.HASH:
-            hashes.add(HASH.parse_whole(unit.payload).hash_target)
-        elif unit.unit_type in (UnitType.METADATA, UnitType.INDEX):
-            tags.add(UnitType(unit.unit_type).name.lower())
-        elif parsed is None:
-            tags.add("unknown-unit")
-    tags |= {f"hash-unit:{HashTarget(target).name.lower()}" for target in hashes}
-    tags |= {tag for fps in walker.parameter_sets.values() for tag in _tags_of_parameter_set(fps)}
-    coders = {fps.coder_id for fps in walker.parameter_sets.values()}
-    if not _NATIVE.isdisjoint(coders) and elements <= _SMALL:
+    header = parse_stream_header(source.read(STREAM_HEADER_SIZE))
+    walk, tags, elements = Walk(header), set[str](), 0
+    for visit in walk.units(source):
+        for error in walk.check(visit):
+            raise error
+        walk.accept(visit)
+        if visit.coded is not None:
+            tags |= set(_tags_of_unit(visit.coded, visit.unit.unit_type))
+            elements += sum(element_count(one.fps) for one in visit.coded.payloads)
+        match visit.content:
+            case Hash():
+                tags.add(f"hash-unit:{visit.content.hash_target.name.lower()}")
+            case Metadata() | Index():
+                tags.add(UnitType(visit.unit.unit_type).name.lower())
+            case None:
+                tags.add("unknown-unit")
+    sets = walk.parameter_sets.values()
+    tags |= {tag for fps in sets for tag in _tags_of_parameter_set(fps)}
+    if any(record_of(fps.coder_id).compiled for fps in sets) and elements <= _SMALL:
         tags.add("small")
-    if len(walker.parameter_sets) > 1:
+    if len(sets) > 1:
         tags.add("several-parameter-sets")
-    if walker.feature_count != 1:
-        tags.add("several-features" if walker.feature_count else "empty")
+    if walk.feature_count != 1:
+        tags.add("several-features" if walk.feature_count else "empty")
     if header.version_minor:
         tags.add("newer-minor-version")
     if header.reserved_ignored_2bits:
         tags.add("reserved-bits")
-    for unit_shown in inspect(stream):
-        clauses |= {element.clause for element in own_elements(unit_shown.elements)}
+    clauses = {"7.2", "8.2", "9.1"}
+    for unit in inspect(stream):
+        clauses |= {element.clause for element in own_elements(unit.elements)}
     clauses |= {number for tag in tags for number in _CLAUSES.get(tag, ())}
     profile = header.profile_idc.name.lower()
     return Labels(profile, header.level_idc, frozenset(clauses), tuple(sorted(tags)))
 
 
-def _tags_of_head(one: CodedFeature) -> Iterator[str]:
-    """Tags of a native payload, from its head."""
-    head = read_head(one.payload, predicted=not one.access_point)
-    block = head["head_block"]
-    yield f"native:blocks-{4 << block}" if block else "native:samples"
-    if head.get("head_frequency_slope"):
-        yield "native:slope"
-    if head.get("head_shift_down") or head.get("head_shift_right"):
-        yield "native:displaced"
-    yield f"native:restoration-{head['head_restoration']}"
-
-
-def _tags_of_parameter_set(fps: Any) -> Iterator[str]:
+def _tags_of_parameter_set(fps: FeatureParameterSet) -> Iterator[str]:
     yield f"feature:{fps.feature_type.name.lower()}"
     yield f"source:{fps.source_type.name.lower()}"
-    yield f"coder:{fps.coder_id.name.lower().replace('_', '-')}"
+    yield f"coder:{record_of(fps.coder_id).name}"
     yield f"quantiser:{fps.quantiser.name.lower()}"
     if fps.quantiser != Quantiser.NONE:
-        yield f"bits:{fps.bits_minus1 + 1}"
+        yield f"bits:{fps.bits}"
     if fps.range_per_channel_flag:
         yield "range:channel"
     if fps.log_signed_flag:
@@ -229,7 +180,7 @@ def _tags_of_parameter_set(fps: Any) -> Iterator[str]:
         yield "sample-hash"
     if fps.shuffle_flag:
         yield "shuffle"
-    if fps.coder_id == Coder.HEVC:
+    if fps.tile_columns_minus1 is not None and fps.tile_rows_minus1 is not None:
         tiles = (fps.tile_columns_minus1 + 1) * (fps.tile_rows_minus1 + 1)
         yield "packing:tile" if tiles > 1 else "packing:frame"
     if fps.hevc_lossless_flag:
@@ -241,20 +192,17 @@ def _tags_of_parameter_set(fps: Any) -> Iterator[str]:
 def _tags_of_unit(unit: CodedUnit, unit_type: int) -> Iterator[str]:
     if unit_type == UnitType.CODED_FEATURE_BATCH:
         yield "batch"
-    parameters = unit.features[0].parameters
+    parameters = unit.parameters
     if parameters.restoration_mode:
-        yield f"restoration:{Restoration(parameters.restoration_mode).name.lower()}"
+        yield f"restoration:{parameters.restoration_mode.name.lower()}"
     if parameters.qp_delta is not None:
         yield "qp:channel"
     if parameters.qp_eighths:
         yield "qp:eighths"
-    for one in unit.features:
-        if one.fps.coder_id == Coder.NATIVE:
-            yield from _tags_of_head(one)
-        elif one.fps.coder_id == Coder.NATIVE_LOSSLESS:
-            yield _EXACT_MODES.get(one.payload[:1].hex()[:1], "exact:context")
+    for payload in unit.payloads:
+        yield from payload_coder(unit.fps.coder_id).label_payload(payload)
     if parameters.channel_order:
-        yield f"order:{ChannelOrder(parameters.channel_order).name.lower()}"
+        yield f"order:{parameters.channel_order.name.lower()}"
     if parameters.range_max is not None:
         low = 0.0 if parameters.range_min is None else parameters.range_min
         if (parameters.range_max == low).any():

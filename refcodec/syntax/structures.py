@@ -332,7 +332,7 @@ class End(Record):
 
 END = Structure(End, "6.10")
 
-UNIT_STRUCTURES: dict[UnitType, Structure[Any]] = {
+UNIT_STRUCTURES: dict[int, Structure[Any]] = {
     UnitType.FEATURE_PARAMETER_SET: FEATURE_PARAMETER_SET,
     UnitType.CODED_FEATURE: CODED_FEATURE,
     UnitType.CODED_FEATURE_BATCH: CODED_FEATURE_BATCH,

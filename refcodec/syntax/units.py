@@ -1,4 +1,4 @@
-"""Units: the framing of everything behind the stream header (clauses 6.2, 6.3 and 8.2).
+"""Units: the framing of everything after the stream header (clauses 6.2, 6.3 and 8.2).
 
 A unit is a type, a size, a payload and a CRC-32 over the three. This module finds and checks units; it
 does not look into them.
@@ -24,6 +24,7 @@ from refcodec.syntax.structures import (
     STREAM_HEADER,
     STREAM_HEADER_SIZE,
     UNIT_HEADER,
+    StreamHeader,
 )
 
 __all__ = [
@@ -79,15 +80,14 @@ class Unit:
         """Position of the first byte behind the unit."""
         return self.payload_offset + len(self.payload) + CRC_SIZE
 
-    def check(self) -> None:
-        """Raise ChecksumError unless the CRC matches."""
-        if not self.crc_matches:
-            raise ChecksumError(
-                f"the CRC-32 of the unit at byte {self.offset} does not match",
-                bit_offset=8 * (self.end - CRC_SIZE),
-                clause="8.2",
-                hint="the unit was damaged in storage or transfer",
-            )
+    def damage(self) -> ChecksumError:
+        """The error that the CRC does not match."""
+        return ChecksumError(
+            f"the CRC-32 of the unit at byte {self.offset} does not match",
+            bit_offset=8 * (self.end - CRC_SIZE),
+            clause="8.2",
+            hint="the unit was damaged in storage or transfer",
+        )
 
 
 def build_stream_header(profile: Profile, level: int) -> bytes:
@@ -108,7 +108,7 @@ def build_stream_header(profile: Profile, level: int) -> bytes:
 
 
 @clause("8.2")
-def parse_stream_header(data: bytes, trace: Trace | None = None) -> Any:
+def parse_stream_header(data: bytes, trace: Trace | None = None) -> StreamHeader:
     """(8.2) Read the stream header from the first bytes of a stream.
 
     Raises SignatureError where the file is no DFC stream, TruncatedError, ChecksumError, and

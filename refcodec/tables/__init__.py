@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 __all__ = [
     "HIGHEST_LEVEL",
+    "LONGEST_SEQUENCE",
     "NATIVE_MODEL",
     "Level",
     "clause_titles",
@@ -41,6 +42,8 @@ class Level:
     max_frame_side    : width and height of a coded frame, in samples.
     max_frame_samples : samples of all frames of one feature, padding included.
     max_unit_size     : payload bytes of one unit.
+    max_sequence_length, max_sequence_samples : features from an access point up to the next, and the samples
+                        of their frames, or elements, together.
     """
 
     level_idc: int
@@ -49,6 +52,8 @@ class Level:
     max_frame_side: int
     max_frame_samples: int
     max_unit_size: int
+    max_sequence_length: int
+    max_sequence_samples: int
 
 
 @cache
@@ -58,6 +63,9 @@ def levels() -> dict[int, Level]:
 
 
 HIGHEST_LEVEL = 4
+
+LONGEST_SEQUENCE = 64
+"""Most features from an access point up to the next, at the highest level."""
 
 
 def level(level_idc: int) -> Level | None:

@@ -1,22 +1,25 @@
-"""Where the coded units of a stream stand: said by its index, or found by passing over all units."""
+"""Random access: positions of the coded units of a stream, from its index or by passing over all units."""
 
 from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from refcodec.clauses import clause
-from refcodec.decoder import CodedUnit, Walker, largest_unit, walk
+from refcodec.coders.protocol import Violations
 from refcodec.errors import ConstraintError, StreamError
+from refcodec.stream.parsing import CodedUnit
+from refcodec.stream.walk import Visit, Walk, coded_units
 from refcodec.syntax.codes import UnitType
-from refcodec.syntax.structures import END, STREAM_HEADER_SIZE
-from refcodec.syntax.units import CRC_SIZE, Unit, read_unit
+from refcodec.syntax.structures import END, STREAM_HEADER_SIZE, Index, StreamHeader
+from refcodec.syntax.units import CRC_SIZE, read_unit
 
 __all__ = ["Directory", "StreamWindow"]
 
@@ -56,61 +59,65 @@ class StreamWindow:
 class Directory:
     """The coded units of a stream.
 
-    offsets : position of each, in bytes.
-    first   : number of the first feature of each; one entry more than units, the number of features.
-    walker  : has read the feature parameter sets and the metadata.
+    walk          : has read the feature parameter sets and the metadata.
+    offsets       : position of each unit, in bytes.
+    first         : number of the first feature of each; one entry more than units, the number of features.
+    access_points : whether decoding can begin at it.
     """
 
     stream: StreamWindow
-    walker: Walker
+    walk: Walk
     offsets: npt.NDArray[np.int64]
     first: npt.NDArray[np.int64]
+    access_points: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, stream: StreamWindow, header: Any) -> Directory:
+    def of(cls, stream: StreamWindow, header: StreamHeader) -> Directory:
         """Locate the coded units of a stream. Raises StreamError."""
-        walker = Walker(header)
+        walk = Walk(header)
         index_offset = _find_index(stream)
         if index_offset is not None:
-            return cls._from_index(stream, walker, index_offset)
-        units = [(u.offset, len(u.features)) for u in walk(stream.at(STREAM_HEADER_SIZE), walker)]
-        columns = np.array(units, dtype=np.int64).reshape(-1, 2)
-        return cls(stream, walker, columns[:, 0], _running_total(columns[:, 1]))
+            return cls._from_index(stream, walk, index_offset)
+        units = [
+            (unit.offset, len(unit.payloads), unit.access_point)
+            for unit in coded_units(walk, stream.at(STREAM_HEADER_SIZE))
+        ]
+        columns = np.array(units, dtype=np.int64).reshape(-1, 3)
+        totals = _running_total(columns[:, 1])
+        return cls(stream, walk, columns[:, 0], totals, columns[:, 2] > 0)
 
     @classmethod
     @clause("9.5")
-    def _from_index(cls, stream: StreamWindow, walker: Walker, place: int) -> Directory:
-        """(9.5) Read the index, the metadata in front, and the parameter sets that it points to."""
-        index = walker.parse_unit(_pointed_at(stream, walker, place, UnitType.INDEX))
+    def _from_index(cls, stream: StreamWindow, walk: Walk, place: int) -> Directory:
+        """(9.5) Read the index, the metadata at the front, and the parameter sets that it points to."""
+        index = _sound(_unit_at(stream, walk, place, UnitType.INDEX), walk.check).content
+        assert isinstance(index, Index)
         offsets = np.cumsum(index.unit_distance)
         if not ((index.unit_distance > 0) & (offsets > 0) & (offsets < place)).all():
             raise _lie("the index points outside the stream", place)
         counts = index.features_minus1
         features = np.ones_like(offsets) if counts is None else counts + 1
-        places = list(index.parameter_set_offset)
+        access = np.ones_like(offsets) if index.access_point is None else index.access_point
+        places = index.parameter_set_offset
         front = stream.at(STREAM_HEADER_SIZE)
         while front.position < min([place, *places]):
-            unit = read_unit(front, front.position, largest_unit(walker.header))
+            unit = read_unit(front, front.position, walk.limits.max_unit_size)
             if unit is not None and unit.unit_type == UnitType.METADATA:
-                walker.parse_unit(unit)
+                walk.accept(_sound(Visit(unit), walk.check))
         for one in places:
-            walker.parse_unit(_pointed_at(stream, walker, one, UnitType.FEATURE_PARAMETER_SET))
-        return cls(stream, walker, offsets, _running_total(features))
+            found = _unit_at(stream, walk, one, UnitType.FEATURE_PARAMETER_SET)
+            walk.accept(_sound(found, walk.check))
+        return cls(stream, walk, offsets, _running_total(features), access > 0)
 
     def unit(self, entry: int) -> CodedUnit:
-        """Read and parse one coded unit."""
+        """Read, parse and check one coded unit."""
         place = int(self.offsets[entry])
-        found = _pointed_at(
-            self.stream,
-            self.walker,
-            place,
-            UnitType.CODED_FEATURE,
-            UnitType.CODED_FEATURE_BATCH,
-        )
-        parsed: CodedUnit = self.walker.parse_unit(found)
-        if len(parsed.features) != self.first[entry + 1] - self.first[entry]:
+        kinds = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH)
+        coded = _sound(_unit_at(self.stream, self.walk, place, *kinds), self.walk.check_alone).coded
+        assert coded is not None
+        if len(coded.payloads) != self.first[entry + 1] - self.first[entry]:
             raise _lie("the index gives a coded unit another number of features", place)
-        return parsed
+        return coded
 
 
 def _find_index(stream: StreamWindow) -> int | None:
@@ -125,19 +132,26 @@ def _find_index(stream: StreamWindow) -> int | None:
     if unit is None or not unit.crc_matches:
         return None
     end = END.parse_whole(unit.payload, 8 * unit.payload_offset, unit_size=16)
-    return int(end.index_offset) or None
+    return end.index_offset or None
 
 
-def _pointed_at(stream: StreamWindow, walker: Walker, place: int, *kinds: UnitType) -> Unit:
+def _unit_at(stream: StreamWindow, walk: Walk, place: int, *kinds: UnitType) -> Visit:
     """The unit at a position that the index or the end unit names; of one of these kinds."""
     unit = None
     if STREAM_HEADER_SIZE <= place < stream.size():
         with suppress(StreamError):  # bytes that are no unit
-            unit = read_unit(stream.at(place), place, largest_unit(walker.header))
+            unit = read_unit(stream.at(place), place, walk.limits.max_unit_size)
     if unit is None or unit.unit_type not in kinds:
         names = " or ".join(kind.name.lower() for kind in kinds)
         raise _lie(f"the index says that a unit of type {names} stands here", place)
-    return unit
+    return Visit(unit)
+
+
+def _sound(visit: Visit, check: Callable[[Visit], Violations]) -> Visit:
+    """The visit, parsed. Raises the first error in it."""
+    for error in check(visit):
+        raise error
+    return visit
 
 
 def _lie(what: str, place: int) -> ConstraintError:

@@ -1,0 +1,209 @@
+"""Constraints on HEVC payloads (clause 9.3): the tile grid, the parameter sets, the slices."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from refcodec.clauses import clause
+from refcodec.coders.protocol import Payload, Violations
+from refcodec.errors import ConstraintError, PayloadError, StreamError, UnsupportedError
+from refcodec.pack import Layout, layout_of
+from refcodec.syntax.bits import Trace, position_of
+from refcodec.syntax.hevc import (
+    NAL,
+    PicParameterSet,
+    SeqParameterSet,
+    VideoParameterSet,
+    is_plain,
+    nal_type,
+    parse_parameter_sets,
+    parse_slice,
+    split_nals,
+)
+from refcodec.syntax.structures import FeatureParameterSet
+from refcodec.tables import Level, hevc_constraints
+
+__all__ = [
+    "FRAME_DEPTHS",
+    "check_grid",
+    "check_parameter_sets",
+    "check_slices",
+    "frame_depth",
+    "wrong_count",
+]
+
+FRAME_DEPTHS = (8, 10, 12)
+
+_P, _I = 1, 2  # slice_type
+_IDR, _TRAIL = (NAL.IDR_W_RADL, NAL.IDR_N_LP), (NAL.TRAIL_N, NAL.TRAIL_R)
+
+_NOWHERE = np.empty(0, dtype=np.int64)
+
+
+def frame_depth(bits: int) -> int:
+    """Bit depth of the frames that carry samples of ``bits`` bits: the least of 8, 10 and 12."""
+    return next(depth for depth in FRAME_DEPTHS if depth >= bits)
+
+
+@clause("9.2")
+def check_grid(fps: FeatureParameterSet, limits: Level, trace: Trace) -> Violations:
+    """(9.2) The grid of tiles fits the channels, and its frames the level (A.3)."""
+    columns, rows = _grid(fps)
+    if (rows - 1) * columns >= fps.channels or columns > fps.channels:
+        yield ConstraintError(
+            f"a grid of {columns} x {rows} tiles has empty rows or columns for {fps.channels} channels",
+            bit_offset=position_of(trace, "tile_columns_minus1"),
+            clause="9.2",
+        )
+    for name, side in (
+        ("tile_columns_minus1", columns * fps.width),
+        ("tile_rows_minus1", rows * fps.height),
+    ):
+        if side > limits.max_frame_side:
+            yield UnsupportedError(
+                f"frames have a side of {side}; level {limits.level_idc} allows {limits.max_frame_side}",
+                bit_offset=position_of(trace, name),
+                clause="A.3",
+            )
+    if fps.parameter_sets_size == 0:
+        yield ConstraintError(
+            "an HEVC feature parameter set carries parameter sets",
+            bit_offset=position_of(trace, "parameter_sets_size"),
+            clause="9.3",
+        )
+
+
+def _grid(fps: FeatureParameterSet) -> tuple[int, int]:
+    """Columns and rows of tiles."""
+    return (fps.tile_columns_minus1 or 0) + 1, (fps.tile_rows_minus1 or 0) + 1
+
+
+@clause("9.3.1")
+def check_parameter_sets(fps: FeatureParameterSet, offset: int = 0) -> Violations:
+    """(9.3.1) One VPS, one SPS and one PPS, of an accepted profile, saying what the syntax says.
+
+    offset : position of parameter_sets in the stream, in bits.
+    """
+    try:
+        vps, sps, pps = parse_parameter_sets(fps.parameter_sets or b"", offset)
+    except StreamError as error:
+        yield error
+        return
+    yield from _check_headers(fps, vps, sps, pps, offset)
+
+
+def _check_headers(
+    fps: FeatureParameterSet,
+    vps: VideoParameterSet,
+    sps: SeqParameterSet,
+    pps: PicParameterSet,
+    offset: int,
+) -> Violations:
+    rules = hevc_constraints()
+    if fps.bits > FRAME_DEPTHS[-1]:
+        return  # no frames: 9.2 says so
+    depth = frame_depth(fps.bits)
+    columns, rows = _grid(fps)
+    layout = Layout(_NOWHERE, _NOWHERE, (), columns, rows, fps.height, fps.width)
+    width, height = sps.pic_width_in_luma_samples, sps.pic_height_in_luma_samples
+    if sps.conformance_window_flag:
+        width -= (sps.conf_win_left_offset or 0) + (sps.conf_win_right_offset or 0)
+        height -= (sps.conf_win_top_offset or 0) + (sps.conf_win_bottom_offset or 0)
+    tier = sps.profile_tier_level
+    flags = f"{tier.general_profile_compatibility_flags:08x}:{tier.general_constraint_flags:012x}"
+    profile = f"{tier.general_profile_idc}:{flags}"
+    found: dict[str, tuple[object, object]] = {
+        "chroma_format_idc": (sps.chroma_format_idc, 0),
+        "the frame width": (width, layout.frame_width),
+        "the frame height": (height, layout.frame_height),
+        "the luma bit depth": (sps.bit_depth_luma_minus8 + 8, depth),
+        "max_num_reorder_pics": (sps.sub_layer_ordering.max_num_reorder_pics, 0),
+        "profile_tier_level() of the VPS": (vps.profile_tier_level, tier),
+        "transquant_bypass_enabled_flag": (
+            pps.transquant_bypass_enabled_flag,
+            fps.hevc_lossless_flag,
+        ),
+    }
+    for name in rules["zero"]:
+        owner = next(header for header in (vps, sps, pps) if name in vars(header))
+        found[name] = (owner[name], 0)
+    for name, (value, expected) in found.items():
+        if value != expected:
+            yield ConstraintError(
+                f"{name} in the HEVC parameter sets is {value}; {expected} is expected",
+                bit_offset=offset,
+                clause="9.3.1",
+            )
+    if profile not in rules["profiles"]:
+        yield ConstraintError(
+            f"the HEVC profile, compatibility and constraint flags {profile} are not among those listed",
+            bit_offset=offset,
+            clause="9.3.1",
+        )
+
+
+_parse_once = lru_cache(maxsize=16)(parse_parameter_sets)
+"""Parameter sets that the slices of a whole stream refer to."""
+
+
+@clause("9.3.2")
+def check_slices(payload: Payload) -> Violations:
+    """(9.3.2) One slice per frame, of an accepted type, with the QP that the syntax signals."""
+    fps, offset = payload.fps, payload.bit_offset
+    try:
+        _, sps, pps = _parse_once(fps.parameter_sets or b"")
+    except StreamError:  # check_parameter_sets has said so
+        return
+    try:
+        nals = split_nals(payload.data, offset)
+    except StreamError as error:
+        yield error
+        return
+    qps = layout_of(fps, payload.parameters).qps
+    if len(nals) != len(qps):
+        yield wrong_count(len(nals), len(qps), offset)
+    for number, ((at, nal), qp) in enumerate(zip(nals, qps, strict=False)):
+        place = offset + 8 * at
+        kind = nal_type(nal)
+        idr = payload.access_point and (number == 0 or not fps.temporal_prediction_flag)
+        if kind not in (_IDR if idr else _TRAIL) or not is_plain(nal):
+            yield ConstraintError(
+                f"frame {number} has the NAL unit header {nal[:2].hex()}, type {kind}; "
+                f"{'an IDR picture (19, 20)' if idr else 'a trailing picture (0, 1)'} of layer 0 is expected",
+                bit_offset=place,
+                clause="9.3.2",
+            )
+            continue
+        try:
+            head = parse_slice(nal, place, sps, pps)
+        except StreamError as error:
+            yield error
+            continue
+        slice_qp = 26 + pps.init_qp_minus26 + head.slice_qp_delta
+        if (
+            not head.first_slice_segment_in_pic_flag
+            or head.slice_pic_parameter_set_id
+            or head.slice_type not in ((_I,) if idr else (_P, _I))
+        ):
+            yield ConstraintError(
+                f"frame {number} is not one slice of the expected type",
+                bit_offset=place,
+                clause="9.3.2",
+            )
+        elif not fps.hevc_lossless_flag and slice_qp != qp:
+            yield ConstraintError(
+                f"frame {number} is coded with QP {slice_qp}; {qp} is signalled",
+                bit_offset=place,
+                clause="9.3.2",
+            )
+
+
+def wrong_count(found: int, expected: int, offset: int) -> PayloadError:
+    """A payload with another number of NAL units than its feature has frames."""
+    return PayloadError(
+        f"an HEVC payload has {found} NAL units; {expected} slices are expected",
+        bit_offset=offset,
+        clause="8.3.6",
+    )

@@ -1,0 +1,25 @@
+"""Headers of NAL units, for whoever looks at a stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from refcodec.syntax.bits import Trace
+from refcodec.syntax.hevc import NAL, nal_type, parse_nal, parse_parameter_sets, split_nals
+from refcodec.syntax.structures import FeatureParameterSet
+
+__all__ = ["show_headers"]
+
+
+def show_headers(stream: bytes, trace: Trace, fps: FeatureParameterSet | None = None) -> None:
+    """Add the headers of the NAL units in ``stream``, whose element stands last in ``trace``.
+
+    fps : parameter set that slices refer to; without, only parameter sets are shown.
+    """
+    start = trace[-1].offset
+    headers: dict[str, Any] = {}
+    if fps is not None:
+        _, headers["sps"], headers["pps"] = parse_parameter_sets(fps.parameter_sets or b"")
+    for at, nal in split_nals(stream):
+        if headers or nal_type(nal) in (NAL.VPS, NAL.SPS, NAL.PPS):
+            parse_nal(nal, start + 8 * at, trace, **headers)

@@ -1,0 +1,156 @@
+"""The protocol of payload coders: integer samples to payload bytes and back (clause 8.3).
+
+A coder is a module with a ``PAYLOAD_CODER``, an instance of :class:`PayloadCoder`; the record of
+``registry`` names the module. Checks are generators of errors: a decoder raises the first, a validator
+collects them all.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refcodec.config import EncoderConfig
+from refcodec.errors import StreamError
+from refcodec.syntax.bits import Trace
+from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
+from refcodec.tables import Level
+
+__all__ = ["Coded", "Encoded", "Job", "Machine", "Payload", "PayloadCoder", "Samples", "Violations"]
+
+Samples = npt.NDArray[np.int32]
+Violations = Iterator[StreamError]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Resources of the machine; no effect on what a payload decodes to.
+
+    ffmpeg  : program for HEVC; None for the bundled one.
+    workers : threads, or ffmpeg processes, at a time.
+    timeout : seconds for one run of ffmpeg; None for a bound that grows with its work.
+    """
+
+    ffmpeg: str | None = None
+    workers: int = 1
+    timeout: float | None = None
+
+    def seconds(self, samples: int) -> float:
+        """The time-out of a run over that many samples."""
+        return self.timeout if self.timeout is not None else 60.0 + samples / 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """The payload of one feature, with everything that decoding it takes.
+
+    fps          : feature parameter set that its coded unit refers to.
+    parameters   : feature_parameters() of its unit.
+    sample_hash  : leading bytes of the SHA-256 of its samples; may be empty.
+    access_point : whether decoding can begin here.
+    data         : coded samples.
+    bit_offset   : position of the payload in the stream, in bits.
+    """
+
+    fps: FeatureParameterSet
+    parameters: FeatureParameters
+    sample_hash: bytes
+    access_point: bool
+    data: bytes
+    bit_offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One feature to code.
+
+    samples    : after rounding, int32, C x H x W.
+    exact      : before rounding, float64, C x H x W; None where rounding is all there is.
+    parameters : feature_parameters() that will be signalled.
+    advice     : what the caller knows of the feature beyond its values, for coders that listen.
+    """
+
+    samples: Samples
+    exact: npt.NDArray[np.float64] | None
+    parameters: FeatureParameters
+    advice: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """One feature, coded.
+
+    data         : its payload.
+    samples      : samples that a decoder will have, int32, C x H x W.
+    access_point : whether decoding can begin here.
+    """
+
+    data: bytes
+    samples: Samples
+    access_point: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Consecutive features of one parameter set, coded.
+
+    features       : one for each job, in order.
+    parameter_sets : HEVC parameter sets, to stand in the feature parameter set.
+    """
+
+    features: list[Coded]
+    parameter_sets: bytes = b""
+
+
+class PayloadCoder(ABC):
+    """A payload coder."""
+
+    resumes = False
+    """Whether decoding of a sequence can go on from the samples of its previous feature."""
+
+    def check_parameter_set(
+        self, fps: FeatureParameterSet, limits: Level, trace: Trace
+    ) -> Violations:
+        """Yield violations of a parameter set that only this coder can have."""
+        return iter(())
+
+    def check_payload(self, payload: Payload) -> Violations:
+        """Yield violations inside a payload that a decoder need not notice."""
+        return iter(())
+
+    def show_parameter_set(self, fps: FeatureParameterSet, trace: Trace) -> None:
+        """Add what stands inside a parameter set, whose last element ends ``trace``. Raises StreamError."""
+
+    def show_payload(self, payload: Payload, trace: Trace) -> None:
+        """Add what can be shown of a payload, whose element ends ``trace``. Raises StreamError."""
+
+    def label_payload(self, payload: Payload) -> Iterator[str]:
+        """Yield labels of the tools that a payload uses, such as ``native:blocks-16``."""
+        return iter(())
+
+    @abstractmethod
+    def decode(
+        self, run: Sequence[Payload], machine: Machine, previous: Samples | None = None
+    ) -> Iterator[Samples]:
+        """(8.3) Decode consecutive features of one parameter set.
+
+        previous : samples of the preceding feature, for coders that resume; without, the first one is an
+                   access point.
+
+        Yields int32 samples, C x H x W. Raises PayloadError, SyntaxViolation or ConstraintError with the
+        position of the payload; EnvironmentFault where another program fails.
+        """
+
+    @abstractmethod
+    def encode(
+        self, jobs: Sequence[Job], fps: FeatureParameterSet, config: EncoderConfig
+    ) -> Encoded:
+        """Code consecutive features of one parameter set; the first becomes an access point.
+
+        Raises EnvironmentFault where another program fails.
+        """

@@ -1,0 +1,165 @@
+"""Features of one parameter set to coded features: quantise, signal, code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from refcodec.coders import payload_coder
+from refcodec.coders.protocol import Coded, Job
+from refcodec.config import EncoderConfig
+from refcodec.encoder.features import Feature
+from refcodec.encoder.restoration import choose_restoration
+from refcodec.encoder.targets import meet_target
+from refcodec.errors import EnvironmentFault
+from refcodec.quantise import fit_parameters, measure_moments, quantise
+from refcodec.stream.features import LARGEST_BATCH
+from refcodec.stream.limits import element_count
+from refcodec.syntax.codes import ChannelOrder, Coder, FeatureType, Restoration
+from refcodec.syntax.structures import (
+    FEATURE_PARAMETERS,
+    FeatureParameters,
+    FeatureParameterSet,
+)
+
+__all__ = ["CodedFeature", "FeatureEncoder", "Request", "is_batched", "signal_parameters"]
+
+Samples = npt.NDArray[np.int32]
+
+_SHARED = ("qp", "qp_eighths", "qp_delta", "range_min", "range_max", "log_step")
+
+
+class Request(NamedTuple):
+    """A feature to code.
+
+    feature : C x H x W.
+    qps     : one QP per channel.
+    advice  : for coders that listen to it.
+    """
+
+    feature: Feature
+    qps: tuple[float, ...]
+    advice: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodedFeature:
+    """One feature, coded, with the parameters that are signalled for it."""
+
+    parameters: FeatureParameters
+    coded: Coded
+
+    def shares(self, other: CodedFeature) -> bool:
+        """Whether both have the same feature_parameters(), so that they can share a batch."""
+        mine, theirs = self.parameters, other.parameters
+        return all(np.array_equal(mine[name], theirs[name]) for name in _SHARED)
+
+
+class FeatureEncoder:
+    """Encodes the features of one parameter set.
+
+    fps : the parameter set; HEVC's own parameter sets are added to it with the first features.
+    """
+
+    def __init__(self, fps: FeatureParameterSet) -> None:
+        self.fps = fps
+
+    def code(self, requests: Sequence[Request], config: EncoderConfig) -> list[CodedFeature]:
+        """Code consecutive features; the first becomes an access point."""
+        fps = self.fps
+        coder = payload_coder(fps.coder_id)
+        features = [request.feature for request in requests]
+        # a predicted feature has the scale of its reference feature
+        common = is_batched(fps, config) or (config.gop > 0 and coder.resumes)
+        if common:
+            fitted = [fit_parameters(np.stack(features), fps, config.clip)] * len(features)
+        else:
+            fitted = [fit_parameters(feature, fps, config.clip) for feature in features]
+        jobs = []
+        for request, ranges in zip(requests, fitted, strict=True):
+            parameters = signal_parameters(fps, config, request.qps, ranges)
+            samples, exact = quantise(request.feature, fps, parameters)
+            job = Job(samples, exact, parameters, request.advice)
+            if config.aims:
+                job = replace(job, parameters=meet_target(request.feature, job, fps, config))
+            jobs.append(job)
+        encoded = coder.encode(jobs, fps, config)
+        if encoded.parameter_sets:
+            self._adopt(encoded.parameter_sets)
+        return [
+            CodedFeature(_restored(job, coded, fps, config), coded)
+            for job, coded in zip(jobs, encoded.features, strict=True)
+        ]
+
+    def _adopt(self, parameter_sets: bytes) -> None:
+        """Take HEVC's parameter sets into the feature parameter set; all features have the same."""
+        if (self.fps.parameter_sets or parameter_sets) != parameter_sets:
+            raise EnvironmentFault("x265 wrote different parameter sets for frames of one size")
+        self.fps = replace(
+            self.fps, parameter_sets=parameter_sets, parameter_sets_size=len(parameter_sets)
+        )
+
+
+def is_batched(fps: FeatureParameterSet, config: EncoderConfig) -> bool:
+    """Whether features share coded feature batches, and thereby their ranges."""
+    if fps.coder_id == Coder.HEVC or config.aims or config.gop:
+        return False
+    if config.batch is not None:
+        return config.batch
+    small = 4 * element_count(fps) <= LARGEST_BATCH
+    return fps.feature_type == FeatureType.FC or (fps.coder_id == Coder.NATIVE and small)
+
+
+def signal_parameters(
+    fps: FeatureParameterSet,
+    config: EncoderConfig,
+    qps: Sequence[float],
+    ranges: Mapping[str, Any] | None = None,
+) -> FeatureParameters:
+    """The feature_parameters() of a feature with these QPs.
+
+    ranges : elements that were fitted to it; None where they do not matter.
+    """
+    elements: dict[str, Any] = dict(ranges or _any_ranges(fps))
+    if fps.qp_present:
+        whole = np.array([int(qp) for qp in qps])
+        highest, lowest = int(whole.max()), int(whole.min())
+        elements["qp"] = highest
+        elements["qp_eighths"] = int(8 * (qps[0] - whole[0]))
+        elements["qp_delta_bits"] = (highest - lowest).bit_length()
+        elements["qp_delta"] = highest - whole
+    elements["restoration_mode"] = Restoration.OFF
+    elements["channel_order"] = ChannelOrder.IDENTITY
+    if config.order is not None:
+        elements["channel_order"] = ChannelOrder.EXPLICIT
+        elements["channel_at_bits"] = (len(config.order) - 1).bit_length()
+        elements["channel_at"] = np.array(config.order)
+    elif elements.get("qp_delta_bits") and config.packing == "tile":
+        elements["channel_order"] = ChannelOrder.BY_QP
+    return FEATURE_PARAMETERS.make(elements, fps=fps)
+
+
+def _any_ranges(fps: FeatureParameterSet) -> dict[str, Any]:
+    ones = np.ones(fps.ranges)
+    return {"range_min_zero_flag": 1, "range_max": ones, "log_exponent": 0, "log_step": ones}
+
+
+def _restored(
+    job: Job, coded: Coded, fps: FeatureParameterSet, config: EncoderConfig
+) -> FeatureParameters:
+    """The parameters of a coded feature, with the moments that its decoder restores."""
+    if not fps.restoration_enabled_flag or job.exact is None:
+        return job.parameters
+    if config.restoration == "auto":
+        mode = choose_restoration(job.exact, coded.samples, len(coded.data), fps.bits)
+    else:
+        mode = Restoration[config.restoration.upper()]
+    if mode == Restoration.OFF:
+        return job.parameters
+    moments = measure_moments(job.exact, mode, fps.bits)
+    elements = {**vars(job.parameters), "restoration_mode": mode, **moments}
+    return FEATURE_PARAMETERS.make(elements, fps=fps)

@@ -1,0 +1,98 @@
+"""Feature parameter sets from a configuration and the first feature of a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from refcodec.config import EncoderConfig
+from refcodec.encoder.features import Feature
+from refcodec.errors import CallerError
+from refcodec.pack import near_square
+from refcodec.quantise import source_type_of
+from refcodec.registry import QUANTISERS, coder_named
+from refcodec.syntax.codes import Coder, FeatureType
+from refcodec.syntax.structures import FEATURE_PARAMETER_SET, FeatureParameterSet
+
+__all__ = ["is_signed", "kind_of", "make_parameter_set"]
+
+_HASH_CODES = {0: 0, 8: 1, 16: 2, 32: 3}
+
+
+def make_parameter_set(
+    config: EncoderConfig, first: Feature, qps: Sequence[float], fps_id: int = 0
+) -> FeatureParameterSet:
+    """The feature parameter set for features like ``first``, C x H x W or D.
+
+    qps : one per channel, which a grid of tiles is made for (hevc).
+
+    HEVC's own parameter sets are missing in it: they are known once features are coded. Raises CallerError for
+    shapes that the syntax has no room for.
+    """
+    kind = config.feature_type or ("fc" if first.ndim == 1 else "conv")
+    record = coder_named(config.coder)
+    signed = is_signed(config, first)
+    if signed and config.bits == 1:
+        raise CallerError("negative values need at least 2 bits with the log quantiser")
+    hevc = record.coder_id == Coder.HEVC
+    columns, rows = _grid(config, first.shape, qps) if hevc else (1, 1)
+    height, width = first.shape[1:] if kind != "fc" else (1, 1)
+    restored = record.restorable and not config.lossless and config.restoration != "off"
+    try:
+        return FEATURE_PARAMETER_SET.make(
+            {
+                "fps_id": fps_id,
+                "feature_type": FeatureType[kind.upper()],
+                "source_type": source_type_of(first.dtype),
+                "channels_minus1": first.shape[0] - 1,
+                "height_minus1": height - 1,
+                "width_minus1": width - 1,
+                "quantiser": QUANTISERS[config.quantiser],
+                "bits_minus1": config.bits - 1,
+                "range_per_channel_flag": config.range == "channel" and kind != "fc",
+                "restoration_enabled_flag": restored,
+                "log_signed_flag": signed,
+                "sample_hash_size_code": _HASH_CODES[config.hash_size],
+                "coder_id": record.coder_id,
+                "shuffle_flag": config.shuffle,
+                "hevc_lossless_flag": config.lossless,
+                "temporal_prediction_flag": config.gop > 0,
+                "tile_columns_minus1": columns - 1,
+                "tile_rows_minus1": rows - 1,
+                "parameter_sets_size": 0,
+                "parameter_sets": b"",
+            }
+        )
+    except CallerError as error:
+        raise CallerError(
+            f"a feature of shape {first.shape} has no place in a stream: {error.what}"
+        ) from None
+
+
+def kind_of(fps: FeatureParameterSet, config: EncoderConfig) -> Hashable:
+    """A key that is equal for features that can share a parameter set.
+
+    Those are features whose parameter sets would be equal but for the grid of tiles, which the first of them
+    decides, and HEVC's own parameter sets, which follow from the preset.
+    """
+    free = ("fps_id", "tile_columns_minus1", "tile_rows_minus1")
+    return (
+        tuple(value for name, value in vars(fps).items() if name not in free),
+        config.packing,
+        config.preset,
+    )
+
+
+def is_signed(config: EncoderConfig, feature: Feature) -> bool:
+    """Whether logarithmic samples of a feature need a sign."""
+    return config.lossy_quantiser == "log" and bool((feature < 0).any())
+
+
+def _grid(config: EncoderConfig, shape: tuple[int, ...], qps: Sequence[float]) -> tuple[int, int]:
+    """The tile grid, columns and rows: room for the channels of the commonest QP."""
+    if config.packing == "frame":
+        return 1, 1
+    tiles = shape[0] if config.lossless else int(np.unique(qps, return_counts=True)[1].max())
+    height, width = shape[1:] if len(shape) == 3 else (1, 1)
+    return near_square(tiles, height, width)

@@ -1,0 +1,224 @@
+"""The table of payload coders: every fact about a coder, in one record.
+
+Configurations, profiles, constraints, labels of the suite, the command line, the documentation and the tests
+derive their lists from here. To add a coder is to add a record, and the module that it names, which holds a
+``PAYLOAD_CODER`` (see ``coders.protocol``).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from refcodec.errors import CallerError
+from refcodec.syntax.codes import Coder, Profile, Quantiser
+
+__all__ = [
+    "CODERS",
+    "LARGEST_QP",
+    "QUANTISERS",
+    "CoderRecord",
+    "coder_named",
+    "profile_coders",
+    "record_of",
+    "suggest",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class CoderRecord:
+    """One payload coder.
+
+    coder_id       : code point (C.1).
+    summary        : what it is, for help and documentation.
+    module         : home of its implementation, imported when it is first used.
+    clauses        : decoding process, first the clause of the coder itself.
+    profiles       : profiles whose decoders have it (A.2).
+    quantisers     : quantisers that may precede it.
+    largest_bits   : most bits per sample of a quantiser.
+    largest_qp     : largest qp; None where samples have no QP.
+    eighths        : whether a QP has eighths (qp_eighths).
+    batchable      : whether several features may share a unit.
+    restorable     : whether statistics may be restored after it (8.5).
+    needs_hash     : whether its features carry a sample hash (9.3).
+    compiled       : whether its kernels are compiled when they are first used.
+    written_by     : who decides the bytes of a payload: the ``specification``, a ``library``, or an
+                     ``encoder`` whose choices may differ from machine to machine.
+    options        : options of an encoder that have an effect with it, and their defaults.
+    choices        : values of an option, where it takes a word, or one of few numbers.
+    """
+
+    coder_id: Coder
+    summary: str
+    module: str
+    clauses: tuple[str, ...]
+    profiles: frozenset[Profile]
+    quantisers: frozenset[Quantiser]
+    largest_bits: int = 16
+    largest_qp: int | None = None
+    eighths: bool = False
+    batchable: bool = True
+    restorable: bool = True
+    needs_hash: bool = False
+    compiled: bool = False
+    written_by: Literal["specification", "library", "encoder"] = "specification"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    choices: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name in configurations, labels and on the command line: ``native-lossless``."""
+        return self.coder_id.name.lower().replace("_", "-")
+
+    @property
+    def lossless(self) -> bool:
+        """Whether it codes the source's own values, bit for bit, unless it is given a quantiser."""
+        return Quantiser.NONE in self.quantisers
+
+    @property
+    def signals_qp(self) -> bool:
+        """Whether its samples have a QP."""
+        return self.largest_qp is not None
+
+
+_ALL = frozenset({Profile.LOSSLESS, Profile.HEVC, Profile.NATIVE})
+_INTEGERS = frozenset({Quantiser.UNIFORM, Quantiser.LOGARITHMIC})
+
+_SAMPLES: dict[str, Any] = {"quantiser": "uniform", "range": "tensor", "clip": None}
+"""Options of coders of integer samples."""
+
+_PROCESS: dict[str, Any] = {"ffmpeg": None, "workers": None, "timeout": None}
+
+
+def _byte_coder(coder_id: Coder, summary: str, *clauses: str) -> CoderRecord:
+    shuffled = {"shuffle": False} if coder_id != Coder.RAW else {}
+    return CoderRecord(
+        coder_id,
+        summary,
+        module="refcodec.coders.lossless",
+        clauses=("8.3.1", *clauses),
+        profiles=_ALL,
+        quantisers=_INTEGERS | {Quantiser.NONE},
+        written_by="library" if clauses else "specification",
+        options={**_SAMPLES, "quantiser": "none", "bits": 10, "batch": None, **shuffled},
+    )
+
+
+_RECORDS = (
+    CoderRecord(
+        Coder.NATIVE,
+        "block transforms and context-mixing arithmetic coding",
+        module="refcodec.coders.native",
+        clauses=("8.3.7",),
+        profiles=frozenset({Profile.NATIVE}),
+        quantisers=_INTEGERS,
+        largest_qp=63,
+        eighths=True,
+        restorable=False,
+        compiled=True,
+        written_by="encoder",
+        options={
+            **_SAMPLES,
+            "bits": 16,
+            "qp": 32,
+            "restoration": "auto",
+            "speed": "default",
+            "gop": 0,
+            "target_size": None,
+            "target_snr": None,
+            "batch": None,
+            "workers": None,
+        },
+        choices={
+            "restoration": ("auto", "off", "mean", "channel"),
+            "speed": ("fast", "default", "best"),
+        },
+    ),
+    CoderRecord(
+        Coder.NATIVE_LOSSLESS,
+        "floating-point numbers, bit for bit",
+        module="refcodec.coders.native_lossless",
+        clauses=("8.3.8",),
+        profiles=frozenset({Profile.NATIVE}),
+        quantisers=frozenset({Quantiser.NONE}),
+        compiled=True,
+        options={"quantiser": "none", "speed": "default", "batch": None, "workers": None},
+        choices={"speed": ("fast", "default")},
+    ),
+    CoderRecord(
+        Coder.HEVC,
+        "channels as monochrome frames, through ffmpeg",
+        module="refcodec.coders.hevc",
+        clauses=("8.3.6", "8.4.1", "8.4.2", "9.3.1", "9.3.2"),
+        profiles=frozenset({Profile.HEVC}),
+        quantisers=_INTEGERS,
+        largest_bits=12,
+        largest_qp=51,
+        batchable=False,
+        needs_hash=True,
+        written_by="library",
+        options={
+            **_SAMPLES,
+            **_PROCESS,
+            "bits": 10,
+            "qp": 32,
+            "restoration": "auto",
+            "gop": 0,
+            "packing": "tile",
+            "order": None,
+            "lossless": False,
+            "preset": "medium",
+        },
+        choices={"restoration": ("auto", "off", "tensor", "channel")},
+    ),
+    _byte_coder(Coder.ZLIB, "zlib, at its default effort", "8.3.2"),
+    _byte_coder(Coder.GZIP, "gzip, at its default effort", "8.3.3"),
+    _byte_coder(Coder.BZIP2, "bzip2, at its default effort", "8.3.4"),
+    _byte_coder(Coder.LZMA, "LZMA2 in an xz stream, at its default effort", "8.3.5"),
+    _byte_coder(Coder.RAW, "samples as they are"),
+)
+
+CODERS: Mapping[str, CoderRecord] = {one.name: one for one in _RECORDS}
+"""All coders by name, in the order in which help lists them; the first is the default."""
+
+_BY_ID = {one.coder_id: one for one in _RECORDS}
+
+LARGEST_QP: Mapping[str, int] = {
+    name: one.largest_qp for name, one in CODERS.items() if one.largest_qp is not None
+}
+"""Largest QP of the coders that have QPs, by name."""
+
+
+QUANTISERS = {"uniform": Quantiser.UNIFORM, "log": Quantiser.LOGARITHMIC, "none": Quantiser.NONE}
+"""Quantisers by their names in configurations."""
+
+
+def record_of(coder_id: Coder) -> CoderRecord:
+    """The record of a code point that this version defines."""
+    return _BY_ID[coder_id]
+
+
+def coder_named(name: str) -> CoderRecord:
+    """The record of a name. Raises CallerError for a name that no coder has."""
+    if name not in CODERS:
+        raise CallerError(
+            f"coder is {name!r}; it is one of {', '.join(CODERS)}", hint=suggest(name, CODERS)
+        )
+    return CODERS[name]
+
+
+def profile_coders() -> dict[Profile, frozenset[Coder]]:
+    """The payload coders of each profile (A.2)."""
+    profiles = sorted({profile for one in _RECORDS for profile in one.profiles})
+    return {
+        profile: frozenset(one.coder_id for one in _RECORDS if profile in one.profiles)
+        for profile in profiles
+    }
+
+
+def suggest(name: object, known: Iterable[str]) -> str:
+    """The hint ``did you mean ...?`` for a name that is nearly a known one, else ''."""
+    near = difflib.get_close_matches(str(name), list(known), 1)
+    return f"did you mean {near[0]}?" if near else ""

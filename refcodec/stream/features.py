@@ -1,0 +1,95 @@
+"""Constraints on coded features and batches of them (9.2, A.3)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refcodec.clauses import clause
+from refcodec.coders.protocol import Violations
+from refcodec.errors import ConstraintError, UnsupportedError
+from refcodec.pack import channel_qps
+from refcodec.registry import record_of
+from refcodec.stream.limits import decoded_size, element_count
+from refcodec.syntax.bits import Trace, position_of
+from refcodec.syntax.codes import Coder
+from refcodec.syntax.structures import CodedFeatureBatch, FeatureParameters, FeatureParameterSet
+from refcodec.tables import Level
+
+__all__ = ["LARGEST_BATCH", "check_batch", "check_parameters"]
+
+LARGEST_BATCH = 65_536
+"""Largest unit_size of a coded feature batch, and most elements of its features together: reading one
+feature means verifying its batch, and no batch shall unfold to more than it promises."""
+
+
+@clause("9.2")
+def check_parameters(
+    parameters: FeatureParameters, fps: FeatureParameterSet, limits: Level, trace: Trace
+) -> Violations:
+    """(9.2) The feature_parameters() of a coded feature or batch."""
+
+    def wrong(name: str, what: str) -> ConstraintError:
+        return ConstraintError(what, bit_offset=position_of(trace, name), clause="9.2")
+
+    if parameters.range_max is not None:
+        low = parameters.range_min if parameters.range_min is not None else np.zeros(1, np.float32)
+        if not (np.isfinite(low).all() and np.isfinite(parameters.range_max).all()):
+            yield wrong("range_max", "a range has a NaN or an infinity")
+        elif (low > parameters.range_max).any():
+            yield wrong("range_max", "range_max is less than range_min")
+    if parameters.log_step is not None:
+        top = (1 << (fps.bits - int(fps.log_signed_flag or 0))) - 1
+        if (parameters.log_step < 1).any() or (parameters.log_step * top > 130 << 24).any():
+            yield wrong("log_step", "log_step is 0, or its largest level exceeds 2^130")
+    largest_qp = record_of(fps.coder_id).largest_qp
+    if parameters.qp is not None and largest_qp is not None:
+        qps = channel_qps(fps, parameters)
+        if parameters.qp > largest_qp or (qps < 0).any():
+            yield wrong("qp", f"a QP lies outside 0..{largest_qp}")
+            return
+    if parameters.channel_at is not None and not np.array_equal(
+        np.sort(parameters.channel_at), np.arange(fps.channels)
+    ):
+        yield wrong("channel_at", "channel_at is no permutation of the channels")
+        return
+    if fps.coder_id == Coder.HEVC:
+        samples = decoded_size(fps, parameters)
+        if samples > limits.max_frame_samples:
+            yield UnsupportedError(
+                f"the frames of a feature have {samples} samples; level {limits.level_idc} allows "
+                f"{limits.max_frame_samples}",
+                bit_offset=position_of(trace, "qp"),
+                clause="A.3",
+            )
+
+
+@clause("9.2")
+def check_batch(
+    batch: CodedFeatureBatch, fps: FeatureParameterSet, unit_size: int, trace: Trace
+) -> Violations:
+    """(9.2) A coded feature batch: its size, its coder, and the sum of its payload sizes."""
+
+    def wrong(name: str, what: str) -> ConstraintError:
+        return ConstraintError(what, bit_offset=position_of(trace, name), clause="9.2")
+
+    record = record_of(fps.coder_id)
+    if not record.batchable:
+        yield wrong("fps_id", f"features coded by {record.name} are not batched")
+    elif fps.temporal_prediction_flag:
+        yield wrong("fps_id", "features that may be predicted from others are not batched")
+    if unit_size > LARGEST_BATCH:
+        yield wrong("fps_id", f"a batch of {unit_size} bytes; at most {LARGEST_BATCH} are allowed")
+    elements = batch.feature_count * element_count(fps)
+    if elements > LARGEST_BATCH:
+        yield wrong(
+            "feature_count_minus1",
+            f"a batch of {elements} elements; at most {LARGEST_BATCH} are allowed",
+        )
+    total = batch.feature_count * batch.payload_size_base
+    if batch.payload_size_delta is not None:
+        total += int(batch.payload_size_delta.sum())
+    if total != len(batch.payloads):
+        yield wrong(
+            "payload_size_base",
+            f"the payload sizes add up to {total} bytes and {len(batch.payloads)} are there",
+        )

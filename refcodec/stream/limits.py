@@ -1,0 +1,81 @@
+"""Limits of profiles and levels (Annex A)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from refcodec.clauses import clause
+from refcodec.coders.protocol import Violations
+from refcodec.errors import UnsupportedError
+from refcodec.pack import layout_of
+from refcodec.syntax.codes import Coder
+from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet, StreamHeader
+from refcodec.tables import HIGHEST_LEVEL, Level, level, levels
+
+__all__ = ["Demand", "check_level", "decoded_size", "element_count", "limits_of"]
+
+
+def limits_of(header: StreamHeader) -> Level:
+    """The limits of the stream's level, which `check_level` has found to be defined."""
+    limits = level(header.level_idc)
+    assert limits is not None
+    return limits
+
+
+@clause("A.3")
+def check_level(header: StreamHeader, max_level: int = HIGHEST_LEVEL) -> Violations:
+    """(A.3) The level is one that is defined, and that this decoder serves."""
+    if level(header.level_idc) is None:
+        yield UnsupportedError(
+            f"level_idc is {header.level_idc}; levels 1..{HIGHEST_LEVEL} are defined",
+            bit_offset=48,
+            clause="A.3",
+        )
+    elif header.level_idc > max_level:
+        yield UnsupportedError(
+            f"the stream has level {header.level_idc}, above the limit of {max_level} set for this decoder",
+            bit_offset=48,
+            clause="A.3",
+            hint="raise max_level where the memory allows it",
+        )
+
+
+def element_count(fps: FeatureParameterSet) -> int:
+    """Number of elements of one feature."""
+    return fps.channels * fps.height * fps.width
+
+
+def decoded_size(fps: FeatureParameterSet, parameters: FeatureParameters) -> int:
+    """Samples that decoding a feature makes: of all its frames with HEVC, else its elements."""
+    if fps.coder_id != Coder.HEVC:
+        return element_count(fps)
+    layout = layout_of(fps, parameters)
+    return len(layout.qps) * layout.frame_height * layout.frame_width
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Resources that a feature, or a unit, asks of a decoder, in the terms of the levels."""
+
+    channels: int = 1
+    elements: int = 1
+    frame_side: int = 0
+    frame_samples: int = 0
+    unit_size: int = 0
+    sequence_length: int = 1
+    sequence_samples: int = 0
+
+    def level(self) -> int:
+        """The least level_idc that admits it; 0 where none does."""
+        for number, limits in levels().items():
+            if (
+                self.channels <= limits.max_channels
+                and self.elements <= limits.max_elements
+                and self.frame_side <= limits.max_frame_side
+                and self.frame_samples <= limits.max_frame_samples
+                and self.unit_size <= limits.max_unit_size
+                and self.sequence_length <= limits.max_sequence_length
+                and self.sequence_samples <= limits.max_sequence_samples
+            ):
+                return number
+        return 0

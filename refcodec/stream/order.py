@@ -1,0 +1,170 @@
+"""The order of units (9.1), and the length of sequences (A.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from refcodec.clauses import clause
+from refcodec.coders.protocol import Violations
+from refcodec.errors import OrderError, StreamError, TruncatedError, UnsupportedError
+from refcodec.stream.limits import decoded_size
+from refcodec.stream.parsing import CodedUnit, ParameterSets
+from refcodec.syntax.codes import SKIPPABLE_UNITS, HashTarget, UnitType
+from refcodec.syntax.records import Record
+from refcodec.syntax.structures import End, FeatureParameterSet, Hash, Metadata
+from refcodec.syntax.units import Unit
+from refcodec.tables import Level
+
+__all__ = ["Order", "bytes_follow", "no_access_point", "no_end"]
+
+
+@dataclass(slots=True)
+class _Sequence:
+    """Features of one parameter set since its last access point, and their samples."""
+
+    length: int = 0
+    samples: int = 0
+
+
+class Order:
+    """What the order of units depends on: the units accepted so far.
+
+    parameter_sets : by fps_id.
+    feature_count  : number of features.
+    complete       : whether all units could be read, so that features can be counted.
+    interrupted    : fps_ids of sequences that lack a feature; see `StrictWalk`.
+    hashed         : targets of the hash units that follow the last coded unit; None where another unit does.
+    """
+
+    def __init__(self, limits: Level) -> None:
+        self._limits = limits
+        self._previous: int | None = None
+        self._sequences: dict[int, _Sequence] = {}
+        self.parameter_sets: ParameterSets = {}
+        self.feature_count = 0
+        self.complete = True
+        self.interrupted: set[int] = set()
+        self.hashed: set[HashTarget] | None = None
+
+    @clause("9.1")
+    def check(self, unit: Unit, content: Record | None) -> Violations:
+        """(9.1) A unit, which was parsed as ``content``, may stand here."""
+        place = 8 * unit.offset
+        if self._previous == UnitType.INDEX and not isinstance(content, End):
+            yield OrderError("only the end unit follows the index", bit_offset=place, clause="9.1")
+        match content:
+            case FeatureParameterSet() if content.fps_id in self.parameter_sets:
+                yield OrderError(
+                    f"feature parameter set {content.fps_id} stands in the stream twice",
+                    bit_offset=8 * unit.payload_offset,
+                    clause="9.1",
+                )
+            case Metadata() if self.parameter_sets:
+                yield OrderError(
+                    "metadata follows a feature parameter set; it must precede all of them",
+                    bit_offset=place,
+                    clause="9.1",
+                )
+            case Hash() if self.hashed is None:
+                yield OrderError(
+                    "a hash unit must directly follow a coded feature or batch",
+                    bit_offset=place,
+                    clause="9.1",
+                )
+            case Hash() if self.hashed is not None and content.hash_target in self.hashed:
+                yield OrderError(
+                    f"a second hash unit of the {content.hash_target.name.lower()} follows one "
+                    "coded unit",
+                    bit_offset=place,
+                    clause="9.1",
+                )
+            case End() if self.complete and content.feature_count not in (None, self.feature_count):
+                yield OrderError(
+                    f"the end unit counts {content.feature_count} features; the stream has "
+                    f"{self.feature_count}",
+                    bit_offset=8 * unit.payload_offset + 64,
+                    clause="9.1",
+                )
+
+    @clause("9.1")
+    def check_sequence(self, coded: CodedUnit) -> Violations:
+        """(9.1, A.3) A sequence begins with an access point, and is as short as the level asks."""
+        if not coded.fps.temporal_prediction_flag:
+            return
+        so_far = self._sequences.get(coded.fps.fps_id)
+        if coded.access_point:
+            so_far = _Sequence()
+        elif coded.fps.fps_id in self.interrupted:
+            return
+        elif so_far is None:
+            yield no_access_point(coded)
+            return
+        limits = self._limits
+        samples = so_far.samples + decoded_size(coded.fps, coded.parameters)
+        for what, count, most in (
+            ("features", so_far.length + 1, limits.max_sequence_length),
+            ("samples", samples, limits.max_sequence_samples),
+        ):
+            if count > most:
+                yield UnsupportedError(
+                    f"{count} {what} since the last access point; level {limits.level_idc} allows {most}",
+                    bit_offset=coded.payloads[0].bit_offset,
+                    clause="A.3",
+                )
+
+    def accept(self, unit: Unit, content: Record | None, coded: CodedUnit | None) -> None:
+        """Take note of a unit that stands in the stream."""
+        self._previous = unit.unit_type
+        if isinstance(content, FeatureParameterSet):
+            self.parameter_sets[content.fps_id] = content
+        if isinstance(content, Hash):
+            if self.hashed is not None:
+                self.hashed.add(content.hash_target)
+        else:
+            self.hashed = None
+        if coded is not None:
+            self.hashed = set()
+            self.feature_count += len(coded.payloads)
+            if coded.fps.temporal_prediction_flag:
+                self._continue_sequence(coded)
+
+    def lose(self, unit: Unit) -> None:
+        """Take note of a unit whose content is unknown; hash units may follow it if it was a coded one."""
+        self._previous = unit.unit_type
+        if unit.unit_type in (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH):
+            self.hashed = set()
+        elif unit.unit_type != UnitType.HASH:
+            self.hashed = None
+        if unit.unit_type not in SKIPPABLE_UNITS:
+            self.complete = False
+
+    def _continue_sequence(self, coded: CodedUnit) -> None:
+        fps_id = coded.fps.fps_id
+        if coded.access_point:
+            self.interrupted.discard(fps_id)
+        if coded.access_point or fps_id not in self._sequences:
+            self._sequences[fps_id] = _Sequence()
+        sequence = self._sequences[fps_id]
+        sequence.length += 1
+        sequence.samples += decoded_size(coded.fps, coded.parameters)
+
+
+def no_access_point(coded: CodedUnit) -> StreamError:
+    """A predicted feature whose sequence has no access point."""
+    return OrderError(
+        "a sequence begins without an access point",
+        bit_offset=coded.payloads[0].bit_offset,
+        clause="9.1",
+    )
+
+
+def no_end(offset: int) -> StreamError:
+    """The stream stops at byte ``offset`` without an end unit."""
+    return TruncatedError(
+        "the stream has no end unit", bit_offset=8 * offset, clause="9.1", hint="it was cut"
+    )
+
+
+def bytes_follow(end: Unit) -> StreamError:
+    """Bytes follow the end unit."""
+    return OrderError("bytes follow the end unit", bit_offset=8 * end.end, clause="9.1")

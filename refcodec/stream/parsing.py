@@ -1,0 +1,132 @@
+"""Parsing of single units (clause 8.2): payload bytes to records, and coded units to payloads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from refcodec.clauses import clause
+from refcodec.coders.protocol import Payload
+from refcodec.errors import OrderError, UnsupportedError
+from refcodec.syntax.bits import BitReader, Trace
+from refcodec.syntax.codes import HashTarget, UnitType
+from refcodec.syntax.descriptors import UE
+from refcodec.syntax.records import Record
+from refcodec.syntax.structures import (
+    UNIT_STRUCTURES,
+    CodedFeature,
+    CodedFeatureBatch,
+    FeatureParameters,
+    FeatureParameterSet,
+)
+from refcodec.syntax.units import Unit
+
+__all__ = ["CodedUnit", "ParameterSets", "UnitHash", "coded_unit", "parse_unit"]
+
+ParameterSets = dict[int, FeatureParameterSet]
+"""Feature parameter sets by fps_id."""
+
+
+class UnitHash(NamedTuple):
+    """A hash unit: what of its coded unit is hashed, the SHA-256, and where that stands, in bits."""
+
+    target: HashTarget
+    sha256: bytes
+    bit_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodedUnit:
+    """A coded feature or a batch of them, with the hash units that follow.
+
+    offset   : position of the unit's first byte.
+    payloads : one for each feature.
+    """
+
+    offset: int
+    payloads: tuple[Payload, ...]
+    hashes: tuple[UnitHash, ...] = field(default=())
+
+    @property
+    def fps(self) -> FeatureParameterSet:
+        """Feature parameter set of its features."""
+        return self.payloads[0].fps
+
+    @property
+    def parameters(self) -> FeatureParameters:
+        """feature_parameters() of its features."""
+        return self.payloads[0].parameters
+
+    @property
+    def access_point(self) -> bool:
+        """Whether decoding can begin here."""
+        return self.payloads[0].access_point
+
+
+@clause("8.2")
+def parse_unit(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> Record | None:
+    """(8.2) The structure in the payload of a unit; None for a unit that is passed over.
+
+    trace : receives its elements, also those in front of one that cannot be read.
+
+    Raises StreamError; OrderError where a coded unit refers to a parameter set that is not there.
+    """
+    offset = 8 * unit.payload_offset
+    structure = UNIT_STRUCTURES.get(unit.unit_type)
+    if structure is None:
+        if unit.skippable_flag:
+            return None  # "A decoder shall pass over a unit of unknown type whose skippable_flag is 1."
+        raise UnsupportedError(
+            f"unit type {unit.unit_type} is not defined by this version and must not be skipped",
+            bit_offset=8 * unit.offset,
+            clause="C.1",
+            hint="use a newer decoder",
+        )
+    parameters: dict[str, object] = {}
+    if unit.unit_type in (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH):
+        fps_id = UE(255).read(BitReader(unit.payload, offset), None, "fps_id")
+        if fps_id not in parameter_sets:
+            raise OrderError(
+                f"feature parameter set {fps_id} is used before it stands in the stream",
+                bit_offset=offset,
+                clause="9.1",
+            )
+        parameters["fps"] = parameter_sets[fps_id]
+    elif unit.unit_type == UnitType.END:
+        parameters["unit_size"] = len(unit.payload)
+    parsed: Record = structure.parse_whole(unit.payload, offset, trace, **parameters)
+    return parsed
+
+
+def coded_unit(
+    unit: Unit, content: CodedFeature | CodedFeatureBatch, fps: FeatureParameterSet, trace: Trace
+) -> CodedUnit:
+    """The payloads of a parsed coded feature, or of a batch whose sizes have been checked.
+
+    trace : its elements; the payload is the last of them.
+    """
+    place = trace[-1].offset
+    if isinstance(content, CodedFeature):
+        access_point = content.access_point_flag is None or bool(content.access_point_flag)
+        hashed = content.sample_hash or b""
+        one = Payload(fps, content.parameters, hashed, access_point, content.payload, place)
+        return CodedUnit(unit.offset, (one,))
+    sizes = np.full(content.feature_count, content.payload_size_base, dtype=np.int64)
+    if content.payload_size_delta is not None:
+        sizes += content.payload_size_delta
+    ends = sizes.cumsum().tolist()
+    size, hashes = fps.sample_hash_size, content.sample_hashes or b""
+    payloads = (
+        Payload(
+            fps,
+            content.parameters,
+            hashes[i * size : (i + 1) * size],
+            True,
+            content.payloads[start:end],
+            place + 8 * start,
+        )
+        for i, (start, end) in enumerate(zip([0, *ends], ends, strict=False))
+    )
+    return CodedUnit(unit.offset, tuple(payloads))

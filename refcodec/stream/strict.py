@@ -1,0 +1,102 @@
+"""The walk of a validator: it also looks where no decoder has to, and goes on after errors."""
+
+from __future__ import annotations
+
+from refcodec.coders import payload_coder
+from refcodec.coders.protocol import Violations
+from refcodec.errors import OrderError
+from refcodec.stream.index import CodedUnitTable, check_index, check_index_offset
+from refcodec.stream.metadata import check_metadata
+from refcodec.stream.parsing import CodedUnit
+from refcodec.stream.versions import check_reserved_bits, check_skippable_flag
+from refcodec.stream.walk import Visit, Walk
+from refcodec.syntax.codes import UnitType
+from refcodec.syntax.structures import End, FeatureParameterSet, Index, Metadata, StreamHeader
+
+__all__ = ["StrictWalk"]
+
+_CODED = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH)
+
+
+class StrictWalk(Walk):
+    """A walk that finds every violation, not only those that a decoder has to notice.
+
+    units     : number of units so far.
+    unchecked : whether features were passed over because something that they need is at fault.
+    """
+
+    def __init__(self, header: StreamHeader) -> None:
+        super().__init__(header)
+        self.unit_count = 0
+        self.unchecked = False
+        self._table = CodedUnitTable()
+        self._index: Visit | None = None
+        self._index_lost = False
+        self._parameter_set_lost = False
+
+    def check(self, visit: Visit) -> Violations:
+        """Parse and check a unit; what refers to a parameter set that was lost is no error of its own."""
+        self.unit_count += 1
+        for error in super().check(visit):
+            orphan = visit.content is None and visit.unit.unit_type in _CODED
+            if not (orphan and isinstance(error, OrderError) and self._parameter_set_lost):
+                yield error
+
+    def scrutinise(self, visit: Visit) -> Violations:
+        """Yield what a decoder need not notice in an accepted unit."""
+        yield from check_skippable_flag(visit.unit)
+        place = 8 * visit.unit.payload_offset
+        match visit.content:
+            case Metadata():
+                yield from check_metadata(visit.content, visit.trace)
+            case Index():
+                yield from check_reserved_bits(visit.content, visit.trace)
+            case End():
+                found = self._index
+                if not self._index_lost:
+                    offset = None if found is None else found.unit.offset
+                    yield from check_index_offset(visit.content, offset, place)
+                if found is not None and isinstance(found.content, Index) and self.order.complete:
+                    yield from check_index(found.content, self._table, found.trace)
+        if visit.coded is not None:
+            yield from self._scrutinise_payload(visit, visit.coded)
+
+    def _scrutinise_payload(self, visit: Visit, coded: CodedUnit) -> Violations:
+        """Look inside payloads; those of a sequence that lacks a feature cannot be decoded."""
+        fps_id = coded.fps.fps_id
+        sound = True
+        for payload in coded.payloads:
+            for error in payload_coder(coded.fps.coder_id).check_payload(payload):
+                sound = False
+                yield error
+        if not sound:
+            self.order.interrupted.add(fps_id)
+        if not sound or (not coded.access_point and fps_id in self.order.interrupted):
+            visit.coded = None
+            self.unchecked = True
+
+    def accept(self, visit: Visit) -> None:
+        """Take note of a unit, and of where it stands."""
+        if visit.content is None and visit.unit.unit_type in _CODED:  # its parameter set was lost
+            self.unchecked = True
+            self.refuse(visit)
+            return
+        super().accept(visit)
+        match visit.content:
+            case FeatureParameterSet():
+                self._table.parameter_set_offsets.append(visit.unit.offset)
+            case Index():
+                self._index = visit
+        if visit.coded is not None:
+            coded = visit.coded
+            self._table.add(coded.offset, len(coded.payloads), coded.access_point)
+
+    def refuse(self, visit: Visit) -> None:
+        """Take note of a unit that is lost, and of what is lost with it."""
+        super().refuse(visit)
+        if visit.unit.unit_type == UnitType.INDEX:
+            self._index_lost = True
+        if visit.unit.unit_type == UnitType.FEATURE_PARAMETER_SET:
+            self._parameter_set_lost = True
+        elif visit.unit.unit_type in _CODED:  # the sequence that it was a part of is unknown
+            self.order.interrupted.update(self.parameter_sets)

@@ -1,0 +1,211 @@
+"""The walk over the units of a stream (8.1, 8.2): parse, check, and hand on the coded ones.
+
+    for visit in walk.units(source):      every unit, framed
+        errors = walk.check(visit)        parses it, and yields what is wrong with it
+        walk.accept(visit)                where nothing is
+
+:func:`coded_units` is that loop. What becomes of an error is the caller's to say: ``report`` raises it, or
+takes note of it and lets the walk go on with the next unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+from refcodec.clauses import clause
+from refcodec.coders.protocol import Violations
+from refcodec.errors import StreamError
+from refcodec.stream.features import check_batch, check_parameters
+from refcodec.stream.limits import limits_of
+from refcodec.stream.metadata import texts_of
+from refcodec.stream.order import Order, bytes_follow, no_end
+from refcodec.stream.parameter_sets import check_parameter_set
+from refcodec.stream.parsing import CodedUnit, ParameterSets, UnitHash, coded_unit, parse_unit
+from refcodec.syntax.bits import Trace, position_of
+from refcodec.syntax.codes import UnitType
+from refcodec.syntax.records import Record
+from refcodec.syntax.structures import (
+    STREAM_HEADER_SIZE,
+    CodedFeature,
+    CodedFeatureBatch,
+    End,
+    FeatureParameterSet,
+    Hash,
+    Metadata,
+    StreamHeader,
+)
+from refcodec.syntax.units import ByteSource, Unit, read_unit
+
+__all__ = ["Report", "Visit", "Walk", "coded_units", "raise_error"]
+
+Report = Callable[[StreamError], None]
+"""Receives each error of a walk; where it returns, the walk goes on."""
+
+
+def raise_error(error: StreamError) -> None:
+    """Raise the error: the report of a decoder."""
+    raise error
+
+
+@dataclass(slots=True)
+class Visit:
+    """A unit as a walk meets it.
+
+    content : the structure in its payload; None until it is checked, and where it cannot be read.
+    coded   : the payloads of a coded unit, likewise.
+    trace   : its syntax elements, as far as they could be read.
+    """
+
+    unit: Unit
+    content: Record | None = None
+    coded: CodedUnit | None = None
+    trace: Trace = field(default_factory=list)
+
+
+class Walk:
+    """One pass over the units of a stream, and what it has gathered.
+
+    parameter_sets : by fps_id.
+    metadata       : text by key.
+    feature_count  : number of features so far.
+    end            : the end unit, once it was accepted.
+    """
+
+    def __init__(self, header: StreamHeader) -> None:
+        self.header = header
+        self.limits = limits_of(header)
+        self.metadata: dict[str, str] = {}
+        self.end: End | None = None
+        self.order = Order(self.limits)
+
+    @property
+    def parameter_sets(self) -> ParameterSets:
+        """Feature parameter sets by fps_id."""
+        return self.order.parameter_sets
+
+    @property
+    def feature_count(self) -> int:
+        """Number of features in the units accepted so far."""
+        return self.order.feature_count
+
+    @clause("8.1")
+    def units(self, source: ByteSource, offset: int = STREAM_HEADER_SIZE) -> Iterator[Visit]:
+        """(8.1) Every unit from byte ``offset`` on, where ``source`` stands, up to and including the end.
+
+        Raises StreamError where the framing breaks, the end unit is missing, or bytes follow it.
+        """
+        while (unit := read_unit(source, offset, self.limits.max_unit_size)) is not None:
+            offset = unit.end
+            yield Visit(unit)
+            if unit.unit_type == UnitType.END:
+                if source.read(1):
+                    raise bytes_follow(unit)
+                return
+        raise no_end(offset)
+
+    @clause("8.2")
+    def check(self, visit: Visit) -> Violations:
+        """(8.2) Parse a unit; yield what is wrong with it, in an order in which a decoder may stop.
+
+        Each error makes what follows safe to look at: limits are checked before anything is derived.
+        """
+        yield from self.check_alone(visit)
+        yield from self.order.check(visit.unit, visit.content)
+        if visit.coded is not None:
+            yield from self.order.check_sequence(visit.coded)
+
+    def check_alone(self, visit: Visit) -> Violations:
+        """Parse a unit and check it, but for its place among the others."""
+        unit, trace = visit.unit, visit.trace
+        if not unit.crc_matches:  # the content of a damaged unit says nothing
+            yield unit.damage()
+            return
+        try:
+            content = parse_unit(unit, self.parameter_sets, trace)
+        except StreamError as error:
+            yield error
+            return
+        sound = True
+        for violation in self._constraints(unit, content, trace):
+            sound = False
+            yield violation
+        visit.content = content
+        if sound and isinstance(content, (CodedFeature, CodedFeatureBatch)):
+            visit.coded = coded_unit(unit, content, self.parameter_sets[content.fps_id], trace)
+
+    def _constraints(self, unit: Unit, content: Record | None, trace: Trace) -> Violations:
+        match content:
+            case FeatureParameterSet():
+                yield from check_parameter_set(content, self.header, trace)
+            case CodedFeature() | CodedFeatureBatch():
+                fps = self.parameter_sets[content.fps_id]
+                if isinstance(content, CodedFeatureBatch):
+                    yield from check_batch(content, fps, len(unit.payload), trace)
+                yield from check_parameters(content.parameters, fps, self.limits, trace)
+
+    def scrutinise(self, visit: Visit) -> Violations:
+        """Yield what a decoder need not notice in an accepted unit: nothing here, see `StrictWalk`."""
+        return iter(())
+
+    def accept(self, visit: Visit) -> None:
+        """Take note of a unit in which nothing is wrong."""
+        self.order.accept(visit.unit, visit.content, visit.coded)
+        match visit.content:
+            case Metadata():
+                self.metadata |= texts_of(visit.content)
+            case End():
+                self.end = visit.content
+
+    def refuse(self, visit: Visit) -> None:
+        """Take note of a unit in which something is wrong, where the walk goes on."""
+        self.order.lose(visit.unit)
+
+
+def coded_units(
+    walk: Walk, source: ByteSource, report: Report = raise_error, offset: int = STREAM_HEADER_SIZE
+) -> Iterator[CodedUnit]:
+    """Go through a stream; yield its coded units, each with the hash units that follow.
+
+    source : positioned at byte ``offset``, after the stream header.
+
+    Raises what ``report`` raises; a coded unit that is whole is yielded before.
+    """
+    pending: CodedUnit | None = None
+    broken: list[StreamError] = []
+    for visit in _until_broken(walk.units(source, offset), broken):
+        errors = walk.check(visit)
+        first = next(errors, None)
+        if pending is not None and (first is not None or not isinstance(visit.content, Hash)):
+            yield pending
+            pending = None
+        if first is not None:
+            for error in chain([first], errors):
+                report(error)
+            walk.refuse(visit)
+            continue
+        walk.accept(visit)
+        for error in walk.scrutinise(visit):
+            report(error)
+        if not isinstance(visit.content, Hash):
+            pending = visit.coded
+        elif pending is not None:
+            one = UnitHash(
+                visit.content.hash_target,
+                visit.content.sha256,
+                position_of(visit.trace, "sha256") or 0,
+            )
+            pending = replace(pending, hashes=(*pending.hashes, one))
+    if pending is not None:
+        yield pending
+    for error in broken:
+        report(error)
+
+
+def _until_broken(visits: Iterator[Visit], broken: list[StreamError]) -> Iterator[Visit]:
+    """Visits up to an error of the framing, which ends every walk; it is put into ``broken``."""
+    try:
+        yield from visits
+    except StreamError as error:
+        broken.append(error)

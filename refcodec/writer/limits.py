@@ -1,0 +1,94 @@
+"""Profile and level of a stream that is being written: what is declared, and what its features ask for."""
+
+from __future__ import annotations
+
+from refcodec.config import EncoderConfig
+from refcodec.encoder.encoding import signal_parameters
+from refcodec.encoder.features import Feature
+from refcodec.errors import CallerError
+from refcodec.pack import layout_of
+from refcodec.registry import profile_coders, record_of
+from refcodec.stream.limits import Demand
+from refcodec.syntax.codes import Coder, Profile
+from refcodec.syntax.structures import FeatureParameterSet
+from refcodec.tables import HIGHEST_LEVEL, level
+
+__all__ = ["StreamLimits"]
+
+_PIPE_LEVEL = 3
+"""Level declared on a pipe, whose header cannot be mended at the end."""
+
+
+class StreamLimits:
+    """Profile and level of one stream.
+
+    profile  : the first that has all coders so far.
+    declared : highest level that features may ask for.
+    reached  : highest level that they have asked for.
+    """
+
+    def __init__(self, config: EncoderConfig, coder: Coder, *, revisable: bool) -> None:
+        """Begin with the coder of the configuration.
+
+        revisable : whether the stream header can be written again at the end.
+        """
+        self._revisable = revisable
+        self.declared = config.level or (HIGHEST_LEVEL if revisable else _PIPE_LEVEL)
+        self.reached = 1
+        self.profile = Profile.LOSSLESS if revisable else _profile_of(coder)
+
+    def admit(
+        self,
+        feature: Feature,
+        fps: FeatureParameterSet,
+        qps: tuple[float, ...],
+        config: EncoderConfig,
+    ) -> None:
+        """Note what a feature, C x H x W, asks for. Raises CallerError where that exceeds what is declared."""
+        self._admit_coder(fps.coder_id)
+        side, samples = 0, feature.size
+        if fps.coder_id == Coder.HEVC:
+            layout = layout_of(fps, signal_parameters(fps, config, qps))
+            side = max(layout.frame_height, layout.frame_width)
+            samples = len(layout.qps) * layout.frame_height * layout.frame_width
+        length = max(config.gop, 1)
+        demand = Demand(
+            channels=fps.channels,
+            elements=feature.size,
+            frame_side=side,
+            frame_samples=samples if side else 0,
+            unit_size=feature.nbytes + 8 * fps.channels + 65_536,
+            sequence_length=length,
+            sequence_samples=length * samples if config.gop else 0,
+        )
+        self.require(demand, f"a feature of shape {feature.shape}")
+
+    def _admit_coder(self, coder: Coder) -> None:
+        """Raise CallerError where no profile has this coder and those before it, or a pipe has begun."""
+        coders = profile_coders()
+        if coder in coders[self.profile]:
+            return
+        name = record_of(coder).name
+        if self.profile != Profile.LOSSLESS:
+            raise CallerError(
+                f"no profile has the coders of {self.profile.name.lower()} and {name} both",
+                hint="write two streams",
+            )
+        if not self._revisable:
+            raise CallerError(f"the pipe was begun with the lossless profile, without {name}")
+        self.profile = _profile_of(coder)
+
+    def require(self, demand: Demand, what: str) -> None:
+        """Raise CallerError where a demand exceeds the level that is declared."""
+        needed = demand.level()
+        if not 0 < needed <= self.declared:
+            raise CallerError(
+                f"{what} exceeds level {self.declared}: {level(self.declared)}",
+                hint=f"declare level {needed}" if needed else "make it smaller",
+            )
+        self.reached = max(self.reached, needed)
+
+
+def _profile_of(coder: Coder) -> Profile:
+    """The first profile that has a coder: lossless for all that every profile has."""
+    return next(profile for profile, coders in profile_coders().items() if coder in coders)

@@ -1,0 +1,168 @@
+"""The sink of a stream: units in, bytes out, and a table of them for the index."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import numpy as np
+
+from refcodec.encoder.encoding import CodedFeature
+from refcodec.files import storage_error
+from refcodec.hashes import sample_hash, unit_hash
+from refcodec.quantise import dequantise
+from refcodec.stream.index import CodedUnitTable
+from refcodec.stream.limits import Demand
+from refcodec.syntax.codes import HashTarget, UnitType
+from refcodec.syntax.structures import (
+    CODED_FEATURE,
+    CODED_FEATURE_BATCH,
+    END,
+    FEATURE_PARAMETER_SET,
+    HASH,
+    INDEX,
+    METADATA,
+    FeatureParameterSet,
+)
+from refcodec.syntax.units import build_stream_header, build_unit
+from refcodec.writer.limits import StreamLimits
+
+__all__ = ["Sink"]
+
+
+class Sink:
+    """Puts units into a file or a pipe, in the order in which it is called.
+
+    name     : name of the output in messages.
+    seekable : whether the stream header can be written again at the end.
+    limits   : profile and level of the stream.
+    written  : number of features so far.
+    """
+
+    def __init__(
+        self, target: BinaryIO, name: str, limits: StreamLimits, *, seekable: bool
+    ) -> None:
+        self._target = target
+        self._name = name
+        self._limits = limits
+        self._origin = target.tell() if seekable else 0
+        self._seekable = seekable
+        self._position = 0
+        self._table = CodedUnitTable()
+        self._known: set[int] = set()  # fps_ids of the parameter sets so far
+        self.written = 0
+
+    def begin(self, metadata: Mapping[str, str]) -> None:
+        """Write the stream header, and metadata if there are any."""
+        self._put(build_stream_header(self._limits.profile, self._limits.declared))
+        if metadata:
+            texts = [(key.encode(), value.encode()) for key, value in metadata.items()]
+            entries = [
+                {"key_size": len(key), "key": key, "value_size": len(value), "value": value}
+                for key, value in texts
+            ]
+            elements = {"entry_count": len(entries), "entries": entries}
+            self._put_unit(UnitType.METADATA, METADATA.build_whole(elements))
+
+    def put_parameter_set(self, fps: FeatureParameterSet) -> None:
+        """Write a parameter set, unless it stands in the stream."""
+        if fps.fps_id not in self._known:
+            self._known.add(fps.fps_id)
+            self._table.parameter_set_offsets.append(self._position)
+            payload = FEATURE_PARAMETER_SET.build_whole(fps)
+            self._put_unit(UnitType.FEATURE_PARAMETER_SET, payload)
+
+    def put_feature(self, fps: FeatureParameterSet, one: CodedFeature) -> None:
+        """Write a coded feature."""
+        elements = {
+            "fps_id": fps.fps_id,
+            "access_point_flag": int(one.coded.access_point),
+            "parameters": one.parameters,
+            "sample_hash": sample_hash(one.coded.samples, fps.sample_hash_size),
+            "payload": one.coded.data,
+        }
+        payload = CODED_FEATURE.build_whole(elements, fps=fps)
+        self._put_coded(UnitType.CODED_FEATURE, payload, [one])
+
+    def put_batch(self, fps: FeatureParameterSet, batch: Sequence[CodedFeature]) -> None:
+        """Write features that share their parameters as a coded feature batch."""
+        sizes = np.array([len(one.coded.data) for one in batch])
+        base = int(sizes.min())
+        elements = {
+            "fps_id": fps.fps_id,
+            "feature_count_minus1": len(batch) - 1,
+            "payload_size_base": base,
+            "payload_size_bits": int(sizes.max() - base).bit_length(),
+            "payload_size_delta": sizes - base,
+            "parameters": batch[0].parameters,
+            "sample_hashes": b"".join(
+                sample_hash(one.coded.samples, fps.sample_hash_size) for one in batch
+            ),
+            "payloads": b"".join(one.coded.data for one in batch),
+        }
+        payload = CODED_FEATURE_BATCH.build_whole(elements, fps=fps)
+        self._put_coded(UnitType.CODED_FEATURE_BATCH, payload, batch)
+
+    def put_hashes(self, fps: FeatureParameterSet, features: Sequence[CodedFeature]) -> None:
+        """Write the hash units of the coded unit that holds these features."""
+        decoded = [
+            (one.coded.samples, dequantise(one.coded.samples, fps, one.parameters))
+            for one in features
+        ]
+        for target in HashTarget:
+            elements = {"hash_target": target, "sha256": unit_hash(target, decoded)}
+            self._put_unit(UnitType.HASH, HASH.build_whole(elements))
+
+    def finish(self, *, index: bool | None, level: int | None) -> None:
+        """Write index and end, and the stream header again where that is possible.
+
+        index : whether to write one; None for where there is more than one unit to find.
+        level : level to declare; None for the least that the features ask for.
+        """
+        wanted = len(self._table) > 1 if index is None else index
+        end: dict[str, int] = {}
+        if wanted and len(self._table):
+            end = {"index_offset": self._position, "feature_count": self.written}
+            self._put_unit(UnitType.INDEX, INDEX.build_whole(self._table.elements()))
+        self._put_unit(UnitType.END, END.build_whole(end, unit_size=16 if end else 0))
+        if self._seekable:  # now the profile and the least level are known
+            with self._storage_errors():
+                self._target.seek(self._origin)
+            size, self._position = self._position, 0
+            self._put(build_stream_header(self._limits.profile, level or self._limits.reached))
+            with self._storage_errors():
+                self._target.seek(self._origin + size)
+        with self._storage_errors():
+            self._target.flush()
+
+    # -- bytes
+
+    def _put_coded(self, kind: UnitType, payload: bytes, features: Sequence[CodedFeature]) -> None:
+        self._table.add(self._position, len(features), features[0].coded.access_point)
+        self.written += len(features)
+        self._put_unit(kind, payload)
+
+    def _put_unit(self, kind: UnitType, payload: bytes) -> None:
+        self._limits.require(Demand(unit_size=len(payload)), f"a unit of {len(payload)} bytes")
+        self._put(build_unit(kind, payload))
+
+    def _put(self, data: bytes) -> None:
+        with self._storage_errors():
+            rest = memoryview(data)
+            while rest:  # a raw file may take a part only
+                taken = self._target.write(rest)
+                if taken is None and not isinstance(self._target, io.RawIOBase):
+                    break  # a sink that does not count has taken all
+                rest = rest[taken or 0 :]
+        self._position += len(data)
+
+    @contextmanager
+    def _storage_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:  # the reader has left: no fault, and not ours to report
+            raise
+        except OSError as error:
+            raise storage_error(error, self._name) from None
