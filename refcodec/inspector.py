@@ -128,26 +128,10 @@ def read_head(payload: bytes, *, predicted: bool) -> dict[str, int]:
 
     predicted : whether the feature is no access point.
     """
-    from refcodec.entropy import arithmetic, native
+    from refcodec.coders.native import head  # here: kernels take their time
 
-    model: Any = native  # kernels have no types
-    start_decoding: Any = arithmetic.start_decoding
-    coder = np.zeros(arithmetic.CODER_SIZE, np.int64)
-    head = np.zeros(native.HEAD_SIZE, np.int64)
-    head[model.PREDICTED] = predicted
-    data = np.frombuffer(bytearray(payload), np.uint8)
-    start_decoding(coder, data)
-    model.code_head(coder, data, head)
-    places = {"block": model.BLOCK}
-    if head[model.BLOCK]:
-        places["frequency_slope"] = model.FREQUENCY_SLOPE
-    else:
-        places["origin"] = model.ORIGIN
-    if predicted:
-        places |= {"shift_down": model.SHIFT_DOWN, "shift_right": model.SHIFT_RIGHT}
-    places |= {f"point_{level + 1}": model.POINTS + level for level in range(3)}
-    places["restoration"] = model.RESTORATION
-    return {f"head_{name}": int(head[place]) for name, place in places.items()}
+    found = head.named_elements(head.read_head(payload, predicted=predicted))
+    return {f"head_{name}": value for name, value in found.items()}
 
 
 def _inspect_head(payload: bytes, predicted: bool, trace: Trace) -> None:

@@ -48,7 +48,7 @@ from refcodec.syntax.units import build_stream_header, build_unit
 from refcodec.tables import HIGHEST_LEVEL, level
 
 if TYPE_CHECKING:
-    from refcodec.coders.native_encoder import Choice
+    from refcodec.coders.native.encoder.choice import Choice
 
 __all__ = ["Writer", "create", "encode"]
 

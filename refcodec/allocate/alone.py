@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from refcodec.coders.advice import NO_ADVICE
+from refcodec.coders.native.encoder.advice import NO_ADVICE
 from refcodec.config import EncoderConfig
 from refcodec.encoder import Coded, Group
 from refcodec.errors import CallerError

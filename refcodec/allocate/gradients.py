@@ -16,9 +16,9 @@ import numpy.typing as npt
 import torch
 
 from refcodec.allocate.alone import HIGHEST_QP, Floats, Tail, Values, base_qp, require_maps
+from refcodec.coders.native.transform import forward
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
-from refcodec.transform import forward
 
 __all__ = [
     "advice",

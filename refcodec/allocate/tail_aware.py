@@ -24,13 +24,13 @@ import torch
 
 from refcodec.allocate.alone import HIGHEST_QP, Floats, Tail, spread
 from refcodec.allocate.rate import RateModel
-from refcodec.coders import native_encoder
-from refcodec.coders.native import cuts, step_sizes
+from refcodec.coders.native.channels import cuts
+from refcodec.coders.native.encoder.choice import Choice
+from refcodec.coders.native.head import BLOCK, HEAD_SIZE, RESTORATION, step_sizes
+from refcodec.coders.native.transform import cosine_basis
 from refcodec.config import EncoderConfig
 from refcodec.encoder import Group
-from refcodec.entropy import native as model
 from refcodec.errors import CallerError
-from refcodec.transform import cosine_basis
 
 __all__ = ["TailAware", "choose_levels", "precondition"]
 
@@ -111,7 +111,7 @@ def _suit_qp(
 
 def choose_levels(
     features: Floats, tails: Sequence[Tail], config: EncoderConfig, settings: TailAware
-) -> tuple[EncoderConfig, Iterator[native_encoder.Choice]]:
+) -> tuple[EncoderConfig, Iterator[Choice]]:
     """Find what the native coder shall code: the configuration to do it with, and a choice for each feature.
 
     features : float32, N x C x H x W.
@@ -214,15 +214,15 @@ class _Synthesis:
         features = features.clamp(0, self._span) + self._low
         return features - _means(features) + means if self._keeps_means else features
 
-    def choice(self, levels: npt.NDArray[np.int32]) -> native_encoder.Choice:
+    def choice(self, levels: npt.NDArray[np.int32]) -> Choice:
         """Levels C x H x W, in blocks that are not split, as the coder takes them."""
-        head = np.zeros(model.HEAD_SIZE, np.int64)
-        head[model.BLOCK] = self._block.bit_length() - 3
-        head[model.RESTORATION] = self._keeps_means
+        head = np.zeros(HEAD_SIZE, np.int64)
+        head[BLOCK] = self._block.bit_length() - 3
+        head[RESTORATION] = self._keeps_means
         sizes = np.zeros(levels.shape, np.int32)
         heights, widths = np.diff(self.ys), np.diff(self.xs)
         sizes[:, self.ys[:-1, None], self.xs[:-1]] = heights[:, None] * 64 + widths
-        return native_encoder.Choice(head, np.ascontiguousarray(levels), sizes, 0.0)
+        return Choice(head, np.ascontiguousarray(levels), sizes, 0.0)
 
 
 def _basis(boundaries: npt.NDArray[np.int64]) -> torch.Tensor:

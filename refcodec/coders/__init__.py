@@ -1,9 +1,9 @@
 """Payload coders: integer samples to payload bytes and back (clause 8.3), one module a family.
 
 ``lossless`` holds raw and the byte compressors, ``hevc`` the borrowed video coder with ``ffmpeg`` as
-its process, ``native`` and ``native_lossless`` the format's own coders. They serve the two functions below,
-among which the parameter set chooses. The native ones are loaded when they are needed: their kernels, and
-the compiler behind them, take their time.
+its process, the packages ``native`` and ``native_lossless`` the format's own coders. They serve the two
+functions below, among which the parameter set chooses. The native ones are loaded when they are needed: their
+kernels, and the compiler behind them, take their time.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.coders import hevc, lossless
-from refcodec.coders.advice import Advice
 from refcodec.coders.coded import CodedFeature
 from refcodec.coders.hevc import Machine
+from refcodec.coders.native.encoder.advice import Advice
 from refcodec.syntax.codes import Coder
 
 __all__ = [
@@ -67,13 +67,13 @@ def decode_payloads(run: Sequence[CodedFeature], machine: Machine) -> Iterator[S
     if coder == Coder.HEVC:
         return hevc.decode(run, machine)
     if coder == Coder.NATIVE:
-        from refcodec.coders import native
+        from refcodec.coders.native import payload as native
 
         if run[0].fps.temporal_prediction_flag:
             return native.decode(run)
         return _in_parallel(native.decode_payload, run, machine.workers)
     if coder == Coder.NATIVE_LOSSLESS:
-        from refcodec.coders import native_lossless
+        from refcodec.coders.native_lossless import payload as native_lossless
 
         return _in_parallel(native_lossless.decode_payload, run, machine.workers)
     return (lossless.decode_payload(one) for one in run)
@@ -111,9 +111,10 @@ def encode_payloads(
         return Encoded(*hevc.encode(samples, parameters, fps, machine, wanted.gop))
     everywhere = [True] * len(samples)
     if fps.coder_id == Coder.NATIVE:
-        from refcodec.coders import native_encoder
+        from refcodec.coders.native.encoder import feature as native_encoder
+        from refcodec.coders.native.encoder.tuning import tuning_of
 
-        tuning = native_encoder.tuning_of(wanted.speed, wanted.restoration)
+        tuning = tuning_of(wanted.speed, wanted.restoration)
         exact = [
             whole if own is None else own for whole, own in zip(samples, positions, strict=True)
         ]
@@ -130,7 +131,7 @@ def encode_payloads(
         payloads, decoded = zip(*coded, strict=True)
         return Encoded(list(payloads), list(decoded), everywhere)
     if fps.coder_id == Coder.NATIVE_LOSSLESS:
-        from refcodec.coders import native_lossless
+        from refcodec.coders.native_lossless.encoder import payload as native_lossless
 
         effort = "fast" if wanted.speed == "fast" else "default"
         payloads = tuple(
