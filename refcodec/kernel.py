@@ -40,11 +40,19 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 KERNELS: dict[str, Callable[..., Any]] = {}
 """Every kernel as plain Python, by ``module.name``."""
 
+_NATIVE = (
+    *("workspace", "head", "channels", "decisions", "tree", "blocks", "coefficients"),
+    *("reconstruction", "samples", "restoration", "transform", "encoder/blocks"),
+)
+_NATIVE_LOSSLESS = (
+    *("header", "raw_bits", "models", "context", "fast"),
+    *("encoder/survey", "encoder/context", "encoder/fast"),
+)
 _SOURCES = (
     "kernel.py",
     "entropy/*.py",
-    "transform.py",
-    "coders/native_choice.py",
+    *(f"coders/native/{name}.py" for name in _NATIVE),
+    *(f"coders/native_lossless/{name}.py" for name in _NATIVE_LOSSLESS),
     "tables/__init__.py",
     "tables/logistic.txt",
 )
@@ -141,7 +149,7 @@ def cache_folder() -> Path | None:
 
 
 @cache
-def announce_compilation(entry: str = "native.code_levels") -> None:
+def announce_compilation(entry: str = "channels.code_levels") -> None:
     """Say once, through the logger ``refcodec``, that kernels must be compiled first.
 
     entry : the kernel, as ``module.name``, whose callees take the time; it is compiled after them.

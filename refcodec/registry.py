@@ -110,7 +110,7 @@ _RECORDS = (
     CoderRecord(
         Coder.NATIVE,
         "block transforms and context-mixing arithmetic coding",
-        module="refcodec.coders.native",
+        module="refcodec.coders.native.coder",
         clauses=("8.3.7",),
         profiles=frozenset({Profile.NATIVE}),
         quantisers=_INTEGERS,
@@ -139,7 +139,7 @@ _RECORDS = (
     CoderRecord(
         Coder.NATIVE_LOSSLESS,
         "floating-point numbers, bit for bit",
-        module="refcodec.coders.native_lossless",
+        module="refcodec.coders.native_lossless.coder",
         clauses=("8.3.8",),
         profiles=frozenset({Profile.NATIVE}),
         quantisers=frozenset({Quantiser.NONE}),

@@ -16,7 +16,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import FunctionType, ModuleType, SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import numba
@@ -26,15 +26,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import refcodec
+import refcodec.coders
 import refcodec.entropy
-from refcodec import EncoderConfig, kernel, transform
-from refcodec.coders import CodedFeature, native, native_encoder, native_lossless
+from refcodec import EncoderConfig, kernel
+from refcodec.coders import CodedFeature
+from refcodec.coders.native import decisions, head, restoration, transform
+from refcodec.coders.native import payload as native_payload
+from refcodec.coders.native.encoder.feature import encode_payload
+from refcodec.coders.native.encoder.tuning import Tuning
+from refcodec.coders.native_lossless import context, fast
+from refcodec.coders.native_lossless import payload as lossless_payload
+from refcodec.coders.native_lossless.encoder.payload import encode_payload as encode_lossless
 from refcodec.encoder import Group
 from refcodec.entropy import arithmetic, mixing
 from refcodec.errors import PayloadError
 
-for found in pkgutil.iter_modules(refcodec.entropy.__path__, "refcodec.entropy."):
-    importlib.import_module(found.name)
+for package in (refcodec.coders, refcodec.entropy):
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        importlib.import_module(found.name)
 
 KERNELS = dict(kernel.KERNELS)
 SOURCE = Path(refcodec.__file__).parent
@@ -58,11 +67,9 @@ def encoded(
 ) -> CodedFeature:
     """A valid payload of the native coder."""
     one = coded(b"", positions.shape, **options)
-    tuning = native_encoder.Tuning(blocks=(block,), restoration=2)
+    tuning = Tuning(blocks=(block,), restoration=2)
     previous = before(positions.shape) if predicted else None
-    coding = native_encoder.encode_payload(
-        positions, one.fps, one.parameters, tuning, previous=previous
-    )
+    coding = encode_payload(positions, one.fps, one.parameters, tuning, reference_feature=previous)
     return CodedFeature(one.fps, one.parameters, b"", not predicted, coding[0], 0)
 
 
@@ -70,10 +77,10 @@ def decoded(one: CodedFeature) -> Any:
     """The samples of a payload, or None where it is refused."""
     try:
         if not one.fps.qp_present:
-            return native_lossless.decode_payload(one).tolist()
+            return lossless_payload.decode_payload(one).tolist()
         fps = one.fps
         previous = before((fps.channels, fps.height, fps.width))
-        return native.decode_payload(one, None if one.access_point else previous).tolist()
+        return native_payload.decode_payload(one, None if one.access_point else previous).tolist()
     except PayloadError:
         return None
 
@@ -175,15 +182,17 @@ def test_a_kernel_is_restricted_python(name: str) -> None:
 
 
 def test_there_are_kernels() -> None:
-    assert {"entropy.arithmetic.decode_bit", "entropy.native.code_levels"} <= KERNELS.keys()
-    assert {"transform.inverse_block", "entropy.mixing.mix"} <= KERNELS.keys()
+    assert {"entropy.arithmetic.decode_bit", "entropy.mixing.mix"} <= KERNELS.keys()
+    assert {"coders.native.channels.code_levels"} <= KERNELS.keys()
+    assert {"coders.native.transform.inverse_block"} <= KERNELS.keys()
+    assert {"coders.native_lossless.context.code_floats"} <= KERNELS.keys()
     entry = inspect.signature(kernel.announce_compilation).parameters["entry"].default
-    assert f"entropy.{entry}" in KERNELS
+    assert f"coders.native.{entry}" in KERNELS
 
 
 HALF = 0.5
 HALVES = np.array([0.5])
-bucket, inverse_block = native.model.bucket, transform.inverse_block
+bucket, inverse_block = decisions.bucket, transform.inverse_block
 
 
 def bad_division(x):
@@ -391,15 +400,10 @@ def checked(function: Any) -> Callable[..., Any]:
 
 def check_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the coders run on checked kernels."""
-    for module in (native, native_lossless):
+    for module in (native_payload, context, fast):
         for name, value in list(vars(module).items()):
             if is_kernel(value):
                 monkeypatch.setattr(module, name, checked(value))
-            elif isinstance(value, ModuleType) and value.__name__.startswith("refcodec.entropy"):
-                inner = {
-                    key: checked(own) if is_kernel(own) else own for key, own in vars(value).items()
-                }
-                monkeypatch.setattr(module, name, SimpleNamespace(**inner))
 
 
 @pytest.fixture
@@ -461,12 +465,12 @@ def test_decisions_of_a_hostile_payload_do_not_overflow(
 def test_restoration_does_not_overflow(sample: int, offset: int, gain: int, step: int) -> None:
     samples = np.full((2, 2, 3), sample, np.int32)
     samples[:, 0, 0] = 0
-    head = np.zeros(native.model.HEAD_SIZE, np.int64)
-    head[native.model.RESTORATION] = 2
+    own = np.zeros(head.HEAD_SIZE, np.int64)
+    own[head.RESTORATION] = 2
     pairs = [np.array([one, -one]) for one in (step, offset, gain)]
     pairs[0] = abs(pairs[0])
     pairs[2] = pairs[2].clip(-24, 32)
-    checked(native.model.restore)(samples, head, *pairs)
+    checked(restoration.restore)(samples, own, *pairs)
     assert np.abs(samples).max() <= 1 << 24
 
 
@@ -545,7 +549,7 @@ def hostile_corpus() -> list[Item]:
             corpus += [(name, shape, bits, qp, one.hex()) for one in hostile(chance, valid)]
         fps = coded(b"", shape, coder="native-lossless").fps
         words = np.random.default_rng(2).normal(0, 1, shape).astype(np.float32).view(np.int32)
-        valid = [native_lossless.encode_payload(words, fps)]
+        valid = [encode_lossless(words, fps)]
         corpus += [("native-lossless", shape, 0, 0, one.hex()) for one in hostile(chance, valid)]
     return corpus
 
@@ -738,8 +742,8 @@ def test_coding_goes_on_where_the_disk_fails(tree: Path) -> None:
     ("name", "old", "new"),
     [
         ("entropy/tiny_callee.py", "x + 1", "x + 2"),
-        ("transform.py", "1 << 26", "1 << 25"),
-        ("coders/native_choice.py", "6.0", "6.5"),
+        ("coders/native/transform.py", "1 << 26", "1 << 25"),
+        ("coders/native/encoder/blocks.py", "6.0", "6.5"),
         ("tables/logistic.txt", "-2307", "-2306"),
     ],
 )
@@ -752,7 +756,7 @@ def test_the_hash_is_of_all_that_is_compiled(tree: Path, name: str, old: str, ne
 
 def test_files_without_kernels_compile_nothing_anew(tree: Path) -> None:
     before = kernel.kernel_hash(tree)
-    for name in ("reader.py", "coders/native.py", "tables/native_model.txt"):
+    for name in ("reader.py", "coders/native/payload.py", "tables/native_model.txt"):
         (tree / name).write_text("changed")
     assert kernel.kernel_hash(tree) == before
 

@@ -16,7 +16,15 @@ from streams import stream_of
 
 import refcodec
 from refcodec import EncoderConfig
-from refcodec.coders import Advice, CodedFeature, native, native_encoder
+from refcodec.coders import Advice, CodedFeature
+from refcodec.coders.native.channels import cuts
+from refcodec.coders.native.encoder.choice import choose
+from refcodec.coders.native.encoder.feature import encode_payload
+from refcodec.coders.native.encoder.forwards import run_forwards
+from refcodec.coders.native.encoder.tuning import Tuning
+from refcodec.coders.native.encoder.weights import averages
+from refcodec.coders.native.head import step_sizes
+from refcodec.coders.native.payload import decode_payload
 from refcodec.encoder import Group
 from refcodec.errors import CallerError, PayloadError, StreamError
 from refcodec.syntax.codes import UnitType
@@ -50,10 +58,8 @@ def coded(fps: Any, parameters: Any, payload: bytes) -> CodedFeature:
 def round_trip(positions: Any, tuning: Any, weights: Any = None, **options: Any) -> tuple[int, Any]:
     """Size of the payload, and samples, which encoder and decoder agree on."""
     fps, parameters = stage(positions.shape, **options)
-    payload, samples = native_encoder.encode_payload(
-        positions, fps, parameters, tuning, Advice(weights)
-    )
-    found = native.decode_payload(coded(fps, parameters, payload))
+    payload, samples = encode_payload(positions, fps, parameters, tuning, Advice(weights))
+    found = decode_payload(coded(fps, parameters, payload))
     assert found.dtype == samples.dtype == np.int32
     assert np.array_equal(found, samples)
     return len(payload), samples
@@ -78,7 +84,7 @@ shapes = st.one_of(
     st.tuples(st.integers(1, 300), st.just(1), st.just(1)),
 )
 tunings = st.builds(
-    native_encoder.Tuning,
+    Tuning,
     blocks=st.sampled_from([(0,), (8,), (16,), (0, 8, 16, 32)]),
     depths=st.integers(0, 3),
     strength=st.sampled_from([0.0, 0.04, 0.3]),
@@ -120,7 +126,7 @@ def test_encode_decode(
 @given(st.lists(st.integers(0, 51), min_size=1, max_size=8), st.integers(1, 20))
 def test_every_channel_has_its_qp(qps: list[int], side: int) -> None:
     positions = smooth(len(qps), side, side) * 100
-    round_trip(positions, native_encoder.Tuning(), bits=10, qp=tuple(qps))
+    round_trip(positions, Tuning(), bits=10, qp=tuple(qps))
 
 
 @pytest.mark.parametrize("speed", ["fast", "default", "best"])
@@ -171,17 +177,17 @@ def test_speeds_trade_size_for_time() -> None:
     ],
 )
 def test_steps(bits: int, qp: float, step: int) -> None:
-    assert native.step_sizes(*stage((1, 2, 2), bits=bits, qp=qp)).tolist() == [step]
+    assert step_sizes(*stage((1, 2, 2), bits=bits, qp=qp)).tolist() == [step]
 
 
 def test_steps_of_channels() -> None:
-    steps = native.step_sizes(*stage((3, 2, 2), bits=8, qp=(10, 4, 16)))
+    steps = step_sizes(*stage((3, 2, 2), bits=8, qp=(10, 4, 16)))
     assert steps.tolist() == [131072, 65536, 262144]
 
 
 def test_six_more_double_the_error() -> None:
     positions = np.random.default_rng(1).random((8, 32, 32)) * 4095
-    tuning = native_encoder.Tuning(strength=0.0, restoration=0)
+    tuning = Tuning(strength=0.0, restoration=0)
     errors = [
         np.std(round_trip(positions, tuning, bits=12, qp=qp)[1] - positions)
         for qp in (10, 16, 22, 28)
@@ -196,7 +202,7 @@ def test_six_more_double_the_error() -> None:
 @given(shapes, st.integers(0, 5))
 def test_samples_of_eight_bits_without_a_transform_return_whole(shape: Any, seed: int) -> None:
     positions = np.random.default_rng(seed).integers(0, 256, shape)
-    tuning = native_encoder.Tuning(blocks=(0,), restoration=0)
+    tuning = Tuning(blocks=(0,), restoration=0)
     assert np.array_equal(round_trip(positions, tuning, bits=8, qp=4)[1], positions)
 
 
@@ -216,7 +222,7 @@ def test_a_weight_lowers_the_error() -> None:
     positions = np.random.default_rng(1).random((4, 32, 32)) * 255
     weights = np.full(positions.shape, 0.2, np.float32)
     weights[:, :16] = 5
-    tuning = native_encoder.Tuning(restoration=0, strength=0.2)
+    tuning = Tuning(restoration=0, strength=0.2)
     _, samples = round_trip(positions, tuning, weights, bits=8, qp=34)
     errors = np.square(samples - positions)
     assert errors[:, :16].mean() < 0.9 * errors[:, 16:].mean()
@@ -243,8 +249,8 @@ def test_weights_of_frequencies_decide_which_are_kept() -> None:
 def test_equal_weights_of_elements_are_equal_weights_of_coefficients(
     side: int, spectral: bool
 ) -> None:
-    boundaries = native.cuts(side, 16)
-    assert np.allclose(native_encoder._means(boundaries, spectral) @ np.ones(side), 1)
+    boundaries = cuts(side, 16)
+    assert np.allclose(averages(boundaries, spectral) @ np.ones(side), 1)
 
 
 def test_a_choice_is_coded_as_it_is() -> None:
@@ -252,15 +258,15 @@ def test_a_choice_is_coded_as_it_is() -> None:
     feature = smooth(4, 16, 16)
     fps, parameters = stage(feature.shape, qp=30, clip=(0.0, float(feature.max())))
     positions = feature / feature.max() * 65535.0
-    steps = native.step_sizes(fps, parameters)
-    choice = native_encoder.choose(positions, steps, native_encoder.Tuning(), Advice(), 16, 0)
+    steps = step_sizes(fps, parameters)
+    choice = choose(positions, steps, Tuning(), Advice(), 16, 0)
     target = io.BytesIO()
     with refcodec.create(target, qp=30, clip=(0.0, float(feature.max()))) as writer:
         writer.write(feature, choice=choice)
-    written = native_encoder.run_forwards(positions, fps, choice, steps)
-    assert written.payload in target.getvalue()
+    payload, coded = run_forwards(positions, choice, steps, 65535)
+    assert payload in target.getvalue()
     decoded = refcodec.decode(target.getvalue())
-    assert np.allclose(decoded, written.samples * (feature.max() / 65535), atol=1e-5)
+    assert np.allclose(decoded, coded.samples * (feature.max() / 65535), atol=1e-5)
     with pytest.raises(CallerError, match="shape"):
         refcodec.create(io.BytesIO()).write(feature[:2], choice=choice)
 
@@ -353,10 +359,10 @@ def test_exact_bytes(example: tuple[int, int, float, int]) -> None:
     block, bits, qp, restoration = example
     positions = ramp(2, 9, 7)
     fps, parameters = stage(positions.shape, bits=bits, qp=qp)
-    tuning = native_encoder.Tuning(blocks=(block,), restoration=restoration)
-    payload, samples = native_encoder.encode_payload(positions, fps, parameters, tuning)
+    tuning = Tuning(blocks=(block,), restoration=restoration)
+    payload, samples = encode_payload(positions, fps, parameters, tuning)
     assert payload.hex() == EXAMPLES[example]
-    assert np.array_equal(native.decode_payload(coded(fps, parameters, payload)), samples)
+    assert np.array_equal(decode_payload(coded(fps, parameters, payload)), samples)
 
 
 # --- sequences -------------------------------------------------------------------------------------
@@ -400,11 +406,11 @@ def test_predicted_samples_return(shape: Any, blocks: Any, bits: int, qp: int) -
     previous = generator.integers(0, 1 << bits, shape).astype(np.int32)
     positions = np.clip(np.roll(previous, 2, 1) + generator.normal(0, 3, shape), 0, 2**bits - 1)
     fps, parameters = stage(shape, bits=bits, qp=qp)
-    tuning = native_encoder.Tuning(blocks=blocks)
-    payload, samples = native_encoder.encode_payload(
-        positions, fps, parameters, tuning, previous=previous
+    tuning = Tuning(blocks=blocks)
+    payload, samples = encode_payload(
+        positions, fps, parameters, tuning, reference_feature=previous
     )
-    found = native.decode_payload(coded(fps, parameters, payload), previous)
+    found = decode_payload(coded(fps, parameters, payload), previous)
     assert np.array_equal(found, samples)
 
 
@@ -439,14 +445,14 @@ def test_damage_is_refused_or_caught_by_the_sample_hash(take_apart: Any) -> None
 def test_damage_without_a_hash_ends_in_an_error_or_in_samples() -> None:
     positions = smooth(2, 17, 12) * 50
     fps, parameters = stage(positions.shape, bits=8)
-    payload, samples = native_encoder.encode_payload(positions, fps, parameters)
+    payload, samples = encode_payload(positions, fps, parameters)
     chance = random.Random(2)
     refused = 0
     for _ in range(200):
         damaged = bytearray(payload)
         damaged[chance.randrange(1, len(payload))] ^= 1 << chance.randrange(8)
         try:
-            found = native.decode_payload(coded(fps, parameters, bytes(damaged)))
+            found = decode_payload(coded(fps, parameters, bytes(damaged)))
             assert found.shape == samples.shape
         except PayloadError:
             refused += 1
@@ -457,11 +463,11 @@ def test_damage_without_a_hash_ends_in_an_error_or_in_samples() -> None:
 def test_a_truncated_payload_is_refused(cut: int) -> None:
     positions = np.random.default_rng(1).random((2, 17, 12)) * 255
     fps, parameters = stage(positions.shape, bits=8)
-    payload, _ = native_encoder.encode_payload(positions, fps, parameters)
+    payload, _ = encode_payload(positions, fps, parameters)
     with pytest.raises(PayloadError):
-        native.decode_payload(coded(fps, parameters, payload[:cut]))
+        decode_payload(coded(fps, parameters, payload[:cut]))
     with pytest.raises(PayloadError):
-        native.decode_payload(coded(fps, parameters, payload + bytes(5)))
+        decode_payload(coded(fps, parameters, payload + bytes(5)))
 
 
 # --- configuration ---------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refcodec.coders.coded import CodedFeature
-from refcodec.coders.native_lossless import decode_payload, encode_payload
+from refcodec.coders.native_lossless.encoder.payload import encode_payload
+from refcodec.coders.native_lossless.payload import decode_payload
 from refcodec.errors import PayloadError
 from refcodec.syntax.codes import SourceType
 

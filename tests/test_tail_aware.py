@@ -24,7 +24,7 @@ from refcodec.allocate.statistics import choose_statistics
 from refcodec.allocate.tail_aware import TailAware, _feature_loss, choose_levels, precondition
 from refcodec.allocate.targets import Goal, meet, trials
 from refcodec.cli import app
-from refcodec.coders.native import cuts
+from refcodec.coders.native.channels import cuts
 from refcodec.errors import CallerError
 from refcodec.metrics import fidelity, signal_to_noise
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains the initial states and weights of the native lossless coder: ``refcodec/tables/floats.txt``.
+"""Train the initial states and weights of the native lossless coder: ``refcodec/tables/floats.txt``.
 
     python tools/train_floats.py            train and write the table
     python tools/train_floats.py --check    train and compare; exit 1 where the table is another
@@ -21,8 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 import refcodec
+from refcodec.coders.native_lossless.context import code_floats
+from refcodec.coders.native_lossless.encoder.survey import survey_floats
+from refcodec.coders.native_lossless.models import STATES, WEIGHTS
+from refcodec.coders.native_lossless.raw_bits import WORK_SIZE
 from refcodec.entropy.arithmetic import start_encoding
-from refcodec.entropy.floats import STATES, WEIGHTS, WORK_SIZE, code_floats, survey_floats
 from refcodec.files import atomic_file
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -26,15 +26,20 @@ import numpy as np
 from construct import Container
 
 import refcodec
-from refcodec.coders import native, native_choice, native_encoder
-from refcodec.coders.advice import NO_ADVICE
-from refcodec.entropy import native as model
-from refcodec.entropy.arithmetic import CODER_SIZE, DIRECTION, POSITION, start_encoding
+from refcodec.coders.native import decisions
+from refcodec.coders.native.encoder import choice
+from refcodec.coders.native.encoder.advice import NO_ADVICE
+from refcodec.coders.native.encoder.forwards import encoding_coder, run_forwards
+from refcodec.coders.native.encoder.rates import rate_table
+from refcodec.coders.native.encoder.tuning import Tuning
+from refcodec.coders.native.head import step_sizes
+from refcodec.coders.native.payload import Content, Corrections, code_payload
 from refcodec.files import atomic_file
 from refcodec.tables import NATIVE_MODEL, format_native_model
 
 CORPUS = Path(__file__).parent / "corpus"
 BITS = 12
+LARGEST = (1 << BITS) - 1
 QPS = (12, 18, 23, 28, 33, 38, 43)
 ROUNDS = 2
 MOST_SEEN = 24
@@ -46,9 +51,8 @@ Array = np.ndarray[Any, Any]
 class Item(NamedTuple):
     """One feature at one step, ready to be coded."""
 
-    chosen: native_encoder.Choice
-    offsets: Array
-    gains: Array
+    chosen: choice.Choice
+    corrections: Corrections
 
 
 # --- levels from features --------------------------------------------------------------------------
@@ -86,11 +90,11 @@ def features() -> Iterator[tuple[Array, int, int]]:
 def choose(samples: Array, qp: int, block: int, rates: Array) -> Item:
     """What the encoder makes of a feature, by given rates."""
     fps = Container(channels=len(samples), bits=BITS)
-    steps = native.step_sizes(fps, Container(qp=qp, qp_eighths=0, qp_delta=None))
-    tuning = native_encoder.Tuning(restoration=2 if samples[0].size >= 16 else 0)
-    chosen = native_encoder.choose(samples, steps, tuning, NO_ADVICE, block, 0, rates)
-    written = native_encoder.run_forwards(samples, fps, chosen, steps)
-    return Item(chosen, written.offsets, written.gains)
+    steps = step_sizes(fps, Container(qp=qp, qp_eighths=0, qp_delta=None))
+    tuning = Tuning(restoration=2 if samples[0].size >= 16 else 0)
+    chosen = choice.choose(samples, steps, tuning, NO_ADVICE, block, 0, rates)
+    _, coded = run_forwards(samples, chosen, steps, LARGEST)
+    return Item(chosen, coded.corrections)
 
 
 # --- tables from levels ----------------------------------------------------------------------------
@@ -99,29 +103,23 @@ def choose(samples: Array, qp: int, block: int, rates: Array) -> Item:
 def code(item: Item, states: Array, weights: Array) -> int:
     """Code one item, adapting states and weights; returns its size in bytes."""
     head, levels, sizes = item.chosen.head, item.chosen.levels.copy(), item.chosen.sizes.copy()
-    room, ys, xs = native.workspace(*levels.shape[1:], 4 << int(head[model.BLOCK]))
-    room = room._replace(states=states, weights=weights)
-    coder = np.zeros(CODER_SIZE, np.int64)
     output = np.zeros(8 * levels.size + 4096, np.uint8)
-    start_encoding(coder)
-    coder[DIRECTION] = 1
     steps = np.full(len(levels), 1 << 20)  # of no consequence for what is coded
-    model.code_levels(
-        coder, output, room, head, steps, ys, xs, native.ROOTS, (1 << BITS) - 1,
-        levels, sizes, np.zeros(levels.shape, np.int32), np.zeros((len(levels), 0, 0), np.int32),
+    coded = code_payload(
+        encoding_coder(), output, Content(head, levels, sizes), steps, LARGEST,
+        corrections=lambda samples: item.corrections, model=(states, weights),
     )  # fmt: skip
-    model.code_restoration(coder, output, room, head, item.offsets, item.gains)
-    return int(coder[POSITION])
+    return coded.size
 
 
 def train() -> tuple[Array, Array]:
     """Initial states and weights, from nothing but the corpus."""
-    states = np.full(model.STATES, 1 << 29, np.int32)  # probability 1/2, nothing seen
-    weights = np.full(model.WEIGHT_SETS * model.INPUTS, 22938, np.int64)  # 0.35
+    states = np.full(decisions.STATES, 1 << 29, np.int32)  # probability 1/2, nothing seen
+    weights = np.full(decisions.WEIGHT_SETS * decisions.INPUTS, 22938, np.int64)  # 0.35
     for number in range(ROUNDS):
-        rates = native_choice.rate_table(states)
+        rates = rate_table(states)
         items = [choose(*job, rates) for job in features()]
-        states = np.full(model.STATES, 1 << 29, np.int32)
+        states = np.full(decisions.STATES, 1 << 29, np.int32)
         before = sum(code(item, states, weights) for item in items)
         seen = np.minimum(states & 0xFF, MOST_SEEN)
         states = ((states >> 18 << 18) | (1 << 17) * (seen > 0) | seen).astype(np.int32)

@@ -21,9 +21,9 @@ from sphinx.addnodes import download_reference
 from sphinx.directives.other import TocTree
 from sphinx.util.docutils import SphinxDirective
 
-from refcodec.coders.native_lossless import initial_model
+from refcodec.coders.native.decisions import FAMILIES
+from refcodec.coders.native_lossless.models import initial_model
 from refcodec.constraints import PROFILE_CODERS
-from refcodec.entropy.native import FAMILIES
 from refcodec.errors import reject_classes
 from refcodec.quantise import NUMPY_TYPES
 from refcodec.syntax import codes, hevc, structures

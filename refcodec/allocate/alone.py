@@ -15,15 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from refcodec.coders.advice import NO_ADVICE
 from refcodec.config import EncoderConfig
-from refcodec.encoder import Coded, Group
+from refcodec.encoder.encoding import CodedFeature, FeatureEncoder, Request
+from refcodec.encoder.parameter_sets import make_parameter_set
 from refcodec.errors import CallerError
 from refcodec.quantise import dequantise
+from refcodec.registry import LARGEST_QP
 from refcodec.syntax.hevc import split_nals
+from refcodec.syntax.structures import FeatureParameterSet
 
 __all__ = [
-    "HIGHEST_QP",
     "Alone",
     "Floats",
     "Tail",
@@ -39,9 +40,6 @@ Values = npt.NDArray[np.float64]
 
 Tail = Callable[[torch.Tensor], torch.Tensor]
 """The rest of a network: features N x C x H x W to outputs, N first."""
-
-HIGHEST_QP = {"hevc": 51, "native": 63}
-"""The coarsest QP of each coder whose channels have QPs."""
 
 _START_CODE = 3
 
@@ -68,7 +66,7 @@ def code_alone(features: Floats, config: EncoderConfig) -> Alone:
     Raises CallerError for another coder, or features of another rank or type.
     """
     require_maps(features)
-    if config.coder not in HIGHEST_QP or config.lossless:
+    if config.coder not in LARGEST_QP or config.lossless:
         raise CallerError(
             f"channels have QPs with hevc and native; the coder is {config.coder}",
             hint="choose one of these, and lossy",
@@ -102,9 +100,9 @@ def require_maps(features: npt.NDArray[Any]) -> None:
 def _hevc(features: Floats, config: EncoderConfig) -> Alone:
     kept = config.restoration if config.restoration == "channel" else "off"
     config = config.but(packing="frame", restoration=kept)
-    group, coded = _code(features, config)
-    slices = [[len(nal) for _, nal in split_nals(one.payload)] for one in coded]
-    return Alone(_decoded(group, coded), 8 * (np.array(slices) + _START_CODE))
+    fps, coded = _code(features, config)
+    slices = [[len(nal) for _, nal in split_nals(one.coded.data)] for one in coded]
+    return Alone(_decoded(fps, coded), 8 * (np.array(slices) + _START_CODE))
 
 
 def _native(features: Floats, config: EncoderConfig) -> Alone:
@@ -113,20 +111,22 @@ def _native(features: Floats, config: EncoderConfig) -> Alone:
         clip = config.clip
         if clip is None and config.range == "tensor":
             clip = float(feature.min()), float(feature.max())
-        group, coded = _code(feature[:, None], config.but(clip=clip))
-        decoded.append(_decoded(group, coded)[:, 0])
-        bits.append([8 * len(one.payload) for one in coded])
+        fps, coded = _code(feature[:, None], config.but(clip=clip))
+        decoded.append(_decoded(fps, coded)[:, 0])
+        bits.append([8 * len(one.coded.data) for one in coded])
     return Alone(np.stack(decoded), np.array(bits))
 
 
-def _code(features: Floats, config: EncoderConfig) -> tuple[Group, list[Coded]]:
+def _code(
+    features: Floats, config: EncoderConfig
+) -> tuple[FeatureParameterSet, list[CodedFeature]]:
     """Code features, N x C x H x W, as their parameter set has them; no stream is written."""
-    count, channels = features.shape[:2]
-    qps: Any = config.qp
-    lowest = features.min(axis=0)  # a group asks its first feature whether there are signs
-    group = Group(0, config.but(qp=0), lowest, (qps,) * channels)
-    return group, group.code(list(features), [(qps,) * channels] * count, [NO_ADVICE] * count)
+    qps = (base_qp(config),) * features.shape[1]
+    lowest = features.min(axis=0)  # a parameter set asks its first feature whether there are signs
+    encoder = FeatureEncoder(make_parameter_set(config, lowest, qps))
+    coded = encoder.code([Request(feature, qps) for feature in features], config)
+    return encoder.fps, coded
 
 
-def _decoded(group: Group, coded: list[Coded]) -> Floats:
-    return np.stack([dequantise(one.samples, group.fps, one.parameters) for one in coded])
+def _decoded(fps: FeatureParameterSet, coded: list[CodedFeature]) -> Floats:
+    return np.stack([dequantise(one.coded.samples, fps, one.parameters) for one in coded])

@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from refcodec.allocate.alone import HIGHEST_QP, Floats, Tail, Values, base_qp, require_maps
+from refcodec.allocate.alone import Floats, Tail, Values, base_qp, require_maps
+from refcodec.coders.native.transform import forward
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
-from refcodec.transform import forward
+from refcodec.registry import LARGEST_QP
 
 __all__ = [
     "advice",
@@ -131,7 +132,7 @@ def step_sizes(features: Floats, config: EncoderConfig) -> Values:
 
     ``2^((QP - 4) / 6)`` samples of 8 bits, with the uniform quantiser; ranges are means over features.
     """
-    qps = np.arange(HIGHEST_QP[config.coder] + 1)
+    qps = np.arange(LARGEST_QP[config.coder] + 1)
     if config.clip is not None:
         span = np.array([config.clip[1] - config.clip[0]], np.float64)
     else:
@@ -169,7 +170,7 @@ def measure_curves(
     Raises CallerError for features that are no maps, or a coder whose channels have no uniform steps.
     """
     require_maps(features)
-    if config.coder not in HIGHEST_QP or config.lossy_quantiser != "uniform":
+    if config.coder not in LARGEST_QP or config.lossy_quantiser != "uniform":
         raise CallerError("gradients allocate QPs of hevc and native, with the uniform quantiser")
     weights = spectrum(features, tail, probes, seed)
     return weights, *channel_curves(weights, variances(features), step_sizes(features, config))

@@ -18,12 +18,13 @@ import torch
 
 import refcodec
 from refcodec.allocate import gradients
-from refcodec.allocate.alone import HIGHEST_QP, Floats, base_qp, spread
+from refcodec.allocate.alone import Floats, base_qp, spread
 from refcodec.allocate.selection import select_qps
 from refcodec.allocate.sensitivity import QP_RANGE, algorithm1_qps, load, measure
 from refcodec.allocate.tail_aware import TailAware, choose_levels, precondition
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
+from refcodec.registry import LARGEST_QP
 
 __all__ = ["METHODS", "Advised", "Allocation", "Ends", "Method", "method_of", "write_features"]
 
@@ -129,7 +130,7 @@ class Algorithm1:
         for start in range(0, len(features), portion):
             own = np.asarray(features[start : start + portion], np.float32)
             measured = measure(own, ends.representation, config)
-            highest = HIGHEST_QP[config.coder]
+            highest = LARGEST_QP[config.coder]
             qps = algorithm1_qps(measured, base, qp_range=self.qp_range, highest=highest)
             yield from _with_qps(own, qps)
 

@@ -16,10 +16,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from refcodec.allocate.alone import HIGHEST_QP, Alone, Floats, Tail, Values, code_alone
+from refcodec.allocate.alone import Alone, Floats, Tail, Values, code_alone
 from refcodec.allocate.gradients import output_gradients
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
+from refcodec.registry import LARGEST_QP
 
 __all__ = ["OFFSETS", "descend", "select_qps"]
 
@@ -66,7 +67,7 @@ def select_qps(
     base = config.qp
     if not isinstance(base, int) or 0 not in offsets:
         raise CallerError("QP_base is one integer, and itself among the QPs to choose from")
-    qps = sorted({base + one for one in offsets if 0 <= base + one <= HIGHEST_QP[config.coder]})
+    qps = sorted({base + one for one in offsets if 0 <= base + one <= LARGEST_QP[config.coder]})
     start = qps.index(base)
     found = np.empty(features.shape[:2], np.int64)
     portion = max(1, _BATCH_ELEMENTS // features[0].size)

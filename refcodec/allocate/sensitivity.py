@@ -20,10 +20,11 @@ import numpy.typing as npt
 import torch
 
 from refcodec.allocate import gradients
-from refcodec.allocate.alone import HIGHEST_QP, Floats, Tail, Values, base_qp, code_alone
+from refcodec.allocate.alone import Floats, Tail, Values, base_qp, code_alone
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
 from refcodec.files import atomic_file, storage_error
+from refcodec.registry import LARGEST_QP
 
 __all__ = [
     "CLASSIFICATION_QPS",
@@ -185,16 +186,16 @@ class Sensitivity:
             raise CallerError("sensitivities are finite, not negative, and one a channel")
         for name, value, known in (
             ("method", self.method, METHODS),
-            ("coder", self.coder, tuple(HIGHEST_QP)),
+            ("coder", self.coder, tuple(LARGEST_QP)),
         ):
             if value not in known:
                 raise CallerError(f"the {name} is {value!r}; it is one of {', '.join(known)}")
-        if not 0 <= self.qp_base <= HIGHEST_QP[self.coder] or self.features < 1:
+        if not 0 <= self.qp_base <= LARGEST_QP[self.coder] or self.features < 1:
             raise CallerError(
                 f"QP_base {self.qp_base} and {self.features} features are out of range"
             )
         gradient = self.method == "gradient"
-        shape = [HIGHEST_QP[self.coder] + 1] * len(self.values) if gradient else []
+        shape = [LARGEST_QP[self.coder] + 1] * len(self.values) if gradient else []
         if any(list(map(len, rows)) != shape for rows in (self.errors, self.bits)):
             raise CallerError("errors and bits have a list a channel, with a number a QP")
 
@@ -204,7 +205,7 @@ class Sensitivity:
         qp_range : spread of Algorithm 1; ``gradient`` has none to choose, and keeps the rate that its model
                    gives QP_base everywhere.
         """
-        highest = HIGHEST_QP[self.coder]
+        highest = LARGEST_QP[self.coder]
         if not 0 <= qp_base <= highest:
             raise CallerError(f"QP_base is {qp_base}; {self.coder} takes 0 to {highest}")
         if self.method == "algorithm1":

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from refcodec.allocate.alone import HIGHEST_QP, Floats, Tail, Values
+from refcodec.allocate.alone import Floats, Tail, Values
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
 from refcodec.metrics import bits_per_element, signal_to_noise
 from refcodec.reader import open_stream
+from refcodec.registry import LARGEST_QP
 from refcodec.writer import create
 
 __all__ = ["Trial", "candidates", "choose_statistics"]
@@ -87,7 +88,7 @@ def choose_statistics(
 
     Raises CallerError for another coder, or where the SNR does not fall from one QP to a coarser one.
     """
-    if config.coder not in HIGHEST_QP or not isinstance(config.qp, int):
+    if config.coder not in LARGEST_QP or not isinstance(config.qp, int):
         raise CallerError("statistics are chosen for hevc and native, at one QP for all channels")
     exact = _run(tail, features)
 
@@ -95,7 +96,7 @@ def choose_statistics(
         bits, decoded = _code(features, config.but(qp=qp, **change))
         return bits, signal_to_noise(_run(tail, decoded), exact)
 
-    qp, highest = config.qp, HIGHEST_QP[config.coder]
+    qp, highest = config.qp, LARGEST_QP[config.coder]
     other = qp + _QP_DISTANCE if qp + _QP_DISTANCE <= highest else qp - _QP_DISTANCE
     bits, snr = attempt({}, qp)
     other_bits, other_snr = attempt({}, other)

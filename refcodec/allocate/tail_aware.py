@@ -22,15 +22,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from refcodec.allocate.alone import HIGHEST_QP, Floats, Tail, spread
+from refcodec.allocate.alone import Floats, Tail, spread
 from refcodec.allocate.rate import RateModel
-from refcodec.coders import native_encoder
-from refcodec.coders.native import cuts, step_sizes
+from refcodec.coders.native.channels import cuts
+from refcodec.coders.native.encoder.choice import Choice
+from refcodec.coders.native.head import BLOCK, HEAD_SIZE, RESTORATION, step_sizes
+from refcodec.coders.native.transform import cosine_basis
 from refcodec.config import EncoderConfig
-from refcodec.encoder import Group
-from refcodec.entropy import native as model
+from refcodec.encoder.encoding import signal_parameters
+from refcodec.encoder.parameter_sets import make_parameter_set
 from refcodec.errors import CallerError
-from refcodec.transform import cosine_basis
+from refcodec.registry import LARGEST_QP
 
 __all__ = ["TailAware", "choose_levels", "precondition"]
 
@@ -73,8 +75,8 @@ class TailAware:
                 raise CallerError(f"{name} is {value}; it is {least} or more")
         if not self.stride > 0:
             raise CallerError(f"stride is {self.stride}; it is above 0")
-        if self.qp is not None and not 0 <= self.qp <= HIGHEST_QP["native"]:
-            raise CallerError(f"qp is {self.qp}; it lies in 0..{HIGHEST_QP['native']}")
+        if self.qp is not None and not 0 <= self.qp <= LARGEST_QP["native"]:
+            raise CallerError(f"qp is {self.qp}; it lies in 0..{LARGEST_QP['native']}")
 
 
 _FIRST_QP, _QP_STRIDE, _FINEST_QP, _COARSEST_QP = 40, 4, 16, 56
@@ -111,7 +113,7 @@ def _suit_qp(
 
 def choose_levels(
     features: Floats, tails: Sequence[Tail], config: EncoderConfig, settings: TailAware
-) -> tuple[EncoderConfig, Iterator[native_encoder.Choice]]:
+) -> tuple[EncoderConfig, Iterator[Choice]]:
     """Find what the native coder shall code: the configuration to do it with, and a choice for each feature.
 
     features : float32, N x C x H x W.
@@ -193,11 +195,11 @@ class _Synthesis:
         config: EncoderConfig,
         settings: TailAware,
     ) -> None:
-        bits = config.sample_bits if config.coder == "native" else 16
+        bits = config.bits if config.coder == "native" else 16
         qps = (settings.qp or 0,) * shape[0]
         own = EncoderConfig(coder="native", bits=bits, clip=clip)
-        group = Group(0, own, np.zeros(shape, np.float32), qps)
-        steps = step_sizes(group.fps, group.parameters(qps))
+        fps = make_parameter_set(own, np.zeros(shape, np.float32), qps)
+        steps = step_sizes(fps, signal_parameters(fps, own, qps))
         self._low, self._span = clip[0], clip[1] - clip[0]
         self._step = float(steps[0]) / 65536 * self._span / ((1 << bits) - 1)
         self.ys, self.xs = (cuts(side, settings.block) for side in shape[1:])
@@ -214,15 +216,15 @@ class _Synthesis:
         features = features.clamp(0, self._span) + self._low
         return features - _means(features) + means if self._keeps_means else features
 
-    def choice(self, levels: npt.NDArray[np.int32]) -> native_encoder.Choice:
+    def choice(self, levels: npt.NDArray[np.int32]) -> Choice:
         """Levels C x H x W, in blocks that are not split, as the coder takes them."""
-        head = np.zeros(model.HEAD_SIZE, np.int64)
-        head[model.BLOCK] = self._block.bit_length() - 3
-        head[model.RESTORATION] = self._keeps_means
+        head = np.zeros(HEAD_SIZE, np.int64)
+        head[BLOCK] = self._block.bit_length() - 3
+        head[RESTORATION] = self._keeps_means
         sizes = np.zeros(levels.shape, np.int32)
         heights, widths = np.diff(self.ys), np.diff(self.xs)
         sizes[:, self.ys[:-1, None], self.xs[:-1]] = heights[:, None] * 64 + widths
-        return native_encoder.Choice(head, np.ascontiguousarray(levels), sizes, 0.0)
+        return Choice(head, np.ascontiguousarray(levels), sizes, 0.0)
 
 
 def _basis(boundaries: npt.NDArray[np.int64]) -> torch.Tensor:

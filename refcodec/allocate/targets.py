@@ -13,11 +13,12 @@ import numpy.typing as npt
 import torch
 
 import refcodec
-from refcodec.allocate.alone import HIGHEST_QP, Floats
+from refcodec.allocate.alone import Floats
 from refcodec.allocate.methods import Allocation, Ends, write_features
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
 from refcodec.metrics import fidelity, signal_to_noise
+from refcodec.registry import LARGEST_QP
 
 __all__ = ["STRENGTHS", "Goal", "meet", "trials"]
 
@@ -80,7 +81,7 @@ def meet(
     and for a quality decodes them and runs the tail. Where the goal is out of reach the nearest setting is
     taken, and a warning logged. Raises CallerError.
     """
-    if config.coder not in HIGHEST_QP or config.lossless:
+    if config.coder not in LARGEST_QP or config.lossless:
         raise CallerError(
             f"targets are met by the QP of hevc or native; the coder is {config.coder}",
             hint="choose one of these, and lossy",
@@ -125,7 +126,7 @@ def trials(config: EncoderConfig, allocation: Allocation) -> int:
 
 def _values(config: EncoderConfig, allocation: Allocation) -> Sequence[float]:
     """The settings to choose among, from fine to coarse."""
-    return STRENGTHS if allocation.method == "tail-aware" else range(HIGHEST_QP[config.coder] + 1)
+    return STRENGTHS if allocation.method == "tail-aware" else range(LARGEST_QP[config.coder] + 1)
 
 
 def _last(

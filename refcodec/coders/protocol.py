@@ -123,10 +123,10 @@ class PayloadCoder(ABC):
         """Yield violations inside a payload that a decoder need not notice."""
         return iter(())
 
-    def show_parameter_set(self, fps: FeatureParameterSet, trace: Trace) -> None:
+    def show_parameter_set(self, fps: FeatureParameterSet, trace: Trace) -> None:  # noqa: B027
         """Add what stands inside a parameter set, whose last element ends ``trace``. Raises StreamError."""
 
-    def show_payload(self, payload: Payload, trace: Trace) -> None:
+    def show_payload(self, payload: Payload, trace: Trace) -> None:  # noqa: B027
         """Add what can be shown of a payload, whose element ends ``trace``. Raises StreamError."""
 
     def label_payload(self, payload: Payload) -> Iterator[str]:

@@ -27,8 +27,8 @@ def make_parameter_set(
 
     qps : one per channel, which a grid of tiles is made for (hevc).
 
-    HEVC's own parameter sets are missing in it: they are known once features are coded. Raises CallerError for
-    shapes that the syntax has no room for.
+    HEVC's own parameter sets are missing in it: they are known once features are coded. Raises CallerError
+    for shapes that the syntax has no room for.
     """
     kind = config.feature_type or ("fc" if first.ndim == 1 else "conv")
     record = coder_named(config.coder)

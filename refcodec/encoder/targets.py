@@ -23,7 +23,7 @@ _log = logging.getLogger("refcodec")
 def meet_target(
     feature: Feature, job: Job, fps: FeatureParameterSet, config: EncoderConfig
 ) -> FeatureParameters:
-    """The parameters of a job with the coarsest QP that reaches a target error, or the finest of a target size.
+    """The parameters of a job with the coarsest QP that reaches an error, or the finest of a size.
 
     A bisection over eighths of a QP: size and error are monotonic but for small waves. QPs of channels keep
     their distances. Where the target is out of reach, the nearest QP is taken and a warning logged.

@@ -9,6 +9,7 @@ that they are given. What is written with them is decoder and encoder in one.
 
 from __future__ import annotations
 
+from refcodec.entropy.arrays import Int64, Uint8
 from refcodec.kernel import inlined, kernel
 
 __all__ = [
@@ -45,7 +46,7 @@ POSITION = 2
 """Bytes read or written."""
 
 OVERRUN = 3
-"""Decoder: bytes read behind the end. Encoder: whether the output was too small."""
+"""Decoder: bytes read behind the end. Encoder: 1 where the output was too small, else 0."""
 
 MOST_OVERRUN = 4
 """Bytes behind the end that a sound payload can make a decoder read. One that reads more may stop."""
@@ -60,7 +61,7 @@ CODER_SIZE = 5
 
 
 @kernel
-def start_decoding(coder, data):
+def start_decoding(coder: Int64, data: Uint8) -> None:
     """(8.9.1) Begin: the first four bytes are the payload's number. Bytes behind the end are 0."""
     coder[RANGE] = 0xFFFFFFFF
     coder[CODE] = 0
@@ -71,7 +72,7 @@ def start_decoding(coder, data):
 
 
 @kernel
-def next_byte(coder, data):
+def next_byte(coder: Int64, data: Uint8) -> int:
     """(8.9.1) The next byte of the payload, or 0 behind its end, where it is counted."""
     position = int(coder[POSITION])
     coder[POSITION] = position + 1
@@ -82,7 +83,7 @@ def next_byte(coder, data):
 
 
 @inlined
-def decode_bit(coder, data, probability):
+def decode_bit(coder: Int64, data: Uint8, probability: int) -> int:
     """(8.9.1) One decision whose probability of being 1 is ``probability`` / 65536."""
     width = int(coder[RANGE])
     code = int(coder[CODE])
@@ -103,7 +104,7 @@ def decode_bit(coder, data, probability):
 
 
 @kernel
-def decode_bits(coder, data, count):
+def decode_bits(coder: Int64, data: Uint8, count: int) -> int:
     """(8.9.1) ``count`` equiprobable bits, most significant first; at most 32."""
     value = 0
     for _ in range(count):
@@ -112,7 +113,7 @@ def decode_bits(coder, data, count):
 
 
 @kernel
-def decode_golomb(coder, data, order):
+def decode_golomb(coder: Int64, data: Uint8, order: int) -> int:
     """(8.9.1) A non-negative number in Exp-Golomb code of an order; below 2^25."""
     length = order
     while length < 24 and decode_bit(coder, data, 32768) == 1:
@@ -121,8 +122,8 @@ def decode_golomb(coder, data, order):
 
 
 @kernel
-def finish_decoding(coder, data):
-    """(8.9.1) Whether the payload ended where its decisions ended.
+def finish_decoding(coder: Int64, data: Uint8) -> bool:
+    """(8.9.1) Check that the payload ended where its decisions ended.
 
     "All bytes of the payload shall have been read, and at most four behind its end."
     """
@@ -130,7 +131,7 @@ def finish_decoding(coder, data):
 
 
 @inlined
-def code_bit(coder, data, probability, bit):
+def code_bit(coder: Int64, data: Uint8, probability: int, bit: int) -> int:
     """(8.9.1) One decision, in either direction; returns it."""
     if int(coder[DIRECTION]) == 0:
         return decode_bit(coder, data, probability)
@@ -139,7 +140,7 @@ def code_bit(coder, data, probability, bit):
 
 
 @kernel
-def code_bits(coder, data, value, count):
+def code_bits(coder: Int64, data: Uint8, value: int, count: int) -> int:
     """(8.9.1) ``count`` equiprobable bits, in either direction; returns their value."""
     if int(coder[DIRECTION]) == 0:
         return decode_bits(coder, data, count)
@@ -148,7 +149,7 @@ def code_bits(coder, data, value, count):
 
 
 @kernel
-def code_golomb(coder, data, value, order):
+def code_golomb(coder: Int64, data: Uint8, value: int, order: int) -> int:
     """(8.9.1) A non-negative number in Exp-Golomb code, in either direction; returns it."""
     if int(coder[DIRECTION]) == 0:
         return decode_golomb(coder, data, order)
@@ -157,7 +158,7 @@ def code_golomb(coder, data, value, order):
 
 
 @kernel
-def code_signed_golomb(coder, data, value, order):
+def code_signed_golomb(coder: Int64, data: Uint8, value: int, order: int) -> int:
     """(8.9.1) A number in Exp-Golomb code, 0, 1, -1, 2, -2 and so on; returns it."""
     folded = 2 * value - 1 if value > 0 else -2 * value
     folded = code_golomb(coder, data, folded, order)
@@ -168,7 +169,7 @@ def code_signed_golomb(coder, data, value, order):
 
 
 @kernel
-def start_encoding(coder):
+def start_encoding(coder: Int64) -> None:
     """Begin with the whole interval."""
     coder[RANGE] = 0xFFFFFFFF
     coder[CODE] = 0
@@ -177,7 +178,7 @@ def start_encoding(coder):
 
 
 @kernel
-def put_byte(coder, output, byte):
+def put_byte(coder: Int64, output: Uint8, byte: int) -> None:
     """Append a byte, or note that there is no room."""
     position = int(coder[POSITION])
     if position < output.shape[0]:
@@ -188,7 +189,7 @@ def put_byte(coder, output, byte):
 
 
 @kernel
-def carry(coder, output):
+def carry(coder: Int64, output: Uint8) -> None:
     """Add 1 to the bytes written so far, taken as one number."""
     position = int(coder[POSITION]) - 1
     while position > 0 and int(output[position]) & 0xFF == 0xFF:
@@ -199,7 +200,7 @@ def carry(coder, output):
 
 
 @inlined
-def encode_bit(coder, output, probability, bit):
+def encode_bit(coder: Int64, output: Uint8, probability: int, bit: int) -> None:
     """Code one decision; the inverse of :func:`decode_bit`."""
     width = int(coder[RANGE])
     low = int(coder[CODE])
@@ -221,14 +222,14 @@ def encode_bit(coder, output, probability, bit):
 
 
 @kernel
-def encode_bits(coder, output, value, count):
+def encode_bits(coder: Int64, output: Uint8, value: int, count: int) -> None:
     """Code ``count`` equiprobable bits, most significant first."""
     for shift in range(count - 1, -1, -1):
         encode_bit(coder, output, 32768, (value >> shift) & 1)
 
 
 @kernel
-def encode_golomb(coder, output, value, order):
+def encode_golomb(coder: Int64, output: Uint8, value: int, order: int) -> None:
     """Code a number in Exp-Golomb code; the inverse of :func:`decode_golomb`."""
     length = order
     while length < 24 and value >= (2 << length) - (1 << order):
@@ -240,7 +241,7 @@ def encode_golomb(coder, output, value, order):
 
 
 @kernel
-def finish_encoding(coder, output):
+def finish_encoding(coder: Int64, output: Uint8) -> int:
     """Write the shortest number of the interval; returns the size of the payload in bytes.
 
     Zero bytes at the end are left out, at most four: a decoder reads them as if they were there.

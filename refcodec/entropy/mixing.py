@@ -8,6 +8,7 @@ learn from the outcome.
 
 from __future__ import annotations
 
+from refcodec.entropy.arrays import Int32, Int64
 from refcodec.kernel import inlined
 from refcodec.tables import logistic
 
@@ -17,7 +18,7 @@ STRETCH, SQUASH, RECIPROCAL = logistic()
 
 
 @inlined
-def mix(states, chosen, inputs, weights, first, count):
+def mix(states: Int32, chosen: Int64, inputs: Int64, weights: Int64, first: int, count: int) -> int:
     """(8.9.2) The mixed probability of a 1, in units of 2^-16.
 
     chosen : indices of the ``count`` states that predict.
@@ -35,7 +36,10 @@ def mix(states, chosen, inputs, weights, first, count):
 
 
 @inlined
-def learn(states, chosen, inputs, weights, first, count, probability, bit, rate, limit):
+def learn(
+    states: Int32, chosen: Int64, inputs: Int64, weights: Int64, first: int, count: int,
+    probability: int, bit: int, rate: int, limit: int,
+) -> None:  # fmt: skip
     """(8.9.2) Adapt weights and states to the outcome of a decision."""
     error = ((bit << 16) - probability) * rate
     for i in range(count):

@@ -11,20 +11,20 @@ import numpy.typing as npt
 
 import refcodec
 from refcodec.allocate.methods import Allocation, write_features
-from refcodec.coders.coded import CodedFeature
-from refcodec.decoder import Walker, walk
+from refcodec.coders.protocol import Payload
 from refcodec.errors import CallerError
 from refcodec.evaluate import x265
 from refcodec.evaluate.settings import Setting
 from refcodec.files import atomic_file
 from refcodec.registry import CODERS
+from refcodec.stream.walk import Walk, coded_units
 from refcodec.syntax.structures import STREAM_HEADER_SIZE
 from refcodec.syntax.units import parse_stream_header
 
 if TYPE_CHECKING:
     from refcodec.models import Cut
 
-__all__ = ["Coder", "Encoded", "Peer", "Stream", "coded_features", "coder_for", "portions"]
+__all__ = ["Coder", "Encoded", "Peer", "Stream", "coder_for", "payloads", "portions"]
 
 Features = npt.NDArray[Any]
 
@@ -75,12 +75,12 @@ def coder_for(setting: Setting, cut: Cut | None, folder: Path) -> Coder:
     return HevcImage(*(setting.chosen(name) for name in ("qp", "chroma", "preset")))
 
 
-def coded_features(stream: BinaryIO) -> Iterator[CodedFeature]:
-    """The coded features of a stream, from its beginning."""
+def payloads(stream: BinaryIO) -> Iterator[Payload]:
+    """The payloads of a stream, from its beginning, one for each feature."""
     stream.seek(0)
     header = parse_stream_header(stream.read(STREAM_HEADER_SIZE))
-    for unit in walk(stream, Walker(header)):
-        yield from unit.features
+    for unit in coded_units(Walk(header), stream):
+        yield from unit.payloads
 
 
 def portions(features: Features) -> Iterator[Features]:
@@ -102,13 +102,13 @@ class Stream:
         """The file; a feature's payload belongs to its image, the framing to all."""
         with atomic_file(self.path) as file:
             write_features(file, features, self._config, self._allocation, self._cut)
-        per_image = [len(one.payload) for one in self.coded_features()]
+        per_image = [len(one.data) for one in self.payloads()]
         return Encoded(self.path.stat().st_size, np.array(per_image))
 
-    def coded_features(self) -> Iterator[CodedFeature]:
-        """The features as their units carry them."""
+    def payloads(self) -> Iterator[Payload]:
+        """The payloads of the file, one for each feature."""
         with self.path.open("rb") as file:
-            yield from coded_features(file)
+            yield from payloads(file)
 
     def decode(self) -> Iterator[Features]:
         """The features of the file."""

@@ -10,32 +10,47 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from refcodec.coders import CodedFeature, native
-from refcodec.decoder import Walker, walk
-from refcodec.entropy import arithmetic
-from refcodec.entropy import native as kernels
-from refcodec.syntax.structures import STREAM_HEADER_SIZE
+from refcodec.coders.native.channels import cuts
+from refcodec.coders.native.encoder.forwards import encoding_coder
+from refcodec.coders.native.head import (
+    BLOCK,
+    FREQUENCY_SLOPE,
+    HEAD_SIZE,
+    ORIGIN,
+    POINTS,
+    PREDICTED,
+    RESTORATION,
+    SHIFT_DOWN,
+    SHIFT_RIGHT,
+    step_sizes,
+)
+from refcodec.coders.native.payload import Content as PayloadContent
+from refcodec.coders.native.payload import Corrections, code_payload
+from refcodec.coders.native.tree import SPLIT_FROM, TEMPORAL_MARK
+from refcodec.coders.protocol import Payload
+from refcodec.stream.walk import Walk, coded_units
+from refcodec.syntax.structures import (
+    STREAM_HEADER_SIZE,
+    FeatureParameters,
+    FeatureParameterSet,
+)
 from refcodec.syntax.units import parse_stream_header
 
-__all__ = ["Content", "coded_features", "pattern"]
+__all__ = ["Content", "pattern", "payloads"]
 
 Samples = npt.NDArray[np.int32]
 Split = Callable[[int, int, int, int, int], bool]
 
-arithmetic_coder: Any = arithmetic  # kernels have no types
-model: Any = kernels
 
-
-def coded_features(stream: bytes) -> list[CodedFeature]:
-    """The coded features of a stream. Raises StreamError."""
+def payloads(stream: bytes) -> list[Payload]:
+    """The payloads of a stream, one for each feature. Raises StreamError."""
     source = io.BytesIO(stream)
-    walker = Walker(parse_stream_header(source.read(STREAM_HEADER_SIZE)))
-    return [one for unit in walk(source, walker) for one in unit.features]
+    walk = Walk(parse_stream_header(source.read(STREAM_HEADER_SIZE)))
+    return [payload for unit in coded_units(walk, source) for payload in unit.payloads]
 
 
 def pattern(shape: tuple[int, ...], sparse: int, most: int) -> Samples:
@@ -52,12 +67,12 @@ def pattern(shape: tuple[int, ...], sparse: int, most: int) -> Samples:
 
 @dataclass(frozen=True)
 class Content:
-    """The content of a payload.
+    """Chosen content of a payload.
 
     levels   : int32, C x H x W.
     block    : largest side of a block, 8, 16 or 32; 4 for samples without a transform.
-    split    : true for the blocks that are split, by channel, row, column, height and width.
-    temporal : true for the blocks that are predicted from the previous feature, likewise.
+    split    : of a channel, row, column, height and width: true where that block is split.
+    temporal : likewise: true where it builds on the reference feature.
     slope    : frequency slope.
     points   : reconstruction points.
     origin   : of samples without a transform.
@@ -78,41 +93,43 @@ class Content:
     shift: tuple[int, int] = (0, 0)
 
     def code(
-        self, fps: Any, parameters: Any, previous: Samples | None = None
+        self,
+        fps: FeatureParameterSet,
+        parameters: FeatureParameters,
+        reference_feature: Samples | None = None,
     ) -> tuple[bytes, Samples]:
         """The payload, and the samples that a decoder makes of it; with mode 3, a decoder refuses it.
 
-        previous : samples of the feature before, to predict from.
+        reference_feature : samples of the feature before, to predict from.
         """
-        shape = self.levels.shape
-        head = np.zeros(model.HEAD_SIZE, np.int64)
-        head[model.BLOCK] = self.block.bit_length() - 3
-        head[model.FREQUENCY_SLOPE], head[model.ORIGIN] = self.slope, self.origin
-        head[model.POINTS : model.POINTS + 3] = self.points
-        head[model.SHIFT_DOWN : model.SHIFT_RIGHT + 1] = self.shift
-        head[model.PREDICTED], head[model.RESTORATION] = previous is not None, self.mode
-        largest = (1 << int(fps.bits)) - 1
-        steps = native.step_sizes(fps, parameters)
-        room, ys, xs = native.workspace(shape[1], shape[2], self.block)
-        coder, output = np.zeros(arithmetic.CODER_SIZE, np.int64), np.zeros(1 << 20, np.uint8)
-        samples = np.zeros(shape, np.int32)
-        arithmetic_coder.start_encoding(coder)
-        coder[arithmetic.DIRECTION] = 1
-        model.code_head(coder, output, head)
-        model.code_levels(
-            coder, output, room, head, steps, ys, xs, native.ROOTS, largest, self.levels.copy(),
-            self._sizes(ys, xs), samples, native.reference(previous, head, largest, shape),
-        )  # fmt: skip
-        offsets, gains = np.zeros((2, shape[0]), np.int64)
-        offsets[: len(self.offsets)], gains[: len(self.gains)] = self.offsets, self.gains
-        head[model.RESTORATION] = min(self.mode, 2)
-        model.code_restoration(coder, output, room, head, offsets, gains)
-        size = arithmetic_coder.finish_encoding(coder, output)
-        model.restore(samples, head, steps, offsets, gains)
-        return output[:size].tobytes(), samples
+        content = PayloadContent(
+            self._head(reference_feature is not None), self.levels.copy(), self._sizes()
+        )
+        coder, output = encoding_coder(), np.zeros(1 << 20, np.uint8)
 
-    def _sizes(self, ys: npt.NDArray[np.int64], xs: npt.NDArray[np.int64]) -> Samples:
-        """Sizes of blocks at their first samples, and marks of those predicted from the previous feature."""
+        def corrections(samples: Samples) -> Corrections:
+            content.head[RESTORATION] = min(self.mode, 2)  # mode 3 has none of its own
+            offsets, gains = np.zeros((2, len(samples)), np.int64)
+            offsets[: len(self.offsets)], gains[: len(self.gains)] = self.offsets, self.gains
+            return Corrections(offsets, gains)
+
+        steps, largest = step_sizes(fps, parameters), (1 << int(fps.bits)) - 1
+        coded = code_payload(coder, output, content, steps, largest, reference_feature, corrections)
+        return output[: coded.size].tobytes(), coded.samples
+
+    def _head(self, predicted: bool) -> npt.NDArray[np.int64]:
+        """The head of the payload."""
+        head = np.zeros(HEAD_SIZE, np.int64)
+        head[BLOCK] = self.block.bit_length() - 3
+        head[FREQUENCY_SLOPE], head[ORIGIN] = self.slope, self.origin
+        head[POINTS : POINTS + 3] = self.points
+        head[SHIFT_DOWN : SHIFT_RIGHT + 1] = self.shift
+        head[PREDICTED], head[RESTORATION] = predicted, self.mode
+        return head
+
+    def _sizes(self) -> Samples:
+        """Sizes of blocks at their first samples, marked where they build on the reference feature."""
+        ys, xs = (cuts(side, self.block) for side in self.levels.shape[1:])
         sizes = np.zeros(self.levels.shape, np.int32)
         waiting = [
             (c, int(y), int(x), int(below - y), int(right - x))
@@ -122,7 +139,7 @@ class Content:
         ]
         while waiting:
             c, y, x, height, width = block = waiting.pop()
-            tall, wide = height >= model.SPLIT_FROM, width >= model.SPLIT_FROM
+            tall, wide = height >= SPLIT_FROM, width >= SPLIT_FROM
             if (tall or wide) and self.split(*block):
                 top = (height + 1) // 2 if tall else height
                 left = (width + 1) // 2 if wide else width
@@ -131,6 +148,6 @@ class Content:
                         if own_height and own_width:
                             waiting.append((c, y + down, x + across, own_height, own_width))
             else:
-                mark = model.TEMPORAL_MARK * self.temporal(*block)
+                mark = TEMPORAL_MARK * self.temporal(*block)
                 sizes[c, y, x] = height * 64 + width + mark
         return sizes

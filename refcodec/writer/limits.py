@@ -44,7 +44,7 @@ class StreamLimits:
         qps: tuple[float, ...],
         config: EncoderConfig,
     ) -> None:
-        """Note what a feature, C x H x W, asks for. Raises CallerError where that exceeds what is declared."""
+        """Note the demands of a feature, C x H x W. Raises CallerError if they exceed what is declared."""
         self._admit_coder(fps.coder_id)
         side, samples = 0, feature.size
         if fps.coder_id == Coder.HEVC:

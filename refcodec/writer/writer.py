@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 import numpy as np
 import numpy.typing as npt
 
-from refcodec.coders.advice import Advice
+from refcodec.coders.native.encoder.advice import Advice
 from refcodec.config import EncoderConfig
 from refcodec.encoder.encoding import FeatureEncoder, Request
 from refcodec.encoder.features import Feature, as_feature
@@ -26,7 +26,7 @@ from refcodec.writer.limits import StreamLimits
 from refcodec.writer.sink import Sink
 
 if TYPE_CHECKING:
-    from refcodec.coders.native_encoder import Choice
+    from refcodec.coders.native.encoder.choice import Choice
 
 __all__ = ["Writer"]
 
@@ -90,8 +90,8 @@ class Writer:
 
         feature  : numpy array or torch tensor, C x H x W or D.
         qp       : QP of this feature, one or one per channel; None for the configuration's.
-        weights  : costs of a squared error, relative to each other: one per channel, or C x H x W (native; of no
-                   effect on vectors, and with the speed ``fast``, which only rounds).
+        weights  : costs of a squared error, relative to each other: one per channel, or C x H x W (native;
+                   of no effect on vectors, and with the speed ``fast``, which only rounds).
         spectral : whether weights C x H x W belong to the frequencies of the whole map (its cosine
                    transform), instead of to its samples.
         choice   : levels and blocks to code instead of those that the encoder would choose (native).

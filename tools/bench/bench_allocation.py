@@ -36,7 +36,6 @@ from curves import Point, bd_rate  # noqa: E402
 
 import refcodec  # noqa: E402
 from refcodec.allocate import gradients  # noqa: E402
-from refcodec.allocate.alone import HIGHEST_QP  # noqa: E402
 from refcodec.allocate.selection import select_qps  # noqa: E402
 from refcodec.allocate.sensitivity import (  # noqa: E402
     CLASSIFICATION_QPS,
@@ -49,6 +48,7 @@ from refcodec.files import atomic_file  # noqa: E402
 from refcodec.metrics import bits_per_element, fidelity, signal_to_noise  # noqa: E402
 from refcodec.models import Cut, load  # noqa: E402
 from refcodec.models.images import batches, open_images  # noqa: E402
+from refcodec.registry import LARGEST_QP  # noqa: E402
 
 Record = dict[str, Any]
 
@@ -141,7 +141,7 @@ class Place:
         match method:
             case "algorithm1":
                 found = measure(self.maps, cut.representation, config)
-                rows = algorithm1_qps(found, qp, highest=HIGHEST_QP[config.coder])
+                rows = algorithm1_qps(found, qp, highest=LARGEST_QP[config.coder])
                 return [{"qp": row} for row in rows.tolist()]
             case "algorithm1, calibrated":
                 return count * [{"qp": by_algorithm1(known, cut.representation, config).qps(qp)}]

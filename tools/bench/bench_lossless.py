@@ -32,9 +32,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import real  # noqa: E402
-
 from refcodec.coders.coded import CodedFeature  # noqa: E402
-from refcodec.coders.native_lossless import decode_payload, encode_payload  # noqa: E402
+
+from refcodec.coders.native_lossless.encoder.payload import encode_payload  # noqa: E402
+from refcodec.coders.native_lossless.payload import decode_payload  # noqa: E402
 from refcodec.files import atomic_file  # noqa: E402
 from refcodec.syntax.codes import SourceType  # noqa: E402
 

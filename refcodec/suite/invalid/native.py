@@ -10,7 +10,7 @@ from refcodec.reader import open_stream
 from refcodec.suite.assemble import Drop, Edit
 from refcodec.suite.define import invalid
 from refcodec.suite.edits import element, feature, header, parameter, parameter_set
-from refcodec.suite.native import Content, coded_features, pattern
+from refcodec.suite.native import Content, pattern, payloads
 
 
 @invalid(130, "native-conv", "payload", "8.3.7")
@@ -30,7 +30,7 @@ def native_long(stream: bytes) -> Edit:
 @invalid(132, "native-restoration-bounds", "payload", "8.3.7.1")
 def native_restoration_undefined(stream: bytes) -> Edit:
     """restoration mode 3"""
-    one = coded_features(stream)[0]
+    one = payloads(stream)[0]
     shape = (one.fps.channels, one.fps.height, one.fps.width)
     payload, _ = Content(pattern(shape, 9, 0), block=8, mode=3).code(one.fps, one.parameters)
     return feature("payload", payload.hex())

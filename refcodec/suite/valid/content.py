@@ -8,7 +8,7 @@ import numpy as np
 
 from refcodec.suite.assemble import Set
 from refcodec.suite.edits import parameter
-from refcodec.suite.native import Content, coded_features
+from refcodec.suite.native import Content, payloads
 from refcodec.suite.valid.build import native
 
 __all__ = ["checks", "content", "every_other"]
@@ -29,7 +29,7 @@ def content(*contents: Content, value: float = 0.0, eighths: int = 0, **options:
         stream = parameter("qp_eighths", eighths)(stream)
     previous = None
     for number, one in enumerate(contents):
-        coded = coded_features(stream)[number]
+        coded = payloads(stream)[number]
         payload, previous = one.code(coded.fps, coded.parameters, previous)
         stream = Set(2 + number, "coded_feature.payload", payload.hex())(stream)
     return stream

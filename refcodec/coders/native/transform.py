@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refcodec.entropy.arrays import Int32, Int64
 from refcodec.kernel import kernel
 
 __all__ = ["BASIS", "BASIS_AT", "LARGEST_BLOCK", "cosine_basis", "forward", "inverse_block"]
@@ -26,7 +27,7 @@ COEFFICIENT_LIMIT = 1 << 26
 
 
 @cache
-def cosine_basis(length: int) -> npt.NDArray[np.int64]:
+def cosine_basis(length: int) -> Int64:
     """(8.3.7.10) The basis of one length, frequency x position, in units of 2^-14.
 
     ``rint(2^14 * s * cos(pi * (2 x + 1) * u / (2 n)))`` with ``s = sqrt(1 / n)`` for u = 0 and
@@ -57,7 +58,10 @@ BASIS = np.concatenate([cosine_basis(n).ravel() for n in range(1, LARGEST_BLOCK 
 
 
 @kernel
-def inverse_block(coefficients, rows, samples, y, x, height, width, used_rows, used_columns):
+def inverse_block(
+    coefficients: Int64, rows: Int64, samples: Int32, y: int, x: int, height: int, width: int,
+    used_rows: int, used_columns: int,
+) -> None:  # fmt: skip
     """(8.3.7.10) Add the inverse transform of a block to the samples at its place.
 
     coefficients : in units of 2^-4 samples, within 2^26; only ``used_rows`` x ``used_columns`` of them

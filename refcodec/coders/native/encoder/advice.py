@@ -1,4 +1,4 @@
-"""What a caller knows of a feature that it does not show: where errors matter, or the very levels to code."""
+"""Advice: what a caller knows of a feature that it does not show."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from refcodec.coders.native_encoder import Choice
+    from refcodec.coders.native.encoder.choice import Choice
 
 __all__ = ["NO_ADVICE", "Advice"]
 
@@ -18,10 +18,10 @@ __all__ = ["NO_ADVICE", "Advice"]
 class Advice:
     """Advice to the encoder of one feature (native).
 
-    weights  : what a squared error costs, float32, 1 on average: C x 1 x 1 or C x H x W; None for 1
+    weights  : cost of a squared error, float32, 1 on average: C x 1 x 1 or C x H x W; None for 1
                everywhere.
-    spectral : whether weights C x H x W belong to the frequencies of the map, not to its samples.
-    choice   : the levels and blocks to code, chosen already.
+    spectral : weights C x H x W belong to the frequencies of the map, not to its samples.
+    choice   : the head, levels and blocks to code, chosen already.
     """
 
     weights: npt.NDArray[np.float32] | None = None

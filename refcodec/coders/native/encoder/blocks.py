@@ -1,74 +1,40 @@
-"""The native encoder's choices: block sizes and levels, by rate and distortion. Nothing here is normative.
+"""Blocks and levels of one channel, chosen by rate and distortion, compiled.
 
 Coefficients come in units of their step, as float32, one plane for each depth of splitting. Distortion is
-in squared steps, rate in bits, as the initial states predict them.
+in squared steps, rate in bits, as the states of the tables predict them.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import numpy.typing as npt
 
-from refcodec.entropy.native import (
-    COEFFICIENT,
-    SPLIT_FROM,
-    TEMPORAL_MARK,
-    bit_length,
-    bucket,
-    size_class,
-)
+from refcodec.coders.native.decisions import bit_length, bucket, size_class
+from refcodec.coders.native.tree import SPLIT_FROM, TEMPORAL_MARK
+from refcodec.entropy.arrays import Int32, Int64, Uint8
 from refcodec.kernel import compiled
 
-__all__ = ["choose_channel", "list_blocks", "rate_table"]
-
-HOPELESS = 1.15
-"""Where parts cost so many times as much as their block, they are not split further."""
+__all__ = ["choose_channel"]
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
-
-def rate_table(states: npt.NDArray[np.int32]) -> Floats:
-    """Bits of each decision on a coefficient, flags x contexts x outcome, from the states of input 1.
-
-    In units of 2^-8, so that no last bit of a logarithm shows.
-    """
-    first, flags, contexts = COEFFICIENT[:3]
-    chosen = states[first + flags * contexts : first + 2 * flags * contexts]
-    ones = (chosen.astype(np.float64) / 2**30).clip(2**-12, 1 - 2**-12)
-    table = np.rint(-256 * np.log2(np.stack([1 - ones, ones], axis=-1))) / 256
-    return np.ascontiguousarray(table.reshape(flags, contexts, 2).astype(np.float32))
-
-
-def list_blocks(
-    grids: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """All blocks as (y, x, height, width), depth after depth, and where each depth begins among them.
-
-    grids : boundaries of rows and columns at each depth.
-    """
-    blocks = [
-        (y, x, below - y, right - x)
-        for ys, xs in grids
-        for y, below in pairwise(ys.tolist())
-        for x, right in pairwise(xs.tolist())
-    ]
-    counts = [(len(ys) - 1) * (len(xs) - 1) for ys, xs in grids]
-    return np.array(blocks), np.cumsum([0, *counts])
+HOPELESS = 1.15
+"""Blocks whose parts cost so many times as much are not split further."""
 
 
 @compiled
 def choose_channel(
-    planes, weights, strength, rates, scans, scan_at, blocks, starts, trial, levels, sizes, sums
-):
+    planes: Floats, weights: Floats, strength: float, rates: Floats, scans: Int64, scan_at: Int64,
+    blocks: Int64, starts: Int64, trial: Int32, levels: Int32, sizes: Int32, sums: Doubles,
+) -> float:  # fmt: skip
     """Choose blocks and levels of one channel.
 
     planes   : float32, n x depth x H x W, coefficients in steps, of the blocks of each depth. n is 2 where
-               the second ones are those of what differs from the previous feature.
-    weights  : float32, depth x H x W: what a squared error of each coefficient costs; or depth x 1 x 1.
+               the second ones are those of the difference from the displaced reference feature.
+    weights  : float32, depth x H x W: cost of a squared error of each coefficient; or depth x 1 x 1.
     strength : the multiplier of a bit; 0 rounds to the nearest level.
-    blocks   : and ``starts``, see ``list_blocks``.
+    blocks   : and ``starts``, see ``grids.list_blocks``.
     trial    : int32, n x depth x H x W, room for candidates.
     levels   : int32, H x W, receives the choice; sizes likewise.
     sums     : 2 x 3, receives the sum of |coefficient| - |level| and the count, for levels 1, 2 and more.
@@ -90,13 +56,13 @@ def choose_channel(
                 costs, y, x, height, width,
             )  # fmt: skip
             if planes.shape[0] > 1:
-                moved, last_moved = choose_block(
+                displaced, last_displaced = choose_block(
                     planes[1, depth], weights[depth], strength, rates, scans, scan_at, trial[1, depth],
                     costs, y, x, height, width,
                 )  # fmt: skip
-                if moved < whole:
-                    whole = moved
-                    last = last_moved
+                if displaced < whole:
+                    whole = displaced
+                    last = last_displaced
                     marks[depth, y, x] = TEMPORAL_MARK
             cost[depth, y, x] = whole
             if last == 0:
@@ -134,8 +100,8 @@ def choose_channel(
 
 
 @compiled
-def cost_of_parts(cost, y, x, height, width):
-    """What the parts of a block cost together; infinite where one was not tried."""
+def cost_of_parts(cost: Doubles, y: int, x: int, height: int, width: int) -> float:
+    """Cost of the parts of a block together; infinite where one was not tried."""
     top = (height + 1) // 2 if height >= SPLIT_FROM else height
     left = (width + 1) // 2 if width >= SPLIT_FROM else width
     parts = 0.0
@@ -147,9 +113,10 @@ def cost_of_parts(cost, y, x, height, width):
 
 @compiled
 def choose_block(
-    plane, weights, strength, rates, scans, scan_at, levels, costs, y, x, height, width
-):
-    """Levels of a block of one size; returns their cost, and where the last one stands."""
+    plane: Floats, weights: Floats, strength: float, rates: Floats, scans: Int64, scan_at: Int64,
+    levels: Int32, costs: Doubles, y: int, x: int, height: int, width: int,
+) -> tuple[float, int]:  # fmt: skip
+    """Choose levels of a block of one size; returns their cost, and the number of the last one."""
     each = weights.shape[0] * weights.shape[1] > 1
     weight = float(weights[0, 0])
     shape = size_class(height, width)
@@ -159,7 +126,7 @@ def choose_block(
     levels[y, x] = int(np.rint(first))
     total = strength * (2.0 + 1.5 * bit_length(int(0.5 * abs(first) + 0.5)))
     nothing = 0.0
-    end = area - 1  # nothing but zeros lies behind
+    end = area - 1  # nothing but zeros follows
     while end > 0:
         entry = scans[at + end]
         size = abs(plane[y + (entry & 31), x + ((entry >> 5) & 31)])
@@ -212,7 +179,7 @@ def choose_block(
             levels[y + u, x + v] = 0
         costs[k] = cost - weight * size * size
         nothing += weight * size * size
-    # where the last level stands: the costs of what comes before it, less what leaving it out would cost
+    # the last level: the costs of what comes before it, less what leaving it out would cost
     best_total = 0.0
     running = 0.0
     last = 0
@@ -231,7 +198,10 @@ def choose_block(
 
 
 @compiled
-def take_block(plane, trial, levels, taken, sums, y, x, height, width):
+def take_block(
+    plane: Floats, trial: Int32, levels: Int32, taken: Uint8, sums: Doubles, y: int, x: int,
+    height: int, width: int,
+) -> None:  # fmt: skip
     """Copy the chosen levels of a block, and gather its reconstruction points."""
     for i in range(y, y + height):
         for j in range(x, x + width):

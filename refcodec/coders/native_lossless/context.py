@@ -1,4 +1,4 @@
-"""The lossless float coder, context mode: exponents and leading mantissa bits by mixed contexts (8.3.8.2).
+"""Context mode: exponents and leading mantissa bits by mixed contexts (clause 8.3.8.2).
 
 A value is a word of sign, exponent and mantissa. In raster order of each channel every word takes these
 decisions: is it zero, its sign, does it repeat a neighbour, its exponent by steps up or down from the one
@@ -7,74 +7,42 @@ it is. What is *expected* comes from the neighbours west, north-west, north and 
 *levels*: |value| in units of 2^-15 of the power of two that the header calls ``reference``.
 
 One function, :func:`code_floats`, decodes and codes: it visits the same contexts in the same order either
-way, and every decision goes through :func:`decide`, every raw bit through :func:`carry_raw`.
+way.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from refcodec.entropy import mixing
-from refcodec.entropy.arithmetic import (
-    CODE,
-    POSITION,
-    RANGE,
-    carry,
-    put_byte,
+from refcodec.coders.native_lossless.header import HAS_NEGATIVES, HAS_REPEATS, HAS_ZEROS, refusal
+from refcodec.coders.native_lossless.models import (
+    BIT_CHANNEL,
+    BIT_PLACE,
+    BIT_WEIGHTS,
+    RATE,
+    REPEAT_PLACE,
+    REPEAT_RUN,
+    REPEAT_WEIGHTS,
+    SIGN_PATTERN,
+    SIGN_PLACE,
+    SIGN_WEIGHTS,
+    STEP_DEPTH,
+    STEP_PLACE,
+    STEP_WEIGHTS,
+    ZERO_PATTERN,
+    ZERO_PLACE,
+    ZERO_WEIGHTS,
+    adapt,
+    begin_channel,
+    initial_model,
+    predict,
 )
-from refcodec.kernel import kernel
+from refcodec.coders.native_lossless.raw_bits import WORK_SIZE, carry_raw, raw_size
+from refcodec.entropy.arithmetic import CODE, POSITION, RANGE, carry, put_byte, start_decoding
+from refcodec.entropy.arrays import Int32, Int64, Uint8
+from refcodec.kernel import announce_compilation, kernel
 
-__all__ = [
-    "HAS_NEGATIVES",
-    "HAS_REPEATS",
-    "HAS_ZEROS",
-    "STATES",
-    "WEIGHTS",
-    "WORK_SIZE",
-    "carry_raw",
-    "code_floats",
-    "finish_floats",
-    "finish_raw",
-    "raw_size",
-    "survey_floats",
-]
-
-# the tables of 8.9.2, narrow enough to stay in a processor's first cache
-STRETCH = mixing.STRETCH.astype(np.int16)
-SQUASH = mixing.SQUASH.astype(np.int32)
-RECIPROCAL = mixing.RECIPROCAL.astype(np.int32)
-
-# the header's flags
-HAS_ZEROS = 1
-HAS_NEGATIVES = 2
-HAS_REPEATS = 4
-
-# the work array: four entries of the arithmetic coder, then those of the raw bits
-RAW_POSITION = 4
-RAW_BITS = 5
-RAW_COUNT = 6
-WORK_SIZE = 8
-
-# the states
-ZERO_PATTERN = 0  # [which of five neighbours are not zero], of this channel
-ZERO_PLACE = ZERO_PATTERN + 32  # [expected level][spread]
-SIGN_PATTERN = ZERO_PLACE + 32 * 16  # [zero][sign west][sign north]
-SIGN_PLACE = SIGN_PATTERN + 2 * 9  # [expected level][its sign][spread]
-REPEAT_RUN = SIGN_PLACE + 128  # [last three outcomes]
-REPEAT_PLACE = REPEAT_RUN + 8  # [which other neighbours are equal]
-STEP_PLACE = REPEAT_PLACE + 8  # [step][distance][spread]
-STEP_DEPTH = STEP_PLACE + 7 * 64 * 8  # [depth][distance]
-BIT_PLACE = STEP_DEPTH + 32 * 64  # [bit][distance][spread]
-BIT_CHANNEL = BIT_PLACE + 6 * 32 * 8  # [depth][bits before], of this channel
-STATES = BIT_CHANNEL + 16 * 8
-
-# the weights, in units of 2^-16
-ZERO_WEIGHTS = 0
-SIGN_WEIGHTS = ZERO_WEIGHTS + 2
-REPEAT_WEIGHTS = SIGN_WEIGHTS + 2
-STEP_WEIGHTS = REPEAT_WEIGHTS + 2  # two each for seven steps
-BIT_WEIGHTS = STEP_WEIGHTS + 14  # two each for six bits
-WEIGHTS = BIT_WEIGHTS + 12
+__all__ = ["code_floats", "decode_context"]
 
 MOST_BITS = 6
 """Leading bits of a mantissa that are modelled at most."""
@@ -88,15 +56,6 @@ MOST_DECISIONS = 3 + MOST_STEPS + MOST_BITS
 BUFFER = 4096
 """The encoder's decisions that wait for the arithmetic coder."""
 
-RATE = 4
-"""How fast weights learn."""
-
-LIMIT = 255
-"""Greatest count of a state."""
-
-CHANNEL_LIMIT = 16
-"""Count of a channel's own states when the next channel begins: they adapt quickly again."""
-
 LOGARITHMS = np.array(
     [0] + [8 * x.bit_length() - 7 + (16 * x >> x.bit_length()) % 8 for x in range(1, 256)]
 )
@@ -106,8 +65,21 @@ LOGARITHMS = np.array(
 # --- normative -------------------------------------------------------------------------------------
 
 
+def decode_context(data: Uint8, words: Int32, shape: Int64, kind: Int64, header: Int64) -> None:
+    """(8.3.8.2) Decisions from the front, raw bits from the end; between them nothing is left."""
+    announce_compilation("context.code_floats")
+    work = np.zeros(WORK_SIZE, np.int64)
+    words.fill(0)
+    start_decoding(work, data)
+    code_floats(work, data, data[::-1].copy(), True, words, shape, kind, header, *initial_model())
+    # four bytes are read ahead, of which the encoder wrote one or two
+    rest = data.size - raw_size(work) - (int(work[POSITION]) - 4)
+    if not 1 <= rest <= 2:
+        raise refusal("the payload does not end where its decisions meet its raw bits")
+
+
 @kernel
-def logarithm(x):
+def logarithm(x: int) -> int:
     """(8.3.8.2) Of a level, in eighths of an octave: 0 for 0, 1 for 1, 9 for 2, 121 for 2^15; at most 127."""
     if x < 256:
         return int(LOGARITHMS[x])
@@ -115,7 +87,9 @@ def logarithm(x):
 
 
 @kernel
-def decode_decision(interval, code, position, data, chance):
+def decode_decision(
+    interval: int, code: int, position: int, data: Uint8, chance: int
+) -> tuple[int, int, int, int]:
     """(8.3.8.2) As ``decode_bit`` of 8.9.1, its state in variables: the bit, and the state after it."""
     split = (interval * chance) >> 16
     bit = 0
@@ -135,7 +109,7 @@ def decode_decision(interval, code, position, data, chance):
 
 
 @kernel
-def encode_decisions(work, data, decided, count):
+def encode_decisions(work: Int64, data: Uint8, decided: Int32, count: int) -> None:
     """(Encoder.) Code decisions, each ``2 * probability + bit``. A decoder has none."""
     width = int(work[RANGE])  # kept out of the array while the loop runs: half the time
     low = int(work[CODE])
@@ -162,80 +136,10 @@ def encode_decisions(work, data, decided, count):
 
 
 @kernel
-def carry_raw(work, raw, decoding, value, count):
-    """(8.3.8.2) The next ``count`` raw bits, at most 23: read, or else those of ``value`` written."""
-    bits = int(work[RAW_BITS])  # fewer than 32 of them between calls
-    held = int(work[RAW_COUNT])
-    at = int(work[RAW_POSITION])
-    if decoding:
-        while held < count:
-            bits <<= 8
-            if at < raw.shape[0]:
-                bits |= int(raw[at]) & 0xFF
-            at += 1
-            held += 8
-        held -= count
-        value = bits >> held
-    else:
-        bits = (bits << count) | value
-        held += count
-        if held >= 32:
-            held -= 32
-            for shift in range(24, -1, -8):
-                if at < raw.shape[0]:
-                    raw[at] = (bits >> (held + shift)) & 0xFF
-                at += 1
-    work[RAW_BITS] = bits & ((1 << held) - 1)
-    work[RAW_COUNT] = held
-    work[RAW_POSITION] = at
-    return value
-
-
-@kernel
-def raw_size(work):
-    """(8.3.8.2) Bytes that the raw bits so far take up, the last one filled with zero bits."""
-    return (8 * int(work[RAW_POSITION]) - int(work[RAW_COUNT]) + 7) >> 3
-
-
-@kernel
-def stretch(states, at):
-    """(8.3.8.2) The prediction of a state in the logistic domain."""
-    return int(STRETCH[(int(states[at]) >> 18) & 0xFFF])
-
-
-@kernel
-def predict(states, weights, at, first, second):
-    """(8.3.8.2) The probability of a 1 from two states, mixed, in units of 2^-16."""
-    total = int(weights[at]) * stretch(states, first)
-    total += int(weights[at + 1]) * stretch(states, second)
-    total = (total + 32768) >> 16
-    return int(SQUASH[min(max(total, -2816), 2816) + 2816])
-
-
-@kernel
-def adapt(states, weights, weight, state, error, bit):
-    """(8.3.8.2) Adapt one weight, and the state that it weighs, to the outcome of a decision."""
-    weights[weight] = int(weights[weight]) + ((stretch(states, state) * error + 32768) >> 16)
-    before = int(states[state])
-    seen = before & 0xFF
-    now = before >> 8
-    now += (((bit << 22) - now) * int(RECIPROCAL[seen])) >> 16
-    states[state] = (now << 8) | min(seen + 1, LIMIT)
-
-
-@kernel
-def begin_channel(states):
-    """(8.3.8.2) Let the states of a channel adapt quickly again."""
-    for i in range(160):
-        at = BIT_CHANNEL + i
-        if i >= 128:
-            at = ZERO_PATTERN + i - 128
-        state = int(states[at])
-        states[at] = ((state >> 8) << 8) | min(state & 0xFF, CHANNEL_LIMIT)
-
-
-@kernel
-def code_floats(work, data, raw, decoding, words, shape, kind, header, states, weights):
+def code_floats(
+    work: Int64, data: Uint8, raw: Uint8, decoding: bool, words: Int32, shape: Int64, kind: Int64,
+    header: Int64, states: Int32, weights: Int64,
+) -> None:  # fmt: skip
     """(8.3.8.2) Decode, or code, the words of a feature.
 
     words  : int32, C * H * W, received or given.
@@ -491,86 +395,3 @@ def code_floats(work, data, raw, decoding, words, shape, kind, header, states, w
     if decoding:
         work[POSITION] = position
     encode_decisions(work, data, decided, made)
-
-
-# --- informative: the encoder's half ---------------------------------------------------------------
-
-REPEATS_PAY = 128
-"""One word in so many must repeat a neighbour for repeats to be worth a decision each."""
-
-OUTLIERS = 1024
-"""One word in so many may lie above the reference exponent, so that few do not spoil the levels."""
-
-
-@kernel
-def finish_floats(work, data):
-    """Write the fewest bytes that begin a number of the interval whatever follows; at most two.
-
-    Returns the size of what was coded, in bytes; raw bits may follow at once.
-    """
-    low = int(work[CODE])
-    high = low + int(work[RANGE]) - 1
-    free = 24
-    number = ((low + (1 << free) - 1) >> free) << free
-    if number + (1 << free) - 1 > high:
-        free = 16
-        number = ((low + (1 << free) - 1) >> free) << free
-    if number >= 0x100000000:
-        carry(work, data)
-    for shift in range(24, free - 1, -8):
-        put_byte(work, data, (number >> shift) & 0xFF)
-    return int(work[POSITION])
-
-
-@kernel
-def finish_raw(work, raw):
-    """Fill the last byte of the raw bits with zeros; returns their size in bytes."""
-    size = int(work[RAW_POSITION]) + ((int(work[RAW_COUNT]) + 7) >> 3)
-    if int(work[RAW_COUNT]) > 0:
-        carry_raw(work, raw, False, 0, 32 - int(work[RAW_COUNT]))
-    return size
-
-
-@kernel
-def survey_floats(words, shape, kind, header):
-    """Find the header of a feature: flags, highest and reference exponent, trailing zero bits."""
-    width = int(shape[2])
-    mantissa_bits, sign_bit = int(kind[0]), int(kind[1])
-    magnitudes = (1 << sign_bit) - 1
-    exponents = np.zeros(256, np.int64)  # how often each occurs, of words that are not zero
-    count = words.shape[0]
-    negative = 0
-    union = 0
-    repeats = 0
-    nonzeros = 0
-    for at in range(count):
-        word = int(words[at])
-        magnitude = word & magnitudes
-        negative |= (word >> sign_bit) & 1
-        union |= magnitude
-        if magnitude != 0:
-            nonzeros += 1
-            exponents[magnitude >> mantissa_bits] = int(exponents[magnitude >> mantissa_bits]) + 1
-            if at >= width and (int(words[at - 1]) == word or int(words[at - width]) == word):
-                repeats += 1
-    high = 255
-    while high > 0 and int(exponents[high]) == 0:
-        high -= 1
-    reference = high
-    above = int(exponents[reference])
-    while reference > 0 and above * OUTLIERS < nonzeros:
-        reference -= 1
-        above += int(exponents[reference])
-    if high - reference <= 3:
-        reference = high
-    trailing = 0
-    while trailing < mantissa_bits and (union >> trailing) & 1 == 0:
-        trailing += 1
-    header[0] = negative * HAS_NEGATIVES
-    if nonzeros < count:
-        header[0] = int(header[0]) + HAS_ZEROS
-    if repeats * REPEATS_PAY > count:
-        header[0] = int(header[0]) + HAS_REPEATS
-    header[1] = high
-    header[2] = reference
-    header[3] = trailing

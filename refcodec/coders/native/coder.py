@@ -1,0 +1,83 @@
+"""The native coder as a payload coder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from refcodec.coders.native.encoder.advice import NO_ADVICE
+from refcodec.coders.native.encoder.feature import encode_payload
+from refcodec.coders.native.encoder.tuning import tuning_of
+from refcodec.coders.native.head import named_elements, read_head
+from refcodec.coders.native.payload import decode_payload
+from refcodec.coders.parallel import in_parallel
+from refcodec.coders.protocol import (
+    Coded,
+    Encoded,
+    Job,
+    Machine,
+    Payload,
+    PayloadCoder,
+    Samples,
+)
+from refcodec.config import EncoderConfig
+from refcodec.syntax.bits import Element, Trace
+from refcodec.syntax.structures import FeatureParameterSet
+
+__all__ = ["PAYLOAD_CODER"]
+
+
+class _Native(PayloadCoder):
+    resumes = True
+
+    def decode(
+        self, run: Sequence[Payload], machine: Machine, previous: Samples | None = None
+    ) -> Iterator[Samples]:
+        if not run[0].fps.temporal_prediction_flag:
+            yield from in_parallel(decode_payload, run, machine.workers)
+            return
+        for payload in run:
+            previous = decode_payload(payload, None if payload.access_point else previous)
+            yield previous
+
+    def encode(
+        self, jobs: Sequence[Job], fps: FeatureParameterSet, config: EncoderConfig
+    ) -> Encoded:
+        tuning = tuning_of(config.speed, config.restoration)
+
+        def code(job: Job, reference_feature: Samples | None = None) -> Coded:
+            exact = job.samples if job.exact is None else job.exact
+            advice = job.advice or NO_ADVICE
+            payload, samples = encode_payload(
+                exact, fps, job.parameters, tuning, advice, reference_feature
+            )
+            return Coded(payload, samples, access_point=reference_feature is None)
+
+        if not config.gop:
+            return Encoded(list(in_parallel(code, jobs, config.parallel)))
+        coded: list[Coded] = []
+        for number, job in enumerate(jobs):
+            coded.append(code(job, coded[-1].samples if number % config.gop else None))
+        return Encoded(coded)
+
+    def show_payload(self, payload: Payload, trace: Trace) -> None:
+        """Add the head, whose decisions have no bits of their own: all stand where the payload begins."""
+        place = trace[-1].offset
+        if not payload.data:
+            return
+        head = read_head(payload.data, predicted=not payload.access_point)
+        for name, value in named_elements(head).items():
+            path = f"native_payload.head_{name}"
+            trace.append(Element(path, "ae", place, 0, value, "8.3.7.1"))
+
+    def label_payload(self, payload: Payload) -> Iterator[str]:
+        head = named_elements(read_head(payload.data, predicted=not payload.access_point))
+        block = head["block"]
+        yield f"native:blocks-{4 << block}" if block else "native:samples"
+        if head.get("frequency_slope"):
+            yield "native:slope"
+        if head.get("shift_down") or head.get("shift_right"):
+            yield "native:displaced"
+        yield f"native:restoration-{head['restoration']}"
+
+
+PAYLOAD_CODER = _Native()

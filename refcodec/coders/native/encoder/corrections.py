@@ -1,0 +1,45 @@
+"""Corrections: the mean and the spread that restoration gives back to each channel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refcodec.coders.native.encoder.tuning import Tuning
+from refcodec.coders.native.payload import Corrections
+from refcodec.entropy.arrays import Int32, Int64
+
+__all__ = ["find_corrections", "restoration_mode"]
+
+_RESTORED_SAMPLES = 64
+"""Smallest channel for which a correction pays for itself, in samples."""
+
+
+def restoration_mode(shape: tuple[int, ...], tuning: Tuning) -> int:
+    """The mode of restoration: that of the tuning, or one by the size of a channel."""
+    if tuning.restoration is not None:
+        return tuning.restoration
+    return 2 if shape[1] * shape[2] >= _RESTORED_SAMPLES else 0
+
+
+def find_corrections(
+    exact: npt.NDArray[Any], samples: Int32, steps: Int64, mode: int
+) -> Corrections:
+    """Offsets and gains that give each channel its mean and its standard deviation back.
+
+    exact   : samples before rounding, C x H x W.
+    samples : their reconstruction.
+    mode    : of restoration; what it does not have is 0.
+    """
+    wanted = exact.reshape(len(steps), -1)
+    found = samples.reshape(len(steps), -1).astype(np.float64)
+    shift = 2 + wanted.shape[1].bit_length() // 2
+    offsets = (wanted.mean(axis=1) - found.mean(axis=1)) * (65536 << shift) / steps
+    spread = found.std(axis=1)
+    ratio = np.divide(wanted.std(axis=1), spread, out=np.ones_like(spread), where=spread > 0)
+    gains = np.clip(np.rint(32 * (ratio - 1)), -24, 32)
+    return Corrections(
+        np.rint(offsets).astype(np.int64) * (mode > 0), gains.astype(np.int64) * (mode > 1)
+    )

@@ -1,0 +1,52 @@
+"""Grids: the blocks of a channel at every depth of splitting."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from refcodec.coders.native.tree import SPLIT_FROM
+from refcodec.entropy.arrays import Int64
+
+__all__ = ["Grid", "list_blocks", "split_grids"]
+
+Grid = tuple[Int64, Int64]
+"""Boundaries of rows and columns, from 0 to H and W."""
+
+
+def split_grids(ys: Int64, xs: Int64, depths: int) -> list[Grid]:
+    """Boundaries of blocks when all of them are split once, twice, ...; the whole ones first."""
+    grids = [(ys, xs)]
+    while len(grids) <= depths:
+        finer = _halves(grids[-1][0]), _halves(grids[-1][1])
+        if len(finer[0]) == len(grids[-1][0]) and len(finer[1]) == len(grids[-1][1]):
+            break
+        grids.append(finer)
+    return grids
+
+
+def _halves(boundaries: Int64) -> Int64:
+    """Boundaries when all parts that can be split are, the first half being the longer one."""
+    parts = [boundaries[:1]]
+    for start, stop in pairwise(boundaries):
+        middle = [start + (stop - start + 1) // 2] if stop - start >= SPLIT_FROM else []
+        parts.append(np.array([*middle, stop]))
+    return np.concatenate(parts)
+
+
+def list_blocks(
+    grids: list[Grid],
+) -> tuple[Int64, Int64]:
+    """All blocks as (y, x, height, width), depth after depth, and the number of the first of each depth.
+
+    grids : boundaries of rows and columns at each depth.
+    """
+    blocks = [
+        (y, x, below - y, right - x)
+        for ys, xs in grids
+        for y, below in pairwise(ys.tolist())
+        for x, right in pairwise(xs.tolist())
+    ]
+    counts = [(len(ys) - 1) * (len(xs) - 1) for ys, xs in grids]
+    return np.array(blocks), np.cumsum([0, *counts])

@@ -1,0 +1,41 @@
+"""Tuning: how much an encoder tries, by speed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+__all__ = ["Tuning", "tuning_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """The choices that an encoder tries for a feature.
+
+    blocks      : largest block sides to choose among; 0 codes samples without a transform.
+    exhaustive  : choose by coding the feature with each of them, instead of by an estimate.
+    depths      : number of times that blocks of 16 may be split; of 32, once more.
+    strength    : the multiplier of a bit, in squared steps.
+    slopes      : frequency slopes to choose among.
+    restoration : its mode, 0, 1 or 2; None decides by the size of a channel.
+    """
+
+    blocks: tuple[int, ...] = (16, 32)
+    exhaustive: bool = False
+    depths: int = 2
+    strength: float = 0.04
+    slopes: tuple[int, ...] = (0,)
+    restoration: int | None = None
+
+
+_SPEEDS = {
+    "fast": Tuning(blocks=(16,), depths=1, strength=0.0),
+    "default": Tuning(),
+    "best": Tuning(blocks=(16, 32), exhaustive=True),
+}
+
+_RESTORATIONS = {"off": 0, "mean": 1, "channel": 2, "auto": None}
+
+
+def tuning_of(speed: str, restoration: str) -> Tuning:
+    """The tuning of a speed, with the restoration that a configuration asks for."""
+    return replace(_SPEEDS[speed], restoration=_RESTORATIONS[restoration])

@@ -1,0 +1,70 @@
+"""Reconstruction: from the levels of a block to its samples (clause 8.3.7.7)."""
+
+from __future__ import annotations
+
+from refcodec.coders.native.transform import inverse_block
+from refcodec.coders.native.workspace import LARGEST, POINT, SLOPE, STEP, Workspace
+from refcodec.entropy.arrays import Int32
+from refcodec.kernel import inlined, kernel
+
+__all__ = ["dequantise_level", "reconstruct_block"]
+
+
+# --- normative -------------------------------------------------------------------------------------
+
+
+@inlined
+def dequantise_level(w: Workspace, level: int, step: int) -> int:
+    """(8.3.7.7) A level to a coefficient or sample, in units of 2^-4 samples.
+
+    step : in units of 2^-16 samples, below 2^40; |level| <= 2^25 is bounded first so that int64 holds.
+    """
+    magnitude = abs(level)
+    if magnitude == 0:
+        return 0
+    point = int(w.channel[POINT + min(magnitude, 3)])
+    value = ((32 * min(magnitude, 1 << 17) + point) * step) >> 17
+    value = min(value, 1 << 26)
+    return -value if level < 0 else value
+
+
+@inlined
+def frequency_step(w: Workspace, u: int, v: int, height: int, width: int) -> int:
+    """(8.3.7.7) The step of one frequency: larger or smaller the higher it is, by ``frequency_slope``."""
+    step = int(w.channel[STEP])
+    scale = 16 + int(w.channel[SLOPE]) * (u * width + v * height) // (height * width)
+    return (step * scale) >> 4
+
+
+@kernel
+def reconstruct_block(
+    w: Workspace, levels: Int32, samples: Int32, displaced: Int32, y: int, x: int, height: int,
+    width: int, temporal: int,
+) -> None:  # fmt: skip
+    """(8.3.7.7) Samples of a block from its levels, and the displaced ones where it builds on them."""
+    used_rows = 0
+    used_columns = 0
+    for u in range(height):
+        for v in range(width):
+            if int(levels[y + u, x + v]) != 0:
+                used_rows = u + 1
+                used_columns = max(used_columns, v + 1)
+    for u in range(used_rows):
+        for v in range(used_columns):
+            level = int(levels[y + u, x + v])
+            value = 0
+            if level != 0:
+                step = frequency_step(w, u, v, height, width)
+                if u + v == 0:
+                    value = min(max((level * step) >> 12, -(1 << 26)), 1 << 26)
+                else:
+                    value = dequantise_level(w, level, step)
+            w.block[u, v] = value
+    largest = int(w.channel[LARGEST])
+    for i in range(y, y + height):
+        for j in range(x, x + width):
+            samples[i, j] = int(displaced[i, j]) if temporal == 1 else 0
+    inverse_block(w.block, w.rows, samples, y, x, height, width, used_rows, used_columns)
+    for i in range(y, y + height):
+        for j in range(x, x + width):
+            samples[i, j] = min(max(int(samples[i, j]), 0), largest)

@@ -1,0 +1,52 @@
+"""One feature, forwards: its header, its mode, and raw words where nothing is gained."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refcodec.coders.native_lossless.encoder.context import encode_context
+from refcodec.coders.native_lossless.encoder.fast import encode_fast
+from refcodec.coders.native_lossless.encoder.survey import survey_floats
+from refcodec.coders.native_lossless.header import (
+    CONTEXT,
+    FAST,
+    HAS_REFERENCE,
+    HAS_REPEATS,
+    HAS_TRAILING,
+    HAS_ZEROS,
+    KINDS,
+    RAW,
+)
+from refcodec.entropy.arrays import Int32
+from refcodec.syntax.structures import FeatureParameterSet
+
+__all__ = ["encode_payload"]
+
+_SMALLEST_FAST = 1024
+"""Elements below which frequencies cost more than they gain, and speed does not matter."""
+
+
+def encode_payload(samples: Int32, fps: FeatureParameterSet, effort: str = "default") -> bytes:
+    """Code samples (int32, C x H x W bit patterns); the inverse of ``payload.decode_payload``.
+
+    effort : ``default`` for the smallest payload, ``fast`` for speed.
+    """
+    kind = KINDS[fps.source_type]
+    shape = np.array(samples.shape, np.int64)
+    words = np.require(samples, np.int32, ["C", "W"]).reshape(-1)  # kernels take one type of array
+    size = words.size * (int(kind[1]) + 1) // 8
+    header = np.zeros(4, np.int64)
+    survey_floats(words, shape, kind, header)
+    flags, high, reference, trailing = header.tolist()
+    fields = flags | HAS_REFERENCE * (reference != high) | HAS_TRAILING * (trailing > 0)
+    if effort == "fast" and words.size >= _SMALLEST_FAST:
+        fields = fields & ~(HAS_ZEROS | HAS_REPEATS) | FAST
+        coded = encode_fast(words, shape, kind, header, size)
+    else:
+        fields |= CONTEXT
+        coded = encode_context(words, shape, kind, header, size)
+    optional = [reference] * (reference != high) + [trailing] * (trailing > 0)
+    payload = bytes([fields, high, *optional]) + coded
+    if coded and len(payload) <= size:
+        return payload
+    return bytes([RAW]) + words.view(np.uint32).astype(f"<u{size // words.size}").tobytes()
