@@ -33,7 +33,7 @@ from PIL import Image
 
 from refcodec.allocate.methods import Allocation, write_features
 from refcodec.evaluate import coders, job, run, x265
-from refcodec.evaluate.coders import Peer, coded_features
+from refcodec.evaluate.coders import Peer, payloads
 from refcodec.evaluate.experiment import Experiment
 from refcodec.evaluate.features import Tail, load_features
 from refcodec.evaluate.pictures import HevcImage, Jpeg
@@ -745,7 +745,7 @@ def test_payloads_belong_to_images() -> None:
     features = np.random.default_rng(2).random((5, 4, 8, 8), np.float32)
     stream = io.BytesIO()
     write_features(stream, features, refcodec.EncoderConfig(qp=20), Allocation(), None)
-    sizes = [len(one.payload) for one in coded_features(stream)]
+    sizes = [len(one.data) for one in payloads(stream)]
     assert len(sizes) == 5
     assert 0.5 * len(stream.getvalue()) < sum(sizes) < len(stream.getvalue())
 

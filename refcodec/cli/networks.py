@@ -185,7 +185,7 @@ def stack_features(
     import numpy as np
 
     from refcodec.cli.arrays import open_features
-    from refcodec.encoder import as_feature
+    from refcodec.encoder.features import as_feature
 
     with open_features(source, key) as found:
         wanted = found.count if count is None else min(count, found.count)

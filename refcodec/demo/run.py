@@ -305,7 +305,7 @@ def _write_results(output: Path, rows: Sequence[Row], images: int) -> str:
                 "coder": row.config.coder,
                 "qp": row.config.qp if row.config.coder in ("native", "hevc") else None,
                 "quantiser": row.config.lossy_quantiser,
-                "quantiser_bits": row.config.sample_bits if row.config.lossy_quantiser else None,
+                "quantiser_bits": row.config.bits if row.config.lossy_quantiser else None,
                 "file": row.path.relative_to(output).as_posix(),
                 "elements": row.elements,
                 "coded_bytes": row.coded_bytes,

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 import refcodec
-from refcodec.evaluate.coders import Coder, Stream, coded_features, coder_for
+from refcodec.evaluate.coders import Coder, Stream, coder_for, payloads
 from refcodec.evaluate.features import FeatureSet, Tail, load_features
 from refcodec.evaluate.plan import Job, code_digest
 from refcodec.evaluate.statistics import Statistics, gather, join
@@ -158,7 +158,7 @@ def _channels(job: Job, coder: Stream, features: Array) -> dict[str, list[float]
     quantiser as it is.
     """
     chosen = sorted({i * len(features) // _CHANNEL_FEATURES for i in range(_CHANNEL_FEATURES)})
-    qps = np.array([_qps(one) for one in coder.coded_features()])
+    qps = np.array([_qps(one) for one in coder.payloads()])
     config = job.setting.config.but(batch=False, target_size=None, target_snr=None)
     added = np.array([_added(features[i], qps[i], config) for i in chosen])
     return {"qp": qps.mean(axis=0).tolist(), "bytes": added.mean(axis=0).tolist()}
@@ -181,5 +181,5 @@ def _added(
             without = feature.copy()
             without[channel] = feature.min()
             writer.write(without, qp=qp)
-    whole, *rest = (len(one.payload) for one in coded_features(target))
+    whole, *rest = (len(one.data) for one in payloads(target))
     return [whole - size for size in rest]
