@@ -31,6 +31,7 @@ from refcodec import EncoderConfig, kernel, transform
 from refcodec.coders import CodedFeature, native, native_encoder, native_lossless
 from refcodec.encoder import Group
 from refcodec.entropy import arithmetic, mixing
+from refcodec.entropy import native as model
 from refcodec.errors import PayloadError
 
 for found in pkgutil.iter_modules(refcodec.entropy.__path__, "refcodec.entropy."):
@@ -143,8 +144,8 @@ def _faults(node: Any, parent: Any, names: dict[str, Any]) -> Iterator[Any]:
             good = _loads(node, parent, names)
     if not good or isinstance(node, ast.Slice):
         yield node
-    for child in ast.iter_child_nodes(node):
-        yield from _faults(child, node, names)
+    for inner in ast.iter_child_nodes(node):
+        yield from _faults(inner, node, names)
 
 
 def _callable(node: ast.Call, names: dict[str, Any]) -> bool:
@@ -183,7 +184,7 @@ def test_there_are_kernels() -> None:
 
 HALF = 0.5
 HALVES = np.array([0.5])
-bucket, inverse_block = native.model.bucket, transform.inverse_block
+bucket, inverse_block = model.bucket, transform.inverse_block
 
 
 def bad_division(x):
@@ -360,7 +361,7 @@ def guard(value: Any) -> Any:
 def interpreter() -> dict[Callable[..., Any], Callable[..., Any]]:
     """All kernels as interpreted functions in which every integer is checked, and every index."""
     spaces: dict[str, dict[str, Any]] = {}
-    made = {}
+    made: dict[Callable[..., Any], Callable[..., Any]] = {}
     for function in KERNELS.values():
         space = spaces.setdefault(function.__module__, dict(function.__globals__))
         made[function] = FunctionType(function.__code__, space)
@@ -461,12 +462,12 @@ def test_decisions_of_a_hostile_payload_do_not_overflow(
 def test_restoration_does_not_overflow(sample: int, offset: int, gain: int, step: int) -> None:
     samples = np.full((2, 2, 3), sample, np.int32)
     samples[:, 0, 0] = 0
-    head = np.zeros(native.model.HEAD_SIZE, np.int64)
-    head[native.model.RESTORATION] = 2
+    head = np.zeros(model.HEAD_SIZE, np.int64)
+    head[model.RESTORATION] = 2
     pairs = [np.array([one, -one]) for one in (step, offset, gain)]
     pairs[0] = abs(pairs[0])
     pairs[2] = pairs[2].clip(-24, 32)
-    checked(native.model.restore)(samples, head, *pairs)
+    checked(model.restore)(samples, head, *pairs)
     assert np.abs(samples).max() <= 1 << 24
 
 

@@ -99,7 +99,8 @@ def choose(samples: Array, qp: int, block: int, rates: Array) -> Item:
 def code(item: Item, states: Array, weights: Array) -> int:
     """Code one item, adapting states and weights; returns its size in bytes."""
     head, levels, sizes = item.chosen.head, item.chosen.levels.copy(), item.chosen.sizes.copy()
-    room, ys, xs = native.workspace(*levels.shape[1:], 4 << int(head[model.BLOCK]))
+    _, height, width = levels.shape
+    room, ys, xs = native.workspace(height, width, 4 << int(head[model.BLOCK]))
     room = room._replace(states=states, weights=weights)
     coder = np.zeros(CODER_SIZE, np.int64)
     output = np.zeros(8 * levels.size + 4096, np.uint8)

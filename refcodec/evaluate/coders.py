@@ -15,8 +15,9 @@ from refcodec.coders.coded import CodedFeature
 from refcodec.config import CODERS
 from refcodec.decoder import Walker, walk
 from refcodec.errors import CallerError
-from refcodec.evaluate import x265
+from refcodec.evaluate import peers
 from refcodec.evaluate.settings import Setting
+from refcodec.evaluate.x265 import Counted
 from refcodec.files import atomic_file
 from refcodec.syntax.structures import STREAM_HEADER_SIZE
 from refcodec.syntax.units import parse_stream_header
@@ -66,8 +67,8 @@ def coder_for(setting: Setting, cut: Cut | None, folder: Path) -> Coder:
         assert cut is not None
         config = setting.config.but(feature_type=cut.feature_type)
         return Stream(config, setting.allocation, cut, folder / "features.dfc")
-    if setting.coder in x265.PEERS:
-        return Peer(x265.PEERS[setting.coder], setting.chosen("qp"))
+    if setting.coder in peers.PEERS:
+        return Peer(peers.PEERS[setting.coder], setting.chosen("qp"))
     from refcodec.evaluate.pictures import HevcImage, Jpeg
 
     if setting.coder == "jpeg":
@@ -117,41 +118,29 @@ class Stream:
 
 
 class Peer:
-    """A coder of `refcodec.evaluate.x265`, at one QP."""
+    """A coder of `refcodec.evaluate.peers`, at one QP."""
 
-    def __init__(self, peer: x265.Peer, qp: int) -> None:
+    def __init__(self, peer: peers.Peer, qp: int) -> None:
         self._peer, self._qp = peer, qp
-        self._parts: list[tuple[x265.Quantised, bytes]] = []
+        self._parts: list[tuple[peers.Quantised, bytes]] = []
 
     def encode(self, features: Features) -> Encoded:
         """All features of a portion in one run of ffmpeg. Raises CallerError for vectors."""
         if features.ndim != 4:
             raise CallerError("the HEVC peers code maps, and these are vectors")
-        depth = np.uint8 if self._peer.bits == 8 else "<u2"
-        parameters: set[bytes] = set()
-        slices: list[int] = []
+        counted = Counted()
         for part in portions(features):
-            coded = x265.quantise(part, self._peer)
-            stream = x265.raw_to_hevc(
-                coded.frames.astype(depth),
-                x265.pixel_format(self._peer.bits),
-                self._qp,
-                preset=self._peer.preset,
-                extra=self._peer.extra,
-            )
-            found, sizes = x265.split_stream(stream)
-            parameters |= found
-            slices += sizes
+            coded = peers.quantise(part, self._peer)
+            stream = peers.encode(coded, self._peer, self._qp)
+            counted.add(stream)
             empty = np.empty((0, *coded.frames.shape[1:]), np.uint16)
             self._parts.append((coded._replace(frames=empty), stream))
-        framed = np.array(slices).reshape(len(features), -1) + x265.START_CODE_BYTES
-        per_image = framed.sum(axis=1) + x265.RANGE_BYTES
-        constant = sum(len(one) + x265.START_CODE_BYTES for one in parameters)
+        slices = np.array(counted.slices).reshape(len(features), -1)
+        per_image = slices.sum(axis=1) + peers.RANGE_BYTES
+        constant = counted.parameters
         return Encoded(constant + int(per_image.sum()), per_image, constant)
 
     def decode(self) -> Iterator[Features]:
         """The features, a portion at a time decoded together."""
         for coded, stream in self._parts:
-            pixels = x265.pixel_format(self._peer.bits)
-            frames = x265.hevc_to_raw(stream, pixels, coded.frames.shape[1:])
-            yield from x265.dequantise(coded._replace(frames=frames), self._peer)
+            yield from peers.dequantise(peers.decode(stream, coded, self._peer), self._peer)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from refcodec.allocate.methods import Allocation, method_of
 from refcodec.config import CODERS, EncoderConfig
 from refcodec.errors import CallerError
-from refcodec.evaluate.x265 import PEERS
+from refcodec.evaluate.peers import PEERS
 
 __all__ = ["CHOICES", "IMAGE_CODERS", "Setting", "settings_of"]
 
