@@ -32,7 +32,7 @@ pytest.importorskip("PIL")
 from PIL import Image
 
 from refcodec.allocate.methods import Allocation, write_features
-from refcodec.evaluate import coders, job, peers, run
+from refcodec.evaluate import job, peers, protocol, run
 from refcodec.evaluate.coders import Peer, coded_features
 from refcodec.evaluate.experiment import Experiment
 from refcodec.evaluate.features import Tail, load_features
@@ -712,7 +712,7 @@ def test_peers_count_parameter_sets_once(name: str, monkeypatch: pytest.MonkeyPa
     whole = Peer(peers.PEERS[name], 20).encode(features)
     assert whole.total == whole.per_image.sum() + whole.constant
     assert 60 < whole.constant < 120
-    monkeypatch.setattr(coders, "_PORTION_BYTES", 2 * features[0].nbytes)
+    monkeypatch.setattr(protocol, "_PORTION_BYTES", 2 * features[0].nbytes)
     parts = Peer(peers.PEERS[name], 20)
     assert parts.encode(features).constant == whole.constant
     decoded = np.stack(list(parts.decode()))

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator
 from refcodec import plotting
 from refcodec.config import EncoderConfig
 from refcodec.demo.network import FEATURE_SHAPES
-from refcodec.demo.run import Row
+from refcodec.demo.row import Row
 from refcodec.plotting import BLUE, GREEN, INK, PURPLE, VERMILION, save_both, styled
 
 __all__ = ["draw"]

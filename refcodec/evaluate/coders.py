@@ -1,13 +1,12 @@
-"""All coders of an evaluation behind one protocol: a set of features in, bytes counted, features out."""
+"""The coders of features, and the coder that a setting names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
 import refcodec
 from refcodec.allocate.methods import Allocation, write_features
@@ -16,6 +15,8 @@ from refcodec.config import CODERS
 from refcodec.decoder import Walker, walk
 from refcodec.errors import CallerError
 from refcodec.evaluate import peers
+from refcodec.evaluate.pictures import HevcImage, Jpeg
+from refcodec.evaluate.protocol import Coder, Encoded, Features, portions
 from refcodec.evaluate.settings import Setting
 from refcodec.evaluate.x265 import Counted
 from refcodec.files import atomic_file
@@ -25,36 +26,7 @@ from refcodec.syntax.units import parse_stream_header
 if TYPE_CHECKING:
     from refcodec.models import Cut
 
-__all__ = ["Coder", "Encoded", "Peer", "Stream", "coded_features", "coder_for", "portions"]
-
-Features = npt.NDArray[Any]
-
-_PORTION_BYTES = 64 << 20
-
-
-class Encoded(NamedTuple):
-    """What coding came to.
-
-    total     : bytes of all that a decoder needs.
-    per_image : bytes that belong to one image, N; the rest serves all of them alike.
-    constant  : bytes that are the same whatever the images show, as far as a coder knows them.
-    """
-
-    total: int
-    per_image: npt.NDArray[np.int64]
-    constant: int = 0
-
-
-class Coder(Protocol):
-    """Codes one set of features, then decodes it."""
-
-    def encode(self, features: Features, /) -> Encoded:
-        """Features N x C x H x W or N x D, or images N x H x W x 3; may be a memory map."""
-        ...
-
-    def decode(self) -> Iterator[Features]:
-        """The features that came of it, one after another."""
-        ...
+__all__ = ["Peer", "Stream", "coded_features", "coder_for"]
 
 
 def coder_for(setting: Setting, cut: Cut | None, folder: Path) -> Coder:
@@ -69,8 +41,6 @@ def coder_for(setting: Setting, cut: Cut | None, folder: Path) -> Coder:
         return Stream(config, setting.allocation, cut, folder / "features.dfc")
     if setting.coder in peers.PEERS:
         return Peer(peers.PEERS[setting.coder], setting.chosen("qp"))
-    from refcodec.evaluate.pictures import HevcImage, Jpeg
-
     if setting.coder == "jpeg":
         return Jpeg(setting.chosen("quality"), setting.chosen("subsampling"))
     return HevcImage(*(setting.chosen(name) for name in ("qp", "chroma", "preset")))
@@ -82,13 +52,6 @@ def coded_features(stream: BinaryIO) -> Iterator[CodedFeature]:
     header = parse_stream_header(stream.read(STREAM_HEADER_SIZE))
     for unit in walk(stream, Walker(header)):
         yield from unit.features
-
-
-def portions(features: Features) -> Iterator[Features]:
-    """Consecutive features of some 64 MiB together."""
-    count = max(1, _PORTION_BYTES * len(features) // max(1, features.nbytes))
-    for start in range(0, len(features), count):
-        yield features[start : start + count]
 
 
 class Stream:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refcodec.evaluate.coders import Encoded, portions
+from refcodec.evaluate.protocol import Encoded, portions
 from refcodec.evaluate.x265 import LEAST_ERROR, Counted, hevc_to_raw, raw_to_hevc
 
 __all__ = ["HevcImage", "Jpeg"]
