@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from real import data_folder
 from typer.testing import CliRunner, Result
 
 import refcodec
@@ -44,6 +43,7 @@ from refcodec.evaluate.results import Line, Row, lines_of, load_row
 from refcodec.evaluate.settings import settings_of
 from refcodec.evaluate.summary import Comparison, equals
 from refcodec.evaluate.tables import bd_rate_table, equal_quality_tables
+from refcodec.models.trained import data_folder
 from refcodec.plotting import look
 
 DATA = data_folder()  # before a fixture changes the environment

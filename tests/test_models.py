@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import real
 import torch
 from PIL import Image
+from real import needs_data
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
 from refcodec.errors import CallerError, EnvironmentFault
-from refcodec.models import Cut, cifar, load, scenes
+from refcodec.models import Cut, cifar, load, scenes, trained
 from refcodec.models.images import batches, normalise, open_images
 from refcodec.models.zoo import NETWORKS, torchvision_models
 
@@ -345,21 +345,21 @@ def test_depths() -> None:
 
 
 class TestTrained:
-    pytestmark = real.needs_data
+    pytestmark = needs_data
 
     def test_cut_agrees_with_the_stages(self) -> None:
-        images, _ = real.cifar_images(10)
-        network, stages = load("resnet20", real.weights("resnet20")), real.network("resnet20")
-        for layer in real.LAYERS:
+        images, _ = trained.cifar_images(10)
+        network, stages = load("resnet20", trained.weights("resnet20")), trained.trained("resnet20")
+        for layer in trained.LAYERS:
             features = network.cut(layer).head(torch.from_numpy(images)).numpy()
             np.testing.assert_allclose(features, stages.head(images, layer), atol=2e-4)
 
     @pytest.mark.parametrize(("name", "right"), [("resnet20", 160), ("resnet56", 172)])
     def test_accuracy(self, name: str, right: int) -> None:
         """Of 200 images; on all 10,000 the networks score 81.03 % and 83.20 %."""
-        network, found = load(name, real.weights(name)), 0
+        network, found = load(name, trained.weights(name)), 0
         with torch.inference_mode():
-            for batch in batches(real.cifar("test", 200), 50):
+            for batch in batches(trained.cifar("test", 200), 50):
                 decisions = network.module(batch.inputs).argmax(1)
                 found += int((decisions.numpy() == batch.labels).sum())
         assert found == right
@@ -601,27 +601,27 @@ def test_unknown_layers_are_answered_with_those_there_are() -> None:
 
 
 class TestRealImages:
-    pytestmark = real.needs_data
+    pytestmark = needs_data
 
     def test_cifar_images(self) -> None:
-        with np.load(f"{real.data_folder()}/cifar10/test.npz", allow_pickle=False) as archive:
+        with np.load(f"{trained.data_folder()}/cifar10/test.npz", allow_pickle=False) as archive:
             jpeg, offsets, labels = archive["jpeg"], archive["offsets"], archive["labels"]
         chosen = [i for c in range(10) for i in np.flatnonzero(labels == c)[:3]]
         files = [io.BytesIO(jpeg[offsets[i] : offsets[i + 1]].tobytes()) for i in chosen]
         expected = np.stack([np.asarray(Image.open(file)) for file in files])
-        source = real.cifar("test", 30)
+        source = trained.cifar("test", 30)
         (batch,) = batches(source, 50)
         assert np.array_equal(batch.images, expected)
         assert batch.labels is not None
         assert np.array_equal(batch.labels, labels[chosen])
         assert source.classes[0] == "airplane"
-        inputs, found = real.cifar_images(30)
+        inputs, found = trained.cifar_images(30)
         assert np.array_equal(inputs, batch.inputs.numpy())
         assert np.array_equal(found, batch.labels)
 
     def test_photographs(self) -> None:
-        folder = Path(f"{real.data_folder()}/imagenet-sample")
-        found = real.photographs(3)
+        folder = Path(f"{trained.data_folder()}/imagenet-sample")
+        found = trained.photographs(3)
         for path, pixels in zip(sorted(folder.glob("*.JPEG"))[:3], found, strict=True):
             image: Any = Image.open(path).convert("RGB")
             scale = 224 / min(image.size)
@@ -630,11 +630,11 @@ class TestRealImages:
             image = image.resize(size, Image.Resampling.BICUBIC)
             expected = np.asarray(image.crop((left, top, left + 224, top + 224)))
             assert np.array_equal(pixels, expected)
-        assert np.array_equal(real.photographs(2, first=1), found[1:])
+        assert np.array_equal(trained.photographs(2, first=1), found[1:])
         assert open_images(str(folder), count=1).names[0] == "n01440764_tench.JPEG"
 
     def test_normalised(self) -> None:
-        pixels = real.photographs(1)
+        pixels = trained.photographs(1)
         scaled = pixels.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
         mean, deviation = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], np.float32)
         expected = (scaled - mean[:, None, None]) / deviation[:, None, None]

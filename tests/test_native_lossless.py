@@ -14,13 +14,13 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-import real
 from hypothesis import given
 from hypothesis import strategies as st
 
 from refcodec.coders.coded import CodedFeature
 from refcodec.coders.native_lossless import decode_payload, encode_payload
 from refcodec.errors import PayloadError
+from refcodec.models import trained
 from refcodec.syntax.codes import SourceType
 
 EFFORTS = ("default", "fast")
@@ -304,14 +304,14 @@ def test_time_is_bounded() -> None:
 
 
 @pytest.mark.data
-@pytest.mark.skipif(real.data_folder() is None, reason="the networks and images are not here")
+@pytest.mark.skipif(trained.data_folder() is None, reason=trained.ABSENT)
 def test_real_features() -> None:
     """Sizes of 20 features a layer, against the bars: within reach of a bug, not of chance."""
     import lzma
 
-    images, _ = real.cifar_images(20)
+    images, _ = trained.cifar_images(20)
     for layer, most in (("conv1", 0.50), ("layer1", 0.74), ("layer2", 0.66), ("layer3", 0.45)):
-        maps = real.network("resnet56").head(images, layer)
+        maps = trained.trained("resnet56").head(images, layer)
         sizes = [
             sum(
                 len(there_and_back(samples_of(one, SourceType.FLOAT32), SourceType.FLOAT32, effort))

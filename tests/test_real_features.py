@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import real
-from real import Trained
+from real import needs_data
 from streams import stream_of
 
 import refcodec
 from refcodec.metrics import fidelity, top1_accuracy
+from refcodec.models import trained
 
-pytestmark = real.needs_data
+pytestmark = needs_data
 
 LAYERS = ("layer1", "layer2", "layer3", "pool")
 
@@ -23,20 +23,20 @@ FAST: dict[str, Any] = {"coder": "hevc", "preset": "ultrafast"}
 
 
 @pytest.fixture(scope="module")
-def network() -> Trained:
-    return real.network("resnet20")
+def network() -> trained.Trained:
+    return trained.trained("resnet20")
 
 
 @pytest.fixture(scope="module")
-def features(network: Trained) -> Features:
-    images, _ = real.cifar_images(20)
+def features(network: trained.Trained) -> Features:
+    images, _ = trained.cifar_images(20)
     return {layer: network.head(images, layer) for layer in LAYERS}
 
 
 @pytest.fixture(scope="module")
-def pan(network: Trained) -> list[Any]:
+def pan(network: trained.Trained) -> list[Any]:
     """layer1 features of a crop that moves over a photograph, two pixels a frame."""
-    return list(network.head(real.pan(12), "layer1"))
+    return list(network.head(trained.pan(12), "layer1"))
 
 
 def elements(data: bytes, name: str) -> list[Any]:
@@ -55,8 +55,8 @@ def payloads(data: bytes) -> list[bytes]:
     return [e.value for e in elements(data, "payload")]
 
 
-def test_the_network_is_the_one_that_was_trained(network: Trained) -> None:
-    images, labels = real.cifar_images(200)
+def test_the_network_is_the_one_that_was_trained(network: trained.Trained) -> None:
+    images, labels = trained.cifar_images(200)
     found = {layer: network.head(images, layer) for layer in LAYERS}
     assert [found[layer].shape[1:] for layer in LAYERS] == [
         (16, 32, 32),
@@ -72,7 +72,7 @@ def test_the_network_is_the_one_that_was_trained(network: Trained) -> None:
 
 @pytest.mark.parametrize("layer", ["layer1", "layer2", "layer3"])
 def test_hevc_at_qp_22_keeps_the_decisions(
-    layer: str, network: Trained, features: Features
+    layer: str, network: trained.Trained, features: Features
 ) -> None:
     original = features[layer]
     data = stream_of(original, **FAST, qp=22)

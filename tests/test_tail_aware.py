@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import real
 import torch
 from typer.testing import CliRunner
 
@@ -28,6 +27,7 @@ from refcodec.cli import app
 from refcodec.coders.native import cuts
 from refcodec.errors import CallerError
 from refcodec.metrics import fidelity, signal_to_noise
+from refcodec.models import trained
 
 LEVELS = refcodec.EncoderConfig(workers=1)
 SHAPE = (8, 12, 12)
@@ -578,14 +578,14 @@ def test_wrong_calls_are_explained(
 
 
 @pytest.mark.data
-@pytest.mark.skipif(real.data_folder() is None, reason=real.ABSENT)
+@pytest.mark.skipif(trained.data_folder() is None, reason=trained.ABSENT)
 def test_real_features_take_a_tenth_of_the_rate() -> None:
     """ResNet-20, layer2: at a higher SNR of the output, less than a tenth of the native coder's rate."""
     from refcodec.models import load
 
-    cut = load("resnet20", real.weights("resnet20")).cut("layer2")
+    cut = load("resnet20", trained.weights("resnet20")).cut("layer2")
     with torch.no_grad():
-        maps = cut.head(torch.from_numpy(real.cifar_images(20)[0])).numpy()
+        maps = cut.head(torch.from_numpy(trained.cifar_images(20)[0])).numpy()
         wanted = cut.tail(torch.from_numpy(maps)).numpy()
 
     def code(method: str, config: Any = LEVELS, **parameters: Any) -> tuple[int, float]:
