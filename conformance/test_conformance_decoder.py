@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import refcodec
-from refcodec.hashes import little_endian_bytes
 from refcodec.errors import reject_classes
+from refcodec.hashes import little_endian_bytes
 from refcodec.suite.contract import BuiltIn
 from refcodec.suite.derive import released_features, syntax_hash
 from refcodec.suite.manifest import Manifest, Vector

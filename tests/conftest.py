@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import pytest
 from hypothesis import settings
@@ -26,7 +26,7 @@ class Parts:
     """A stream as its header and its (unit_type, payload) pairs, which a test may change."""
 
     header: bytes
-    units: list[tuple[int, bytes]]
+    units: list[tuple[Any, bytes]]
 
     @classmethod
     def of(cls, data: bytes) -> Self:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command import CALL_AT_FAULT, run
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import CALL_AT_FAULT, run
 from torch.nn import functional as nn
 
 import refcodec
@@ -215,8 +215,9 @@ def test_a_coefficient_below_the_water_costs_nothing() -> None:
 def test_allocation_obeys_karush_kuhn_and_tucker(seed: int, channels: int, share: float) -> None:
     chance = np.random.default_rng(seed)
     shape = (channels, 3, 4)
+    steps = np.array(2.0 ** np.arange(-6, 6), np.float64)
     errors, bits = gradients.channel_curves(
-        chance.lognormal(0, 2, shape), chance.lognormal(0, 3, shape), 2.0 ** np.arange(-6, 6)[None]
+        chance.lognormal(0, 2, shape), chance.lognormal(0, 3, shape), steps[None]
     )
     budget = bits[:, -1].sum() + share * (bits[:, 0].sum() - bits[:, -1].sum())
     chosen = gradients.allocate(errors, bits, budget)

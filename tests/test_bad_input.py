@@ -234,7 +234,8 @@ def test_decode_takes_one_feature() -> None:
 
 
 def test_a_cut_anywhere_is_noticed() -> None:
-    for options in ({"coder": "zlib"}, {"coder": "raw", "quantiser": "uniform"}):
+    choices: list[dict[str, Any]] = [{"coder": "zlib"}, {"coder": "raw", "quantiser": "uniform"}]
+    for options in choices:
         data = refcodec.encode(SMALL, metadata={"a": "b"}, hashes=True, **options)
         for stop in range(len(data)):
             with pytest.raises(StreamError):
@@ -774,9 +775,10 @@ class Full(io.RawIOBase):
 
 @pytest.mark.parametrize("room", [0, 9, 40])
 def test_a_full_disk_is_the_environments_fault(room: int) -> None:
+    target: Any = Full(room)
     with (
         pytest.raises(EnvironmentFault, match=r"No space left on device \(free some space\)"),
-        refcodec.create(Full(room), coder="raw") as writer,
+        refcodec.create(target, coder="raw") as writer,
     ):
         writer.write(SMALL)
 
@@ -838,14 +840,15 @@ class Grudging(io.RawIOBase):
 
 
 def test_a_raw_file_that_takes_little_at_a_time() -> None:
-    target = Grudging()
+    target: Any = Grudging()
     with refcodec.create(target, coder="raw") as writer:
         writer.write(SMALL)
     assert np.array_equal(refcodec.decode(bytes(target.data)), SMALL)
 
 
 def test_a_raw_file_that_gives_little_at_a_time() -> None:
-    (feature,) = refcodec.open(Grudging(refcodec.encode(SMALL, coder="raw")))
+    source: Any = Grudging(refcodec.encode(SMALL, coder="raw"))
+    (feature,) = refcodec.open(source)
     assert np.array_equal(feature, SMALL)
 
 

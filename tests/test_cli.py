@@ -10,26 +10,17 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from command import CALL_AT_FAULT, INPUT_AT_FAULT, run
 from numpy.lib import format as npy
 from safetensors import safe_open
 from safetensors.numpy import save_file
-from typer.testing import CliRunner, Result
 
 import refcodec
-from refcodec.cli import app
 from refcodec.cli.arrays import open_features
 from refcodec.cli.terminal import printable
 from refcodec.errors import CallerError
 
-OK, INPUT_AT_FAULT, CALL_AT_FAULT = 0, 1, 2
-
 RNG = np.random.default_rng(7)
-
-
-def run(*arguments: object, stdin: bytes = b"", status: int = OK) -> Result:
-    result = CliRunner().invoke(app, [str(one) for one in arguments], input=stdin)
-    assert result.exit_code == status, result.output
-    return result
 
 
 @pytest.fixture
@@ -193,7 +184,7 @@ def test_every_choice_is_passed_on(tmp_path: Path, batch: Path) -> None:
 
 
 def test_several_arrays(tmp_path: Path) -> None:
-    arrays = {
+    arrays: dict[str, Any] = {
         "layer10": RNG.normal(size=7).astype(np.float16),
         "layer9": RNG.normal(size=(2, 3, 4)).astype(np.float32),
     }

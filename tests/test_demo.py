@@ -134,7 +134,8 @@ def test_summary_names_the_files(demo: Demo) -> None:
 
 
 def test_matplotlib_may_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "refcodec.demo.plot", raising=False)
+    for name in ("refcodec.demo.plot", "refcodec.plotting"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     demo = run(tmp_path, RAW)
     assert demo.status == 0

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from real import data_folder
 from typer.testing import CliRunner, Result
 
 import refcodec
@@ -32,7 +31,7 @@ pytest.importorskip("PIL")
 from PIL import Image
 
 from refcodec.allocate.methods import Allocation, write_features
-from refcodec.evaluate import coders, job, run, x265
+from refcodec.evaluate import job, peers, protocol, run
 from refcodec.evaluate.coders import Peer, payloads
 from refcodec.evaluate.experiment import Experiment
 from refcodec.evaluate.features import Tail, load_features
@@ -42,9 +41,10 @@ from refcodec.evaluate.plots import draw_curves, draw_equal
 from refcodec.evaluate.reading import read
 from refcodec.evaluate.results import Line, Row, lines_of, load_row
 from refcodec.evaluate.settings import settings_of
-from refcodec.evaluate.style import look
 from refcodec.evaluate.summary import Comparison, equals
 from refcodec.evaluate.tables import bd_rate_table, equal_quality_tables
+from refcodec.models.trained import data_folder
+from refcodec.plotting import look
 
 DATA = data_folder()  # before a fixture changes the environment
 EXPERIMENTS = Path(__file__).parents[1] / "tools" / "experiments"
@@ -137,7 +137,7 @@ def output(data: Path) -> Path:
 
 
 @pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the jobs that are run."""
     names: list[str] = []
     plain = job.measure
@@ -701,19 +701,19 @@ def test_allocations_reach_the_encoder(data: Path, tmp_path: Path) -> None:
 )
 def test_frames_hold_the_samples(shape: tuple[int, ...], tiled: bool) -> None:
     samples = np.random.default_rng(0).integers(0, 1024, shape).astype(np.uint16)
-    frames = x265.to_frames(samples, tiled=tiled)
+    frames = peers.to_frames(samples, tiled=tiled)
     assert min(frames.shape[1:]) >= 16
-    np.testing.assert_array_equal(x265.from_frames(frames, shape, tiled=tiled), samples)
+    np.testing.assert_array_equal(peers.from_frames(frames, shape, tiled=tiled), samples)
 
 
-@pytest.mark.parametrize("name", x265.PEERS)
+@pytest.mark.parametrize("name", peers.PEERS)
 def test_peers_count_parameter_sets_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     features = np.random.default_rng(1).random((4, 3, 16, 16), np.float32)
-    whole = Peer(x265.PEERS[name], 20).encode(features)
+    whole = Peer(peers.PEERS[name], 20).encode(features)
     assert whole.total == whole.per_image.sum() + whole.constant
     assert 60 < whole.constant < 120
-    monkeypatch.setattr(coders, "_PORTION_BYTES", 2 * features[0].nbytes)
-    parts = Peer(x265.PEERS[name], 20)
+    monkeypatch.setattr(protocol, "_PORTION_BYTES", 2 * features[0].nbytes)
+    parts = Peer(peers.PEERS[name], 20)
     assert parts.encode(features).constant == whole.constant
     decoded = np.stack(list(parts.decode()))
     assert metrics.signal_to_noise(decoded, features) > 15

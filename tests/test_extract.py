@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command import CALL_AT_FAULT, run
 from PIL import Image
 from safetensors.numpy import load_file
 from safetensors.torch import save_file
-from test_cli import CALL_AT_FAULT, run
 
 import refcodec
 from refcodec.models import cifar, load

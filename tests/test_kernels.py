@@ -150,8 +150,8 @@ def _faults(node: Any, parent: Any, names: dict[str, Any]) -> Iterator[Any]:
             good = _loads(node, parent, names)
     if not good or isinstance(node, ast.Slice):
         yield node
-    for child in ast.iter_child_nodes(node):
-        yield from _faults(child, node, names)
+    for inner in ast.iter_child_nodes(node):
+        yield from _faults(inner, node, names)
 
 
 def _callable(node: ast.Call, names: dict[str, Any]) -> bool:
@@ -369,7 +369,7 @@ def guard(value: Any) -> Any:
 def interpreter() -> dict[Callable[..., Any], Callable[..., Any]]:
     """All kernels as interpreted functions in which every integer is checked, and every index."""
     spaces: dict[str, dict[str, Any]] = {}
-    made = {}
+    made: dict[Callable[..., Any], Callable[..., Any]] = {}
     for function in KERNELS.values():
         space = spaces.setdefault(function.__module__, dict(function.__globals__))
         made[function] = FunctionType(function.__code__, space)

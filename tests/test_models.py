@@ -11,26 +11,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-import real
 import torch
 from PIL import Image
+from real import needs_data
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
 from refcodec.errors import CallerError, EnvironmentFault
-from refcodec.models import Cut, cifar, load, scenes
+from refcodec.models import Cut, cifar, load, scenes, trained
 from refcodec.models.images import batches, normalise, open_images
 from refcodec.models.zoo import NETWORKS, torchvision_models
 
 SHAPE = (3, 16, 16)
-
-needs_data = [
-    pytest.mark.data,
-    pytest.mark.skipif(
-        real.data_folder() is None, reason="no networks and images: set REFCODEC_DATA"
-    ),
-]
 
 
 def some_images(count: int = 3, shape: tuple[int, ...] = SHAPE) -> torch.Tensor:
@@ -354,31 +347,22 @@ def test_depths() -> None:
 class TestTrained:
     pytestmark = needs_data
 
-    def test_cut_agrees_with_numpy(self) -> None:
-        images, _ = real.cifar_images(10)
-        numpy_network = real.network("resnet20")
-        network = load("resnet20", weights("resnet20"))
-        for layer in real.LAYERS:
+    def test_cut_agrees_with_the_stages(self) -> None:
+        images, _ = trained.cifar_images(10)
+        network, stages = load("resnet20", trained.weights("resnet20")), trained.trained("resnet20")
+        for layer in trained.LAYERS:
             features = network.cut(layer).head(torch.from_numpy(images)).numpy()
-            np.testing.assert_allclose(features, numpy_network.head(images, layer), atol=2e-4)
+            np.testing.assert_allclose(features, stages.head(images, layer), atol=2e-4)
 
     @pytest.mark.parametrize(("name", "right"), [("resnet20", 160), ("resnet56", 172)])
     def test_accuracy(self, name: str, right: int) -> None:
-        """Of 200 images, as the networks of `real` have it; on all 10,000 they score 81.03 % and 83.20 %."""
-        folder = real.data_folder()
-        source = open_images(f"{folder}/cifar10/test.npz", count=200, size=(32, 32))
-        network, found = load(name, weights(name)), 0
+        """Of 200 images; on all 10,000 the networks score 81.03 % and 83.20 %."""
+        network, found = load(name, trained.weights(name)), 0
         with torch.inference_mode():
-            for batch in batches(source, 50):
+            for batch in batches(trained.cifar("test", 200), 50):
                 decisions = network.module(batch.inputs).argmax(1)
                 found += int((decisions.numpy() == batch.labels).sum())
         assert found == right
-
-
-def weights(name: str) -> Path:
-    folder = real.data_folder()
-    assert folder is not None
-    return folder / "weights" / f"{name}_cifar10.safetensors"
 
 
 # --- the papers' networks --------------------------------------------------------------------------
@@ -620,20 +604,41 @@ class TestRealImages:
     pytestmark = needs_data
 
     def test_cifar_images(self) -> None:
-        expected, labels = real.cifar_images(30)
-        source = open_images(f"{real.data_folder()}/cifar10/test.npz", count=30, size=(32, 32))
+        with np.load(f"{trained.data_folder()}/cifar10/test.npz", allow_pickle=False) as archive:
+            jpeg, offsets, labels = archive["jpeg"], archive["offsets"], archive["labels"]
+        chosen = [i for c in range(10) for i in np.flatnonzero(labels == c)[:3]]
+        files = [io.BytesIO(jpeg[offsets[i] : offsets[i + 1]].tobytes()) for i in chosen]
+        expected = np.stack([np.asarray(Image.open(file)) for file in files])
+        source = trained.cifar("test", 30)
         (batch,) = batches(source, 50)
-        assert np.array_equal(batch.inputs.numpy(), expected)
+        assert np.array_equal(batch.images, expected)
         assert batch.labels is not None
-        assert np.array_equal(batch.labels, labels)
+        assert np.array_equal(batch.labels, labels[chosen])
         assert source.classes[0] == "airplane"
+        inputs, found = trained.cifar_images(30)
+        assert np.array_equal(inputs, batch.inputs.numpy())
+        assert np.array_equal(found, batch.labels)
 
     def test_photographs(self) -> None:
-        source = open_images(f"{real.data_folder()}/imagenet-sample", count=3)
-        expected = np.stack(list(real.photographs(3)))
-        assert np.array_equal(np.stack([source[i].image for i in range(3)]), expected)
-        assert np.array_equal(normalise(expected).numpy(), real.normalise(expected))
-        assert source.names[0] == "n01440764_tench.JPEG"
+        folder = Path(f"{trained.data_folder()}/imagenet-sample")
+        found = trained.photographs(3)
+        for path, pixels in zip(sorted(folder.glob("*.JPEG"))[:3], found, strict=True):
+            image: Any = Image.open(path).convert("RGB")
+            scale = 224 / min(image.size)
+            size = tuple(max(224, round(side * scale)) for side in image.size)
+            left, top = ((side - 224) // 2 for side in size)
+            image = image.resize(size, Image.Resampling.BICUBIC)
+            expected = np.asarray(image.crop((left, top, left + 224, top + 224)))
+            assert np.array_equal(pixels, expected)
+        assert np.array_equal(trained.photographs(2, first=1), found[1:])
+        assert open_images(str(folder), count=1).names[0] == "n01440764_tench.JPEG"
+
+    def test_normalised(self) -> None:
+        pixels = trained.photographs(1)
+        scaled = pixels.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+        mean, deviation = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], np.float32)
+        expected = (scaled - mean[:, None, None]) / deviation[:, None, None]
+        assert np.array_equal(normalise(pixels).numpy(), expected)
 
 
 @pytest.fixture
@@ -737,7 +742,7 @@ def test_sources_that_are_none(tmp_path: Path, classes: Path) -> None:
         list(batches(source, 8))
     (tmp_path / "text.npz").write_text("no archive")
     size = (scenes.SIZE, scenes.SIZE)
-    for name, what, options in [
+    faults: list[tuple[str | Path, str, dict[str, Any]]] = [
         (tmp_path / "text.npz", "is no archive of images: it is no .npz", {}),
         (tmp_path / "absent", "No such file", {}),
         (classes / "empty", "holds no images", {}),
@@ -746,7 +751,8 @@ def test_sources_that_are_none(tmp_path: Path, classes: Path) -> None:
         ("scenes:", "does not say how many scenes", {"size": size}),
         ("scenes:3", "holds 3 images; 4 are asked for", {"size": size, "count": 4}),
         ("scenes:3", "scenes are 96 x 96; 224 x 224 is asked for", {}),
-    ]:
+    ]
+    for name, what, options in faults:
         with pytest.raises(CallerError, match=what):
             open_images(str(name), **options)
     Image.new("RGB", (4, 4)).save(classes / "loose.png")

@@ -234,7 +234,8 @@ def test_weights_of_frequencies_decide_which_are_kept() -> None:
     spectrum = np.full(feature.shape, 1e-6)
     spectrum[:, 0, 0] = 1
     size, decoded = {}, {}
-    for name, advice in {"plain": {}, "mean": {"weights": spectrum, "spectral": True}}.items():
+    tried: dict[str, Any] = {"plain": {}, "mean": {"weights": spectrum, "spectral": True}}
+    for name, advice in tried.items():
         target = io.BytesIO()
         with refcodec.create(target, qp=26, restoration="off") as writer:
             writer.write(feature, **advice)

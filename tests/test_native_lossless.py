@@ -14,14 +14,14 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-import real
 from hypothesis import given
 from hypothesis import strategies as st
-
 from refcodec.coders.coded import CodedFeature
+
 from refcodec.coders.native_lossless.encoder.payload import encode_payload
 from refcodec.coders.native_lossless.payload import decode_payload
 from refcodec.errors import PayloadError
+from refcodec.models import trained
 from refcodec.syntax.codes import SourceType
 
 EFFORTS = ("default", "fast")
@@ -33,10 +33,10 @@ SHAPES = [(1, 1, 1), (64, 1, 1), (3, 1, 17), (3, 17, 1), (2, 7, 7), (5, 13, 9), 
 class Fps:
     """What the coder reads of a feature parameter set."""
 
+    source_type: int
     channels: int
     height: int
     width: int
-    source_type: int
 
 
 def samples_of(values: Any, source: SourceType) -> Any:
@@ -50,7 +50,7 @@ def samples_of(values: Any, source: SourceType) -> Any:
 
 
 def decode(payload: bytes, shape: tuple[int, ...], source: SourceType) -> Any:
-    fps = Fps(*shape, source)
+    fps = Fps(source, *shape)
     return decode_payload(CodedFeature(fps, None, b"", True, payload, 800))
 
 
@@ -64,7 +64,7 @@ def error_of(payload: bytes, shape: tuple[int, ...], source: SourceType) -> Payl
 
 
 def there_and_back(samples: Any, source: SourceType, effort: str) -> bytes:
-    payload = encode_payload(samples, Fps(*samples.shape, source), effort)
+    payload = encode_payload(samples, Fps(source, *samples.shape), effort)
     decoded = decode(payload, samples.shape, source)
     assert decoded.dtype == np.int32
     np.testing.assert_array_equal(decoded, samples)
@@ -190,10 +190,10 @@ def test_backwards_compatibility() -> None:
     source = SourceType.FLOAT32
     samples = samples_of(EXAMPLE, source)
     np.testing.assert_array_equal(decode(CONTEXT_EXAMPLE, samples.shape, source), samples)
-    assert encode_payload(samples, Fps(*samples.shape, source)) == CONTEXT_EXAMPLE
+    assert encode_payload(samples, Fps(source, *samples.shape)) == CONTEXT_EXAMPLE
     larger = samples_of(smooth((4, 20, 20), relu=False), source)
     for effort, digest in DIGESTS.items():
-        payload = encode_payload(larger, Fps(*larger.shape, source), effort)
+        payload = encode_payload(larger, Fps(source, *larger.shape), effort)
         assert hashlib.sha256(payload).hexdigest()[:16] == digest
 
 
@@ -230,7 +230,7 @@ def test_damage(effort: str) -> None:
     """Truncated, flipped, grown or scrambled: an error of the project, or other samples; never a crash."""
     source, chance = SourceType.FLOAT32, random.Random(7)
     samples = samples_of(smooth((2, 24, 24), relu=False), source)
-    payload = encode_payload(samples, Fps(*samples.shape, source), effort)
+    payload = encode_payload(samples, Fps(source, *samples.shape), effort)
     assert payload[0] & 0xC0 == (0x40 if effort == "fast" else 0x80)
     refused = 0
     for i in range(600):
@@ -290,9 +290,9 @@ def test_time_is_bounded() -> None:
     """The worst payload costs some steps an element, not hundreds."""
     shape = (16, 64, 64)
     decode(
-        encode_payload(samples_of(smooth((1, 9, 9)), SourceType.FLOAT32), Fps(1, 9, 9, 0)),
+        encode_payload(samples_of(smooth((1, 9, 9)), SourceType.FLOAT32), Fps(0, 1, 9, 9)),
         (1, 9, 9),
-        0,
+        SourceType.FLOAT32,
     )
     for filler in (b"\x00", b"\xff", b"\x5a"):
         begin = time.perf_counter()
@@ -305,14 +305,14 @@ def test_time_is_bounded() -> None:
 
 
 @pytest.mark.data
-@pytest.mark.skipif(real.data_folder() is None, reason="the networks and images are not here")
+@pytest.mark.skipif(trained.data_folder() is None, reason=trained.ABSENT)
 def test_real_features() -> None:
     """Sizes of 20 features a layer, against the bars: within reach of a bug, not of chance."""
     import lzma
 
-    images, _ = real.cifar_images(20)
+    images, _ = trained.cifar_images(20)
     for layer, most in (("conv1", 0.50), ("layer1", 0.74), ("layer2", 0.66), ("layer3", 0.45)):
-        maps = real.network("resnet56").head(images, layer)
+        maps = trained.trained("resnet56").head(images, layer)
         sizes = [
             sum(
                 len(there_and_back(samples_of(one, SourceType.FLOAT32), SourceType.FLOAT32, effort))

@@ -41,6 +41,11 @@ NUMPY = {
 }
 
 
+def single(value: float) -> Any:
+    """The ends of a range, of one channel."""
+    return np.array([value], np.float32)
+
+
 # --- the model: exact operations, each followed by one rounding ------------------------------------
 
 
@@ -150,8 +155,8 @@ def uniform_cases(draw: st.DrawFn) -> tuple[int, list[list[int]], Any, Any]:
 
 
 @given(uniform_cases(), sources)
-@example((16, [[0, 1, 65535]], np.float32([-F32_MAX]), np.float32([F32_MAX])), SourceType.FLOAT32)
-@example((1, [[0, 1]], np.float32([-F32_TINY]), np.float32([0])), SourceType.FLOAT16)
+@example((16, [[0, 1, 65535]], single(-F32_MAX), single(F32_MAX)), SourceType.FLOAT32)
+@example((1, [[0, 1]], single(-F32_TINY), single(0)), SourceType.FLOAT16)
 def test_uniform_is_three_rounded_operations_and_a_last_one(case: Any, source: SourceType) -> None:
     bits, rows, low, high = case
     samples = np.array(rows, np.int32)[:, :, None]
@@ -190,7 +195,7 @@ def test_uniform_takes_positions_outside_the_range(
 
 def test_a_range_that_begins_at_zero_may_leave_out_its_minimum() -> None:
     fps = Container(quantiser=Quantiser.UNIFORM, bits=8, source_type=SourceType.FLOAT32)
-    parameters = Container(range_min=None, range_max=np.float32([255]), restoration_mode=None)
+    parameters = Container(range_min=None, range_max=single(255), restoration_mode=None)
     samples = np.arange(256, dtype=np.int32).reshape(1, 16, 16)
     assert np.array_equal(dequantise(samples, fps, parameters), samples.astype(np.float32))
 
@@ -203,7 +208,7 @@ def test_restoration_is_the_integer_process(
     rows = data.draw(st.lists(st.lists(sample, min_size=4, max_size=4), min_size=2, max_size=2))
     groups = rows if per_channel else [rows[0] + rows[1]]
     codes = [np.full(len(groups), code, np.int64) for code in (mean, deviation)]
-    found = restore_moments(np.array(rows, np.int32).reshape(2, 2, 2), *codes, bits)
+    found = restore_moments(np.array(rows, np.int32).reshape(2, 2, 2), codes[0], codes[1], bits)
     expected = [restoration_model(group, mean, deviation, bits) for group in groups]
     assert found.reshape(len(groups), -1).tolist() == expected
 
@@ -352,9 +357,9 @@ features = st.lists(singles, min_size=1, max_size=12).map(
 
 
 @given(features, all_bits)
-@example(np.float32([[[-F32_MAX, 0, F32_MAX]]]), 16)
-@example(np.float32([[[0, F32_TINY, 3 * F32_TINY]]]), 8)
-@example(np.float32([[[-0.0, -0.0]]]), 1)
+@example(np.array([[[-F32_MAX, 0, F32_MAX]]], np.float32), 16)
+@example(np.array([[[0, F32_TINY, 3 * F32_TINY]]], np.float32), 8)
+@example(np.array([[[-0.0, -0.0]]], np.float32), 1)
 def test_uniform_errs_by_half_a_step(feature: Any, bits: int) -> None:
     samples, back, _ = _there_and_back(feature, _fps(Quantiser.UNIFORM, bits))
     assert samples.min() >= 0
@@ -374,7 +379,7 @@ def test_uniform_keeps_constants_and_ends(feature: Any, bits: int) -> None:
 
 
 def test_a_range_of_its_own_for_each_channel() -> None:
-    feature = np.float32([[[0, 1]], [[-1000, 1000]], [[7, 7]]])
+    feature = np.array([[[0, 1]], [[-1000, 1000]], [[7, 7]]], np.float32)
     fps = _fps(Quantiser.UNIFORM, 8, range_per_channel_flag=1)
     samples, back, parameters = _there_and_back(feature, fps)
     assert parameters.range_min.tolist() == [0, -1000, 7]
@@ -383,7 +388,7 @@ def test_a_range_of_its_own_for_each_channel() -> None:
 
 
 def test_values_beyond_a_clip_saturate() -> None:
-    feature = np.float32([[[-9, -1, 0, 1, 9]]])
+    feature = np.array([[[-9, -1, 0, 1, 9]]], np.float32)
     _, back, _ = _there_and_back(feature, _fps(Quantiser.UNIFORM, 8), clip=(-1, 1))
     assert back.ravel()[[0, 1, 3, 4]].tolist() == [-1, -1, 1, 1]
 
@@ -405,8 +410,8 @@ def test_logarithmic_samples_are_those_of_chen(values: list[float], bits: int) -
 
 
 @given(features, st.integers(2, 16))
-@example(np.float32([[[F32_MAX, -F32_MAX, 0]]]), 16)
-@example(np.float32([[[F32_TINY, -F32_TINY]]]), 2)
+@example(np.array([[[F32_MAX, -F32_MAX, 0]]], np.float32), 16)
+@example(np.array([[[F32_TINY, -F32_TINY]]], np.float32), 2)
 def test_logarithmic_errs_by_half_a_level(feature: Any, bits: int) -> None:
     signed = bool((feature < 0).any())
     fps = _fps(Quantiser.LOGARITHMIC, bits, log_signed_flag=int(signed))
@@ -425,7 +430,7 @@ def test_logarithmic_errs_by_half_a_level(feature: Any, bits: int) -> None:
 
 @pytest.mark.parametrize("source", list(SourceType))
 def test_without_a_quantiser_every_word_survives(source: SourceType) -> None:
-    words = np.arange(65536, dtype=np.uint16).reshape(4, 128, 128)
+    words: Any = np.arange(65536, dtype=np.uint16).reshape(4, 128, 128)
     if source == SourceType.FLOAT32:
         words = words.astype(np.uint32) << 16 | 0x1234
     feature = words.view(NUMPY[source])

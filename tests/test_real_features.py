@@ -7,41 +7,36 @@ from typing import Any
 
 import numpy as np
 import pytest
-import real
-from real import ResNet
+from real import needs_data
 from streams import stream_of
 
 import refcodec
 from refcodec.metrics import fidelity, top1_accuracy
+from refcodec.models import trained
 
-pytestmark = [
-    pytest.mark.data,
-    pytest.mark.skipif(
-        real.data_folder() is None, reason="no networks and images: set REFCODEC_DATA"
-    ),
-]
+pytestmark = needs_data
 
 LAYERS = ("layer1", "layer2", "layer3", "pool")
 
 Features = dict[str, Any]
-FAST = {"coder": "hevc", "preset": "ultrafast"}
+FAST: dict[str, Any] = {"coder": "hevc", "preset": "ultrafast"}
 
 
 @pytest.fixture(scope="module")
-def network() -> ResNet:
-    return real.network("resnet20")
+def network() -> trained.Trained:
+    return trained.trained("resnet20")
 
 
 @pytest.fixture(scope="module")
-def features(network: ResNet) -> Features:
-    images, _ = real.cifar_images(20)
+def features(network: trained.Trained) -> Features:
+    images, _ = trained.cifar_images(20)
     return {layer: network.head(images, layer) for layer in LAYERS}
 
 
 @pytest.fixture(scope="module")
-def pan(network: ResNet) -> list[Any]:
+def pan(network: trained.Trained) -> list[Any]:
     """layer1 features of a crop that moves over a photograph, two pixels a frame."""
-    return list(network.head(real.pan(12), "layer1"))
+    return list(network.head(trained.pan(12), "layer1"))
 
 
 def elements(data: bytes, name: str) -> list[Any]:
@@ -60,8 +55,8 @@ def payloads(data: bytes) -> list[bytes]:
     return [e.value for e in elements(data, "payload")]
 
 
-def test_the_network_is_the_one_that_was_trained(network: ResNet) -> None:
-    images, labels = real.cifar_images(200)
+def test_the_network_is_the_one_that_was_trained(network: trained.Trained) -> None:
+    images, labels = trained.cifar_images(200)
     found = {layer: network.head(images, layer) for layer in LAYERS}
     assert [found[layer].shape[1:] for layer in LAYERS] == [
         (16, 32, 32),
@@ -76,7 +71,9 @@ def test_the_network_is_the_one_that_was_trained(network: ResNet) -> None:
 
 
 @pytest.mark.parametrize("layer", ["layer1", "layer2", "layer3"])
-def test_hevc_at_qp_22_keeps_the_decisions(layer: str, network: ResNet, features: Features) -> None:
+def test_hevc_at_qp_22_keeps_the_decisions(
+    layer: str, network: trained.Trained, features: Features
+) -> None:
     original = features[layer]
     data = stream_of(original, **FAST, qp=22)
     decoded = np.stack(list(refcodec.open(io.BytesIO(data))))

@@ -64,8 +64,11 @@ def test_a_source_of_images_gives_held_out_scenes(held_out: tuple[Pixels, Pixels
     source = open_images("scenes:9", size=(SIZE, SIZE))
     assert len(source) == 9
     assert source.classes == CLASSES
-    for own, its in zip(held_out, (source[8].image, source[8].mask), strict=True):
-        assert np.array_equal(own[8], its)
+    mask = source[8].mask
+    assert mask is not None
+    images, masks = held_out
+    assert np.array_equal(images[8], source[8].image)
+    assert np.array_equal(masks[8], mask)
 
 
 def test_scenes_are_images_and_masks_of_all_classes(held_out: tuple[Pixels, Pixels]) -> None:
@@ -114,7 +117,7 @@ def test_colour_does_not_tell_the_class(held_out: tuple[Pixels, Pixels]) -> None
     """The best table from colours to classes sees next to nothing."""
 
     def shades(images: Pixels) -> npt.NDArray[np.int64]:
-        return (images.astype(np.int64) >> 5) @ [64, 8, 1]
+        return (images.astype(np.int64) >> 5) @ np.array([64, 8, 1])
 
     images, masks = render_scenes(80, TRAINING_SEED)
     table = np.zeros((512, len(CLASSES)), np.int64)

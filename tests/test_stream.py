@@ -6,7 +6,7 @@ import io
 import os
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -240,7 +240,8 @@ def test_restoration_and_qps_in_a_sequence() -> None:
     target, features = io.BytesIO(), [some(3, 16, 16, seed=k) for k in range(3)]
     config = EncoderConfig(gop=3, restoration="channel", preset="ultrafast", hashes=True)
     with refcodec.create(target, config) as writer:
-        for qp, feature in zip((20, (20, 21, 30), 40), features, strict=True):
+        qps: list[Any] = [20, (20, 21, 30), 40]
+        for qp, feature in zip(qps, features, strict=True):
             writer.write(feature, qp=qp)
     assert refcodec.validate(target.getvalue()).conforming
     assert len(list(read(target.getvalue()))) == 3
@@ -299,8 +300,9 @@ def test_a_configuration_for_a_single_feature() -> None:
     with refcodec.create(target, coder="hevc", preset="ultrafast") as writer:
         assert writer.write(feature) == 0
         assert writer.write(feature, config=EncoderConfig(coder="raw")) == 1
-        assert writer.write(feature, qp=np.array([1, 2, 3, 4])) == 2
-        assert writer.write(feature, qp=np.int64(33)) == 3
+        several, one = np.array([1, 2, 3, 4]), np.int64(33)
+        assert writer.write(feature, qp=cast("Any", several)) == 2
+        assert writer.write(feature, qp=cast("Any", one)) == 3
     reader = read(target.getvalue())
     assert same(reader[1], feature)
     assert reader.header.profile_idc == Profile.HEVC

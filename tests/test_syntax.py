@@ -198,7 +198,7 @@ def test_arrays_are_most_significant_bit_first() -> None:
 
 
 def test_single_precision_is_big_endian() -> None:
-    assert written(F32(2), np.float32([1, -2])) == f"{0x3F800000_C0000000:064b}"
+    assert written(F32(2), np.array([1, -2], np.float32)) == f"{0x3F800000_C0000000:064b}"
     nan = read(F32(1), bytes.fromhex("7f800001"))
     assert nan.view(np.uint32)[0] == 0x7F800001  # a signalling NaN stays one
 
@@ -297,7 +297,7 @@ def parsed_set(elements: dict[str, Any]) -> Any:
 
 @st.composite
 def feature_parameters(draw: st.DrawFn, fps: Any) -> dict[str, Any]:
-    restored = {Restoration.TENSOR: 1, Restoration.CHANNEL: fps.channels}
+    restored: dict[Any, int] = {Restoration.TENSOR: 1, Restoration.CHANNEL: fps.channels}
     mode = draw(st.sampled_from(list(Restoration))) if fps.restoration_enabled_flag else None
     hevc, uniform = fps.coder_id == Coder.HEVC, fps.quantiser == Quantiser.UNIFORM
     count, at = restored.get(mode, 0), draw(st.integers(1, 31))

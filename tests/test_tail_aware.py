@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import real
 import torch
 from typer.testing import CliRunner
 
@@ -20,6 +19,7 @@ import refcodec
 from refcodec.allocate import methods, sensitivity
 from refcodec.allocate.methods import METHODS, Allocation, method_of, write_features
 from refcodec.allocate.rate import RateModel
+from refcodec.allocate.sensitivity import measure
 from refcodec.allocate.statistics import choose_statistics
 from refcodec.allocate.tail_aware import TailAware, _feature_loss, choose_levels, precondition
 from refcodec.allocate.targets import Goal, meet, trials
@@ -27,6 +27,7 @@ from refcodec.cli import app
 from refcodec.coders.native.channels import cuts
 from refcodec.errors import CallerError
 from refcodec.metrics import fidelity, signal_to_noise
+from refcodec.models import trained
 
 LEVELS = refcodec.EncoderConfig(workers=1)
 SHAPE = (8, 12, 12)
@@ -317,10 +318,12 @@ def test_streams_have_the_type_of_the_features(method: str, coder: str) -> None:
 def test_algorithm1_works_on_some_features_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory does not grow with their number, and nothing else changes."""
     measured: list[int] = []
-    measure = methods.measure
-    monkeypatch.setattr(
-        methods, "measure", lambda maps, *rest: measured.append(len(maps)) or measure(maps, *rest)
-    )
+
+    def noted(maps: Any, *rest: Any) -> Any:
+        measured.append(len(maps))
+        return measure(maps, *rest)
+
+    monkeypatch.setattr(methods, "measure", noted)
     whole = coded("algorithm1", LEVELS.but(qp=34))
     monkeypatch.setattr(methods, "_AT_ONCE", 4 * features()[0].size)
     assert coded("algorithm1", LEVELS.but(qp=34)) == whole
@@ -575,16 +578,14 @@ def test_wrong_calls_are_explained(
 
 
 @pytest.mark.data
-@pytest.mark.skipif(real.data_folder() is None, reason="needs the networks of ../shared/data")
+@pytest.mark.skipif(trained.data_folder() is None, reason=trained.ABSENT)
 def test_real_features_take_a_tenth_of_the_rate() -> None:
     """ResNet-20, layer2: at a higher SNR of the output, less than a tenth of the native coder's rate."""
     from refcodec.models import load
 
-    folder = real.data_folder()
-    assert folder is not None
-    cut = load("resnet20", folder / "weights" / "resnet20_cifar10.safetensors").cut("layer2")
+    cut = load("resnet20", trained.weights("resnet20")).cut("layer2")
     with torch.no_grad():
-        maps = cut.head(torch.from_numpy(real.cifar_images(20)[0])).numpy()
+        maps = cut.head(torch.from_numpy(trained.cifar_images(20)[0])).numpy()
         wanted = cut.tail(torch.from_numpy(maps)).numpy()
 
     def code(method: str, config: Any = LEVELS, **parameters: Any) -> tuple[int, float]:

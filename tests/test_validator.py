@@ -39,7 +39,7 @@ from refcodec.syntax.units import read_unit
 from refcodec.tables import clause_titles, hevc_constraints
 
 FEATURE = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 2, 2)
-RAW = {"coder": "raw", "quantiser": "uniform", "bits": 8, "hash_size": 8}
+RAW: dict[str, Any] = {"coder": "raw", "quantiser": "uniform", "bits": 8, "hash_size": 8}
 
 
 def several(count: int = 3, **options: Any) -> bytes:
@@ -399,6 +399,7 @@ def test_a_slice_of_another_qp(hevc: bytes) -> None:
     assert violation.what == "frame 0 is coded with QP 31; 32 is signalled"
     assert violation.clause == "9.3.2"
     payload = element(hevc, "coded_feature.payload")
+    assert violation.bit_offset is not None
     assert payload.offset <= violation.bit_offset <= place.offset
 
 

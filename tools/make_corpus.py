@@ -8,6 +8,9 @@ Networks and images are those of ``$REFCODEC_DATA``, else ``../shared/data``. Wh
 never meets what the project measures: here stand ResNet-20, CIFAR training images, and photographs from the
 100th on; there ResNet-56, CIFAR test images, and the first 20 photographs.
 
+The committed files were made once; another machine, or another version of torch, rounds some values
+otherwise.
+
 Each file is a lossless DFC stream of bfloat16 features. They are float32 features cut to their upper 16
 bits, not rounded: signs and exponents are exact, and so are the first 7 bits of the mantissa. The streams'
 metadata say what they hold:
@@ -28,27 +31,25 @@ import argparse
 import hashlib
 import io
 import sys
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
+import torch
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "tests"))
-
-import real  # noqa: E402  (the networks in numpy, and where the data lie)
-
-import refcodec  # noqa: E402
-from refcodec.demo.network import Network, load_held_out  # noqa: E402
-from refcodec.files import atomic_file  # noqa: E402
+import refcodec
+from refcodec.demo.network import Network, load_held_out
+from refcodec.files import atomic_file
+from refcodec.models import load
+from refcodec.models.images import normalise
+from refcodec.models.trained import ABSENT, cifar, data_folder, photographs, trained, weights
 
 Floats = npt.NDArray[np.float32]
 
-CORPUS = ROOT / "tools" / "corpus"
+CORPUS = Path(__file__).resolve().parent / "corpus"
 LAYERS = ("conv1", "layer1", "layer2", "layer3")
 
 FIRST_PHOTOGRAPH = 100
@@ -79,21 +80,15 @@ def cifar_training_images(count: int, first: int) -> Floats:
 
     first : index of the first one; another keeps two draws apart.
     """
-    from PIL import Image
-
-    folder = real.data_folder()
-    assert folder is not None
-    with np.load(folder / "cifar10" / "train.npz", allow_pickle=False) as archive:
-        jpeg, offsets = archive["jpeg"], archive["offsets"]
-    step = (len(offsets) - 1 - first) // count
-    chosen = [first + i * step for i in range(count)]
-    files = (io.BytesIO(jpeg[offsets[i] : offsets[i + 1]].tobytes()) for i in chosen)
-    return real.normalise(np.stack([np.asarray(Image.open(file)) for file in files]))
+    source = cifar("train")
+    step = (len(source) - first) // count
+    return as_input([source[first + i * step].image for i in range(count)])
 
 
-def photographs(count: int, first: int) -> Floats:
-    """Photographs in name order, N x 3 x 224 x 224."""
-    return real.normalise(np.stack(list(islice(real.photographs(first + count), first, None))))
+def as_input(pixels: Iterable[npt.NDArray[np.uint8]]) -> Floats:
+    """Images H x W x 3 as the input of a network, N x 3 x H x W."""
+    inputs: Floats = normalise(np.stack(list(pixels))).numpy()
+    return inputs
 
 
 # --- features --------------------------------------------------------------------------------------
@@ -106,12 +101,12 @@ def crop(maps: Floats, index: int, height: int, width: int) -> Floats:
     return maps[:, top : top + height, left : left + width]
 
 
-def corpus() -> Iterator[tuple[str, str, Sequence[Floats]]]:
+def corpus() -> Iterator[tuple[str, str, Floats | list[Floats]]]:
     """Every file of the corpus: its name, what it holds, and its features."""
-    network = real.network("resnet20")
+    network = trained("resnet20")
     small = cifar_training_images(16, 77)
-    large = photographs(6, FIRST_PHOTOGRAPH)
-    others = photographs(4, FIRST_PHOTOGRAPH + 6)
+    pictures = as_input(photographs(10, FIRST_PHOTOGRAPH))
+    large, others = pictures[:6], pictures[6:]
     odd: list[Floats] = []
     for layer in LAYERS:
         yield f"{layer}-small", f"{layer}; CIFAR-10 training images", network.head(small, layer)
@@ -121,7 +116,8 @@ def corpus() -> Iterator[tuple[str, str, Sequence[Floats]]]:
         for i, one in enumerate(others):
             odd.append(crop(network.head(one[None], layer)[0], i, *ODD[layer][i % 2]))
     yield "odd", "all layers; crops of odd sizes of photographs", odd
-    signed = network._convolve_normalise(cifar_training_images(4, 55), "conv1", "bn1")
+    before = load("resnet20", weights("resnet20")).cut("bn1")
+    signed = before.head(torch.from_numpy(cifar_training_images(4, 55))).numpy()
     yield "signed", "conv1 and bn1 before ReLU; CIFAR-10 training images", signed
     pooled = network.head(cifar_training_images(300, 33), "pool")
     yield "fc", "after global pooling; CIFAR-10 training images", pooled
@@ -191,8 +187,8 @@ def main() -> int:
         wrong = check(chosen.corpus)
         print("\n".join(wrong) or "the corpus is that of SHA256SUMS")
         return 1 if wrong else 0
-    if real.data_folder() is None:
-        print("the networks and images are not here: set REFCODEC_DATA", file=sys.stderr)
+    if data_folder() is None:
+        print(ABSENT, file=sys.stderr)
         return 2
     write(chosen.corpus)
     return 0

@@ -101,7 +101,8 @@ def stream() -> str:
         ("index", 56),
         ("end", 44),
     ]
-    x, places = 12.0, []
+    places: list[tuple[float, int]] = []
+    x = 12.0
     for text, width in row:
         p.box(x, 14, width, 52, text, "strong" if len(places) == 5 else "plain")
         places.append((x, width))
@@ -229,7 +230,7 @@ class Drawing(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         self.env.note_dependency(__file__)
         picture = nodes.raw("", DRAWINGS[self.arguments[0]](), format="html")
-        caption = nodes.caption("", *self.parse_inline(" ".join(self.content))[0])
+        caption = nodes.caption("", "", *self.parse_inline(" ".join(self.content))[0])
         return [nodes.figure("", picture, caption, classes=["drawn"])]
 
 

@@ -16,14 +16,14 @@ import ml_dtypes
 import numpy as np
 from docutils import nodes
 from docutils.statemachine import StringList
-from markup import reference
+from markup import note, reference
+from refcodec.constraints import PROFILE_CODERS
 from sphinx.addnodes import download_reference
 from sphinx.directives.other import TocTree
 from sphinx.util.docutils import SphinxDirective
 
 from refcodec.coders.native.decisions import FAMILIES
 from refcodec.coders.native_lossless.models import initial_model
-from refcodec.constraints import PROFILE_CODERS
 from refcodec.errors import reject_classes
 from refcodec.quantise import NUMPY_TYPES
 from refcodec.syntax import codes, hevc, structures
@@ -73,7 +73,7 @@ class Generated(SphinxDirective):
     def depend(self) -> None:
         """Build the page again when a module that its tables come from has changed."""
         for module in (structures, hevc, codes):
-            self.env.note_dependency(module.__file__)
+            self.env.note_dependency(str(module.__file__))
 
 
 class SyntaxTable(Generated):
@@ -94,9 +94,7 @@ class SyntaxTable(Generated):
         made = table([head[i] for i in keep], chosen, "syntax-table")
         if not module:
             made["ids"].append(f"syntax-{structure.title}")
-            self.env.domains["dfc"].note(
-                "structure", structure.title, self.env.docname, f"syntax-{structure.title}"
-            )
+            note(self.env, "structure", structure.title, f"syntax-{structure.title}")
         return [made]
 
     def _line(self, structure: Structure, row: Row, *, linked: bool) -> list[Cell]:
@@ -134,7 +132,7 @@ class UnitStructures(Generated):
 
     def run(self) -> list[nodes.Node]:
         self.depend()
-        rows = []
+        rows: list[list[Cell]] = []
         for kind, structure in structures.UNIT_STRUCTURES.items():
             link = reference("structure", structure.title, nodes.inline("", structure.title))
             number = structure.clause
@@ -227,9 +225,9 @@ class SourceTypes(Generated):
     """``.. source-types::``: the extreme numbers of the source types."""
 
     def run(self) -> list[nodes.Node]:
-        rows = []
+        rows: list[list[Cell]] = []
         for code, numpy_type in NUMPY_TYPES.items():
-            info = ml_dtypes.finfo(numpy_type)
+            info = ml_dtypes.finfo(numpy_type)  # type: ignore[no-untyped-call]
             largest = np.array(info.max, numpy_type)
             word = largest.view(f"u{numpy_type.itemsize}")
             fraction, top = info.nmant, info.maxexp
@@ -339,7 +337,7 @@ class Constants(Generated):
 
     def run(self) -> list[nodes.Node]:
         module = importlib.import_module(f"refcodec.{self.arguments[0]}")
-        self.env.note_dependency(module.__file__)
+        self.env.note_dependency(str(module.__file__))
         rows: list[list[Cell]] = []
         for line in self.content:
             if line.strip():

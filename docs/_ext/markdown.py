@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
 _UNDERLINES = {2: "-", 3: "~"}
@@ -56,8 +55,8 @@ class Markdown(SphinxDirective):
     def run(self) -> list[nodes.Node]:  # noqa: D102
         path = Path(self.env.srcdir, self.arguments[0]).resolve()
         self.env.note_dependency(str(path))
-        lines = as_rst(path.read_text(encoding="utf-8")).splitlines()
-        return self.parse_text_to_nodes(StringList(lines, str(path)), allow_section_headings=True)
+        text = as_rst(path.read_text(encoding="utf-8"))
+        return self.parse_text_to_nodes(text, allow_section_headings=True)
 
 
 def setup(app: Any) -> dict[str, bool]:

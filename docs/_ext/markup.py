@@ -20,6 +20,7 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.directives.code import LiteralInclude
 from sphinx.domains import Domain
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.nodes import make_refnode
 
@@ -71,14 +72,22 @@ class SpecificationDomain(Domain):
         target: str,
         node: pending_xref,
         contnode: nodes.Element,
-    ) -> nodes.Element | None:
+    ) -> nodes.reference | None:
         place = self.data["targets"].get((typ, target))
         if place is None:
             raise ValueError(f"{fromdocname} refers to {typ} {target}, which does not exist")
-        return make_refnode(builder, fromdocname, *place, contnode)
+        docname, anchor = place
+        return make_refnode(builder, fromdocname, docname, anchor, contnode)
 
     def resolve_any_xref(self, *args: Any) -> list[Any]:
         return []
+
+
+def note(env: BuildEnvironment, kind: str, target: str, anchor: str) -> None:
+    """Remember where something stands on the page that is being read."""
+    domain = env.get_domain("dfc")
+    assert isinstance(domain, SpecificationDomain)
+    domain.note(kind, target, env.docname, anchor)
 
 
 class Clause(SphinxRole):
@@ -95,7 +104,7 @@ class Requirement(SphinxRole):
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         anchor = f"req-{self.text}"
         link = nodes.reference("", f"R{self.text}", refuri=f"#{anchor}", internal=True)
-        self.env.domains["dfc"].note("req", self.text, self.env.docname, anchor)
+        note(self.env, "req", self.text, anchor)
         return [nodes.inline("", "", link, ids=[anchor], classes=["requirement"])], []
 
 
@@ -117,7 +126,7 @@ class Element(SphinxDirective):
         term = nodes.term()
         for place, name in enumerate(re.split(r",\s*", self.arguments[0])):
             anchor = "element-" + name.replace(".", "-")
-            self.env.domains["dfc"].note("element", name, self.env.docname, anchor)
+            note(self.env, "element", name, anchor)
             if place:
                 term += nodes.Text(", ")
             own = name.partition(".")[2]

@@ -6,21 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
-import matplotlib
-import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import FixedLocator
 
+from refcodec import plotting
 from refcodec.config import EncoderConfig
 from refcodec.demo.network import FEATURE_SHAPES
-from refcodec.demo.run import Row
-from refcodec.evaluate.style import BLUE, GREEN, INK, PURPLE, STYLE, VERMILION, save
+from refcodec.demo.row import Row
+from refcodec.plotting import BLUE, GREEN, INK, PURPLE, VERMILION, save_both, styled
 
 __all__ = ["draw"]
-
-Values = npt.NDArray[np.float64]
 
 
 class Curve(NamedTuple):
@@ -66,12 +61,6 @@ CURVES: Final = (
 RATES: Final = (0.5, 1, 2, 4, 8, 16, 32)
 """Bits an element that the axis names."""
 
-FIDELITIES: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1)
-"""Fidelities that the axis names."""
-
-KNEE: Final = 0.03
-"""Distance from a fidelity of 1 within which the axis is nearly linear, and beyond it logarithmic."""
-
 
 def draw(rows: Sequence[Row]) -> dict[str, bytes]:
     """Plot fidelity over bits an element, a panel for each cut.
@@ -80,7 +69,7 @@ def draw(rows: Sequence[Row]) -> dict[str, bytes]:
     same bytes under one version of matplotlib.
     """
     sections = [list(section) for _, section in groupby(rows, key=lambda row: row.layer)]
-    with matplotlib.rc_context(dict(STYLE)):
+    with styled():
         figure = Figure(figsize=(8, 3.7), layout="constrained")
         panels = figure.subplots(1, len(sections), sharex=True, sharey=True, squeeze=False)[0]
         for panel, section in zip(panels, sections, strict=True):
@@ -88,32 +77,18 @@ def draw(rows: Sequence[Row]) -> dict[str, bytes]:
         rates = [row.bits_per_element for row in rows]
         # The panels share their axes, so the limits follow from the rows of all.
         panels[0].set_xlim(0.8 * min(0.5, *rates), 1.4 * max(32, *rates))
-        panels[0].set_ylim(min(0.7, *(row.fidelity for row in rows)), 1)
+        plotting.fidelity_axis(panels[0], min(0.7, *(row.fidelity for row in rows)))
         panels[0].set_ylabel("fidelity (share of decisions kept)")
-        figure.supxlabel("bits an element, of the whole file", fontsize="medium")
-        figure.legend(
-            *panels[0].get_legend_handles_labels(),
-            loc="outside upper center",
-            ncols=len(CURVES),
-            frameon=False,
-            handlelength=1.6,
-            columnspacing=1.6,
-        )
-        return {suffix: save(figure, suffix) for suffix in ("png", "svg")}
+        figure.supxlabel(plotting.RATE, fontsize="medium")
+        plotting.legend(figure, [panels[0]], len(CURVES), handlelength=1.6, columnspacing=1.6)
+        return save_both(figure)
 
 
 def _draw_panel(panel: Any, rows: Sequence[Row]) -> None:
     layer = rows[0].layer
     shape = " \N{MULTIPLICATION SIGN} ".join(map(str, FEATURE_SHAPES[layer]))
-    panel.set_title(f"{layer}  ({shape})", fontsize="medium", loc="left")
-    panel.set_xscale("log", base=2)
-    panel.xaxis.set_major_locator(FixedLocator(RATES))
-    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    panel.xaxis.set_minor_locator(NullLocator())
-    panel.set_yscale("function", functions=(_stretch, _shrink))
-    panel.yaxis.set_major_locator(FixedLocator(FIDELITIES))
-    panel.yaxis.set_major_formatter(StrMethodFormatter("{x:.2f}"))
-    panel.grid(visible=True)
+    plotting.title(panel, f"{layer}  ({shape})")
+    plotting.rate_axis(panel, FixedLocator(RATES))
     for curve in CURVES:
         points = sorted(
             (row.bits_per_element, row.fidelity) for row in rows if curve.has(row.config)
@@ -125,23 +100,10 @@ def _draw_panel(panel: Any, rows: Sequence[Row]) -> None:
     for row in rows:
         if row.config.coder in ("native", "hevc"):
             native = row.config.coder == "native"
-            panel.annotate(
+            plotting.label(
+                panel,
                 f"{row.config.qp:g}",
                 (row.bits_per_element, row.fidelity),
-                xytext=(-9, 4) if native else (4, -8),
-                textcoords="offset points",
-                fontsize="x-small",
+                (-9, 4) if native else (4, -8),
                 color=PURPLE if native else BLUE,
-                path_effects=[withStroke(linewidth=2, foreground="white")],
-                zorder=5,
             )
-
-
-def _stretch(fidelity: Values) -> Values:
-    """Spread out the axis towards 1, where the settings of interest lie."""
-    return -np.log(np.maximum(1 - fidelity, 0) + KNEE)
-
-
-def _shrink(position: Values) -> Values:
-    """Undo `_stretch`."""
-    return 1 + KNEE - np.exp(-position)

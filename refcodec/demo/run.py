@@ -11,7 +11,6 @@ import json
 import platform
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -28,10 +27,11 @@ from rich.text import Text
 import refcodec
 from refcodec.config import EncoderConfig
 from refcodec.demo.network import FEATURE_SHAPES, Floats, Network, load_held_out
+from refcodec.demo.row import Row
 from refcodec.files import atomic_file, storage_error
-from refcodec.metrics import bits_per_element, compression_rate, fidelity, top1_accuracy
+from refcodec.metrics import compression_rate, fidelity, top1_accuracy
 
-__all__ = ["SETTINGS", "Row", "run_demo"]
+__all__ = ["SETTINGS", "run_demo"]
 
 SETTINGS: Final[Sequence[EncoderConfig]] = (
     *(
@@ -51,48 +51,6 @@ into one frame.
 
 KEPT: Final = 0.99
 """Share of decisions that the closing summary asks to be kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What one setting did to the features of one cut: a row of the table, a point of the plot.
-
-    layer            : the cut, a key of ``FEATURE_SHAPES``.
-    config           : how the features were coded.
-    path             : the stream, all images in one file.
-    elements         : number of float32 values in it.
-    coded_bytes      : size of the file.
-    compression_rate : that size over the size of the float32 values.
-    fidelity         : share of images whose decision stayed the same (Hu et al. 2020, eq. 4).
-    accuracy         : share of images whose digit was read right.
-    encode_seconds   : wall time from the first feature to the closed file, process starts included.
-    decode_seconds   : likewise, from opening the file to the last feature.
-    bit_exact        : whether the decoded features are the original ones, bit for bit.
-    conforming       : whether the validator found no violation and left nothing unverified.
-    """
-
-    layer: str
-    config: EncoderConfig
-    path: Path
-    elements: int
-    coded_bytes: int
-    compression_rate: float
-    fidelity: float
-    accuracy: float
-    encode_seconds: float
-    decode_seconds: float
-    bit_exact: bool
-    conforming: bool
-
-    @property
-    def bits_per_element(self) -> float:
-        """Bits of the file spent on one value."""
-        return bits_per_element(self.coded_bytes, self.elements)
-
-    @property
-    def passed(self) -> bool:
-        """Whether the stream conforms and, if its setting is lossless, lost nothing."""
-        return self.conforming and (self.bit_exact or self.config.lossy_quantiser is not None)
 
 
 def run_demo(

@@ -1,20 +1,22 @@
-"""All coders of an evaluation behind one protocol: a set of features in, bytes counted, features out."""
+"""The coders of features, and the coder that a setting names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
 import refcodec
 from refcodec.allocate.methods import Allocation, write_features
 from refcodec.coders.protocol import Payload
 from refcodec.errors import CallerError
-from refcodec.evaluate import x265
+from refcodec.evaluate import peers
+from refcodec.evaluate.pictures import HevcImage, Jpeg
+from refcodec.evaluate.protocol import Coder, Encoded, Features, portions
 from refcodec.evaluate.settings import Setting
+from refcodec.evaluate.x265 import Counted
 from refcodec.files import atomic_file
 from refcodec.registry import CODERS
 from refcodec.stream.walk import Walk, coded_units
@@ -24,36 +26,7 @@ from refcodec.syntax.units import parse_stream_header
 if TYPE_CHECKING:
     from refcodec.models import Cut
 
-__all__ = ["Coder", "Encoded", "Peer", "Stream", "coder_for", "payloads", "portions"]
-
-Features = npt.NDArray[Any]
-
-_PORTION_BYTES = 64 << 20
-
-
-class Encoded(NamedTuple):
-    """What coding came to.
-
-    total     : bytes of all that a decoder needs.
-    per_image : bytes that belong to one image, N; the rest serves all of them alike.
-    constant  : bytes that are the same whatever the images show, as far as a coder knows them.
-    """
-
-    total: int
-    per_image: npt.NDArray[np.int64]
-    constant: int = 0
-
-
-class Coder(Protocol):
-    """Codes one set of features, then decodes it."""
-
-    def encode(self, features: Features, /) -> Encoded:
-        """Features N x C x H x W or N x D, or images N x H x W x 3; may be a memory map."""
-        ...
-
-    def decode(self) -> Iterator[Features]:
-        """The features that came of it, one after another."""
-        ...
+__all__ = ["Peer", "Stream", "coder_for", "payloads"]
 
 
 def coder_for(setting: Setting, cut: Cut | None, folder: Path) -> Coder:
@@ -66,10 +39,8 @@ def coder_for(setting: Setting, cut: Cut | None, folder: Path) -> Coder:
         assert cut is not None
         config = setting.config.but(feature_type=cut.feature_type)
         return Stream(config, setting.allocation, cut, folder / "features.dfc")
-    if setting.coder in x265.PEERS:
-        return Peer(x265.PEERS[setting.coder], setting.chosen("qp"))
-    from refcodec.evaluate.pictures import HevcImage, Jpeg
-
+    if setting.coder in peers.PEERS:
+        return Peer(peers.PEERS[setting.coder], setting.chosen("qp"))
     if setting.coder == "jpeg":
         return Jpeg(setting.chosen("quality"), setting.chosen("subsampling"))
     return HevcImage(*(setting.chosen(name) for name in ("qp", "chroma", "preset")))
@@ -81,13 +52,6 @@ def payloads(stream: BinaryIO) -> Iterator[Payload]:
     header = parse_stream_header(stream.read(STREAM_HEADER_SIZE))
     for unit in coded_units(Walk(header), stream):
         yield from unit.payloads
-
-
-def portions(features: Features) -> Iterator[Features]:
-    """Consecutive features of some 64 MiB together."""
-    count = max(1, _PORTION_BYTES * len(features) // max(1, features.nbytes))
-    for start in range(0, len(features), count):
-        yield features[start : start + count]
 
 
 class Stream:
@@ -117,41 +81,29 @@ class Stream:
 
 
 class Peer:
-    """A coder of `refcodec.evaluate.x265`, at one QP."""
+    """A coder of `refcodec.evaluate.peers`, at one QP."""
 
-    def __init__(self, peer: x265.Peer, qp: int) -> None:
+    def __init__(self, peer: peers.Peer, qp: int) -> None:
         self._peer, self._qp = peer, qp
-        self._parts: list[tuple[x265.Quantised, bytes]] = []
+        self._parts: list[tuple[peers.Quantised, bytes]] = []
 
     def encode(self, features: Features) -> Encoded:
         """All features of a portion in one run of ffmpeg. Raises CallerError for vectors."""
         if features.ndim != 4:
             raise CallerError("the HEVC peers code maps, and these are vectors")
-        depth = np.uint8 if self._peer.bits == 8 else "<u2"
-        parameters: set[bytes] = set()
-        slices: list[int] = []
+        counted = Counted()
         for part in portions(features):
-            coded = x265.quantise(part, self._peer)
-            stream = x265.raw_to_hevc(
-                coded.frames.astype(depth),
-                x265.pixel_format(self._peer.bits),
-                self._qp,
-                preset=self._peer.preset,
-                extra=self._peer.extra,
-            )
-            found, sizes = x265.split_stream(stream)
-            parameters |= found
-            slices += sizes
+            coded = peers.quantise(part, self._peer)
+            stream = peers.encode(coded, self._peer, self._qp)
+            counted.add(stream)
             empty = np.empty((0, *coded.frames.shape[1:]), np.uint16)
             self._parts.append((coded._replace(frames=empty), stream))
-        framed = np.array(slices).reshape(len(features), -1) + x265.START_CODE_BYTES
-        per_image = framed.sum(axis=1) + x265.RANGE_BYTES
-        constant = sum(len(one) + x265.START_CODE_BYTES for one in parameters)
+        slices = np.array(counted.slices).reshape(len(features), -1)
+        per_image = slices.sum(axis=1) + peers.RANGE_BYTES
+        constant = counted.parameters
         return Encoded(constant + int(per_image.sum()), per_image, constant)
 
     def decode(self) -> Iterator[Features]:
         """The features, a portion at a time decoded together."""
         for coded, stream in self._parts:
-            pixels = x265.pixel_format(self._peer.bits)
-            frames = x265.hevc_to_raw(stream, pixels, coded.frames.shape[1:])
-            yield from x265.dequantise(coded._replace(frames=frames), self._peer)
+            yield from peers.dequantise(peers.decode(stream, coded, self._peer), self._peer)

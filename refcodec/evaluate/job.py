@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 import refcodec
-from refcodec.evaluate.coders import Coder, Stream, coder_for, payloads
+from refcodec.evaluate.coders import Stream, coder_for, payloads
 from refcodec.evaluate.features import FeatureSet, Tail, load_features
 from refcodec.evaluate.plan import Job, code_digest
+from refcodec.evaluate.protocol import Coder
 from refcodec.evaluate.statistics import Statistics, gather, join
 from refcodec.files import atomic_file
 from refcodec.pack import channel_qps

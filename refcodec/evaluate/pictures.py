@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refcodec.evaluate.coders import Encoded, portions
-from refcodec.evaluate.x265 import START_CODE_BYTES, hevc_to_raw, raw_to_hevc, split_stream
+from refcodec.evaluate.protocol import Encoded, portions
+from refcodec.evaluate.x265 import LEAST_ERROR, Counted, hevc_to_raw, raw_to_hevc
 
 __all__ = ["HevcImage", "Jpeg"]
 
@@ -76,18 +76,13 @@ class HevcImage:
     def encode(self, features: Pixels) -> Encoded:
         """Images N x H x W x 3."""
         self._shape = features.shape[1:]
-        parameters: set[bytes] = set()
-        slices: list[int] = []
+        counted = Counted()
         for part in portions(features):
-            tuning = "aq-mode=0:psy-rd=0:psy-rdoq=0"
-            options: dict[str, Any] = {"preset": self._preset, "extra": tuning}
+            options: dict[str, Any] = {"preset": self._preset, "extra": LEAST_ERROR}
             stream = raw_to_hevc(part, "rgb24", self._qp, coded=self._format, **options)
-            found, sizes = split_stream(stream)
-            parameters |= found
-            slices += sizes
+            counted.add(stream)
             self._streams.append(stream)
-        constant = sum(len(one) + START_CODE_BYTES for one in parameters)
-        per_image = np.array(slices) + START_CODE_BYTES
+        constant, per_image = counted.parameters, np.array(counted.slices)
         return Encoded(constant + int(per_image.sum()), per_image, constant)
 
     def decode(self) -> Iterator[Pixels]:

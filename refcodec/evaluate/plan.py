@@ -208,10 +208,10 @@ def digest(path: Path) -> str:
 
 _CODE = (".py", ".toml", ".txt", ".safetensors")
 _PRINTED_ONLY = (
-    *("cli/", "demo/", "suite/"),
+    *("cli/", "demo/", "suite/", "plotting.py"),
     *(
         f"evaluate/{name}.py"
-        for name in ("plots", "report", "results", "style", "summary", "tables")
+        for name in ("machine", "plots", "report", "results", "summary", "tables")
     ),
 )
 

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import Any
 
-import matplotlib
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import (
-    LogLocator,
-    MaxNLocator,
-    NullFormatter,
-    PercentFormatter,
-    StrMethodFormatter,
-)
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
+from refcodec import plotting
 from refcodec.evaluate.results import Line, Row, lossless_lines
-from refcodec.evaluate.style import COLOURS, FAINT, INK, STYLE, look, save
 from refcodec.evaluate.summary import QUALITIES, Equal
+from refcodec.plotting import COLOURS, FAINT, INK, look, save_both, styled
 
 __all__ = ["draw_channels", "draw_curves", "draw_equal", "draw_nonzero"]
 
 Lines = Mapping[str, Sequence[Line]]
-Values = npt.NDArray[np.float64]
-
-_HALO: Final = [withStroke(linewidth=2, foreground="white")]
-
-_KNEE: Final = 0.02
-"""Distance from a fidelity of 1 within which the axis is nearly linear, and beyond it logarithmic."""
 
 
 def draw_curves(lines: Lines, quality: str) -> dict[str, bytes]:
@@ -49,7 +35,7 @@ def draw_curves(lines: Lines, quality: str) -> dict[str, bytes]:
     }
     if not lines:
         return {}
-    with matplotlib.rc_context(dict(STYLE)):
+    with styled():
         columns = min(len(lines), 2 if len(lines) in (2, 4) else 3)
         rows = -(-len(lines) // columns)
         figure = Figure(
@@ -59,14 +45,14 @@ def draw_curves(lines: Lines, quality: str) -> dict[str, bytes]:
         for panel in panels[len(lines) :]:
             panel.remove()
         for panel, (place, own) in zip(panels, lines.items(), strict=False):
-            panel.set_title(place, fontsize="medium", loc="left", pad=20)
+            plotting.title(panel, place, pad=20)
             for line in own:
                 _draw_line(panel, line, quality, names.index(line.name))
             _finish_panel(panel, quality)
-        figure.supxlabel("bits an element, of the whole file", fontsize="medium")
+        figure.supxlabel(plotting.RATE, fontsize="medium")
         figure.supylabel(QUALITIES[quality].label, fontsize="medium")
-        _legend(figure, list(panels[: len(lines)]))
-        return _both(figure)
+        plotting.legend(figure, list(panels[: len(lines)]))
+        return save_both(figure)
 
 
 def _draw_line(panel: Any, line: Line, quality: str, number: int) -> None:
@@ -84,16 +70,13 @@ def _draw_line(panel: Any, line: Line, quality: str, number: int) -> None:
     # Curves that lie together put their labels on different sides, and the next two farther out.
     above, farther = number % 2 == 0, 8 * (number // 2 % 2)
     for place, row in enumerate(rows):
-        panel.annotate(
+        plotting.label(
+            panel,
             ", ".join(part.rpartition(" ")[2] for part in row.job.setting.label.split(", ")),
             (rates[place], heights[place]),
-            xytext=(-3, 5 + farther) if above else (3, -9 - farther),
-            textcoords="offset points",
+            (-3, 5 + farther) if above else (3, -9 - farther),
             ha="right" if above else "left",
-            fontsize="x-small",
             color=colour,
-            path_effects=_HALO,
-            zorder=5,
         )
 
 
@@ -102,38 +85,17 @@ def _finite(rows: Sequence[Row], figure: str) -> list[Row]:
 
 
 def _finish_panel(panel: Any, quality: str) -> None:
-    panel.set_xscale("log", base=2)
-    panel.xaxis.set_major_locator(LogLocator(2, numticks=7))
-    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    plotting.rate_axis(panel)
     panel.margins(x=0.08)
-    panel.grid(visible=True)
     if quality == "fidelity":
-        low = panel.dataLim.y0
-        panel.set_yscale("function", functions=(_stretch, _shrink))
-        ticks = [tick for tick in _FIDELITIES if tick >= low - 0.02]
-        panel.set_yticks(ticks, [f"{tick:.10g}" for tick in ticks])
-        panel.set_ylim(min(low - 0.01, ticks[0]), 1)
-
-
-_FIDELITIES: Final = (0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 1)
-
-
-def _stretch(fidelity: Values) -> Values:
-    """Spread out the axis towards 1, where the points of interest lie."""
-    return -np.log(np.maximum(1 - fidelity, 0) + _KNEE)
-
-
-def _shrink(position: Values) -> Values:
-    """Undo `_stretch`."""
-    return 1 + _KNEE - np.exp(-position)
+        plotting.fidelity_axis(panel, panel.dataLim.y0)
 
 
 def draw_nonzero(lines: Lines) -> dict[str, bytes]:
     """Compression rate beside the share of values that are not zero, by layer (Chen et al. 2020, Fig. 4)."""
     lines = lossless_lines(lines)
     names = _curve_names(lines)
-    with matplotlib.rc_context(dict(STYLE)):
+    with styled():
         networks = {
             name: [own for _, own in places]
             for name, places in groupby(lines.items(), key=lambda item: item[0].partition("/")[0])
@@ -148,7 +110,7 @@ def draw_nonzero(lines: Lines) -> dict[str, bytes]:
             width_ratios=[len(x) for x in networks.values()],
         )[0]
         for panel, (network, places) in zip(panels, networks.items(), strict=True):
-            panel.set_title(network, fontsize="medium", loc="left")
+            plotting.title(panel, network)
             layers = [own[0].rows[0].job.place.layer for own in places]
             nonzero = [own[0].rows[0].facts["nonzero_rate"] for own in places]
             panel.bar(range(len(layers)), nonzero, 0.8, color="#ececec", label="non-zero values")
@@ -174,8 +136,8 @@ def draw_nonzero(lines: Lines) -> dict[str, bytes]:
             panel.set_axisbelow(True)
         panels[0].yaxis.set_major_formatter(PercentFormatter(1, 0))
         panels[0].set_ylabel("coded size over float32 size")
-        _legend(figure, panels[:1])
-        return _both(figure)
+        plotting.legend(figure, panels[:1])
+        return save_both(figure)
 
 
 def draw_equal(found: Sequence[Equal]) -> dict[str, bytes]:
@@ -187,7 +149,7 @@ def draw_equal(found: Sequence[Equal]) -> dict[str, bytes]:
     if not groups:
         return {}
     names = list(dict.fromkeys(one.curve for one in found))
-    with matplotlib.rc_context(dict(STYLE)):
+    with styled():
         columns = min(2, len(groups))
         rows = -(-len(groups) // columns)
         tallest = max(len(own) for _, own in groups)
@@ -198,10 +160,10 @@ def draw_equal(found: Sequence[Equal]) -> dict[str, bytes]:
             panel.remove()
         for panel, ((quality, level), own) in zip(panels, groups, strict=False):
             _draw_bars(panel, own, names)
-            panel.set_title(QUALITIES[quality].at(level), fontsize="medium", loc="left")
+            plotting.title(panel, QUALITIES[quality].at(level))
         caption = "bytes an image; in brackets, multiply-accumulates in front of the cut"
         figure.supxlabel(caption, fontsize="medium")
-        return _both(figure)
+        return save_both(figure)
 
 
 def _draw_bars(panel: Any, own: Sequence[Equal], names: Sequence[str]) -> None:
@@ -239,46 +201,26 @@ def draw_channels(lines: Lines) -> Iterator[tuple[Row, dict[str, bytes]]]:
         for line in own:
             row = line.rows[len(line.rows) // 2]
             if "channels" in row.result:
-                with matplotlib.rc_context(dict(STYLE)):
-                    yield row, _both(_channels(row))
+                with styled():
+                    yield row, save_both(_channels(row))
 
 
 def _channels(row: Row) -> Figure:
     found, shape = row.result["channels"], row.facts["shape"]
     bits = 8 * np.array(found["bytes"]) / max(1, int(np.prod(shape[1:])))
     channels = np.arange(len(bits))
-    figure = Figure(figsize=(max(5, min(10, len(bits) / 6)), 3.4), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True)
-    above.set_title(row.job.name, fontsize="medium", loc="left")
+    figure, (above, below) = plotting.bars_by_channel(len(bits), 3.4, 2)
+    plotting.title(above, row.job.name)
     above.step(channels, found["qp"], where="mid", color=INK, linewidth=1.2)
     above.set_ylabel("QP")
     above.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=2))
     below.bar(channels, bits, 0.8, color=COLOURS[1])
     below.set_ylabel("bits an element")
-    below.set_xlabel("channel")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
     for panel in (above, below):
-        panel.grid(visible=True, axis="y")
-        panel.set_axisbelow(True)
         panel.tick_params(color=FAINT)
     return figure
 
 
 def _curve_names(lines: Lines) -> list[str]:
     return list(dict.fromkeys(line.name for own in lines.values() for line in own))
-
-
-def _legend(figure: Figure, panels: Sequence[Any]) -> None:
-    """One legend for all panels, each curve once."""
-    found: dict[str, Any] = {}
-    for panel in panels:
-        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    columns = min(len(found), 5 if len(panels) > 1 else 3)
-    figure.legend(
-        found.values(), found.keys(), loc="outside upper center", ncols=columns, frameon=False
-    )
-
-
-def _both(figure: Figure) -> dict[str, bytes]:
-    return {suffix: save(figure, suffix) for suffix in ("png", "svg")}

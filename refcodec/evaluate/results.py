@@ -6,12 +6,8 @@ import csv
 import hashlib
 import io
 import json
-import os
-import platform
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +19,7 @@ from refcodec.evaluate.curves import Curve
 from refcodec.evaluate.experiment import Experiment
 from refcodec.evaluate.features import load_features
 from refcodec.evaluate.job import load_result, load_statistics
+from refcodec.evaluate.machine import describe_machine
 from refcodec.evaluate.plan import Job, code_digest
 from refcodec.evaluate.run import Folders
 from refcodec.evaluate.statistics import intervals, measures, resampled, resamples
@@ -217,29 +214,13 @@ def write_json(
 
 def environment(experiment: Experiment, command: str) -> dict[str, Any]:
     """What figures depend on besides the experiment: machine, versions, command, the experiment's hash."""
-    packages = {}
-    for name in _PACKAGES:
-        try:
-            packages[name] = version(name)
-        except PackageNotFoundError:
-            continue
+    machine = describe_machine(_PACKAGES)
+    packages = machine.pop("packages")
     return {
         "command": command,
         "experiment_sha256": hashlib.sha256(experiment.text.encode()).hexdigest(),
-        "date": time.strftime("%Y-%m-%d"),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
+        **machine,
         "refcodec": refcodec.__version__,
         "refcodec_source": code_digest(),
         "packages": packages,
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

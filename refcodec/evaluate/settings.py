@@ -10,7 +10,7 @@ from typing import Any, Final
 from refcodec.allocate.methods import Allocation, method_of
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
-from refcodec.evaluate.x265 import PEERS
+from refcodec.evaluate.peers import PEERS
 from refcodec.registry import CODERS
 
 __all__ = ["CHOICES", "IMAGE_CODERS", "Setting", "settings_of"]

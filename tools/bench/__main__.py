@@ -2,8 +2,8 @@
 
     python tools/bench [--output docs/results/foundation.rst] [--maps 10000]
 
-The measurements are pytest-benchmark files beside this one; they need the networks and images of
-``../shared/data`` (or ``$REFCODEC_DATA``). Everything runs on one thread; ratios are taken in one run,
+The measurements are those of ``bench_foundation.py``, by pytest-benchmark; they need the networks and images
+of ``../shared/data`` (or ``$REFCODEC_DATA``). Everything runs on one thread; ratios are taken in one run,
 in turn, so that they hold on a noisy machine.
 """
 
@@ -12,39 +12,41 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from page import table
+from record import DOCS
+
+from refcodec.evaluate.machine import describe_machine
+from refcodec.files import atomic_file
+
+_MEASUREMENTS = Path(__file__).with_name("bench_foundation.py")
 
 
 def main() -> int:
     """Run the benchmarks, then render their records."""
     parser = argparse.ArgumentParser(prog="python tools/bench", description=__doc__.split("\n")[0])
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "results" / "foundation.rst")
+    parser.add_argument("--output", type=Path, default=DOCS / "results" / "foundation.rst")
     parser.add_argument("--maps", type=int, default=10_000, help="features of the x265 comparison")
     parser.add_argument("--select", default="", help="run only benchmarks that match (pytest -k)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "record.json"
         command = [
-            *(sys.executable, "-m", "pytest", str(HERE), "-q", "-p", "no:xdist"),
-            *("-o", "python_files=bench_*.py", "-o", "addopts=", "--benchmark-enable"),
+            *(sys.executable, "-m", "pytest", str(_MEASUREMENTS), "-q", "-p", "no:xdist"),
+            *("-o", "addopts=", "--benchmark-enable"),
             *(f"--benchmark-json={record}", "-k", options.select),
         ]
         environment = os.environ | {
             "REFCODEC_BENCH_MAPS": str(options.maps),
             "OMP_NUM_THREADS": "1",
         }
-        status = subprocess.run(command, env=environment, cwd=ROOT).returncode
+        status = subprocess.run(command, env=environment, cwd=DOCS.parent).returncode
         if status:
             return status
         records = json.loads(record.read_text())
@@ -56,26 +58,18 @@ def main() -> int:
     if options.select:
         print(json.dumps(rows, indent=1))
         return 0
-    from refcodec.files import atomic_file
-
     with atomic_file(options.output) as file:
-        file.write(render(rows, records["machine_info"], options.maps).encode())
+        file.write(render(rows, options.maps).encode())
     print(f"wrote {options.output}")
     return 0
 
 
-def render(rows: dict[str, list[dict[str, Any]]], machine: dict[str, Any], maps: int) -> str:
+def render(rows: dict[str, list[dict[str, Any]]], maps: int) -> str:
     """The results page, in reStructuredText."""
-    processor = machine.get("cpu", {}).get("brand_raw", platform.processor())
-    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "imageio-ffmpeg"))
+    machine = describe_machine(("numpy", "imageio-ffmpeg"))
+    machine["packages"] = ", ".join(" ".join(one) for one in machine["packages"].items())
     parts = [
-        _TITLE.format(
-            processor=processor,
-            cores=os.cpu_count(),
-            python=platform.python_version(),
-            packages=packages,
-            maps=maps,
-        ),
+        _TITLE.format(maps=maps, **machine),
         _section("Lossless", _LOSSLESS, rows["lossless"], _CODING),
         _section("HEVC", _HEVC, rows["hevc"], _LOSSY),
         _section("Speed beside x265 itself", _X265.format(maps=maps), rows["x265"], _RATIO),
@@ -161,14 +155,7 @@ Bytes beside payload, of real files. HEVC parameter sets count as payload.
 
 def _section(title: str, text: str, rows: list[dict[str, Any]], columns: Sequence[Column]) -> str:
     body = [[format(row[key], kind) for _, key, kind in columns] for row in rows]
-    return f"{title}\n{'-' * len(title)}\n\n{text}\n{_table([c[0] for c in columns], body)}"
-
-
-def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [".. list-table::", "   :header-rows: 1", ""]
-    for row in (heading, *rows):
-        lines += [f"   {'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(row)]
-    return "\n".join(lines) + "\n"
+    return f"{title}\n{'-' * len(title)}\n\n{text}\n{table([c[0] for c in columns], body)}"
 
 
 if __name__ == "__main__":

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from features import LAYERS
 from page import fill, percent, table
-
-Record = dict[str, Any]
+from record import Record
 
 
 def write(record: Record, page: Path) -> None:

@@ -10,47 +10,31 @@ images, which no curve is measured on. The record, ``docs/results/allocation.jso
 from __future__ import annotations
 
 import argparse
-import io
-import json
-import os
 import sys
-import time
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+import allocation_page
+import features
+import torch
+from coding import read, timed, write
+from curves import Point, bd_rate
+from record import Record, command, load, machine, parser, save
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-import allocation_page  # noqa: E402
-import features  # noqa: E402
-import numpy as np  # noqa: E402
-import real  # noqa: E402
-import torch  # noqa: E402
-from bench_native import machine  # noqa: E402
-from curves import Point, bd_rate  # noqa: E402
-
-import refcodec  # noqa: E402
-from refcodec.allocate import gradients  # noqa: E402
-from refcodec.allocate.selection import select_qps  # noqa: E402
-from refcodec.allocate.sensitivity import (  # noqa: E402
+import refcodec
+from refcodec.allocate import gradients
+from refcodec.allocate.selection import select_qps
+from refcodec.allocate.sensitivity import (
     CLASSIFICATION_QPS,
     algorithm1_qps,
     by_algorithm1,
     measure,
 )
-from refcodec.config import EncoderConfig  # noqa: E402
-from refcodec.files import atomic_file  # noqa: E402
-from refcodec.metrics import bits_per_element, fidelity, signal_to_noise  # noqa: E402
-from refcodec.models import Cut, load  # noqa: E402
-from refcodec.models.images import batches, open_images  # noqa: E402
-from refcodec.registry import LARGEST_QP  # noqa: E402
-
-Record = dict[str, Any]
+from refcodec.config import EncoderConfig
+from refcodec.models import Cut, images, trained
+from refcodec.models import load as load_network
+from refcodec.registry import LARGEST_QP
 
 CODERS = {
     "hevc": EncoderConfig(coder="hevc", packing="frame", restoration="off", workers=1),
@@ -101,27 +85,20 @@ _LITERAL_FEATURES, _TIMED_FEATURES = 5, 20
 @cache
 def cut_of(layer: str, size: str) -> Cut:
     """ResNet-56, cut for a set of features."""
-    folder: Any = real.data_folder()
     side = (224, 224) if size == "large" else None
-    weights = folder / "weights" / "resnet56_cifar10.safetensors"
-    return load("resnet56", weights, input_size=side).cut(layer)
+    return load_network("resnet56", trained.weights("resnet56"), input_size=side).cut(layer)
 
 
 @cache
 def calibration(layer: str, size: str) -> features.Floats:
-    """Features of training images; for large maps, of photographs behind those that are measured."""
-    cut = cut_of(layer, size)
+    """Features of training images; for large maps, of photographs after those that are measured."""
     if size == "large":
-        images = np.stack(list(real.photographs(features.SIZES["large"] + 4)))[-4:]
-        inputs = torch.from_numpy(real.normalise(images))
+        inputs = images.normalise(trained.photographs(4, first=features.SIZES["large"]))
     else:
-        folder: Any = real.data_folder()
-        archive = str(folder / "cifar10" / "train.npz")
-        source = open_images(archive, count=CALIBRATION, size=(32, 32))
-        (batch,) = batches(source, CALIBRATION)
+        (batch,) = images.batches(trained.cifar("train", CALIBRATION), CALIBRATION)
         inputs = batch.inputs
     with torch.inference_mode():
-        found: features.Floats = cut.head(inputs).numpy()
+        found: features.Floats = cut_of(layer, size).head(inputs).numpy()
     return found
 
 
@@ -129,9 +106,9 @@ class Place:
     """Features of a layer, a coder, and what the network makes of the features."""
 
     def __init__(self, coder: str, layer: str, size: str, count: int | None) -> None:
-        self.layer, self.config = layer, CODERS[coder]
-        self.maps = features.part(layer, size, count)
-        self.logits = features.tail(self.maps, layer)
+        self.config = CODERS[coder]
+        self.source = features.Source(layer, size, count)
+        self.maps = self.source.maps
         self.cut, self.known = cut_of(layer, size), calibration(layer, size)
 
     def advice(self, method: str, qp: int) -> list[dict[str, Any]]:
@@ -156,38 +133,20 @@ class Place:
 
     def point(self, method: str, qp: int) -> Point:
         """One file with all features, its quality, and the seconds that its QPs took."""
-        begin = time.perf_counter()
-        advice = self.advice(method, qp)
-        seconds = time.perf_counter() - begin
-        target = io.BytesIO()
-        with refcodec.create(target, self.config) as writer:
-            for one, arguments in zip(self.maps, advice, strict=True):
-                writer.write(one, **arguments)
-        with refcodec.open(io.BytesIO(target.getvalue())) as reader:
-            outputs = features.tail(np.stack(list(reader)), self.layer)
-        size = len(target.getvalue())
-        return {
-            "qp": qp,
-            "bytes": size,
-            "bits": round(bits_per_element(size, self.maps.size), 5),
-            "snr": round(signal_to_noise(outputs, self.logits), 3),
-            "fidelity": fidelity(outputs, self.logits),
-            "allocation_s": round(seconds, 3),
-        }
+        advice, seconds = timed(self.advice, method, qp)
+        data = write(self.maps, self.config, advice=advice)
+        found = {"qp": qp} | self.source.judge(read(data), len(data))
+        return found | {"allocation_s": round(seconds, 3)}
 
     def seconds(self, layer: str) -> dict[str, float]:
         """Seconds a feature, at a middle QP, one method after the other."""
         qps = QPS["hevc"][layer]
         qp = qps[len(qps) // 2]
-        begin = time.perf_counter()
-        for feature in self.maps[:_LITERAL_FEATURES]:
-            self._literally(feature, qp)
-        literal = (time.perf_counter() - begin) / min(_LITERAL_FEATURES, len(self.maps))
-        found = {"literal": literal}
+        few = self.maps[:_LITERAL_FEATURES]
+        found = {"literal": sum(timed(self._literally, one, qp)[1] for one in few) / len(few)}
         for method in ("algorithm1", "selection"):
-            begin = time.perf_counter()
-            self.advice(method, qp)
-            found[method] = (time.perf_counter() - begin) / len(self.maps)
+            _, seconds = timed(self.advice, method, qp)
+            found[method] = seconds / len(self.maps)
         return {method: round(value, 4) for method, value in found.items()}
 
     def _literally(self, feature: features.Floats, qp: int) -> None:
@@ -203,54 +162,57 @@ class Place:
 def main() -> int:
     """Measure, and write the record."""
     options = _options()
+    record = load(
+        options, {"commands": [], "features": {}, "curves": {}, "paper": {}, "literal_s": {}}
+    )
     if options.render:
-        allocation_page.write(
-            json.loads(options.record.read_text()), options.record.with_suffix(".rst")
-        )
+        allocation_page.write(record, options.record.with_suffix(".rst"))
         return 0
-    record: Record = {"commands": [], "features": {}, "curves": {}, "paper": {}, "literal_s": {}}
-    if options.resume and options.record.exists():
-        record = json.loads(options.record.read_text())
-    command = " ".join(["python tools/bench/bench_allocation.py", *_words()])
-    record["commands"] = list(dict.fromkeys([*record["commands"], command]))
+    record["commands"] = list(dict.fromkeys([*record["commands"], command()]))
     record["machine"] = machine()
-    save = lambda: _save(record, options.record)  # noqa: E731
-    if options.seconds:
+    for coder in ["hevc"] if options.seconds else options.coders:
         for layer in options.layers:
-            place = Place("hevc", layer, options.size, options.features or _TIMED_FEATURES)
-            record["literal_s"][f"hevc/{layer}/{options.size}"] = place.seconds(layer)
-            save()
-        return 0
-    for coder in options.coders:
-        for layer in options.layers:
-            name = f"{coder}/{layer}/{options.size}"
-            place = Place(coder, layer, options.size, options.features)
-            record["features"][name] = len(place.maps)
-            qps = QPS[coder][layer]
-            curves = record["curves"].setdefault(name, {})
-            _measure(place, curves, qps, f"{name}", save)
-            if coder == "hevc" and layer == "conv1":
-                own = record["paper"].setdefault(name, {})
-                _measure(place, own, CLASSIFICATION_QPS, f"{name}, the paper's QPs", save)
-            record["bd_rate"] = bd_rates(record)
-            save()
-            for row in record["bd_rate"]:
-                if row["place"] == name:
-                    print(
-                        f"  {row['method']:26} {row['bd_rate']} % over {row['range']} dB",
-                        flush=True,
-                    )
+            if options.seconds:
+                _seconds(layer, options, record)
+            else:
+                _curves(coder, layer, options, record)
     return 0
 
 
+def _seconds(layer: str, options: argparse.Namespace, record: Record) -> None:
+    place = Place("hevc", layer, options.size, options.features or _TIMED_FEATURES)
+    record["literal_s"][f"hevc/{layer}/{options.size}"] = place.seconds(layer)
+    save(record, options.record)
+
+
+def _curves(coder: str, layer: str, options: argparse.Namespace, record: Record) -> None:
+    name = f"{coder}/{layer}/{options.size}"
+    place = Place(coder, layer, options.size, options.features)
+    record["features"][name] = len(place.maps)
+
+    def keep() -> None:
+        save(record, options.record)
+
+    _measure(place, record["curves"].setdefault(name, {}), QPS[coder][layer], name, keep)
+    if coder == "hevc" and layer == "conv1":
+        own = record["paper"].setdefault(name, {})
+        _measure(place, own, CLASSIFICATION_QPS, f"{name}, the paper's QPs", keep)
+    record["bd_rate"] = bd_rates(record)
+    keep()
+    for row in record["bd_rate"]:
+        if row["place"] == name:
+            change = f"{row['bd_rate']} % over {row['range']} dB"
+            print(f"  {row['method']:26} {change}", flush=True)
+
+
 def _measure(
-    place: Place, curves: Record, qps: tuple[int, ...], name: str, save: Callable[[], None]
+    place: Place, curves: Record, qps: tuple[int, ...], name: str, keep: Callable[[], None]
 ) -> None:
     for method in METHODS[place.config.coder]:
         points = curves.setdefault(method, [])
         for qp in qps[len(points) :]:
             points.append(place.point(method, qp))
-            save()
+            keep()
             one = points[-1]
             print(f"{name} {method} QP {qp}: {one['bits']} {one['snr']} dB", flush=True)
 
@@ -266,7 +228,7 @@ def bd_rates(record: Record) -> list[Record]:
                     {
                         "place": place,
                         "method": method,
-                        "bd_rate": round(found[0], 2),
+                        "bd_rate": round(found.value, 2),
                         "range": [round(end, 2) for end in found[1:]],
                     }
                 )
@@ -274,34 +236,12 @@ def bd_rates(record: Record) -> list[Record]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="bench_allocation.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--record", type=Path, default=ROOT / "docs" / "results" / "allocation.json")
+    found = parser(__doc__, "allocation", features.LAYERS)
+    add = found.add_argument
     add("--coders", nargs="+", choices=CODERS, default=[*CODERS])
-    add("--layers", nargs="+", choices=features.LAYERS, default=[*features.LAYERS])
     add("--size", choices=features.SIZES, default="small")
-    add("--features", type=int, help="take only so many: a trial")
-    add("--resume", action="store_true", help="keep what the record has already")
-    add(
-        "--seconds",
-        action="store_true",
-        help="measure only what QPs of features take, side by side",
-    )
-    add("--render", action="store_true", help="fill the page from the record")
-    return parser.parse_args()
-
-
-def _words() -> list[str]:
-    return [Path(word).name if "/" in word else word for word in sys.argv[1:]]
-
-
-def _save(record: Record, path: Path) -> None:
-    with atomic_file(path) as file:
-        file.write(json.dumps(record, indent=1).encode() + b"\n")
+    add("--seconds", action="store_true", help="measure only what QPs of features take")
+    return found.parse_args()
 
 
 if __name__ == "__main__":

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import os
-import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
-import real
+from coding import read, timed, write
 
 import refcodec
 from refcodec.coders.ffmpeg import encode_hevc
 from refcodec.coders.hevc import x265_options
 from refcodec.metrics import bits_per_element, compression_rate, fidelity, signal_to_noise
+from refcodec.models.trained import ABSENT, cifar_images, data_folder, pan, trained
 from refcodec.pack import near_square
 
-if real.data_folder() is None:
-    pytest.skip("the networks and images are not here", allow_module_level=True)
+if data_folder() is None:
+    pytest.skip(ABSENT, allow_module_level=True)
 
 LAYERS = ("conv1", "layer1", "layer2", "layer3", "pool")
 LOSSLESS = ("zlib", "gzip", "bzip2", "lzma", "zlib + shuffle", "lzma + shuffle")
@@ -32,30 +31,12 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 @cache
 def features(layer: str) -> Any:
-    return real.network("resnet56").head(real.cifar_images(200)[0], layer)
-
-
-def write(maps: Any, **options: Any) -> bytes:
-    target = io.BytesIO()
-    with refcodec.create(target, workers=1, **options) as writer:
-        for one in maps:
-            writer.write(one)
-    return target.getvalue()
-
-
-def read(data: bytes) -> Any:
-    with refcodec.open(io.BytesIO(data)) as reader:
-        return np.stack(list(reader))
+    return trained("resnet56").head(cifar_images(200)[0], layer)
 
 
 def seconds(action: Callable[[], object]) -> float:
     """Median of three runs."""
-    runs = []
-    for _ in range(3):
-        start = time.perf_counter()
-        action()
-        runs.append(time.perf_counter() - start)
-    return sorted(runs)[1]
+    return sorted(timed(action)[1] for _ in range(3))[1]
 
 
 @pytest.mark.benchmark(group="lossless")
@@ -81,7 +62,7 @@ def test_lossless(benchmark: Any, layer: str, coder: str) -> None:
 @pytest.mark.parametrize("qp", [17, 22, 27, 32, 37, 42])
 @pytest.mark.parametrize("layer", LAYERS[:-1])
 def test_hevc(benchmark: Any, layer: str, qp: int) -> None:
-    maps, net = features(layer), real.network("resnet56")
+    maps, net = features(layer), trained("resnet56")
     data = benchmark.pedantic(write, (maps,), {"coder": "hevc", "qp": qp}, rounds=3, iterations=1)
     decoded = read(data)
     outputs, reference = net.tail(decoded, layer), net.tail(maps, layer)
@@ -99,13 +80,13 @@ def test_hevc(benchmark: Any, layer: str, qp: int) -> None:
 
 @pytest.mark.benchmark(group="x265")
 def test_beside_x265(benchmark: Any) -> None:
-    images, _ = real.cifar_images(10_000)
+    images, _ = cifar_images(10_000)
     alone, ours = 0.0, 0.0
     for start in range(0, MAPS, PORTION):
-        maps = real.network("resnet56").head(images[start : start + PORTION], "conv1")
+        maps = trained("resnet56").head(images[start : start + PORTION], "conv1")
         frames = tiled(maps)
-        begin = time.perf_counter()
-        encode_hevc(
+        _, seconds = timed(
+            encode_hevc,
             frames,
             pixel_format="gray10le",
             size=(128, 128),
@@ -114,10 +95,8 @@ def test_beside_x265(benchmark: Any) -> None:
             ffmpeg=None,
             timeout=3600,
         )
-        alone += time.perf_counter() - begin
-        begin = time.perf_counter()
-        write(maps, coder="hevc", qp=32)
-        ours += time.perf_counter() - begin
+        alone += seconds
+        ours += timed(write, maps, coder="hevc", qp=32)[1]
     benchmark.pedantic(lambda: None, rounds=1)
     benchmark.extra_info |= {
         "maps": MAPS,
@@ -133,13 +112,14 @@ def tiled(maps: Any) -> bytes:
     low, high = (f(maps, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
     samples = np.rint((maps - low) * (1023 / (high - low))).astype("<u2")
     grid = samples.reshape(-1, 4, 4, 32, 32).transpose(0, 1, 3, 2, 4)
-    return grid.reshape(-1, 128, 128).tobytes()
+    frames: bytes = grid.reshape(-1, 128, 128).tobytes()
+    return frames
 
 
 @pytest.mark.benchmark(group="sequence")
 @pytest.mark.parametrize("layer", ["conv1", "layer1", "layer2", "layer3"])
 def test_sequence(benchmark: Any, layer: str) -> None:
-    maps = real.network("resnet56").head(real.pan(32), layer)
+    maps = trained("resnet56").head(pan(32), layer)
     intra = write(maps, coder="hevc", qp=32)
     predicted = benchmark.pedantic(
         write, (maps,), {"coder": "hevc", "qp": 32, "gop": 16}, rounds=1, iterations=1

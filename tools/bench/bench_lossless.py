@@ -13,33 +13,27 @@ from __future__ import annotations
 import argparse
 import bz2
 import lzma
-import os
-import platform
 import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import numpy as np
+from features import LAYERS, inputs, network
+from page import table
+from record import DOCS
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from refcodec.coders.native_lossless.encoder.payload import encode_payload
+from refcodec.coders.native_lossless.payload import decode_payload
+from refcodec.coders.protocol import Payload
+from refcodec.evaluate.machine import describe_machine
+from refcodec.files import atomic_file
+from refcodec.models.trained import ABSENT, data_folder
+from refcodec.syntax.codes import SourceType
 
-import real  # noqa: E402
-from refcodec.coders.coded import CodedFeature  # noqa: E402
-
-from refcodec.coders.native_lossless.encoder.payload import encode_payload  # noqa: E402
-from refcodec.coders.native_lossless.payload import decode_payload  # noqa: E402
-from refcodec.files import atomic_file  # noqa: E402
-from refcodec.syntax.codes import SourceType  # noqa: E402
-
-LAYERS = ("conv1", "layer1", "layer2", "layer3")
 Encode = Callable[[Any], bytes]
 Decode = Callable[[bytes, Any], bytes]
 
@@ -53,8 +47,8 @@ def coders() -> dict[str, tuple[Encode, Decode]]:
             return encode_payload(one.view(np.int32), parameters(one), effort)
 
         def decode(data: bytes, one: Any) -> bytes:
-            coded = CodedFeature(parameters(one), None, b"", True, data, 0)
-            return decode_payload(coded).tobytes()
+            payload = Payload(parameters(one), SimpleNamespace(), b"", True, data)
+            return decode_payload(payload).tobytes()
 
         return encode, decode
 
@@ -79,15 +73,10 @@ def coders() -> dict[str, tuple[Encode, Decode]]:
 
 def feature_sets(maps: int, photographs: int) -> Iterator[tuple[str, Any]]:
     """The sets that are measured, one layer after another, N x C x H x W."""
-    network = real.network("resnet56")
-    for name, images in (
-        ("small", real.cifar_images(maps)[0]),
-        ("large", real.normalise(np.stack(list(real.photographs(photographs))))),
-    ):
-        x = images
+    for name, count in (("small", maps), ("large", photographs)):
+        x = inputs(name, count)
         for stage, layer in enumerate(LAYERS):
-            parts = [x[i : i + 4] for i in range(0, len(x), 4)]
-            x = np.concatenate([network._run(part, stage, stage + 1) for part in parts])
+            x = network().run(x, stage, stage + 1)
             yield f"{layer}, {name}", x
         if name == "small":
             yield "fc", x.mean(axis=(2, 3), dtype=np.float32)[:, :, None, None]
@@ -95,12 +84,12 @@ def feature_sets(maps: int, photographs: int) -> Iterator[tuple[str, Any]]:
 
 def measure(features: Any, rounds: int) -> dict[str, tuple[float, float, float]]:
     """For each coder: coded size over float32 size, and MB/s of encoding and of decoding."""
-    table = coders()
-    sizes = dict.fromkeys(table, 0)
-    seconds = {name: [0.0, 0.0] for name in table}
+    tried = coders()
+    sizes = dict.fromkeys(tried, 0)
+    seconds = {name: [0.0, 0.0] for name in tried}
     for one in features:
         one = np.ascontiguousarray(one)
-        for name, (encode, decode) in table.items():
+        for name, (encode, decode) in tried.items():
             times: list[tuple[float, float]] = []
             for _ in range(rounds if name.startswith(("native", "pcodec")) else 1):
                 start = time.process_time()
@@ -119,7 +108,7 @@ def measure(features: Any, rounds: int) -> dict[str, tuple[float, float, float]]
             megabytes / seconds[name][0],
             megabytes / seconds[name][1],
         )
-        for name in table
+        for name in tried
     }
 
 
@@ -156,11 +145,9 @@ of what fc features of 256 bytes take.
 
 def render(results: dict[str, dict[str, tuple[float, float, float]]], facts: dict[str, Any]) -> str:
     """The page: tables of sizes and speeds, then the notes."""
-    sizes = [
-        ["features", "native", "against pcodec", "against lzma", "native, fast", "against lzma"]
-    ]
-    sizes[0] += ["pcodec", "lzma", "zlib", "bzip2"]
-    speeds = [["features", *coders()]]
+    heads = ["features", "native", "against pcodec", "against lzma", "native, fast", "against lzma"]
+    others = ("pcodec", "lzma", "zlib", "bzip2")
+    sizes, speeds = [], []
     for name, row in results.items():
         rate = {coder: values[0] for coder, values in row.items()}
         saved = (
@@ -169,32 +156,28 @@ def render(results: dict[str, dict[str, tuple[float, float, float]]], facts: dic
         )
         pcodec, other, fast = saved
         line = [name, f"{rate['native']:.4f}", pcodec, other, f"{rate['native, fast']:.4f}", fast]
-        sizes.append(line + [f"{rate[coder]:.4f}" for coder in ("pcodec", "lzma", "zlib", "bzip2")])
+        sizes.append(line + [f"{rate[coder]:.4f}" for coder in others])
         speeds.append([name, *(f"{values[1]:.0f} / {values[2]:.0f}" for values in row.values())])
-    head = _HEAD.format(sizes=_table(sizes), speeds=_table(speeds), **facts)
-    return head + "\n" + NOTES.read_text(encoding="utf-8") if NOTES.exists() else head
+    tables = {
+        "sizes": table([*heads, *others], sizes),
+        "speeds": table(["features", *coders()], speeds),
+    }
+    return _HEAD.format(**tables, **facts) + "\n" + _NOTES.read_text(encoding="utf-8")
 
 
-NOTES = Path(__file__).with_name("lossless_notes.rst")
-
-
-def _table(rows: list[list[str]]) -> str:
-    lines = [".. list-table::", "   :header-rows: 1", ""]
-    for row in rows:
-        lines += [f"   {'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(row)]
-    return "\n".join(lines) + "\n"
+_NOTES = Path(__file__).with_name("lossless_notes.rst")
 
 
 def main() -> int:
     """Measure, print as it goes, write the page; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--output", type=Path, default=ROOT / "docs/results/native-lossless.rst")
+    parser.add_argument("--output", type=Path, default=DOCS / "results" / "native-lossless.rst")
     parser.add_argument("--maps", type=int, default=200, help="CIFAR test images")
     parser.add_argument("--photographs", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
-    if real.data_folder() is None:
-        print("the networks and images are not here: set REFCODEC_DATA", file=sys.stderr)
+    if data_folder() is None:
+        print(ABSENT, file=sys.stderr)
         return 2
     measure(np.ones((2, 1, 32, 32), np.float32), 1)  # compiles
     results = {}
@@ -203,26 +186,13 @@ def main() -> int:
         print(
             name, {c: tuple(round(x, 4) for x in v) for c, v in results[name].items()}, flush=True
         )
-    facts = {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "maps": chosen.maps,
-        "photographs": chosen.photographs,
-        "rounds": chosen.rounds,
-    } | {name: version(name) for name in ("numpy", "numba", "pcodec")}
+    machine = describe_machine(("numpy", "numba", "pcodec"))
+    facts = machine | machine["packages"]
+    facts |= {name: getattr(chosen, name) for name in ("maps", "photographs", "rounds")}
     with atomic_file(chosen.output) as file:
         file.write(render(results, facts).encode())
     print(f"wrote {chosen.output}")
     return 0
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="ascii").splitlines()
-        return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -10,40 +10,26 @@ record, ``docs/results/tails.json``, holds every point; the plot is ``docs/image
 from __future__ import annotations
 
 import argparse
-import io
-import json
-import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+import features
+import tails_page
+import torch
+import unseen
+from coding import read, timed, write
+from record import DOCS, Record, command, load, machine, parser, save
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from refcodec.allocate.tail_aware import TailAware, choose_levels
+from refcodec.config import EncoderConfig
+from refcodec.metrics import bits_per_element, fidelity, signal_to_noise
+from refcodec.models import load as load_network
+from refcodec.models import trained
+from refcodec.models.images import batches
 
-import features  # noqa: E402
-import numpy as np  # noqa: E402
-import real  # noqa: E402
-import torch  # noqa: E402
-import unseen  # noqa: E402
-from bench_native import machine  # noqa: E402
-
-import refcodec  # noqa: E402
-from refcodec.allocate.tail_aware import TailAware, choose_levels  # noqa: E402
-from refcodec.config import EncoderConfig  # noqa: E402
-from refcodec.files import atomic_file  # noqa: E402
-from refcodec.metrics import bits_per_element, fidelity, signal_to_noise  # noqa: E402
-from refcodec.models import load  # noqa: E402
-from refcodec.models.images import batches, open_images  # noqa: E402
-
-Record = dict[str, Any]
-
-LAYERS = ("layer1", "layer2")
+LAYERS = ("layer2", "layer1")
 TRAINING, TESTED = 4000, 60
 
 CONFIG = EncoderConfig(coder="native", workers=1)
@@ -62,21 +48,22 @@ class Place:
     """The features of a layer, the tail that is given, and those that are not."""
 
     def __init__(self, layer: str, count: int) -> None:
-        folder: Any = real.data_folder()
-        self.cut = load("resnet56", folder / "weights" / "resnet56_cifar10.safetensors").cut(layer)
-        self._unseen = unseen.Unseen(*self._read(folder / "cifar10" / "train.npz", TRAINING))
-        maps, images, labels = self._read(folder / "cifar10" / "test.npz", count)
+        self.cut = load_network("resnet56", trained.weights("resnet56")).cut(layer)
+        self._unseen = unseen.Unseen(*self._read("train", TRAINING))
+        maps, images, labels = self._read("test", count)
         self.maps, self._images, self._labels = maps.numpy(), images.numpy(), labels.numpy()
-        self._given, self._others = features.tail(self.maps, layer), self._unseen.run(self.maps)
         self._layer = layer
-        refcodec.encode(self.maps[0], CONFIG)  # loads, or compiles, the kernels
+        self._given, self._others = self._tail(self.maps), self._unseen.run(self.maps)
+        write(self.maps[:1], CONFIG)  # loads, or compiles, the kernels
 
-    def _read(self, path: Path, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _tail(self, maps: features.Floats) -> features.Floats:
+        return features.network().tail(maps, self._layer)
+
+    def _read(self, part: str, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Features, images from 0 to 1, and labels."""
         found = []
-        source = open_images(str(path), count=count, size=(32, 32))
         with torch.no_grad():
-            for batch in batches(source, 100):
+            for batch in batches(trained.cifar(part, count), 100):
                 images = torch.from_numpy(batch.images).permute(0, 3, 1, 2) / 255
                 found.append((self.cut.head(batch.inputs), images, torch.from_numpy(batch.labels)))
         parts = (torch.cat(part) for part in zip(*found, strict=True))
@@ -84,30 +71,23 @@ class Place:
 
     def plain(self, qp: int) -> Record:
         """A point without tail-awareness."""
-        begin = time.perf_counter()
-        target = io.BytesIO()
-        with refcodec.create(target, CONFIG.but(qp=qp)) as writer:
-            for one in self.maps:
-                writer.write(one)
-        return {"qp": qp} | self._point(target.getvalue(), time.perf_counter() - begin)
+        data, seconds = timed(write, self.maps, CONFIG, qp=qp)
+        return {"qp": qp} | self._point(data, seconds)
 
     def aware(self, settings: TailAware, second: bool = False) -> Record:
         """A point with it; where ``second`` says so, for the tail that draws the picture as well."""
-        begin = time.perf_counter()
-        target = io.BytesIO()
         tails = [self.cut.tail, *([self._unseen.picture] if second else [])]
-        config, choices = choose_levels(self.maps, tails, CONFIG, settings)
-        with refcodec.create(target, config) as writer:
-            for one, choice in zip(self.maps, choices, strict=True):
-                writer.write(one, choice=choice)
-        point = self._point(target.getvalue(), time.perf_counter() - begin)
+
+        def encode() -> bytes:
+            config, choices = choose_levels(self.maps, tails, CONFIG, settings)
+            return write(self.maps, config, advice=[{"choice": one} for one in choices])
+
+        point = self._point(*timed(encode))
         return {"strength": settings.strength, "mu": settings.mu} | point
 
     def _point(self, data: bytes, seconds: float) -> Record:
-        with refcodec.open(io.BytesIO(data)) as reader:
-            decoded = np.stack(list(reader))
-        outputs = features.tail(decoded, self._layer)
-        others = self._unseen.run(decoded)
+        decoded = read(data)
+        outputs, others = self._tail(decoded), self._unseen.run(decoded)
         return {
             "bytes": len(data),
             "bits": round(bits_per_element(len(data), decoded.size), 5),
@@ -127,16 +107,12 @@ class Place:
 def main() -> int:
     """Measure, then write the record and the plot."""
     options = _options()
-    record: Record = {"curves": {}, "originals": {}}
-    if (options.resume or options.render) and options.record.exists():
-        record = json.loads(options.record.read_text())
+    record = load(options, {"curves": {}, "originals": {}})
     if not options.render:
-        words = [Path(word).name if "/" in word else word for word in sys.argv[1:]]
-        command = " ".join(["python tools/bench/bench_tails.py", *words])
-        record |= {"machine": machine() | {"command": command}, "features": options.features}
+        record |= {"machine": machine() | {"command": command()}, "features": options.features}
         for layer in options.layers:
             _measure(layer, options, record)
-    draw(record, options.plot)
+    tails_page.draw(record, options.plot)
     return 0
 
 
@@ -149,8 +125,7 @@ def _measure(layer: str, options: argparse.Namespace, record: Record) -> None:
         if str(setting) in points:
             continue
         point = points[str(setting)] = run()
-        with atomic_file(options.record) as file:
-            file.write(json.dumps(record, indent=1).encode() + b"\n")
+        save(record, options.record)
         print(layer, name, *(f"{k} {v:g}" for k, v in point.items() if k != "bytes"), flush=True)
 
 
@@ -166,91 +141,10 @@ def _jobs(place: Place) -> Iterator[tuple[str, float, Callable[[], Record]]]:
         yield "picture given", one, partial(place.aware, settings, second=True)
 
 
-# --- the plot --------------------------------------------------------------------------------------
-
-_PANELS = {
-    "given_snr": "given tail, SNR in dB",
-    "classifier_snr": "other classifier, SNR in dB",
-    "attributes_snr": "attributes, SNR in dB",
-    "picture_psnr": "picture, PSNR in dB",
-    "neighbours_same": "nearest neighbour, same",
-}
-_CURVES = {
-    "plain": "without tail-awareness",
-    "mu 0": "tail-aware, mu = 0",
-    "mu 10": "tail-aware, mu = 10",
-    "mu 40": "tail-aware, mu = 40",
-    "picture given": "the picture's tail given, too",
-}
-
-
-def draw(record: Record, path: Path) -> None:
-    """What each tail has of its output, over bits an element: a row for each layer."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    from refcodec.evaluate.style import FAINT, STYLE, save
-
-    layers = list(record["curves"])
-    with rc_context(dict(STYLE)):
-        size = (2.3 * len(_PANELS), 0.5 + 2.5 * len(layers))
-        figure = Figure(figsize=size, layout="constrained")
-        panels = figure.subplots(len(layers), len(_PANELS), squeeze=False, sharex=True)
-        for row, layer in zip(panels, layers, strict=True):
-            for panel, (measure, title) in zip(row, _PANELS.items(), strict=True):
-                panel.set_title(title, fontsize="medium", loc="left")
-                _panel(panel, record["curves"][layer], measure)
-                if measure in record["originals"][layer]:
-                    panel.axhline(record["originals"][layer][measure], color=FAINT, linewidth=0.6)
-            row[0].set_ylabel(layer)
-        figure.supxlabel("bits an element", fontsize="medium")
-        figure.legend(
-            *panels[0, 0].get_legend_handles_labels(),
-            loc="outside upper center",
-            ncols=len(_CURVES),
-            frameon=False,
-        )
-        image = save(figure, "png")
-    with atomic_file(path) as file:
-        file.write(image)
-
-
-def _panel(panel: Any, curves: Record, measure: str) -> None:
-    from matplotlib.ticker import NullFormatter, StrMethodFormatter
-
-    from refcodec.evaluate.style import COLOURS, FAINT, MARKERS
-
-    panel.set_xscale("log", base=2)
-    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
-    panel.xaxis.set_minor_formatter(NullFormatter())
-    panel.grid(visible=True)
-    for number, (name, label) in enumerate(_CURVES.items()):
-        points = sorted(curves.get(name, {}).values(), key=lambda one: one["bits"])
-        panel.plot(
-            [one["bits"] for one in points],
-            [one[measure] for one in points],
-            label=label,
-            color=COLOURS[number - 1] if number else FAINT,
-            marker=MARKERS[number],
-            markersize=3.5,
-            linewidth=1,
-        )
-
-
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="bench_tails.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--record", type=Path, default=ROOT / "docs" / "results" / "tails.json")
-    add("--plot", type=Path, default=ROOT / "docs" / "images" / "tails.png")
-    add("--layers", nargs="+", choices=LAYERS, default=["layer2", "layer1"])
-    add("--features", type=int, default=TESTED, help="how many test images")
-    add("--resume", action="store_true", help="keep what the record has already")
-    add("--render", action="store_true", help="make the plot again from the record")
-    return parser.parse_args()
+    found = parser(__doc__, "tails", LAYERS, TESTED)
+    found.add_argument("--plot", type=Path, default=DOCS / "images" / "tails.png")
+    return found.parse_args()
 
 
 if __name__ == "__main__":

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from curves import SNR_RANGE, Point, frontier
-from matplotlib import rc_context
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, StrMethodFormatter
 from page import fill, percent, table
+from record import Record
 
-from refcodec.evaluate.style import BLUE, INK, STYLE, VERMILION
-
-Record = dict[str, Any]
+from refcodec import plotting
+from refcodec.files import atomic_file
+from refcodec.plotting import BLUE, INK, VERMILION
 
 _SIZES = {"small": "small maps", "large": "large maps"}
 _CURVES = (
@@ -81,7 +80,7 @@ def _when(ours: Record, theirs: Record) -> str:
 
 
 def _bd_rates(record: Record) -> str:
-    rows = {}
+    rows: dict[str, dict[str, tuple[str, str]]] = {}
     for one in record["bd_rate"]:
         cells = percent(one["bd_rate"]), _range(one["range"])
         rows.setdefault(one["place"], {})[one["peer"]] = cells
@@ -191,29 +190,23 @@ def draw(record: Record, size: str, path: Path) -> None:
     layers = [place.partition("/")[0] for place in record["native"] if place.endswith(size)]
     if not layers:
         return
-    with rc_context(dict(STYLE)):
+    with plotting.styled():
         figure = Figure(figsize=(8, 5.6), layout="constrained")
         panels = figure.subplots(2, -(-len(layers) // 2), squeeze=False).ravel()
         for panel, layer in zip(panels, layers, strict=False):
             _panel(panel, record, layer, size)
         figure.supxlabel("bits an element", fontsize="medium")
         figure.supylabel("logit SNR, dB", fontsize="medium")
-        figure.legend(
-            *panels[0].get_legend_handles_labels(),
-            loc="outside upper center",
-            ncols=len(_CURVES),
-            frameon=False,
-        )
-        figure.savefig(path, dpi=130, metadata={"Software": None})
+        plotting.legend(figure, [panels[0]], len(_CURVES))
+        image = plotting.save(figure, "png", dpi=130)
+    with atomic_file(path) as file:
+        file.write(image)
 
 
 def _panel(panel: Any, record: Record, layer: str, size: str) -> None:
-    panel.set_title(f"{layer}, {_SIZES[size]}", fontsize="medium", loc="left")
-    panel.set_xscale("log", base=2)
-    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    plotting.title(panel, f"{layer}, {_SIZES[size]}")
+    plotting.rate_axis(panel)
     panel.axhspan(*SNR_RANGE, color="#f4f4f4", zorder=0)
-    panel.grid(visible=True)
     for name, style in _CURVES:
         points = _curve(record, name, f"{layer}/{size}")
         if points:

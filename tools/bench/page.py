@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from refcodec.files import atomic_file
@@ -16,14 +17,16 @@ def fill(page: Path, parts: Mapping[str, str]) -> None:
     """Put each part between its markers. Raises ValueError where a page has not just one place for it."""
     text = page.read_text()
     for name, lines in parts.items():
-        pattern = rf"(\.\. generated {name}\n).*?(\.\. end of {name}\n)"
-        text, found = re.subn(
-            pattern, lambda m, new=lines: f"{m[1]}\n{new}\n{m[2]}", text, flags=re.DOTALL
-        )
+        pattern = rf"(?<=\.\. generated {name}\n).*?(?=\.\. end of {name}\n)"
+        text, found = re.subn(pattern, partial(_between, lines), text, flags=re.DOTALL)
         if found != 1:
             raise ValueError(f"{page} has {found} places for {name}")
     with atomic_file(page) as file:
         file.write(text.encode())
+
+
+def _between(lines: str, _: re.Match[str]) -> str:
+    return f"\n{lines}\n"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

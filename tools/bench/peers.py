@@ -1,27 +1,15 @@
-"""The peers of the benchmarks, A1 and A2 of `refcodec.evaluate.x265`, with the QPs they are tried at.
+"""The peers of the benchmarks, A1 and A2 of `refcodec.evaluate.peers`, with the QPs they are tried at.
 
 One run of ffmpeg codes all frames of a set.
 """
 
 from __future__ import annotations
 
-import time
+from coding import timed
 
-import numpy as np
-
-from refcodec.evaluate.x265 import (
-    PEERS,
-    RANGE_BYTES,
-    START_CODE_BYTES,
-    Floats,
-    Peer,
-    dequantise,
-    hevc_to_raw,
-    pixel_format,
-    quantise,
-    raw_to_hevc,
-    split_stream,
-)
+from refcodec.evaluate import peers
+from refcodec.evaluate.peers import PEERS, Floats, Peer
+from refcodec.evaluate.x265 import Counted
 
 __all__ = ["PEERS", "QPS", "Coder"]
 
@@ -83,26 +71,20 @@ class Coder:
 
     def __init__(self, maps: Floats, peer: Peer) -> None:
         self._peer = peer
-        self._coded = quantise(maps, peer)
+        self._coded = peers.quantise(maps, peer)
 
     def encode(self, qp: int) -> tuple[bytes, float]:
         """The Annex B stream, and the seconds that ffmpeg took, its start (some 50 ms) included."""
-        frames = self._coded.frames.astype(np.uint8 if self._peer.bits == 8 else "<u2")
-        options = {"preset": self._peer.preset, "extra": self._peer.extra}
-        begin = time.perf_counter()
-        stream = raw_to_hevc(frames, pixel_format(self._peer.bits), qp, **options)
-        return stream, time.perf_counter() - begin
+        return timed(peers.encode, self._coded, self._peer, qp)
 
     def decode(self, stream: bytes) -> tuple[Floats, float]:
         """Features, and the seconds that ffmpeg took."""
-        shape = self._coded.frames.shape[1:]
-        begin = time.perf_counter()
-        frames = hevc_to_raw(stream, pixel_format(self._peer.bits), shape)
-        seconds = time.perf_counter() - begin
-        return dequantise(self._coded._replace(frames=frames), self._peer), seconds
+        back, seconds = timed(peers.decode, stream, self._coded, self._peer)
+        return peers.dequantise(back, self._peer), seconds
 
     def size(self, stream: bytes) -> int:
         """Bytes that count."""
-        parameters, slices = split_stream(stream)
-        codes = START_CODE_BYTES * (len(parameters) + len(slices))
-        return sum(map(len, parameters)) + sum(slices) + codes + RANGE_BYTES * len(self._coded.low)
+        counted = Counted()
+        counted.add(stream)
+        ranges = peers.RANGE_BYTES * len(self._coded.low)
+        return counted.parameters + sum(counted.slices) + ranges

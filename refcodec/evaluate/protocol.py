@@ -1,0 +1,47 @@
+"""The protocol of all coders of an evaluation: a set of features in, bytes counted, features out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Coder", "Encoded", "Features", "portions"]
+
+Features = npt.NDArray[Any]
+
+_PORTION_BYTES = 64 << 20
+
+
+class Encoded(NamedTuple):
+    """What coding came to.
+
+    total     : bytes of all that a decoder needs.
+    per_image : bytes that belong to one image, N; the rest serves all of them alike.
+    constant  : bytes that are the same whatever the images show, as far as a coder knows them.
+    """
+
+    total: int
+    per_image: npt.NDArray[np.int64]
+    constant: int = 0
+
+
+class Coder(Protocol):
+    """Codes one set of features, then decodes it."""
+
+    def encode(self, features: Features, /) -> Encoded:
+        """Features N x C x H x W or N x D, or images N x H x W x 3; may be a memory map."""
+        ...
+
+    def decode(self) -> Iterator[Features]:
+        """The features that came of it, one after another."""
+        ...
+
+
+def portions(features: Features) -> Iterator[Features]:
+    """Consecutive features of some 64 MiB together."""
+    count = max(1, _PORTION_BYTES * len(features) // max(1, features.nbytes))
+    for start in range(0, len(features), count):
+        yield features[start : start + count]

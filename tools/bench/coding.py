@@ -1,0 +1,52 @@
+"""Files in memory, written and read by refcodec, and the seconds that something takes."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+import refcodec
+from refcodec.config import EncoderConfig
+
+__all__ = ["read", "timed", "write"]
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def write(
+    features: Iterable[Any],
+    config: EncoderConfig | None = None,
+    *,
+    advice: Iterable[Mapping[str, Any]] | None = None,
+    **choices: Any,
+) -> bytes:
+    """One file with all features, coded on one thread.
+
+    advice  : what the writer takes with each feature; None for nothing.
+    choices : fields of `refcodec.EncoderConfig`, in place of those of ``config``.
+    """
+    target, features = io.BytesIO(), list(features)
+    advice = advice if advice is not None else [{}] * len(features)
+    with refcodec.create(target, config, workers=1, **choices) as writer:
+        for one, arguments in zip(features, advice, strict=True):
+            writer.write(one, **arguments)
+    return target.getvalue()
+
+
+def read(data: bytes) -> Any:
+    """All features of a file, which have one shape, N x C x H x W or N x D."""
+    with refcodec.open(io.BytesIO(data)) as reader:
+        return np.stack(list(reader))
+
+
+def timed(
+    action: Callable[Arguments, Result], *arguments: Arguments.args, **options: Arguments.kwargs
+) -> tuple[Result, float]:
+    """The result of a call, and the seconds on the clock that it took."""
+    begin = time.perf_counter()
+    return action(*arguments, **options), time.perf_counter() - begin
