@@ -85,7 +85,7 @@ def channel_qps(fps: FeatureParameterSet, parameters: FeatureParameters) -> npt.
 def layout_of(fps: FeatureParameterSet, parameters: FeatureParameters) -> Layout:
     """(8.4.1) Derive the frame and the tile of each channel."""
     qps = channel_qps(fps, parameters)
-    if parameters.channel_at is not None:
+    if parameters.channel_order == ChannelOrder.EXPLICIT and parameters.channel_at is not None:
         order = parameters.channel_at
     elif parameters.channel_order == ChannelOrder.BY_QP:
         order = np.argsort(-qps, kind="stable")  # "by decreasing QP, equal ones by channel number"

@@ -155,37 +155,42 @@ def test_the_feature_type_fixes_the_rank() -> None:
         ({"coder": "hevc", "qp": 52}, "a QP is 52; it lies in 0..51"),
         ({"qp": -1}, "a QP is -1"),
         ({"qp": (30, 30, 77)}, "a QP is 77"),
-        ({"qp": (30, 30)}, r"2 QPs for 3 channels \(give one QP, or one a channel\)"),
+        ({"qp": (30, 30)}, r"2 QPs for 3 channels \(give one QP, or one per channel\)"),
         ({"qp": ()}, "0 QPs for 3 channels"),
         ({"qp": 30.3}, "QP"),
         ({"coder": "hevc", "qp": 30.5}, "the QP is 30.5; hevc takes integers"),
         ({"qp": (30.5, 30, 30)}, "QP"),
         ({"qp": "333"}, "QP"),
-        ({"qp": None}, "QP"),
         ({"bits": 0}, "bits is 0; native takes 1 to 16"),
         ({"coder": "hevc", "bits": 13}, "bits is 13; hevc takes 1 to 12"),
-        ({"coder": "zlib", "bits": 17}, "bits is 17; zlib takes 1 to 16"),
+        ({"coder": "zlib", "quantiser": "log", "bits": 17}, "bits is 17; zlib takes 1 to 16"),
         (
             {"coder": "h264"},
             "coder is 'h264'; it is one of native, native-lossless, hevc, zlib, gzip",
         ),
-        ({"coder": "hevc", "quantiser": "none"}, "HEVC codes integer samples"),
-        ({"quantiser": "none"}, "native codes integer samples"),
-        ({"coder": "native-lossless", "quantiser": "log"}, "without a quantiser"),
-        ({"coder": "hevc", "restoration": "mean"}, "hevc does not restore by 'mean'"),
-        ({"restoration": "tensor"}, "native does not restore by 'tensor'"),
+        ({"coder": "hevc", "quantiser": "none"}, "with hevc it is one of uniform, log"),
+        ({"quantiser": "none"}, "with native it is one of uniform, log"),
+        (
+            {"coder": "native-lossless", "quantiser": "log"},
+            "with native-lossless it is one of none",
+        ),
+        (
+            {"coder": "hevc", "restoration": "mean"},
+            "restoration is 'mean'; it is one of auto, off, tensor",
+        ),
+        ({"restoration": "tensor"}, "restoration is 'tensor'; it is one of auto, off, mean"),
         ({"speed": "slow"}, "speed is 'slow'; it is one of fast, default, best"),
-        ({"coder": "zlib", "target_size": 9}, "targets are for native"),
+        ({"coder": "zlib", "target_size": 9}, "target_size is for native"),
         ({"target_size": 9, "target_snr": 9}, "exclude each other"),
         ({"target_size": 0}, "target_size is 0"),
-        ({"order": (0, 1)}, "order is no permutation of 3 channels"),
-        ({"order": (0, 1, 1)}, "order is no permutation of 3 channels"),
+        ({"coder": "hevc", "order": (0, 1)}, "order is no permutation of 3 channels"),
+        ({"coder": "hevc", "order": (0, 1, 1)}, "order is no permutation of 3 channels"),
         ({"coder": "hevc", "hash_size": 0}, "the sample hash is mandatory with hevc"),
         ({"hash_size": 9}, "hash_size is 9"),
         ({"level": 5}, "level is 5; it is 1 to 4"),
-        ({"gop": -1}, "gop is -1; it is 0 or more"),
+        ({"gop": -1}, "gop is -1; it is 0 to 64"),
         ({"workers": 0}, "workers is 0; it is 1 or more"),
-        ({"colour": 1}, "unexpected keyword argument 'colour'"),
+        ({"colour": 1}, "there is no option 'colour'"),
         ({"coder": "zlib", "quantiser": "uniform", "clip": (1, -1)}, "clip"),
         ({"coder": "zlib", "quantiser": "uniform", "clip": (float("nan"), 1)}, "clip"),
         ({"coder": "zlib", "quantiser": "uniform", "clip": (0, 1e300)}, "clip"),
@@ -384,7 +389,7 @@ def test_a_feature_before_its_parameter_set(take_apart: TakeApart) -> None:
 
 
 def test_bytes_behind_the_end() -> None:
-    with pytest.raises(OrderError, match="bytes stand behind the end unit"):
+    with pytest.raises(OrderError, match="bytes follow the end unit"):
         refcodec.decode(refcodec.encode(SMALL, coder="raw") + b"\0")
 
 
@@ -952,7 +957,7 @@ def test_an_xz_stream_has_lzma2_alone(take_apart: TakeApart) -> None:
 def test_after_a_failed_flush_nothing_can_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("refcodec.writer._PENDING_FEATURES", 2)
+    monkeypatch.setattr("refcodec.writer.writer._WAITING_FEATURES", 2)
     old = tmp_path / "features.dfc"
     old.write_bytes(b"old")
     writer = refcodec.create(old, coder="hevc", ffmpeg="false")

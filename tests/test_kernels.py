@@ -29,7 +29,6 @@ import refcodec
 import refcodec.coders
 import refcodec.entropy
 from refcodec import EncoderConfig, kernel
-from refcodec.coders import CodedFeature
 from refcodec.coders.native import decisions, head, restoration, transform
 from refcodec.coders.native import payload as native_payload
 from refcodec.coders.native.encoder.feature import encode_payload
@@ -37,7 +36,9 @@ from refcodec.coders.native.encoder.tuning import Tuning
 from refcodec.coders.native_lossless import context, fast
 from refcodec.coders.native_lossless import payload as lossless_payload
 from refcodec.coders.native_lossless.encoder.payload import encode_payload as encode_lossless
-from refcodec.encoder import Group
+from refcodec.coders.protocol import Payload
+from refcodec.encoder.encoding import signal_parameters
+from refcodec.encoder.parameter_sets import make_parameter_set
 from refcodec.entropy import arithmetic, mixing
 from refcodec.errors import PayloadError
 
@@ -49,12 +50,13 @@ KERNELS = dict(kernel.KERNELS)
 SOURCE = Path(refcodec.__file__).parent
 
 
-def coded(payload: bytes, shape: tuple[int, int, int], **options: Any) -> CodedFeature:
+def coded(payload: bytes, shape: tuple[int, int, int], **options: Any) -> Payload:
     """A payload as the decoder of a stream would hand it over, with the parameters of a configuration."""
     qp = options.pop("qp", 20)
     qps = qp if isinstance(qp, tuple) else (qp,) * shape[0]
-    group = Group(0, EncoderConfig(**options), np.ones(shape, np.float32), qps)
-    return CodedFeature(group.fps, group.parameters(qps), b"", True, payload, 0)
+    config = EncoderConfig(**options)
+    fps = make_parameter_set(config, np.ones(shape, np.float32), qps)
+    return Payload(fps, signal_parameters(fps, config, qps), b"", True, payload)
 
 
 def before(shape: tuple[int, ...]) -> Any:
@@ -62,18 +64,16 @@ def before(shape: tuple[int, ...]) -> Any:
     return np.random.default_rng(4).integers(0, 4096, shape).astype(np.int32)
 
 
-def encoded(
-    positions: Any, block: int = 16, predicted: bool = False, **options: Any
-) -> CodedFeature:
+def encoded(positions: Any, block: int = 16, predicted: bool = False, **options: Any) -> Payload:
     """A valid payload of the native coder."""
     one = coded(b"", positions.shape, **options)
     tuning = Tuning(blocks=(block,), restoration=2)
     previous = before(positions.shape) if predicted else None
     coding = encode_payload(positions, one.fps, one.parameters, tuning, reference_feature=previous)
-    return CodedFeature(one.fps, one.parameters, b"", not predicted, coding[0], 0)
+    return Payload(one.fps, one.parameters, b"", not predicted, coding[0])
 
 
-def decoded(one: CodedFeature) -> Any:
+def decoded(one: Payload) -> Any:
     """The samples of a payload, or None where it is refused."""
     try:
         if not one.fps.qp_present:
@@ -615,7 +615,7 @@ def payloads_of_both_modes() -> list[tuple[str, Any]]:
     """A small feature with a transform and without; the payloads and their samples."""
     positions = np.add.outer(np.arange(2) * 70.5, np.outer(np.arange(9), np.arange(7)) * 8.25)
     made = [encoded(positions, block, bits=10, qp=20) for block in (0, 16)]
-    return [(one.payload.hex(), decoded(one)) for one in made]
+    return [(one.data.hex(), decoded(one)) for one in made]
 
 
 def test_interpreted_kernels_mean_the_same() -> None:

@@ -8,7 +8,6 @@ import random
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import ml_dtypes
@@ -16,27 +15,37 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refcodec.coders.coded import CodedFeature
 
 from refcodec.coders.native_lossless.encoder.payload import encode_payload
 from refcodec.coders.native_lossless.payload import decode_payload
+from refcodec.coders.protocol import Payload
 from refcodec.errors import PayloadError
 from refcodec.models import trained
-from refcodec.syntax.codes import SourceType
+from refcodec.syntax.codes import Coder, FeatureType, Quantiser, SourceType
+from refcodec.syntax.structures import FEATURE_PARAMETER_SET, FeatureParameterSet
 
 EFFORTS = ("default", "fast")
 WORDS = {SourceType.FLOAT32: 32, SourceType.FLOAT16: 16, SourceType.BFLOAT16: 16}
 SHAPES = [(1, 1, 1), (64, 1, 1), (3, 1, 17), (3, 17, 1), (2, 7, 7), (5, 13, 9), (16, 24, 24)]
 
 
-@dataclass
-class Fps:
-    """What the coder reads of a feature parameter set."""
-
-    source_type: int
-    channels: int
-    height: int
-    width: int
+def parameter_set(
+    source: SourceType, channels: int, height: int, width: int
+) -> FeatureParameterSet:
+    """A feature parameter set of the native lossless coder."""
+    return FEATURE_PARAMETER_SET.make(
+        {
+            "fps_id": 0,
+            "feature_type": FeatureType.CONV,
+            "source_type": source,
+            "channels_minus1": channels - 1,
+            "height_minus1": height - 1,
+            "width_minus1": width - 1,
+            "quantiser": Quantiser.NONE,
+            "sample_hash_size_code": 0,
+            "coder_id": Coder.NATIVE_LOSSLESS,
+        }
+    )
 
 
 def samples_of(values: Any, source: SourceType) -> Any:
@@ -50,8 +59,9 @@ def samples_of(values: Any, source: SourceType) -> Any:
 
 
 def decode(payload: bytes, shape: tuple[int, ...], source: SourceType) -> Any:
-    fps = Fps(source, *shape)
-    return decode_payload(CodedFeature(fps, None, b"", True, payload, 800))
+    fps = parameter_set(source, *shape)
+    unused: Any = None
+    return decode_payload(Payload(fps, unused, b"", True, payload, 800))
 
 
 def error_of(payload: bytes, shape: tuple[int, ...], source: SourceType) -> PayloadError | None:
@@ -64,7 +74,7 @@ def error_of(payload: bytes, shape: tuple[int, ...], source: SourceType) -> Payl
 
 
 def there_and_back(samples: Any, source: SourceType, effort: str) -> bytes:
-    payload = encode_payload(samples, Fps(source, *samples.shape), effort)
+    payload = encode_payload(samples, parameter_set(source, *samples.shape), effort)
     decoded = decode(payload, samples.shape, source)
     assert decoded.dtype == np.int32
     np.testing.assert_array_equal(decoded, samples)
@@ -190,10 +200,10 @@ def test_backwards_compatibility() -> None:
     source = SourceType.FLOAT32
     samples = samples_of(EXAMPLE, source)
     np.testing.assert_array_equal(decode(CONTEXT_EXAMPLE, samples.shape, source), samples)
-    assert encode_payload(samples, Fps(source, *samples.shape)) == CONTEXT_EXAMPLE
+    assert encode_payload(samples, parameter_set(source, *samples.shape)) == CONTEXT_EXAMPLE
     larger = samples_of(smooth((4, 20, 20), relu=False), source)
     for effort, digest in DIGESTS.items():
-        payload = encode_payload(larger, Fps(source, *larger.shape), effort)
+        payload = encode_payload(larger, parameter_set(source, *larger.shape), effort)
         assert hashlib.sha256(payload).hexdigest()[:16] == digest
 
 
@@ -230,7 +240,7 @@ def test_damage(effort: str) -> None:
     """Truncated, flipped, grown or scrambled: an error of the project, or other samples; never a crash."""
     source, chance = SourceType.FLOAT32, random.Random(7)
     samples = samples_of(smooth((2, 24, 24), relu=False), source)
-    payload = encode_payload(samples, Fps(source, *samples.shape), effort)
+    payload = encode_payload(samples, parameter_set(source, *samples.shape), effort)
     assert payload[0] & 0xC0 == (0x40 if effort == "fast" else 0x80)
     refused = 0
     for i in range(600):
@@ -290,7 +300,9 @@ def test_time_is_bounded() -> None:
     """The worst payload costs some steps an element, not hundreds."""
     shape = (16, 64, 64)
     decode(
-        encode_payload(samples_of(smooth((1, 9, 9)), SourceType.FLOAT32), Fps(0, 1, 9, 9)),
+        encode_payload(
+            samples_of(smooth((1, 9, 9)), SourceType.FLOAT32), parameter_set(0, 1, 9, 9)
+        ),
         (1, 9, 9),
         SourceType.FLOAT32,
     )

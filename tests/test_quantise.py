@@ -25,6 +25,7 @@ from refcodec.quantise import (
     round_to_source,
 )
 from refcodec.syntax.codes import Quantiser, Restoration, SourceType
+from refcodec.syntax.structures import FEATURE_PARAMETERS
 from refcodec.tables import power_of_two
 
 # precision, emin, emax of the formats (IEEE 754, table 3.5; bfloat16 likewise)
@@ -34,6 +35,9 @@ FORMATS = {
     SourceType.FLOAT16: (11, -14, 15),
     SourceType.BFLOAT16: (8, -126, 127),
 }
+ABSENT: dict[str, Any] = dict.fromkeys(one.name for one in FEATURE_PARAMETERS.subcons)
+"""Elements of feature_parameters() under conditions of which none holds."""
+
 NUMPY = {
     SourceType.FLOAT32: np.float32,
     SourceType.FLOAT16: np.float16,
@@ -160,8 +164,8 @@ def uniform_cases(draw: st.DrawFn) -> tuple[int, list[list[int]], Any, Any]:
 def test_uniform_is_three_rounded_operations_and_a_last_one(case: Any, source: SourceType) -> None:
     bits, rows, low, high = case
     samples = np.array(rows, np.int32)[:, :, None]
-    fps = Container(quantiser=Quantiser.UNIFORM, bits=bits, source_type=source)
-    parameters = Container(range_min=low, range_max=high, restoration_mode=None)
+    fps: Any = Container(quantiser=Quantiser.UNIFORM, bits=bits, source_type=source)
+    parameters = Container({**ABSENT, "range_min": low, "range_max": high})
     words = dequantise(samples, fps, parameters)
     assert words.dtype == NUMPY[source]
     for c, row in enumerate(rows):
@@ -194,8 +198,8 @@ def test_uniform_takes_positions_outside_the_range(
 
 
 def test_a_range_that_begins_at_zero_may_leave_out_its_minimum() -> None:
-    fps = Container(quantiser=Quantiser.UNIFORM, bits=8, source_type=SourceType.FLOAT32)
-    parameters = Container(range_min=None, range_max=single(255), restoration_mode=None)
+    fps: Any = Container(quantiser=Quantiser.UNIFORM, bits=8, source_type=SourceType.FLOAT32)
+    parameters = Container({**ABSENT, "range_max": single(255)})
     samples = np.arange(256, dtype=np.int32).reshape(1, 16, 16)
     assert np.array_equal(dequantise(samples, fps, parameters), samples.astype(np.float32))
 
@@ -339,15 +343,15 @@ def test_nothing_is_rounded_twice(source: SourceType, x: float, right: float) ->
 # --- the encoder's half ----------------------------------------------------------------------------
 
 
-def _fps(quantiser: Quantiser, bits: int, **elements: Any) -> Container:
+def _fps(quantiser: Quantiser, bits: int, **elements: Any) -> Any:
     fixed = {"range_per_channel_flag": 0, "log_signed_flag": 0, "source_type": SourceType.FLOAT32}
     return Container(quantiser=quantiser, bits=bits, **{**fixed, **elements})
 
 
-def _there_and_back(feature: Any, fps: Container, clip: Any = None) -> tuple[Any, Any, Any]:
+def _there_and_back(feature: Any, fps: Any, clip: Any = None) -> tuple[Any, Any, Any]:
     fitted = fit_parameters(feature, fps, clip)
-    samples, _ = quantise(feature, fps, fitted)
-    parameters = Container({"restoration_mode": None, **fitted})
+    parameters = Container({**ABSENT, **fitted})
+    samples, _ = quantise(feature, fps, parameters)
     return samples, dequantise(samples, fps, parameters), parameters
 
 
@@ -434,7 +438,8 @@ def test_without_a_quantiser_every_word_survives(source: SourceType) -> None:
     if source == SourceType.FLOAT32:
         words = words.astype(np.uint32) << 16 | 0x1234
     feature = words.view(NUMPY[source])
-    fps = Container(quantiser=Quantiser.NONE, source_type=source)
-    samples, _ = quantise(feature, fps, {})
+    fps: Any = Container(quantiser=Quantiser.NONE, source_type=source)
+    parameters: Any = Container()
+    samples, _ = quantise(feature, fps, parameters)
     assert samples.dtype == np.int32
-    assert np.array_equal(dequantise(samples, fps, Container()).view(words.dtype), words)
+    assert np.array_equal(dequantise(samples, fps, parameters).view(words.dtype), words)

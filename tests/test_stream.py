@@ -51,7 +51,8 @@ def read(data: bytes) -> refcodec.Reader:
 def test_encode_decode(coder: str, dtype: Any, kind: str) -> None:
     feature = some(60) if kind == "fc" else some(3, 5, 4)
     feature = feature.astype(dtype)
-    data = refcodec.encode(feature, coder=coder, feature_type=kind, qp=4, preset="ultrafast")
+    fine = {"qp": 4, "preset": "ultrafast"} if coder == "hevc" else {}
+    data = refcodec.encode(feature, coder=coder, feature_type=kind, **fine)
     decoded = refcodec.decode(data)
     reader = read(data)
     assert reader.parameters[0].feature_type == FeatureType[kind.upper()]
@@ -71,7 +72,8 @@ def test_a_byte_coder_keeps_quantised_samples(coder: str, quantiser: str, bits: 
     options: Any = {"coder": coder, "quantiser": quantiser, "bits": bits, "range": "channel"}
     feature = some(3, 5, 4)
     once = refcodec.decode(refcodec.encode(feature, **options))
-    assert same(once, refcodec.decode(refcodec.encode(feature, shuffle=True, **options)))
+    if coder != "raw":
+        assert same(once, refcodec.decode(refcodec.encode(feature, shuffle=True, **options)))
     reach = feature.max() / (2**bits - 1)
     if quantiser == "uniform":
         assert np.abs(once - feature).max() <= 0.51 * reach
@@ -88,8 +90,15 @@ def test_signed_features_are_coded_logarithmically() -> None:
 WORDS = {"float32": "uint32", "float16": "uint16", "bfloat16": "uint16"}
 
 
-@pytest.mark.parametrize("shuffle", [False, True], ids=["plain", "shuffle"])
-@pytest.mark.parametrize("coder", LOSSLESS)
+@pytest.mark.parametrize(
+    ("coder", "shuffle"),
+    [
+        (coder, shuffle)
+        for coder in LOSSLESS
+        for shuffle in (False, True)
+        if coder != "raw" or not shuffle
+    ],
+)
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda t: np.dtype(t).name)
 def test_every_bit_pattern_survives_a_lossless_coder(dtype: Any, coder: str, shuffle: bool) -> None:
     top = np.finfo(np.float32) if dtype is np.float32 else ml_dtypes.finfo(dtype)
@@ -111,6 +120,7 @@ def test_every_bit_pattern_survives_a_lossless_coder(dtype: Any, coder: str, shu
 )
 def test_any_words_survive(words: Any, coder: str, shuffle: bool) -> None:
     feature = words.view(np.float32)
+    shuffle = shuffle and coder != "raw"
     assert same(refcodec.decode(refcodec.encode(feature, coder=coder, shuffle=shuffle)), feature)
 
 
@@ -207,7 +217,7 @@ def test_restoration_returns_the_moments(wish: str) -> None:
     assert on.mean() == pytest.approx(float(feature.mean()), abs=0.01)
 
 
-@pytest.mark.parametrize("gop", [1, 3, 100])
+@pytest.mark.parametrize("gop", [1, 3, 64])
 def test_a_sequence(gop: int) -> None:
     features = [np.roll(some(4, 16, 16), k, axis=2) for k in range(7)]
     data = stream_of(features, coder="hevc", gop=gop, qp=12, preset="ultrafast")
@@ -238,7 +248,9 @@ def test_two_sequences_side_by_side() -> None:
 
 def test_restoration_and_qps_in_a_sequence() -> None:
     target, features = io.BytesIO(), [some(3, 16, 16, seed=k) for k in range(3)]
-    config = EncoderConfig(gop=3, restoration="channel", preset="ultrafast", hashes=True)
+    config = EncoderConfig(
+        coder="hevc", gop=3, restoration="channel", preset="ultrafast", hashes=True
+    )
     with refcodec.create(target, config) as writer:
         qps: list[Any] = [20, (20, 21, 30), 40]
         for qp, feature in zip(qps, features, strict=True):
@@ -426,7 +438,7 @@ class _Pipe(io.BytesIO):
 def test_a_pipe_takes_and_gives_a_stream(coder: str) -> None:
     features = [some(3, 8, 8, seed=k) for k in range(4)]
     target = _Pipe()
-    with refcodec.create(target, coder=coder, preset="ultrafast") as writer:
+    with refcodec.create(target, coder=coder) as writer:
         for feature in features:
             writer.write(feature)
     data = target.getvalue()

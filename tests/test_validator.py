@@ -303,7 +303,7 @@ def test_order(take_apart: Callable[[bytes], Any]) -> None:
     assert "directly" in reordered(lambda units: units.insert(0, units[3])).what
     assert "metadata" in reordered(lambda units: units.insert(3, units[0])).what
     behind = refcodec.validate(data + b"\0").violations
-    assert [v.what for v in behind] == ["bytes stand behind the end unit"]
+    assert [v.what for v in behind] == ["bytes follow the end unit"]
     assert behind[0].bit_offset == 8 * len(data)
 
 
@@ -489,9 +489,10 @@ def test_parameter_sets_stand_once(
 ) -> None:
     def change(payload: bytes) -> bytes:
         fps = FEATURE_PARAMETER_SET.parse_whole(payload)
-        sets = fps.parameter_sets * copies or fps.parameter_sets[:30].rstrip(b"\0")
+        own = fps.parameter_sets or b""
+        sets = own * copies or own[:30].rstrip(b"\0")
         return FEATURE_PARAMETER_SET.build_whole(
-            {**fps, "parameter_sets": sets, "parameter_sets_size": len(sets)}
+            {**vars(fps), "parameter_sets": sets, "parameter_sets_size": len(sets)}
         )
 
     data = take_apart(hevc).change(UnitType.FEATURE_PARAMETER_SET, change)

@@ -28,7 +28,7 @@ from construct import Container
 import refcodec
 from refcodec.coders.native import decisions
 from refcodec.coders.native.encoder import choice
-from refcodec.coders.native.encoder.advice import NO_ADVICE
+from refcodec.coders.native.encoder.advice import NO_ADVICE, Choice
 from refcodec.coders.native.encoder.forwards import encoding_coder, run_forwards
 from refcodec.coders.native.encoder.rates import rate_table
 from refcodec.coders.native.encoder.tuning import Tuning
@@ -51,7 +51,7 @@ Array = np.ndarray[Any, Any]
 class Item(NamedTuple):
     """One feature at one step, ready to be coded."""
 
-    chosen: choice.Choice
+    chosen: Choice
     corrections: Corrections
 
 

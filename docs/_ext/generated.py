@@ -17,7 +17,6 @@ import numpy as np
 from docutils import nodes
 from docutils.statemachine import StringList
 from markup import note, reference
-from refcodec.constraints import PROFILE_CODERS
 from sphinx.addnodes import download_reference
 from sphinx.directives.other import TocTree
 from sphinx.util.docutils import SphinxDirective
@@ -26,6 +25,7 @@ from refcodec.coders.native.decisions import FAMILIES
 from refcodec.coders.native_lossless.models import initial_model
 from refcodec.errors import reject_classes
 from refcodec.quantise import NUMPY_TYPES
+from refcodec.registry import profile_coders
 from refcodec.syntax import codes, hevc, structures
 from refcodec.syntax.codes import SKIPPABLE_UNITS, UnitType
 from refcodec.syntax.records import Structure
@@ -97,7 +97,7 @@ class SyntaxTable(Generated):
             note(self.env, "structure", structure.title, f"syntax-{structure.title}")
         return [made]
 
-    def _line(self, structure: Structure, row: Row, *, linked: bool) -> list[Cell]:
+    def _line(self, structure: Structure[Any], row: Row, *, linked: bool) -> list[Cell]:
         text: list[nodes.Node] = [nodes.Text(row.text)]
         clause: Cell = ""
         if linked and row.element:
@@ -137,7 +137,7 @@ class UnitStructures(Generated):
             link = reference("structure", structure.title, nodes.inline("", structure.title))
             number = structure.clause
             clause = reference("clause", number, nodes.inline("", number))
-            rows.append([f"``{kind.name}``", [link, nodes.Text("( )")], clause])
+            rows.append([f"``{UnitType(kind).name}``", [link, nodes.Text("( )")], clause])
         return [table(["unit_type", "Structure", "Clause"], rows)]
 
 
@@ -187,7 +187,7 @@ class Profiles(Generated):
     def run(self) -> list[nodes.Node]:
         rows = [
             [str(int(profile)), f"``{profile.name}``", ", ".join(c.name for c in sorted(coders))]
-            for profile, coders in PROFILE_CODERS.items()
+            for profile, coders in profile_coders().items()
         ]
         return [table(["profile_idc", "Name", "Values of coder_id"], rows)]
 

@@ -53,12 +53,14 @@ def raise_error(error: StreamError) -> None:
 class Visit:
     """A unit as a walk meets it.
 
-    content : the structure in its payload; None until it is checked, and where it cannot be read.
+    parsed  : whether its payload could be read.
+    content : the structure in its payload; None where it was not read, and for units that are passed over.
     coded   : the payloads of a coded unit, likewise.
     trace   : its syntax elements, as far as they could be read.
     """
 
     unit: Unit
+    parsed: bool = False
     content: Record | None = None
     coded: CodedUnit | None = None
     trace: Trace = field(default_factory=list)
@@ -112,7 +114,8 @@ class Walk:
         Each error makes what follows safe to look at: limits are checked before anything is derived.
         """
         yield from self.check_alone(visit)
-        yield from self.order.check(visit.unit, visit.content)
+        if visit.parsed:
+            yield from self.order.check(visit.unit, visit.content)
         if visit.coded is not None:
             yield from self.order.check_sequence(visit.coded)
 
@@ -127,7 +130,7 @@ class Walk:
         except StreamError as error:
             yield error
             return
-        sound = True
+        visit.parsed, sound = True, True
         for violation in self._constraints(unit, content, trace):
             sound = False
             yield violation

@@ -44,6 +44,10 @@ class Record:
         """Value of an element: conditions of other structures look elements up by name."""
         return getattr(self, name)
 
+    def keys(self) -> list[str]:
+        """Names of the elements, so that ``{**record, "qp": 30}`` are elements to build another from."""
+        return list(vars(self))
+
     def __eq__(self, other: object) -> bool:
         """Compare element by element; arrays as a whole."""
         if type(self) is not type(other):

@@ -7,12 +7,12 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
 from itertools import groupby
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from refcodec.coders.native.encoder.advice import Advice
+from refcodec.coders.native.encoder.advice import Advice, Choice
 from refcodec.config import EncoderConfig
 from refcodec.encoder.encoding import FeatureEncoder, Request
 from refcodec.encoder.features import Feature, as_feature
@@ -24,9 +24,6 @@ from refcodec.syntax.codes import UnitType
 from refcodec.writer.gathering import Waiting, code_in_order, units_of
 from refcodec.writer.limits import StreamLimits
 from refcodec.writer.sink import Sink
-
-if TYPE_CHECKING:
-    from refcodec.coders.native.encoder.choice import Choice
 
 __all__ = ["Writer"]
 

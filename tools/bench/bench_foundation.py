@@ -13,7 +13,7 @@ from coding import read, timed, write
 
 import refcodec
 from refcodec.coders.ffmpeg import encode_hevc
-from refcodec.coders.hevc import x265_options
+from refcodec.coders.hevc.encoding import x265_options
 from refcodec.metrics import bits_per_element, compression_rate, fidelity, signal_to_noise
 from refcodec.models.trained import ABSENT, cifar_images, data_folder, pan, trained
 from refcodec.pack import near_square

@@ -47,7 +47,8 @@ def coders() -> dict[str, tuple[Encode, Decode]]:
             return encode_payload(one.view(np.int32), parameters(one), effort)
 
         def decode(data: bytes, one: Any) -> bytes:
-            payload = Payload(parameters(one), SimpleNamespace(), b"", True, data)
+            unused: Any = None
+            payload = Payload(parameters(one), unused, b"", True, data)
             return decode_payload(payload).tobytes()
 
         return encode, decode

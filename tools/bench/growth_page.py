@@ -132,7 +132,7 @@ def draw(found: Sequence[Growth]) -> bytes:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from refcodec.evaluate.style import STYLE, save
+    from refcodec.plotting import STYLE, save
 
     groups = _groups(found)
     with matplotlib.rc_context(dict(STYLE)):
@@ -164,7 +164,7 @@ def _groups(found: Sequence[Growth]) -> dict[str, list[Growth]]:
 
 def _draw_lines(panels: Any, found: Sequence[Growth]) -> None:
     """Time above, memory below, with a dotted line of slope 1 for the eye."""
-    from refcodec.evaluate.style import FAINT, look
+    from refcodec.plotting import FAINT, look
 
     above, below = panels
     verbs = list(dict.fromkeys(map(_verb, PATHS)))  # the same has the same colour everywhere

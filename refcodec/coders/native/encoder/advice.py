@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from refcodec.coders.native.encoder.choice import Choice
+__all__ = ["NO_ADVICE", "Advice", "Choice"]
 
-__all__ = ["NO_ADVICE", "Advice"]
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Decisions of an encoder on one feature, before it codes them.
+
+    head   : of the payload.
+    levels : int32, C x H x W.
+    sizes  : of blocks, at their first samples, int32, C x H x W.
+    cost   : estimate of squared error and rate, in squared steps; 0 without a transform.
+    """
+
+    head: npt.NDArray[np.int64]
+    levels: npt.NDArray[np.int32]
+    sizes: npt.NDArray[np.int32]
+    cost: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from refcodec.coders.native.channels import geometry
-from refcodec.coders.native.encoder.advice import Advice
+from refcodec.coders.native.encoder.advice import Advice, Choice
 from refcodec.coders.native.encoder.blocks import choose_channel
 from refcodec.coders.native.encoder.corrections import restoration_mode
 from refcodec.coders.native.encoder.grids import list_blocks, split_grids
@@ -31,25 +30,9 @@ from refcodec.coders.native.head import (
 )
 from refcodec.entropy.arrays import Int32, Int64
 
-__all__ = ["Choice", "choose"]
+__all__ = ["choose"]
 
 Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What an encoder decided before it codes.
-
-    head   : of the payload.
-    levels : int32, C x H x W.
-    sizes  : of blocks, at their first samples, int32, C x H x W.
-    cost   : estimate of squared error and rate, in squared steps; 0 without a transform.
-    """
-
-    head: Int64
-    levels: Int32
-    sizes: Int32
-    cost: float
 
 
 def choose(
