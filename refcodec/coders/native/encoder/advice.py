@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from refcodec.coders.native.encoder.choice import Choice
+from refcodec.coders.native.encoder.choice import Choice
 
 __all__ = ["NO_ADVICE", "Advice"]
 
