@@ -126,7 +126,7 @@ def kernel_hash(root: Path = Path(__file__).parent) -> str:
 
 @cache
 def cache_folder() -> Path | None:
-    """Where compiled kernels are kept, or None where nothing can be written.
+    """The folder of compiled kernels, or None where nothing can be written.
 
     ``REFCODEC_CACHE``, else ``XDG_CACHE_HOME/refcodec``, else ``~/.cache/refcodec``.
     """

@@ -18,7 +18,7 @@ import refcodec
 from refcodec import EncoderConfig
 from refcodec.coders.native.channels import cuts
 from refcodec.coders.native.encoder.advice import Advice
-from refcodec.coders.native.encoder.choice import choose
+from refcodec.coders.native.encoder.choose import choose
 from refcodec.coders.native.encoder.feature import encode_payload
 from refcodec.coders.native.encoder.forwards import run_forwards
 from refcodec.coders.native.encoder.tuning import Tuning

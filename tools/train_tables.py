@@ -27,8 +27,9 @@ from construct import Container
 
 import refcodec
 from refcodec.coders.native import decisions
-from refcodec.coders.native.encoder import choice
-from refcodec.coders.native.encoder.advice import NO_ADVICE, Choice
+from refcodec.coders.native.encoder.advice import NO_ADVICE
+from refcodec.coders.native.encoder.choice import Choice
+from refcodec.coders.native.encoder.choose import choose
 from refcodec.coders.native.encoder.forwards import encoding_coder, run_forwards
 from refcodec.coders.native.encoder.rates import rate_table
 from refcodec.coders.native.encoder.tuning import Tuning
@@ -87,12 +88,12 @@ def features() -> Iterator[tuple[Array, int, int]]:
         yield samples, QPS[number % len(QPS)], block
 
 
-def choose(samples: Array, qp: int, block: int, rates: Array) -> Item:
+def choose_item(samples: Array, qp: int, block: int, rates: Array) -> Item:
     """What the encoder makes of a feature, by given rates."""
     fps = Container(channels=len(samples), bits=BITS)
     steps = step_sizes(fps, Container(qp=qp, qp_eighths=0, qp_delta=None))
     tuning = Tuning(restoration=2 if samples[0].size >= 16 else 0)
-    chosen = choice.choose(samples, steps, tuning, NO_ADVICE, block, 0, rates)
+    chosen = choose(samples, steps, tuning, NO_ADVICE, block, 0, rates)
     _, coded = run_forwards(samples, chosen, steps, LARGEST)
     return Item(chosen, coded.corrections)
 
@@ -118,7 +119,7 @@ def train() -> tuple[Array, Array]:
     weights = np.full(decisions.WEIGHT_SETS * decisions.INPUTS, 22938, np.int64)  # 0.35
     for number in range(ROUNDS):
         rates = rate_table(states)
-        items = [choose(*job, rates) for job in features()]
+        items = [choose_item(*job, rates) for job in features()]
         states = np.full(decisions.STATES, 1 << 29, np.int32)
         before = sum(code(item, states, weights) for item in items)
         seen = np.minimum(states & 0xFF, MOST_SEEN)

@@ -25,7 +25,7 @@ import torch
 from refcodec.allocate.alone import Floats, Tail, spread
 from refcodec.allocate.rate import RateModel
 from refcodec.coders.native.channels import cuts
-from refcodec.coders.native.encoder.advice import Choice
+from refcodec.coders.native.encoder.choice import Choice
 from refcodec.coders.native.head import BLOCK, HEAD_SIZE, RESTORATION, step_sizes
 from refcodec.coders.native.transform import cosine_basis
 from refcodec.config import EncoderConfig

@@ -116,7 +116,7 @@ NATIVE_MODEL = Path(str(files(__package__))) / "native_model.txt"
 
 @cache
 def native_model() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """The initial states and weights of the native coder (8.3.7.3), as its families index them."""
+    """The initial states and weights of the native coder (8.3.7.3), in the order of its families."""
     states: list[int] = []
     weights: list[int] = []
     for line in NATIVE_MODEL.read_text(encoding="ascii").splitlines():

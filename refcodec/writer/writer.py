@@ -12,7 +12,8 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 import numpy.typing as npt
 
-from refcodec.coders.native.encoder.advice import Advice, Choice
+from refcodec.coders.native.encoder.advice import Advice
+from refcodec.coders.native.encoder.choice import Choice
 from refcodec.config import EncoderConfig
 from refcodec.encoder.encoding import FeatureEncoder, Request
 from refcodec.encoder.features import Feature, as_feature

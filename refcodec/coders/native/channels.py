@@ -28,7 +28,7 @@ __all__ = ["Geometry", "Planes", "Setting", "code_levels", "cuts", "displace", "
 
 
 class Planes(NamedTuple):
-    """What is coded of a feature, and what comes of it, all int32.
+    """Levels and blocks of a feature, and the samples that come of them, all int32.
 
     levels    : C x H x W.
     sizes     : of blocks, at their first samples, C x H x W; a decoder needs but 1 x H x W.
@@ -43,7 +43,7 @@ class Planes(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What is known of a feature before its first level.
+    """Parameters of a feature that precede its first level.
 
     head    : of its payload.
     steps   : of each channel, in units of 2^-16 samples.

@@ -51,7 +51,7 @@ __all__ = [
 
 
 class Corrections(NamedTuple):
-    """What restoration does to each channel, int64, C each.
+    """Changes that restoration makes to each channel, int64, C each.
 
     offsets : of its mean, in fractions of the step.
     gains   : of its spread, in 1/32, beyond 1.
@@ -62,7 +62,7 @@ class Corrections(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What a payload holds: read where it is coded, filled where it is decoded.
+    """Content of a payload: read where it is coded, filled where it is decoded.
 
     head   : HEAD_SIZE entries, of which PREDICTED is given in either direction.
     levels : C x H x W.
@@ -75,7 +75,7 @@ class Content(NamedTuple):
 
 
 class Coded(NamedTuple):
-    """What came of a payload: its size in bytes, samples C x H x W, and their corrections."""
+    """Result in either direction: size of the payload in bytes, samples C x H x W, and their corrections."""
 
     size: int
     samples: Int32

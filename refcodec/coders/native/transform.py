@@ -48,7 +48,7 @@ def cosine_basis(length: int) -> Int64:
 
 
 BASIS_AT = np.array([sum(m * m for m in range(n)) for n in range(LARGEST_BLOCK + 2)])
-"""Where the basis of each length begins in :data:`BASIS`."""
+"""Index of the first entry of each length in :data:`BASIS`."""
 
 BASIS = np.concatenate([cosine_basis(n).ravel() for n in range(1, LARGEST_BLOCK + 1)])
 """The bases of the lengths 1 to 32, end to end."""

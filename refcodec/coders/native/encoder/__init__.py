@@ -8,7 +8,8 @@ In the order of the work:
     tuning       how much is tried for which speed
     advice       what a caller knows of a feature
     prediction   the displacement of the reference feature
-    choice       head, levels and sizes of blocks for one largest block
+    choose       head, levels and sizes of blocks for one largest block
+    choice       the result of that
     grids        blocks at every depth of splitting
     planes       their coefficients
     weights      what a squared error of each coefficient costs

@@ -7,23 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NO_ADVICE", "Advice", "Choice"]
+from refcodec.coders.native.encoder.choice import Choice
 
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Decisions of an encoder on one feature, before it codes them.
-
-    head   : of the payload.
-    levels : int32, C x H x W.
-    sizes  : of blocks, at their first samples, int32, C x H x W.
-    cost   : estimate of squared error and rate, in squared steps; 0 without a transform.
-    """
-
-    head: npt.NDArray[np.int64]
-    levels: npt.NDArray[np.int32]
-    sizes: npt.NDArray[np.int32]
-    cost: float
+__all__ = ["NO_ADVICE", "Advice"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.coders.native.encoder.advice import NO_ADVICE, Advice
-from refcodec.coders.native.encoder.choice import choose
+from refcodec.coders.native.encoder.choose import choose
 from refcodec.coders.native.encoder.forwards import run_forwards
 from refcodec.coders.native.encoder.prediction import find_prediction
 from refcodec.coders.native.encoder.tuning import Tuning

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refcodec.coders.native.encoder.advice import Choice
+from refcodec.coders.native.encoder.choice import Choice
 from refcodec.coders.native.encoder.corrections import find_corrections
 from refcodec.coders.native.encoder.prediction import Prediction
 from refcodec.coders.native.head import RESTORATION
