@@ -261,15 +261,15 @@ def exists(mention: Mention) -> bool:
     text, known = mention.text.removesuffix("()"), declared()
     *before, last = text.split(".")
     match mention.role:
-        case "func" | "meth" if last not in known.functions | known.classes:
+        case "func" | "meth" if last not in known.functions and last not in known.classes:
             return False
         case "class" if last not in known.classes:
             return False
         case "mod":
             return bool(known.modules(text))
     if not before:
-        plain = {*dir(builtins), *keyword.kwlist}
-        return text in known.words | mention.local | plain
+        plain = hasattr(builtins, text) or keyword.iskeyword(text)
+        return plain or text in known.words or text in mention.local
     owner = ".".join(before)
     if resolves(text):
         return True
@@ -277,7 +277,7 @@ def exists(mention: Mention) -> bool:
         return any(last in known.tops[one] for one in modules) or bool(known.modules(text))
     if before[-1] in known.classes:
         return last in known.members_of(before[-1])
-    if set(before) <= known.others | mention.local:  # an object: its class is not known here
+    if all(one in known.others or one in mention.local for one in before):  # an object of some class
         return last in known.words
     return False
 
