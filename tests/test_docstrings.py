@@ -277,8 +277,8 @@ def exists(mention: Mention) -> bool:
         return any(last in known.tops[one] for one in modules) or bool(known.modules(text))
     if before[-1] in known.classes:
         return last in known.members_of(before[-1])
-    if all(one in known.others or one in mention.local for one in before):  # an object of some class
-        return last in known.words
+    if all(one in known.others or one in mention.local for one in before):
+        return last in known.words  # of an object, whose class is not known here
     return False
 
 

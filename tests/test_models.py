@@ -367,12 +367,13 @@ class TestTrained:
         """Of 200 images, as the networks of `real` have it; on all 10,000 they score 81.03 % and 83.20 %."""
         folder = real.data_folder()
         source = open_images(f"{folder}/cifar10/test.npz", count=200, size=(32, 32))
-        network, found = load(name, weights(name)), 0
+        network, found, close = load(name, weights(name)), 0, 0
         with torch.inference_mode():
             for batch in batches(source, 50):
-                decisions = network.module(batch.inputs).argmax(1)
-                found += int((decisions.numpy() == batch.labels).sum())
-        assert found == right
+                best, second = (scores := network.module(batch.inputs)).topk(2).values.T
+                found += int((scores.argmax(1).numpy() == batch.labels).sum())
+                close += int((best - second < 1e-3).sum())
+        assert abs(found - right) <= close < 2  # another processor may decide a close one otherwise
 
 
 def weights(name: str) -> Path:
@@ -643,7 +644,7 @@ def classes(tmp_path: Path) -> Path:
         (tmp_path / f"class{c}").mkdir()
         for i in range(count):
             Image.new("RGB", (10, 8), (c, i, 0)).save(tmp_path / f"class{c}" / f"{i}.png")
-    (tmp_path / "class0" / "notes.txt").write_text("no image")
+    (tmp_path / "class0" / "notes.txt").write_text("no image", encoding="utf-8")
     (tmp_path / "empty").mkdir()
     return tmp_path
 
@@ -735,7 +736,7 @@ def test_sources_that_are_none(tmp_path: Path, classes: Path) -> None:
     Image.new("RGB", (4, 4)).save(classes / "class0" / "broken.jpg", "GIF")  # not among the formats
     with pytest.raises(CallerError, match="is no image that Pillow can read"):
         list(batches(source, 8))
-    (tmp_path / "text.npz").write_text("no archive")
+    (tmp_path / "text.npz").write_text("no archive", encoding="utf-8")
     size = (scenes.SIZE, scenes.SIZE)
     for name, what, options in [
         (tmp_path / "text.npz", "is no archive of images: it is no .npz", {}),

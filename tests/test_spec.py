@@ -485,8 +485,14 @@ def test_commands_exist(command: str) -> None:
 
 def test_broken_links_are_found(tmp_path: Path) -> None:
     broken_links = runpy.run_path(str(ROOT / "docs" / "_ext" / "links.py"))["broken_links"]
-    (tmp_path / "a.html").write_text('<h1 id="top">A</h1><a href="b.html#there">B</a>')
-    (tmp_path / "b.html").write_text('<p id="there"></p><a href="a.html#top"></a><img src="c.png">')
+    (tmp_path / "a.html").write_text(
+        '<h1 id="top">A</h1><a href="b.html#there">B</a>', encoding="utf-8"
+    )
+    (tmp_path / "b.html").write_text(
+        '<p id="there"></p><a href="a.html#top"></a><img src="c.png">', encoding="utf-8"
+    )
     assert list(broken_links(tmp_path)) == ["b.html: c.png"]
-    (tmp_path / "b.html").write_text('<a href="https://example.org/">elsewhere</a>')
+    (tmp_path / "b.html").write_text(
+        '<a href="https://example.org/">elsewhere</a>', encoding="utf-8"
+    )
     assert list(broken_links(tmp_path)) == ["a.html: b.html#there"]
