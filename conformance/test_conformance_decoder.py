@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from variation import PATIENCE
 
 import refcodec
 from refcodec.errors import reject_classes
@@ -19,7 +20,7 @@ from refcodec.suite.runner import judge
 
 
 def test_runner_passes_built_in_decoder(suite: Manifest, vector: Vector) -> None:
-    assert judge(vector, suite.path(vector), BuiltIn(), 60) == ("pass", "")
+    assert judge(vector, suite.path(vector), BuiltIn(), PATIENCE) == ("pass", "")
 
 
 def test_stages(suite: Manifest, accepted: Vector) -> None:

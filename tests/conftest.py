@@ -1,24 +1,48 @@
-"""What several test modules share: one thread, hypothesis without a clock, and streams taken apart."""
+"""What several test modules share: the machine, hypothesis without a clock, and streams taken apart."""
 
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
 import pytest
-from hypothesis import settings
+import variation
+from hypothesis import HealthCheck, settings
 
 from refcodec.syntax.structures import STREAM_HEADER_SIZE
 from refcodec.syntax.units import build_unit, read_unit
 
-# two processes of tests with a thread for each processor get in each other's way
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+variation.settle()
 
-settings.register_profile("refcodec", deadline=None, derandomize=True)
+settings.register_profile(
+    "refcodec", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("refcodec")
+
+
+_SETTINGS = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a run in which a setting has no effect."""
+    config.stash[_SETTINGS] = variation.in_force()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """The settings of this run."""
+    return f"variation: {config.stash[_SETTINGS]}"
+
+
+@pytest.fixture(autouse=True)
+def _torch_keeps_its_threads() -> Iterator[None]:
+    """An evaluation takes torch's threads away; the tests after it have them again."""
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != variation.threads():
+        torch.set_num_threads(variation.threads())
 
 
 @dataclass

@@ -35,13 +35,17 @@ from refcodec.errors import CallerError
 
 HEVC = EncoderConfig(coder="hevc", packing="frame", restoration="off", qp=34, workers=1)
 NATIVE = EncoderConfig(coder="native", qp=34, workers=1)
-CHANCE = np.random.default_rng(5)
+
+
+def chance() -> np.random.Generator:
+    """The same numbers in every test, whatever ran before it."""
+    return np.random.default_rng(5)
 
 
 @pytest.fixture(scope="module")
 def features() -> Any:
     """Three features of four channels of unlike strength, smooth enough to be worth coding."""
-    noise = torch.from_numpy(CHANCE.normal(size=(3, 4, 24, 20)).astype(np.float32))
+    noise = torch.from_numpy(chance().normal(size=(3, 4, 24, 20)).astype(np.float32))
     smooth = nn.avg_pool2d(noise, 5, stride=1, padding=2) * 4
     return (torch.relu(smooth) * torch.tensor([1.0, 0.2, 3.0, 1.5]).view(1, 4, 1, 1)).numpy()
 
@@ -86,8 +90,8 @@ def test_what_has_no_qps_of_channels_is_refused(features: Any) -> None:
 # --- Algorithm 1 -----------------------------------------------------------------------------------
 
 
-def literal_algorithm1(x: Any, qp_base: int, qp_range: int) -> list[int]:
-    """The fifteen lines of the paper, one by one; V is the whole codec, once a channel."""
+def literal_algorithm1(x: Any, qp_base: int, qp_range: int) -> list[float]:
+    """The lines of the paper up to the rounding of QPs; V is the whole codec, once for each channel."""
 
     def net(one: Any) -> Any:
         return tail(torch.from_numpy(one[None])).numpy().astype(np.float64)
@@ -102,13 +106,16 @@ def literal_algorithm1(x: Any, qp_base: int, qp_range: int) -> list[int]:
         x_bar[i] = noisy[0]
         s.append(((net(x_bar) - out_raw) ** 2).mean())
     relative = [(one - min(s)) / (max(s) - min(s)) for one in s]
-    return [qp_base - round(qp_range * one) for one in relative]
+    return [qp_base - qp_range * one for one in relative]
 
 
 @pytest.mark.parametrize("qp_base", [26, 40])
 def test_algorithm1_is_that_of_the_paper(features: Any, qp_base: int) -> None:
     found = algorithm1_qps(measure(features, tail, HEVC.but(qp=qp_base)), qp_base)
-    assert found.tolist() == [literal_algorithm1(one, qp_base, 5) for one in features]
+    literal = np.array([literal_algorithm1(one, qp_base, 5) for one in features])
+    # the nearest integers, but for a half that the rounding of the network's sums may move
+    assert np.abs(found - literal).max() <= 0.5 + 1e-3
+    assert (found.min(), found.max()) == (qp_base - 5, qp_base)
     assert len(np.unique(found)) > 2
 
 
@@ -236,8 +243,9 @@ def test_allocation_obeys_karush_kuhn_and_tucker(seed: int, channels: int, share
 
 
 def test_descent_lowers_the_cost_to_where_no_single_change_helps() -> None:
-    effects = CHANCE.normal(size=(2, 3, 4, 5))
-    bits = CHANCE.uniform(10, 20, (2, 4, 5))
+    random = chance()
+    effects = random.normal(size=(2, 3, 4, 5))
+    bits = random.uniform(10, 20, (2, 4, 5))
     multiplier = np.array([0.05, 0.5])
     start = np.zeros((2, 4), np.int64)
 
@@ -316,13 +324,15 @@ def test_round_trip(tmp_path: Path, features: Any, make: Any) -> None:
 def test_strict_reading(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     path = tmp_path / "s.json"
     save(Sensitivity((1.0, 2.0), "algorithm1", "hevc", 34, 3), path)
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    path.write_text(
+        json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8"
+    )
     with pytest.raises(CallerError, match=message):
         load(path)
 
 
 def test_no_json_and_no_file(tmp_path: Path) -> None:
-    (tmp_path / "s.json").write_text("{")
+    (tmp_path / "s.json").write_text("{", encoding="utf-8")
     with pytest.raises(CallerError, match="is not JSON"):
         load(tmp_path / "s.json")
     with pytest.raises(CallerError, match="cannot open"):
@@ -356,7 +366,7 @@ TINY = ("--model", "tiny_network:classify", "--layer", "conv1", "--input-size", 
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("maps") / "maps.npy"
-    np.save(path, np.maximum(CHANCE.normal(size=(3, 4, 16, 16)), 0).astype(np.float32))
+    np.save(path, np.maximum(chance().normal(size=(3, 4, 16, 16)), 0).astype(np.float32))
     return path
 
 
@@ -382,7 +392,7 @@ def test_command_reads_streams_and_images(tmp_path: Path, maps: Path) -> None:
     run("sensitivity", *TINY, tmp_path / "maps.dfc", tmp_path / "b.json")
     assert load(tmp_path / "a.json") == load(tmp_path / "b.json")
     (tmp_path / "pictures").mkdir()
-    pixels = CHANCE.integers(0, 256, (32, 32, 3), np.uint8)
+    pixels = chance().integers(0, 256, (32, 32, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "pictures" / "a.png")
     run("sensitivity", *TINY, tmp_path / "pictures", tmp_path / "c.json")
     assert load(tmp_path / "c.json").features == 1

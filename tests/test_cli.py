@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,18 +15,22 @@ from command import CALL_AT_FAULT, INPUT_AT_FAULT, run
 from numpy.lib import format as npy
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from variation import PATIENCE
 
 import refcodec
 from refcodec.cli.arrays import open_features
 from refcodec.cli.terminal import printable
 from refcodec.errors import CallerError
 
-RNG = np.random.default_rng(7)
+
+def chance() -> np.random.Generator:
+    """The same numbers in every test, whatever ran before it."""
+    return np.random.default_rng(7)
 
 
 @pytest.fixture
 def conv() -> Any:
-    return np.maximum(RNG.normal(size=(3, 4, 5, 6)), 0).astype(np.float32)
+    return np.maximum(chance().normal(size=(3, 4, 5, 6)), 0).astype(np.float32)
 
 
 @pytest.fixture
@@ -59,7 +64,7 @@ def test_encode_decode(tmp_path: Path, batch: Path, stream: Path) -> None:
 
 def test_hevc_options_reach_the_stream(tmp_path: Path, batch: Path) -> None:
     qps = tmp_path / "q.json"
-    qps.write_text("[30, 30, 36, 33]")
+    qps.write_text("[30, 30, 36, 33]", encoding="utf-8")
     out = tmp_path / "out.dfc"
     options = ("--coder", "hevc", "--bits", 8, "--range", "channel", "--workers", 1)
     run("encode", batch, out, "--qp-file", qps, *options)
@@ -125,7 +130,7 @@ def test_native_targets(tmp_path: Path, batch: Path) -> None:
 
 @pytest.mark.parametrize("speed", ["fast", "default"])
 def test_native_lossless(tmp_path: Path, speed: str) -> None:
-    values = RNG.normal(size=(2, 8, 16, 16)).astype(np.float32)
+    values = chance().normal(size=(2, 8, 16, 16)).astype(np.float32)
     values[0, 0, 0, :3] = np.nan, np.inf, -0.0
     np.save(tmp_path / "in.npy", values)
     out = tmp_path / "out.dfc"
@@ -156,11 +161,11 @@ def test_a_first_run_says_that_it_compiles(monkeypatch: pytest.MonkeyPatch, batc
 
 def test_qps_of_each_feature(tmp_path: Path, batch: Path) -> None:
     qps, out = tmp_path / "q.json", tmp_path / "out.dfc"
-    qps.write_text("[[30, 30, 36, 33], [20, 20, 20, 20]]")
+    qps.write_text("[[30, 30, 36, 33], [20, 20, 20, 20]]", encoding="utf-8")
     refused = run("encode", batch, out, "--qp-file", qps, status=CALL_AT_FAULT)
     assert "QPs for 2 features; there are 3" in refused.stderr
     for wrong in ("{}", "[1, [2]]", "[]", "[1.5]", "[", "[true]"):
-        qps.write_text(wrong)
+        qps.write_text(wrong, encoding="utf-8")
         run("encode", batch, out, "--qp-file", qps, status=CALL_AT_FAULT)
     assert not out.exists()
 
@@ -185,8 +190,8 @@ def test_every_choice_is_passed_on(tmp_path: Path, batch: Path) -> None:
 
 def test_several_arrays(tmp_path: Path) -> None:
     arrays: dict[str, Any] = {
-        "layer10": RNG.normal(size=7).astype(np.float16),
-        "layer9": RNG.normal(size=(2, 3, 4)).astype(np.float32),
+        "layer10": chance().normal(size=7).astype(np.float16),
+        "layer9": chance().normal(size=(2, 3, 4)).astype(np.float32),
     }
     np.savez(tmp_path / "in.npz", **arrays)
     run("encode", tmp_path / "in.npz", tmp_path / "all.dfc", "--coder", "raw")
@@ -207,7 +212,7 @@ def test_several_arrays(tmp_path: Path) -> None:
 
 
 def test_bfloat16(tmp_path: Path) -> None:
-    values = RNG.normal(size=(2, 3, 4, 5)).astype(ml_dtypes.bfloat16)
+    values = chance().normal(size=(2, 3, 4, 5)).astype(ml_dtypes.bfloat16)
     source, out = tmp_path / "b.safetensors", tmp_path / "b.dfc"
     save_file({"x": values}, source)
     run("encode", source, out, "--coder", "zlib")
@@ -254,7 +259,7 @@ def test_a_stream_of_nothing(tmp_path: Path) -> None:
 
 def program(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "refcodec.cli", *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, timeout=60)
+    return subprocess.run(command, input=stdin, capture_output=True, timeout=PATIENCE)
 
 
 def test_pipes(batch: Path) -> None:
@@ -279,9 +284,10 @@ def test_nothing_but_the_verdict_follows_a_damaged_pipe(damaged: Path) -> None:
 
 def test_a_closed_pipe_is_no_error(stream: Path) -> None:
     command = (
-        f"{sys.executable} -m refcodec.cli inspect {stream} | head -n 1; echo ${{PIPESTATUS[0]}}"
+        f"{shlex.join([sys.executable, '-m', 'refcodec.cli', 'inspect', str(stream)])} | head -n 1; "
+        "echo ${PIPESTATUS[0]}"
     )
-    result = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60)
+    result = subprocess.run(["bash", "-c", command], capture_output=True, timeout=PATIENCE)
     first, status = result.stdout.decode().splitlines()
     assert first.startswith("stream_header")
     assert status in ("0", "141")  # 0 where the pipe took all of it in time

@@ -33,7 +33,7 @@ class Demo(NamedTuple):
 
     @property
     def results(self) -> Any:
-        return json.loads((self.folder / "results.json").read_text())
+        return json.loads((self.folder / "results.json").read_text(encoding="utf-8"))
 
 
 def run(folder: Path, settings: tuple[EncoderConfig, ...], width: int = 80) -> Demo:
@@ -94,7 +94,7 @@ def test_results_name_their_versions(demo: Demo) -> None:
 
 def test_plot_is_a_png_and_an_svg(demo: Demo) -> None:
     assert (demo.folder / "rate-fidelity.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
-    drawing = (demo.folder / "rate-fidelity.svg").read_text()
+    drawing = (demo.folder / "rate-fidelity.svg").read_text(encoding="utf-8")
     assert drawing.startswith("<?xml")
     assert "<dc:date>" not in drawing
 

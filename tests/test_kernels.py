@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from variation import PATIENCE
 
 import refcodec
 import refcodec.coders
@@ -543,7 +544,7 @@ def hostile_corpus() -> list[Item]:
         ):
             noise = np.random.default_rng(1).random(shape) * (2**bits - 1)
             valid = [
-                encoded(noise, block, predicted, bits=bits, qp=qp).payload for block in (0, 8, 16)
+                encoded(noise, block, predicted, bits=bits, qp=qp).data for block in (0, 8, 16)
             ]
             name = "predicted" if predicted else "native"
             corpus += [(name, shape, bits, qp, one.hex()) for one in hostile(chance, valid)]
@@ -587,7 +588,7 @@ def run(script: str, *, text: str = "", **variables: str) -> subprocess.Complete
         input=text,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **variables},
         cwd=paths[0],  # where Python looks first
     )
@@ -663,8 +664,8 @@ def tree(tmp_path: Path) -> Path:
     """A copy of refcodec with two tiny kernels, of which one calls the other."""
     copy = tmp_path / "refcodec"
     shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__", "*.npz", "demo"))
-    (copy / "entropy" / "tiny_callee.py").write_text(CALLEE)
-    (copy / "entropy" / "tiny_caller.py").write_text(CALLER)
+    (copy / "entropy" / "tiny_callee.py").write_text(CALLEE, encoding="utf-8")
+    (copy / "entropy" / "tiny_caller.py").write_text(CALLER, encoding="utf-8")
     return copy
 
 
@@ -682,9 +683,9 @@ def kept(tree: Path) -> dict[str, int]:
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new))
+    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def test_an_edited_callee_is_compiled_anew(tree: Path) -> None:
@@ -718,7 +719,7 @@ def test_interpreted_kernels_keep_and_say_nothing(tree: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_done_without(tree: Path) -> None:
     blocked = tree.parent / "file"
-    blocked.write_text("in the way")
+    blocked.write_text("in the way", encoding="utf-8")
     found, log = call(tree, blocked / "cache")
     assert found == "20"
     assert "INFO refcodec compiled kernels cannot be kept: set REFCODEC_CACHE" in log
@@ -757,13 +758,14 @@ def test_the_hash_is_of_all_that_is_compiled(tree: Path, name: str, old: str, ne
 def test_files_without_kernels_compile_nothing_anew(tree: Path) -> None:
     before = kernel.kernel_hash(tree)
     for name in ("reader.py", "coders/native/payload.py", "tables/native_model.txt"):
-        (tree / name).write_text("changed")
+        (tree / name).write_text("changed", encoding="utf-8")
     assert kernel.kernel_hash(tree) == before
 
 
 @pytest.mark.parametrize("flag", ["NUMBA_BOUNDSCHECK", "NUMBA_OPT"])
 def test_the_hash_is_of_flags_too(flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
     hashes = set()
+    monkeypatch.delenv(flag, raising=False)
     for value in (None, "0", "1"):
         if value is not None:
             monkeypatch.setenv(flag, value)
@@ -777,7 +779,7 @@ def test_all_kernels_stand_in_hashed_files() -> None:
         path
         for path in SOURCE.rglob("*.py")
         if any(
-            mark in path.read_text()
+            mark in path.read_text(encoding="utf-8")
             for mark in ("\n@kernel", "\n@inlined", "\n@compiled", "numba.")
         )
     }

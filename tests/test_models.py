@@ -357,12 +357,13 @@ class TestTrained:
     @pytest.mark.parametrize(("name", "right"), [("resnet20", 160), ("resnet56", 172)])
     def test_accuracy(self, name: str, right: int) -> None:
         """Of 200 images; on all 10,000 the networks score 81.03 % and 83.20 %."""
-        network, found = load(name, trained.weights(name)), 0
+        network, found, close = load(name, trained.weights(name)), 0, 0
         with torch.inference_mode():
             for batch in batches(trained.cifar("test", 200), 50):
-                decisions = network.module(batch.inputs).argmax(1)
-                found += int((decisions.numpy() == batch.labels).sum())
-        assert found == right
+                best, second = (scores := network.module(batch.inputs)).topk(2).values.T
+                found += int((scores.argmax(1).numpy() == batch.labels).sum())
+                close += int((best - second < 1e-3).sum())
+        assert abs(found - right) <= close < 2  # another processor may decide a close one otherwise
 
 
 # --- the papers' networks --------------------------------------------------------------------------
@@ -648,7 +649,7 @@ def classes(tmp_path: Path) -> Path:
         (tmp_path / f"class{c}").mkdir()
         for i in range(count):
             Image.new("RGB", (10, 8), (c, i, 0)).save(tmp_path / f"class{c}" / f"{i}.png")
-    (tmp_path / "class0" / "notes.txt").write_text("no image")
+    (tmp_path / "class0" / "notes.txt").write_text("no image", encoding="utf-8")
     (tmp_path / "empty").mkdir()
     return tmp_path
 
@@ -740,7 +741,7 @@ def test_sources_that_are_none(tmp_path: Path, classes: Path) -> None:
     Image.new("RGB", (4, 4)).save(classes / "class0" / "broken.jpg", "GIF")  # not among the formats
     with pytest.raises(CallerError, match="is no image that Pillow can read"):
         list(batches(source, 8))
-    (tmp_path / "text.npz").write_text("no archive")
+    (tmp_path / "text.npz").write_text("no archive", encoding="utf-8")
     size = (scenes.SIZE, scenes.SIZE)
     faults: list[tuple[str | Path, str, dict[str, Any]]] = [
         (tmp_path / "text.npz", "is no archive of images: it is no .npz", {}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import random
 from itertools import pairwise
@@ -345,17 +346,21 @@ EXAMPLES = {
         "f83cd2e5abf801bd868dc692315a8c7d214d9031f7665093c34b225e73ba79f9540db0a1fb6306a2"
         "26956605ac182e25360a"
     ),
-    (8, 8, 10, 0): (
-        "a473809c1ff2c1dd1c4bff1d301bc1246641eb7d55632aa86c7155f18ccfb62f48f822ddc7e5a2736a"
+    (8, 8, 12, 0): (
+        "a671b24e5af41b587169047338b8cb25b79eb5f0e3a087d7f31321e8bd1d4b0e0bb25143f81d8f8e2b"
     ),
     (16, 10, 20.125, 2): ("600ec83dba82e739b1e4f0"),
     (8, 12, 30, 1): ("aeef7f35f9"),
 }
-"""Payloads of a ramp by largest block, bits, QP and restoration."""
+"""Payloads of a ramp by largest block, bits, QP and restoration, none of them by a close decision."""
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
 def test_exact_bytes(example: tuple[int, int, float, int]) -> None:
+    """An encoder decides by floats. Its bytes are pinned where its decisions have room.
+
+    Samples that are moved by far more than floats are rounded give the same bytes.
+    """
     block, bits, qp, restoration = example
     positions = ramp(2, 9, 7)
     fps, parameters = stage(positions.shape, bits=bits, qp=qp)
@@ -363,6 +368,17 @@ def test_exact_bytes(example: tuple[int, int, float, int]) -> None:
     payload, samples = encode_payload(positions, fps, parameters, tuning)
     assert payload.hex() == EXAMPLES[example]
     assert np.array_equal(decode_payload(coded(fps, parameters, payload)), samples)
+    for moved in positions + np.random.default_rng(1).normal(0, 1e-3, (20, *positions.shape)):
+        assert encode_payload(moved, fps, parameters, tuning)[0] == payload
+
+
+def test_exact_samples() -> None:
+    """A decoder computes by integers alone: of a payload with close decisions, too."""
+    payload = bytes.fromhex(
+        "a473809c1ff2c1dd1c4bff1d301bc1246641eb7d55632aa86c7155f18ccfb62f48f822ddc7e5a2736a"
+    )
+    samples = decode_payload(coded(*stage((2, 9, 7), bits=8, qp=10), payload))
+    assert hashlib.sha256(samples.astype("<i4").tobytes()).hexdigest()[:16] == "ae4375bff060f655"
 
 
 # --- sequences -------------------------------------------------------------------------------------

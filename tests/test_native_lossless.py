@@ -191,6 +191,7 @@ def test_read_only_samples() -> None:
 # --- the format ------------------------------------------------------------------------------------
 
 EXAMPLE = np.array([0, 0, 1, 1.5, 0, 2, 3, 2.5, 0.75, 2.25, 3.5, 3], np.float32).reshape(1, 3, 4)
+# Bytes may be pinned: the samples are whole numbers, and this encoder decides by integers alone.
 CONTEXT_EXAMPLE = bytes.fromhex("a180142351d5282cbc9902")
 DIGESTS = {"default": "6475a78cdad6f5fb", "fast": "fd0253c6183d82ea"}
 
@@ -297,20 +298,26 @@ def test_errors(payload: str, message: str) -> None:
 
 
 def test_time_is_bounded() -> None:
-    """The worst payload costs some steps an element, not hundreds."""
-    shape = (16, 64, 64)
-    decode(
-        encode_payload(
-            samples_of(smooth((1, 9, 9)), SourceType.FLOAT32), parameter_set(0, 1, 9, 9)
-        ),
-        (1, 9, 9),
-        SourceType.FLOAT32,
+    """The worst payload costs some steps an element, not hundreds: no more than some sound ones."""
+    shape, source = (16, 64, 64), SourceType.FLOAT32
+    sound = encode_payload(
+        samples_of(smooth(shape, relu=False), source), parameter_set(source, *shape)
     )
+
+    def seconds(payload: bytes) -> float:
+        """Processor time of this thread, the least of some: others may be at work on the machine."""
+        found = []
+        for _ in range(4):  # the first of all compiles
+            begin = time.thread_time()
+            error_of(payload, shape, source)
+            found.append(time.thread_time() - begin)
+        return min(found)
+
+    usual = seconds(sound)
     for filler in (b"\x00", b"\xff", b"\x5a"):
-        begin = time.perf_counter()
-        with pytest.raises(PayloadError):
-            decode(b"\x83\xff" + filler * 5000, shape, SourceType.FLOAT32)
-        assert time.perf_counter() - begin < 1  # 65,536 elements: 15 microseconds each
+        hostile = b"\x83\xff" + filler * 5000
+        assert error_of(hostile, shape, source)
+        assert seconds(hostile) < 10 * usual
 
 
 # --- real features ---------------------------------------------------------------------------------

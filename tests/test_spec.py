@@ -40,7 +40,7 @@ REQUIREMENTS: dict[str, dict[str, Any]] = tomllib.loads(
 )
 SOURCES = sorted((ROOT / "refcodec").rglob("*.py"))
 
-STRUCTURES = [
+STRUCTURES: list[Structure[Any]] = [
     structures.STREAM_HEADER,
     structures.UNIT_HEADER,
     *structures.UNIT_STRUCTURES.values(),
@@ -477,15 +477,21 @@ def test_commands_exist(command: str) -> None:
         (i for i, word in enumerate(words) if word.startswith("-") or "." in word), len(words)
     )
     call = [sys.executable, "-m", "refcodec.cli", *words[:stop], "--help"]
-    done = subprocess.run(call, capture_output=True, text=True)
+    done = subprocess.run(call, capture_output=True, encoding="utf-8", errors="replace")
     assert done.returncode == 0, done.stderr
     assert {word for word in words if word.startswith("--")} <= set(done.stdout.split())
 
 
 def test_broken_links_are_found(tmp_path: Path) -> None:
     broken_links = runpy.run_path(str(ROOT / "docs" / "_ext" / "links.py"))["broken_links"]
-    (tmp_path / "a.html").write_text('<h1 id="top">A</h1><a href="b.html#there">B</a>')
-    (tmp_path / "b.html").write_text('<p id="there"></p><a href="a.html#top"></a><img src="c.png">')
+    (tmp_path / "a.html").write_text(
+        '<h1 id="top">A</h1><a href="b.html#there">B</a>', encoding="utf-8"
+    )
+    (tmp_path / "b.html").write_text(
+        '<p id="there"></p><a href="a.html#top"></a><img src="c.png">', encoding="utf-8"
+    )
     assert list(broken_links(tmp_path)) == ["b.html: c.png"]
-    (tmp_path / "b.html").write_text('<a href="https://example.org/">elsewhere</a>')
+    (tmp_path / "b.html").write_text(
+        '<a href="https://example.org/">elsewhere</a>', encoding="utf-8"
+    )
     assert list(broken_links(tmp_path)) == ["a.html: b.html#there"]

@@ -51,7 +51,7 @@ def read(data: bytes) -> refcodec.Reader:
 def test_encode_decode(coder: str, dtype: Any, kind: str) -> None:
     feature = some(60) if kind == "fc" else some(3, 5, 4)
     feature = feature.astype(dtype)
-    fine = {"qp": 4, "preset": "ultrafast"} if coder == "hevc" else {}
+    fine: dict[str, Any] = {"qp": 4, "preset": "ultrafast"} if coder == "hevc" else {}
     data = refcodec.encode(feature, coder=coder, feature_type=kind, **fine)
     decoded = refcodec.decode(data)
     reader = read(data)

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner
+from variation import PATIENCE
 
 from refcodec.cli.conformance import app
 from refcodec.errors import CallerError
@@ -84,8 +85,8 @@ MUTANTS = {
         "    return f\ntry",
         1,
     ),
-    "hangs": "time.sleep(60)\n",
-    "hangs in a child": "os.fork()\ntime.sleep(60)\n",
+    "hangs": "time.sleep(100000)\n",
+    "hangs in a child": "os.fork()\ntime.sleep(100000)\n",
     "crashes": "os.abort()\n",
     "raises": "1 / 0\n",
     "writes without end": "with open(output, 'wb') as file:\n    while True:\n"
@@ -117,13 +118,13 @@ def _mutant(folder: Path, name: str) -> Command:
 
 def test_honest_command_passes(small: Manifest, tmp_path: Path) -> None:
     decoder = _command(tmp_path, HONEST + DECODE.format("features()"))
-    run = run_suite(small, decoder, timeout=30)
+    run = run_suite(small, decoder, timeout=PATIENCE)
     assert run.passed, run.results
 
 
 def test_adapter_passes(small: Manifest) -> None:
     template = f"{sys.executable} -m refcodec.suite.adapter {{input}} {{output}}"
-    assert run_suite(small, Command.parse(template), timeout=30).passed
+    assert run_suite(small, Command.parse(template), timeout=PATIENCE).passed
 
 
 @pytest.mark.parametrize("name", MUTANTS)
@@ -131,7 +132,9 @@ def test_mutant_is_failed(
     name: str, small: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(contract, "_MOST_OUTPUT", 1 << 22)
-    run = run_suite(small, _mutant(tmp_path, name), timeout=1 if name.startswith("hangs") else 30)
+    run = run_suite(
+        small, _mutant(tmp_path, name), timeout=1 if name.startswith("hangs") else PATIENCE
+    )
     assert not run.passed
     assert run.counts["pass"] < len(CHOSEN)
     assert all(result.reason for result in run.results if result.status != "pass")
@@ -154,7 +157,7 @@ def test_mutant_is_failed(
 )
 def test_reason(name: str, failing: str, reason: str, tmp_path: Path) -> None:
     decoder = _mutant(tmp_path, name)
-    run = run_suite(SUITE, decoder, pattern=failing, timeout=1 if name == "hangs" else 30)
+    run = run_suite(SUITE, decoder, pattern=failing, timeout=1 if name == "hangs" else PATIENCE)
     assert [result.status for result in run.results] == ["fail"]
     assert reason in run.results[0].reason
 
@@ -271,7 +274,7 @@ def test_command_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["run", "--only", "raw-*", *options])
     assert done.exit_code == 0, done.output
     assert "conforming" in done.output
-    assert json.loads(reports["json"].read_text())["passed"]
+    assert json.loads(reports["json"].read_text(encoding="utf-8"))["passed"]
     assert all(path.stat().st_size for path in reports.values())
 
 
@@ -323,7 +326,7 @@ def test_suite_is_found() -> None:
 def test_suite_without_manifest(tmp_path: Path) -> None:
     with pytest.raises(CallerError, match=r"manifest\.json"):
         load_manifest(tmp_path)
-    (tmp_path / "manifest.json").write_text('{"version": "1.0", "vectors": [{}]}')
+    (tmp_path / "manifest.json").write_text('{"version": "1.0", "vectors": [{}]}', encoding="utf-8")
     with pytest.raises(CallerError, match="is no manifest"):
         load_manifest(tmp_path)
 

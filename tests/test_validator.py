@@ -539,7 +539,7 @@ def test_a_grid_with_an_empty_row(hevc: bytes) -> None:
 
 def test_without_ffmpeg_nothing_is_called_conforming(hevc: bytes, tmp_path: Any) -> None:
     program = tmp_path / "ffmpeg"
-    program.write_text("no program")
+    program.write_text("no program", encoding="utf-8")
     program.chmod(0o755)
     report = refcodec.validate(hevc, ffmpeg=str(program))
     assert report.violations == []

@@ -121,11 +121,11 @@ Gop = Annotated[
 ]
 Preset = Annotated[str, _option(text="Preset of x265.", panel=_HEVC)]
 
-_model = partial(_option, metavar="NAME", text="resnet56, vgg16, …, or package.module:factory.")
+_model = partial(_option, metavar="NAME", text="resnet56, vgg16, ..., or package.module:factory.")
 _layer = partial(
     _option,
     metavar="LAYER",
-    text="Where features come from: conv1, pool1, …, or the name of a module.",
+    text="Where features come from: conv1, pool1, ..., or the name of a module.",
 )
 _weights = partial(_option, text=".safetensors or .pth; without, they are random.")
 _input_size = partial(_option, text="Height and width of the images; by default the network's own.")
