@@ -344,6 +344,14 @@ def test_depths() -> None:
         cifar.resnet(21)
 
 
+def test_without_the_trained_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFCODEC_DATA", str(tmp_path))
+    assert trained.data_folder() is None
+    for ask in (lambda: trained.weights("resnet20"), lambda: trained.cifar("test", 10)):
+        with pytest.raises(EnvironmentFault, match="set REFCODEC_DATA"):
+            ask()
+
+
 class TestTrained:
     pytestmark = needs_data
 

@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from coding import read, write
+from memory import peak, reset_peak
 from record import Record
 
-__all__ = ["PLACES", "compilation", "memory"]
+__all__ = ["PLACES", "compilation", "peak_memory"]
 
 PLACES = (("layer1", "small"), ("conv1", "large"), ("layer2", "large"))
 """Layers and sizes whose memory is measured."""
 
 
-def memory(layer: str, size: str) -> Record:
+def peak_memory(layer: str, size: str) -> Record:
     """Peak memory of coding one feature, over the feature's own bytes."""
     return _run("memory", layer, size)
 
@@ -62,7 +61,7 @@ def _code(maps: Any) -> bytes:
     return write(maps, coder="native", qp=30)
 
 
-def _memory(layer: str, size: str) -> Record:
+def _peak_memory(layer: str, size: str) -> Record:
     import features
 
     one = features.load(layer, size)[:1].copy()
@@ -76,31 +75,14 @@ def _memory(layer: str, size: str) -> Record:
 
 def _peaks(row: Record, name: str, action: Callable[[], Any]) -> Any:
     """Enter peaks relative to the feature: of numpy's arrays, and of the whole process."""
-    before = _reset_peak()
+    before = reset_peak()
     result = action()
-    row[f"{name}_resident"] = round((_peak() - before) / row["float32"], 2)
+    row[f"{name}_resident"] = round((peak() - before) / row["float32"], 2)
     tracemalloc.start()
     action()
     row[f"{name}_arrays"] = round(tracemalloc.get_traced_memory()[1] / row["float32"], 2)
     tracemalloc.stop()
     return result
-
-
-def _reset_peak() -> int:
-    """Let the peak of resident memory start anew where Linux can; returns the bytes resident now."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _peak() -> int:
-    try:
-        status = Path("/proc/self/status").read_text()
-        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _first_use() -> Record:
@@ -116,7 +98,7 @@ def _first_use() -> Record:
 
 def main() -> int:
     """Measure one thing, and print it as JSON."""
-    measures: dict[str, Callable[..., Record]] = {"memory": _memory, "first-use": _first_use}
+    measures: dict[str, Callable[..., Record]] = {"memory": _peak_memory, "first-use": _first_use}
     name, *arguments = sys.argv[1:] or ["--help"]
     if name not in measures:
         print(__doc__)

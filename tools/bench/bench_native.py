@@ -115,7 +115,7 @@ def _measure(record: Record, options: argparse.Namespace, bar: progress.Progress
     for name, measure in (
         ("speed", speed),
         ("uncorrected", without_correction),
-        ("memory", lambda: [alone.memory(*place) for place in alone.PLACES]),
+        ("memory", lambda: [alone.peak_memory(*place) for place in alone.PLACES]),
         ("settings", settings),
         ("compilation", alone.compilation),
     ):
