@@ -38,7 +38,7 @@ _NEUTRAL: dict[str, Any] = {
     "preset": "medium",
     "shuffle": False,
     "batch": False,
-    "workers": None,
+    "workers": 1,
     "ffmpeg": None,
     "timeout": None,
 }
@@ -138,6 +138,12 @@ class EncoderConfig:
     timeout: float | None = None
     given: Mapping[str, Any] = field(init=False, repr=False, compare=False)
     """Options that were chosen, with their values."""
+    lossy_quantiser: str | None = field(init=False, repr=False, compare=False)
+    """Quantiser, ``uniform`` or ``log``; None where features stay as they are."""
+    aims: bool = field(init=False, repr=False, compare=False)
+    """Whether each feature's QP is found from a target."""
+    parallel: int = field(init=False, repr=False, compare=False)
+    """Number of ffmpeg processes, or threads, at a time."""
 
     def __post_init__(self) -> None:
         record = coder_named(self.coder)
@@ -153,6 +159,9 @@ class EncoderConfig:
         defaults = {**_NEUTRAL, "hash_size": 8 if record.needs_hash else 0, **record.options}
         for name in options:
             self._set(name, given.get(name, defaults.get(name)))
+        self._set("lossy_quantiser", None if self.quantiser == "none" else self.quantiser)
+        self._set("aims", self.target_size is not None or self.target_snr is not None)
+        self._set("parallel", self.workers or os.cpu_count() or 1)
         for error in (*self._without_effect(record), *self._contradictions(record)):
             raise error
 
@@ -212,26 +221,11 @@ class EncoderConfig:
 
         Raises CallerError, also for the name of an option that does not exist.
         """
+        known = [one.name for one in fields(self) if one.init]
         for name in changes:
-            if name not in EncoderConfig.__slots__ or name == "given":
-                known = [one for one in EncoderConfig.__slots__ if one != "given"]
+            if name not in known:
                 raise CallerError(f"there is no option {name!r}", hint=suggest(name, known))
         return EncoderConfig(**{**self.given, **changes})
-
-    @property
-    def lossy_quantiser(self) -> str | None:
-        """Quantiser, ``uniform`` or ``log``; None where features stay as they are."""
-        return None if self.quantiser == "none" else self.quantiser
-
-    @property
-    def aims(self) -> bool:
-        """Whether each feature's QP is found from a target."""
-        return self.target_size is not None or self.target_snr is not None
-
-    @property
-    def parallel(self) -> int:
-        """Number of ffmpeg processes, or threads, at a time."""
-        return self.workers or os.cpu_count() or 1
 
 
 # --- values of single options ----------------------------------------------------------------------
