@@ -1,8 +1,7 @@
 """Options of the commands that encode: one for each field of EncoderConfig.
 
-The type of a field is that of its option. Its line in the docstring is the help text, and the heading above
-it the panel. The table of coders tells which coders have the option, and its default. What is not given is
-left to EncoderConfig.
+The type of a field is that of its option; ``help_texts`` has its help. What is not given is left to
+EncoderConfig.
 """
 
 from __future__ import annotations
@@ -17,11 +16,12 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
-from refcodec.config import _CHOICES, EncoderConfig
+from refcodec.cli.help_texts import help_text, metavar, panel_of
+from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
 from refcodec.registry import CODERS
 
-__all__ = ["Choices", "encoder_config", "option_name", "panel_of", "with_encoder_options"]
+__all__ = ["Choices", "encoder_config", "option_name", "with_encoder_options"]
 
 Choices = dict[str, Any]
 """Options that were given, by the names of the fields of EncoderConfig."""
@@ -31,108 +31,10 @@ _FIELDS = tuple(one.name for one in fields(EncoderConfig) if one.init)
 _NAMES = {"feature_type": "--type"}
 """Options that are not named like their fields."""
 
-_METAVARS = {
-    "clip": "LOW HIGH",
-    "coder": "CODER",
-    "ffmpeg": "PROGRAM",
-    "metadata": "KEY=VALUE",
-    "order": "N,N,...",
-    "restoration": "MODE",
-    "target_size": "BYTES",
-    "target_snr": "DB",
-    "timeout": "SECONDS",
-}
-"""What help shows for a value that is not one of a few words."""
-
 
 def option_name(field: str) -> str:
     """A field's option: ``--target-snr`` of ``target_snr``."""
     return _NAMES.get(field, f"--{field.replace('_', '-')}")
-
-
-def panel_of(field: str) -> str | None:
-    """A field's panel of help; None for that of all other options."""
-    return _DESCRIBED[field][0]
-
-
-# --- texts -----------------------------------------------------------------------------------------
-
-
-def _described(docstring: str) -> dict[str, tuple[str | None, str]]:
-    """Heading and text of each ``name : text`` of a docstring."""
-    found: dict[str, tuple[str | None, str]] = {}
-    heading = name = None
-    for line in inspect.cleandoc(docstring).splitlines():
-        if entry := re.fullmatch(r"(\w+) *: (.*)", line):
-            name = entry[1]
-            found[name] = heading, entry[2]
-        elif name and line.startswith(" "):
-            found[name] = heading, f"{found[name][1]} {line.strip()}"
-        else:
-            name = None
-            heading = line[:-1] if line.endswith(":") else heading
-    return found
-
-
-_DESCRIBED = _described(EncoderConfig.__doc__ or "")
-
-
-def _help(field: str, coders: Collection[str], coder: str, remark: str) -> str:
-    text = _DESCRIBED[field][1]
-    text = text.replace("None for", "by default").replace("None", "the default")
-    if text.split(",")[0].split()[0] not in map(str, _words(field)):
-        text = text[0].upper() + text[1:]
-    if field == "coder":
-        notes = [f"default: {coder}"]
-        remark = f"One of {', '.join(coders)}."
-    else:
-        notes = [_having(field, coders), *_restricted(field, coders), _default(field, coders)]
-    note = "; ".join(one for one in notes if one)
-    return f"{text} {remark}".strip() + (f" [dim]\\[{note}][/dim]" if note else "")
-
-
-def _having(field: str, coders: Collection[str]) -> str:
-    """The coders that have an option, or lack it if these are fewer; '' for all."""
-    having = [name for name in coders if field in CODERS[name].options]
-    lacking = [name for name in coders if name not in having]
-    if not having or not lacking:
-        return ""
-    return f"not {', '.join(lacking)}" if len(lacking) < len(having) else ", ".join(having)
-
-
-def _words(field: str, coders: Collection[str] = CODERS) -> tuple[Any, ...]:
-    """The values of an option that takes a word, or one of few numbers."""
-    of_coders = [word for name in coders for word in CODERS[name].choices.get(field, ())]
-    return _CHOICES.get(field) or tuple(dict.fromkeys(of_coders))
-
-
-def _restricted(field: str, coders: Collection[str]) -> list[str]:
-    """Words that only some of the coders with an option take."""
-    choices = {name: CODERS[name].choices.get(field, ()) for name in coders}
-    having = {name: words for name, words in choices.items() if words}
-    taking = {word: [n for n in having if word in having[n]] for word in _words(field, having)}
-    return [
-        f"{word}: {', '.join(names)}"
-        for word, names in taking.items()
-        if names and len(names) < len(having)
-    ]
-
-
-def _default(field: str, coders: Collection[str]) -> str:
-    """The default of an option, by coder; '' for one that depends on more."""
-    groups: dict[Any, list[str]] = {}
-    for name in coders:
-        value = CODERS[name].options.get(field)
-        if value is not None and value is not False:
-            groups.setdefault(value, []).append(name)
-    if not groups:
-        return ""
-    *others, last = sorted(groups, key=lambda value: len(groups[value]))
-    parts = [f"{value} for {' and '.join(groups[value])}" for value in others]
-    return "default: " + ", ".join([*parts, f"else {last}" if parts else f"{last}"])
-
-
-# --- options ---------------------------------------------------------------------------------------
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -169,11 +71,10 @@ def _parameter(
     name = option_name(field)
     if kind is bool and optional:
         name = f"{name}/--no-{name[2:]}"
-    words = "|".join(map(str, _words(field, coders)))
     option = typer.Option(
         name,
-        help=_help(field, coders, coder, remark),
-        metavar=_METAVARS.get(field) or words or None,
+        help=help_text(field, coders, coder, remark),
+        metavar=metavar(field, coders),
         rich_help_panel=panel_of(field),
         parser=parser,
     )
@@ -232,7 +133,7 @@ def encoder_config(choices: Choices) -> EncoderConfig:
         raise CallerError(_as_typed(error.what), hint=_as_typed(error.hint)) from None
 
 
-_SUBJECT = re.compile(rf"(^|option |and |: )({'|'.join(_FIELDS)})\b(?! of)")
+_SUBJECT = re.compile(rf"(^|option |and |: )({'|'.join(_FIELDS)})\b")
 
 
 def _as_typed(message: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from refcodec.cli.configuration import panel_of
+from refcodec.cli.help_texts import panel_of
 
 _TAIL = "The rest of the network"
 
