@@ -16,7 +16,7 @@ from refcodec.errors import CallerError
 from refcodec.registry import CODERS, QUANTISERS, CoderRecord, coder_named, suggest
 from refcodec.tables import HIGHEST_LEVEL, LONGEST_SEQUENCE
 
-__all__ = ["EncoderConfig"]
+__all__ = ["CHOICES", "EncoderConfig"]
 
 _UNSET: Any = None
 """Value of an option that is not given: the coder's default takes its place."""
@@ -44,13 +44,14 @@ _NEUTRAL: dict[str, Any] = {
 }
 """Options that some coders lack, and the value that says so: asking for it is no error."""
 
-_CHOICES: dict[str, tuple[Any, ...]] = {
+CHOICES: Mapping[str, tuple[Any, ...]] = {
     "quantiser": tuple(QUANTISERS),
     "range": ("tensor", "channel"),
     "packing": ("tile", "frame"),
     "feature_type": ("conv", "pool", "fc"),
     "hash_size": (0, 8, 16, 32),
 }
+"""Values of options that take a word, or one of few numbers, with every coder that has them."""
 
 _NEED_QUANTISER = ("bits", "range", "clip")
 
@@ -76,7 +77,7 @@ class EncoderConfig:
                    may be given in eighths where the coder has them.
     restoration  : statistics that the decoder restores: auto decides for each feature; off, tensor, mean (of
                    each channel) or channel (mean and deviation of each).
-    gop          : 0 for all intra; else features are predicted over time, with an access point every gop.
+    gop          : 0 for all intra; else features are predicted over time, with an access point every gop features.
     target_size  : bytes of a feature's payload to aim at, by its QP.
     target_snr   : signal-to-noise ratio of a feature to aim at, in dB, by its QP.
     speed        : effort of the encoder: fast, default or best.
@@ -103,7 +104,7 @@ class EncoderConfig:
     Machine:
     workers      : threads, or ffmpeg processes, at a time; None for one per processor.
     ffmpeg       : program to run; None for the bundled one.
-    timeout      : seconds for one run of it; None for a bound that grows with the work.
+    timeout      : seconds for one run of ffmpeg; None for a bound that grows with the work.
 
     Raises CallerError for a value that does not exist, a combination that makes no sense, or an option that
     has no effect with the coder.
@@ -152,7 +153,7 @@ class EncoderConfig:
         for name in given:
             if name in _CHECKS:
                 given[name] = _CHECKS[name](name, given[name])
-            choices = record.choices.get(name) or _CHOICES.get(name)
+            choices = record.choices.get(name) or CHOICES.get(name)
             if choices and given[name] not in choices:
                 raise _not_among(name, given[name], choices)
         self._set("given", given)
@@ -190,7 +191,7 @@ class EncoderConfig:
 
     def _contradictions(self, record: CoderRecord) -> Iterator[CallerError]:
         """Options that cannot hold together, or not with the coder."""
-        allowed = [q for q in _CHOICES["quantiser"] if QUANTISERS[q] in record.quantisers]
+        allowed = [q for q in CHOICES["quantiser"] if QUANTISERS[q] in record.quantisers]
         if self.quantiser not in allowed:
             yield _not_among("quantiser", self.quantiser, allowed, self.coder)
         if not 1 <= self.bits <= record.largest_bits:

@@ -102,7 +102,9 @@ def test_leaf_helpers_come_from_the_trace(found: Any) -> None:
     assert found.as_json(1)["helpers"] == {"names": 8}
     assert found.helpers(0) == []
     assert found.as_json(0)["entered_again"] == {"middle": 1, "names": 1}
-    assert found.helpers() == found.helpers(2) == ["middle", "names"]  # back calls front, which is none
+    assert (
+        found.helpers() == found.helpers(2) == ["middle", "names"]
+    )  # back calls front, which is none
 
 
 def test_going_on_with_a_generator_is_no_entry(found: Any) -> None:

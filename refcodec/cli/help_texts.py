@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from refcodec.config import _CHOICES, EncoderConfig
+from refcodec.config import CHOICES, EncoderConfig
 from refcodec.registry import CODERS
 
 __all__ = ["described_fields", "help_text", "metavar", "panel_of"]
@@ -91,7 +91,7 @@ def _having(field: str, coders: Collection[str]) -> str:
 def _words(field: str, coders: Collection[str]) -> tuple[Any, ...]:
     """The values of an option that takes a word, or one of few numbers."""
     of_coders = (word for name in coders for word in CODERS[name].choices.get(field, ()))
-    return _CHOICES.get(field) or tuple(dict.fromkeys(of_coders))
+    return CHOICES.get(field) or tuple(dict.fromkeys(of_coders))
 
 
 def _restricted(field: str, coders: Collection[str]) -> list[str]:
