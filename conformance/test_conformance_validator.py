@@ -23,4 +23,4 @@ def test_violation(suite: Manifest, vector: Vector) -> None:
 def test_one_defect(suite: Manifest, rejected: Vector) -> None:
     """Behind a bad parameter set only its missing is found; elsewhere nothing else is."""
     others = validate(suite.path(rejected)).violations[1:]
-    assert all("is used before it stands in the stream" in one.what for one in others)
+    assert all("is used before it occurs in the stream" in one.what for one in others)

@@ -563,7 +563,7 @@ def test_wrong_options(tmp_path: Path, batch: Path, options: list[str]) -> None:
         ("--target-size 9 --target-snr 9", "--target-size and --target-snr exclude each other"),
         (
             "--target-snr 9 --gop 2",
-            "targets are for features that stand alone: --gop is 0 with them",
+            "a target needs features that are not predicted: --gop must be 0",
         ),
         ("--hash-size 9", "--hash-size is 9; it is one of 0, 8, 16, 32"),
         ("--type convolution", "--type is 'convolution'; it is one of conv, pool, fc"),

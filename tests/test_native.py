@@ -538,7 +538,7 @@ def test_a_target_is_the_error_of_the_feature_itself(quantiser: str) -> None:
         ({"target_snr": 4000}, "in dB"),
         ({"target_size": 1.5}, "it is an integer"),
         ({"target_size": "x"}, "it is an integer"),
-        ({"target_snr": 20, "gop": 4}, "stand alone"),
+        ({"target_snr": 20, "gop": 4}, "not predicted"),
         ({"gop": 4, "batch": True}, "not batched"),
         ({"lossless": True}, "lossless is for hevc"),
         ({"coder": "zlib", "gop": 4}, "gop is for native, hevc"),

@@ -142,7 +142,7 @@ def _drain(decompressor: Any, payload: bytes, size: int, number: str) -> bytes:
         )
     if decompressor.unused_data:
         raise PayloadError(
-            f"{len(decompressor.unused_data)} bytes stand behind the compressed data", clause=number
+            f"{len(decompressor.unused_data)} bytes follow the compressed data", clause=number
         )
     return data
 

@@ -31,7 +31,7 @@ ParameterSets = dict[int, FeatureParameterSet]
 
 
 class UnitHash(NamedTuple):
-    """A hash unit: what of its coded unit is hashed, the SHA-256, and where that stands, in bits."""
+    """A hash unit: its target, the SHA-256, and the position of the latter in the stream, in bits."""
 
     target: HashTarget
     sha256: bytes
@@ -40,14 +40,14 @@ class UnitHash(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CodedUnit:
-    """A coded feature or a batch of them, with the hash units that follow.
+    """A coded feature or coded feature batch, with the hash units that follow it.
 
     offset       : position of the unit's first byte.
     fps          : feature parameter set that it refers to.
     parameters   : feature_parameters() of its features.
-    access_point : whether decoding can begin here.
-    samples      : number of samples that decoding it makes, padding included.
-    payloads     : one for each feature.
+    access_point : true if decoding can begin here.
+    samples      : number of samples to decode, padding included.
+    payloads     : one per feature.
     """
 
     offset: int
@@ -61,11 +61,11 @@ class CodedUnit:
 
 @clause("8.2")
 def parse_unit(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> Record | None:
-    """(8.2) The structure in the payload of a unit; None for a unit that is passed over.
+    """(8.2) Parse the payload of a unit into its structure; None for a unit that is skipped.
 
-    trace : receives its elements, also those in front of one that cannot be read.
+    trace : receives its elements; if one cannot be read, those that precede it.
 
-    Raises StreamError; OrderError where a coded unit refers to a parameter set that is not there.
+    Raises StreamError; OrderError for a coded unit whose parameter set is missing.
     """
     offset = 8 * unit.payload_offset
     structure = UNIT_STRUCTURES.get(unit.unit_type)
@@ -83,7 +83,7 @@ def parse_unit(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> Recor
         fps_id = UE(255).read(BitReader(unit.payload, offset), None, "fps_id")
         if fps_id not in parameter_sets:
             raise OrderError(
-                f"feature parameter set {fps_id} is used before it stands in the stream",
+                f"feature parameter set {fps_id} is used before it occurs in the stream",
                 bit_offset=offset,
                 clause="9.1",
             )
@@ -97,15 +97,15 @@ def parse_unit(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> Recor
 def coded_unit(
     unit: Unit, content: CodedFeature | CodedFeatureBatch, fps: FeatureParameterSet, trace: Trace
 ) -> CodedUnit:
-    """The payloads of a parsed coded feature, or of a batch whose sizes have been checked.
+    """Split a parsed coded feature, or a batch whose sizes have been checked, into payloads.
 
-    trace : its elements; the payload is the last of them.
+    trace : elements of the unit, the payload last.
     """
-    place = trace[-1].offset
+    bit_offset = trace[-1].offset
     if isinstance(content, CodedFeature):
         access_point = content.access_point_flag is None or bool(content.access_point_flag)
         hashed = content.sample_hash or b""
-        one = Payload(fps, content.parameters, hashed, access_point, content.payload, place)
+        one = Payload(fps, content.parameters, hashed, access_point, content.payload, bit_offset)
         size = decoded_size(fps, content.parameters)
         return CodedUnit(unit.offset, fps, content.parameters, access_point, size, (one,))
     sizes = np.full(content.feature_count, content.payload_size_base, dtype=np.int64)
@@ -121,7 +121,7 @@ def coded_unit(
             hashes[i * size : (i + 1) * size],
             True,
             content.payloads[start:end],
-            place + 8 * start,
+            bit_offset + 8 * start,
         )
         for i, (start, end) in enumerate(zip([0, *ends], ends, strict=False))
     )

@@ -10,16 +10,16 @@ from refcodec.stream.parsing import CodedUnit
 __all__ = ["windows_of"]
 
 _UNITS = 64
-"""Coded units of a window at most: the first feature of a stream comes after so many."""
+"""Most coded units per window: so many are read before the first feature is decoded."""
 
 _SAMPLES = 1 << 24
-"""Samples of a window at most, unless one unit has more."""
+"""Most samples per window, unless a single unit has more."""
 
 _FEATURE_COST = 256
-"""Samples that cost as much as what a feature takes beside them."""
+"""Memory of a feature beside its samples, expressed as a number of samples."""
 
 
 def windows_of(units: Iterable[CodedUnit]) -> Iterator[list[CodedUnit]]:
-    """Split the coded units of a stream; where ``units`` raises, what precedes the error is yielded first."""
+    """Split coded units into windows; if ``units`` raises, the units before the error are yielded first."""
     costs = ((unit, unit.samples + _FEATURE_COST * len(unit.payloads)) for unit in units)
     return in_windows(costs, _SAMPLES, _UNITS)

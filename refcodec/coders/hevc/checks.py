@@ -165,19 +165,19 @@ def check_slices(payload: Payload) -> Violations:
     if len(nals) != len(qps):
         yield wrong_count(len(nals), len(qps), offset)
     for number, ((at, nal), qp) in enumerate(zip(nals, qps, strict=False)):
-        place = offset + 8 * at
+        bit_offset = offset + 8 * at
         kind = nal_type(nal)
         idr = payload.access_point and (number == 0 or not fps.temporal_prediction_flag)
         if kind not in (_IDR if idr else _TRAIL) or not is_plain(nal):
             yield ConstraintError(
                 f"frame {number} has the NAL unit header {nal[:2].hex()}, type {kind}; "
                 f"{'an IDR picture (19, 20)' if idr else 'a trailing picture (0, 1)'} of layer 0 is expected",
-                bit_offset=place,
+                bit_offset=bit_offset,
                 clause="9.3.2",
             )
             continue
         try:
-            head = parse_slice(nal, place, sps, pps)
+            head = parse_slice(nal, bit_offset, sps, pps)
         except StreamError as error:
             yield error
             continue
@@ -189,13 +189,13 @@ def check_slices(payload: Payload) -> Violations:
         ):
             yield ConstraintError(
                 f"frame {number} is not one slice of the expected type",
-                bit_offset=place,
+                bit_offset=bit_offset,
                 clause="9.3.2",
             )
         elif not fps.hevc_lossless_flag and slice_qp != qp:
             yield ConstraintError(
                 f"frame {number} is coded with QP {slice_qp}; {qp} is signalled",
-                bit_offset=place,
+                bit_offset=bit_offset,
                 clause="9.3.2",
             )
 

@@ -207,7 +207,7 @@ def _finish(coder: Int64, data: Uint8) -> int:
         raise PayloadError(
             "the payload is cut"
             if coder[OVERRUN] > MOST_OVERRUN
-            else f"{unread} bytes stand behind the last decision of the payload",
+            else f"{unread} bytes follow the last decision of the payload",
             clause="8.3.7",
             hint="it is corrupt: code the feature again",
         )
