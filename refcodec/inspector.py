@@ -35,7 +35,7 @@ _NO_LIMIT = 1 << 56
 class InspectedUnit:
     """A unit, or the stream header, with its elements.
 
-    name     : ``coded_feature``; ``unit 99`` for a type that this version does not define.
+    name     : name of its structure; ``unit 99`` for a type that this version does not define.
     offset   : position of its first byte.
     size     : number of bytes, header and CRC included.
     elements : in stream order.

@@ -69,7 +69,7 @@ R = TypeVar("R", bound=Record)
 class Structure(Struct, Generic[R]):  # type: ignore[misc]  # construct is untyped
     """A syntax structure: reads and writes records of one class.
 
-    title     : name in the specification, ``coded_feature`` for ``CodedFeature``.
+    title     : name in the specification: that of the class in lower case, with underscores.
     clause    : number of its syntax clause, 6.x.
     semantics : number of its semantics clause, 7.x.
     """
