@@ -1,8 +1,8 @@
 """Channels coded alone, each in the quantisation of its whole feature: their bits, and decoded samples.
 
 HEVC codes the frames of an intra feature independently: with one channel per frame, one coding of the feature
-codes each channel alone. The native coder shares its models among channels, so that each channel is coded as a
-feature of its own.
+codes each channel alone. The native coder shares its models among channels, so that each channel is coded as
+a feature of its own.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def code_alone(features: Floats, config: EncoderConfig) -> Alone:
     """Code every channel alone, at the one QP of a configuration.
 
     features : float32, N x C x H x W.
-    config   : of ``hevc`` or ``native``. Packing, sequences and batches have no effect here; statistics of the
-               whole tensor are not restored.
+    config   : of ``hevc`` or ``native``. Packing, sequences and batches have no effect here; statistics of
+               the whole tensor are not restored.
 
     Raises CallerError for another coder, or features of another rank or type.
     """

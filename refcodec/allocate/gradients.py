@@ -1,9 +1,9 @@
 """Sensitivity from gradients: the effect of small errors on the output, from a few backward passes.
 
 With J the Jacobian of the output, a small error e of the feature causes the squared error ``|J e|^2``. For
-vectors v of random signs, ``g = J^T v`` has ``E[g^2] = diag(J^T J)`` (Hutchinson 1990): the weight of a squared
-error of each element or, after an orthonormal transform of g, of each coefficient. Errors of different
-coefficients are taken as uncorrelated; `refcodec.allocate.selection` uses the errors themselves.
+vectors v of random signs, ``g = J^T v`` has ``E[g^2] = diag(J^T J)`` (Hutchinson 1990): the weight of a
+squared error of each element or, after an orthonormal transform of g, of each coefficient. Errors of
+different coefficients are taken as uncorrelated; `refcodec.allocate.selection` uses the errors themselves.
 """
 
 from __future__ import annotations
@@ -185,8 +185,8 @@ def advice(
     config   : of ``hevc`` or ``native``, with the uniform quantiser, and QP_base as its QP.
 
     For native also weights of frequencies: the square root of the weight of a squared error of a coefficient,
-    in steps of its channel. Without the root, frequencies would be dropped whose errors, though each is small,
-    add up in the output; with it, results were better at three of four layers and equal at the fourth.
+    in steps of its channel. Without the root, frequencies would be dropped whose errors, though each is
+    small, add up in the output; with it, results were better at three of four layers and equal at the fourth.
 
     Raises CallerError.
     """

@@ -1,8 +1,8 @@
 """Restored statistics, range and quantiser, chosen by their effect on the output.
 
-Each candidate is a change of the configuration. Features are coded with it and decoded, the tail runs on them,
-and the QP is moved until the output is about as good as before. The remaining difference in SNR is converted
-to one in rate by the slope between two QPs of the original configuration.
+Each candidate is a change of the configuration. Features are coded with it and decoded, the tail runs on
+them, and the QP is moved until the output is about as good as before. The remaining difference in SNR is
+converted to one in rate by the slope between two QPs of the original configuration.
 """
 
 from __future__ import annotations

@@ -2,12 +2,13 @@
 
     levels --inverse transform--> feature --tail--> output --error--> gradient of the levels
 
-Decoders need not know of it: the levels are coded as any others (8.3.7). Among the many features with about the
-same output, the search finds one of low rate. Rounding passes the gradient unchanged (Bengio et al. 2013,
+Decoders need not know of it: the levels are coded as any others (8.3.7). Among the many features with about
+the same output, the search finds one of low rate. Rounding passes the gradient unchanged (Bengio et al. 2013,
 straight-through); the rate is that of ``rate.RateModel``.
 
-Information that the tail does not need is lost, and other tails may need it. With ``mu`` above 0 the feature is
-kept for them too: decoders restore the mean of each channel, and the loss includes one of the feature itself.
+Information that the tail does not need is lost, and other tails may need it. With ``mu`` above 0 the feature
+is kept for them too: decoders restore the mean of each channel, and the loss includes one of the feature
+itself.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ the method ends at two to three times the rate."""
 class TailAware:
     """Parameters of the search for levels.
 
-    strength   : Lagrange multiplier of a bit per element, in hundredths of the output's variance: a larger one
-                 gives less rate and more error.
+    strength   : Lagrange multiplier of a bit per element, in hundredths of the output's variance: a larger
+                 one gives less rate and more error.
     qp         : QP of all channels; None finds one on some of the features.
     iterations : of Adam (Kingma and Ba 2015).
     stride     : initial learning rate, in steps of the quantiser; it falls to 0.
@@ -300,8 +301,8 @@ def _feature_loss(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """Loss for tails the encoder has not seen: relative squared error, with lost spread weighted three times.
 
     The squared error of a channel has three parts: the difference of the means, that of the standard
-    deviations, and a lack of correlation. Minimising it at a given rate shrinks the standard deviations, which
-    harms networks more than noise does.
+    deviations, and a lack of correlation. Minimising it at a given rate shrinks the standard deviations,
+    which harms networks more than noise does.
     """
     variance = wanted.var(unbiased=False).clamp(min=1e-12)
     spreads = _spreads(found, variance) - _spreads(wanted, variance)

@@ -1,4 +1,4 @@
-"""Runs ffmpeg as a filter from bytes to bytes: no shell, no files, pinned formats, always a time-out."""
+"""Runs of ffmpeg as a filter from bytes to bytes: no shell, no files, fixed formats, always a time-out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error", "-xerror")
 def find_ffmpeg(preferred: str | None = None) -> str:
     """Path of the ffmpeg to run: ``preferred``, else ``$REFCODEC_FFMPEG``, else imageio-ffmpeg's.
 
-    Raises CallerError where the named program does not exist, EnvironmentFault where there is none.
+    Raises CallerError if the named program does not exist, EnvironmentFault if there is no ffmpeg.
     """
     named = preferred or os.environ.get(VARIABLE)
     if named:
@@ -56,7 +56,7 @@ def encode_hevc(
     ffmpeg: str | None,
     timeout: float,
 ) -> bytes:
-    """Raw monochrome frames to an Annex B stream by libx265.
+    """Encode raw monochrome frames to an Annex B stream by libx265.
 
     pixel_format : ``gray``, ``gray10le`` or ``gray12le``.
     size         : width, height.
@@ -84,9 +84,9 @@ def encode_hevc(
 
 
 def decode_hevc(stream: bytes, *, pixel_format: str, ffmpeg: str | None, timeout: float) -> bytes:
-    """An Annex B stream to raw monochrome frames, in coding order.
+    """Decode an Annex B stream to raw monochrome frames, in coding order.
 
-    Raises PayloadError where ffmpeg rejects the stream, EnvironmentFault where it does not run.
+    Raises PayloadError if ffmpeg rejects the stream, EnvironmentFault if it does not run.
     """
     from ffmpeg import input as source
 
@@ -100,7 +100,7 @@ def decode_hevc(stream: bytes, *, pixel_format: str, ffmpeg: str | None, timeout
 
 
 def _run(graph: object, data: bytes, ffmpeg: str | None, timeout: float) -> tuple[bytes, str]:
-    """Standard output, and what ffmpeg complained of ('' where it was content)."""
+    """Run ffmpeg; returns its standard output and its error messages, '' if there are none."""
     program = find_ffmpeg(ffmpeg)
     command = graph.global_args(*_QUIET).compile(cmd=program)  # type: ignore[attr-defined]
     try:
@@ -116,7 +116,7 @@ def _run(graph: object, data: bytes, ffmpeg: str | None, timeout: float) -> tupl
     complaint = done.stderr.decode("utf-8", "replace").strip()
     if done.returncode < 0 or (done.returncode and not complaint):
         raise EnvironmentFault(
-            f"{program} ended with status {done.returncode} and no word on the stream",
-            hint=f"is there memory enough? check {VARIABLE}",
+            f"{program} ended with status {done.returncode} without a message on the stream",
+            hint=f"is there enough memory? check {VARIABLE}",
         )
     return done.stdout, complaint.partition("\n")[0] if done.returncode else ""

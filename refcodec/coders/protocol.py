@@ -41,13 +41,13 @@ class Machine:
     timeout: float | None = None
 
     def seconds(self, samples: int) -> float:
-        """The time-out of a run over that many samples."""
+        """The time-out of a run of ffmpeg over that many samples."""
         return self.timeout if self.timeout is not None else 60.0 + samples / 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """The payload of one feature, with everything that decoding it takes.
+    """The payload of one feature, with everything needed to decode it.
 
     fps          : feature parameter set that its coded unit refers to.
     parameters   : feature_parameters() of its unit.
@@ -70,9 +70,9 @@ class Job:
     """One feature to code.
 
     samples    : after rounding, int32, C x H x W.
-    exact      : before rounding, float64, C x H x W; None where rounding is all there is.
+    exact      : before rounding, float64, C x H x W; None if there is nothing but rounded samples.
     parameters : feature_parameters() that will be signalled.
-    advice     : what the caller knows of the feature beyond its values, for coders that listen.
+    advice     : hints of the caller on the feature, for coders that use them.
     """
 
     samples: Samples
@@ -86,7 +86,7 @@ class Coded:
     """One feature, coded.
 
     data         : its payload.
-    samples      : samples that a decoder will have, int32, C x H x W.
+    samples      : decoded samples, int32, C x H x W.
     access_point : whether decoding can begin here.
     """
 
@@ -99,8 +99,8 @@ class Coded:
 class Encoded:
     """Consecutive features of one parameter set, coded.
 
-    features       : one for each job, in order.
-    parameter_sets : HEVC parameter sets, to stand in the feature parameter set.
+    features       : one per job, in order.
+    parameter_sets : HEVC parameter sets, for the feature parameter set.
     """
 
     features: list[Coded]
@@ -108,23 +108,23 @@ class Encoded:
 
 
 class PayloadCoder(ABC):
-    """A payload coder."""
+    """The interface of a payload coder."""
 
     def check_parameter_set(
         self, fps: FeatureParameterSet, limits: Level, trace: Trace
     ) -> Violations:
-        """Yield violations of a parameter set that only this coder can have."""
+        """Yield violations of the constraints on parameter sets of this coder."""
         return iter(())
 
     def check_payload(self, payload: Payload) -> Violations:
-        """Yield violations inside a payload that a decoder need not notice."""
+        """Yield violations inside a payload that a decoder need not detect."""
         return iter(())
 
     def show_parameter_set(self, fps: FeatureParameterSet, trace: Trace) -> None:  # noqa: B027
-        """Add what stands inside a parameter set, whose last element ends ``trace``. Raises StreamError."""
+        """Add elements inside a parameter set, the last element of ``trace``, to it. Raises StreamError."""
 
     def show_payload(self, payload: Payload, trace: Trace) -> None:  # noqa: B027
-        """Add what can be shown of a payload, whose element ends ``trace``. Raises StreamError."""
+        """Add elements inside a payload, the last element of ``trace``, to it. Raises StreamError."""
 
     def label_payload(self, payload: Payload) -> Iterator[str]:
         """Yield labels of the tools that a payload uses, such as ``native:blocks-16``."""
@@ -136,11 +136,11 @@ class PayloadCoder(ABC):
     ) -> Iterator[Samples]:
         """(8.3) Decode consecutive features of one parameter set.
 
-        previous : samples of the preceding feature, for coders that resume; without, the first one is an
+        previous : samples of the preceding feature, for coders that resume; if None, the first feature is an
                    access point.
 
         Yields int32 samples, C x H x W. Raises PayloadError, SyntaxViolation or ConstraintError with the
-        position of the payload; EnvironmentFault where another program fails.
+        position of the payload; EnvironmentFault if another program fails.
         """
 
     @abstractmethod
@@ -149,5 +149,5 @@ class PayloadCoder(ABC):
     ) -> Encoded:
         """Code consecutive features of one parameter set; the first becomes an access point.
 
-        Raises EnvironmentFault where another program fails.
+        Raises EnvironmentFault if another program fails.
         """

@@ -82,7 +82,7 @@ def _grid(fps: FeatureParameterSet) -> tuple[int, int]:
 
 @clause("9.3.1")
 def check_parameter_sets(fps: FeatureParameterSet, offset: int = 0) -> Violations:
-    """(9.3.1) One VPS, one SPS and one PPS, of an accepted profile, saying what the syntax says.
+    """(9.3.1) One VPS, SPS and PPS, of an accepted profile, that agree with the feature parameter set.
 
     offset : position of parameter_sets in the stream, in bits.
     """
@@ -103,7 +103,7 @@ def _check_headers(
 ) -> Violations:
     rules = hevc_constraints()
     if fps.bits > FRAME_DEPTHS[-1]:
-        return  # no frames: 9.2 says so
+        return  # no frames: check_grid reports it
     depth = frame_depth(fps.bits)
     columns, rows = _grid(fps)
     layout = Layout(_NOWHERE, _NOWHERE, (), columns, rows, fps.height, fps.width)
@@ -145,7 +145,7 @@ def _check_headers(
 
 
 _parse_once = lru_cache(maxsize=16)(parse_parameter_sets)
-"""Parameter sets that the slices of a whole stream refer to."""
+"""Parse parameter sets once for all slices that refer to them."""
 
 
 @clause("9.3.2")
@@ -154,7 +154,7 @@ def check_slices(payload: Payload) -> Violations:
     fps, offset = payload.fps, payload.bit_offset
     try:
         _, sps, pps = _parse_once(fps.parameter_sets or b"")
-    except StreamError:  # check_parameter_sets has said so
+    except StreamError:  # reported by check_parameter_sets
         return
     try:
         nals = split_nals(payload.data, offset)
@@ -201,7 +201,7 @@ def check_slices(payload: Payload) -> Violations:
 
 
 def wrong_count(found: int, expected: int, offset: int) -> PayloadError:
-    """A payload with another number of NAL units than its feature has frames."""
+    """The error of a payload whose number of NAL units is not the number of frames."""
     return PayloadError(
         f"an HEVC payload has {found} NAL units; {expected} slices are expected",
         bit_offset=offset,
