@@ -69,7 +69,7 @@ def restore(samples: Int32, head: Int64, steps: Int64, offsets: Int64, gains: In
     The unit of offsets is 2^-shift steps, with shift = 2 + b // 2 for a channel whose number of samples has
     b bits.
 
-    Samples stay within 2^24; those below 0 or above the largest are kept, as clipping would change the moments.
+    Samples stay within 2^24; they may be below 0 or above the largest, as clipping would change the moments.
     """
     if int(head[RESTORATION]) == 0:
         return

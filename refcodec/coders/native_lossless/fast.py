@@ -53,7 +53,7 @@ def decode_fast(data: Uint8, words: Int32, shape: Int64, kind: Int64, header: In
 
 
 def read_frequencies(data: bytes) -> tuple[Int64, int]:
-    """(8.3.8.3) Read, per class, 16 bits for the ranks that occur, then all their frequencies but the last."""
+    """(8.3.8.3) Read, per class, 16 bits for the ranks that occur, and their frequencies but the last."""
     frequencies: list[int] = []
     at = 0
     for one in range(CLASSES):
