@@ -77,7 +77,7 @@ class EncoderConfig:
                    may be given in eighths where the coder has them.
     restoration  : statistics that the decoder restores: auto decides for each feature; off, tensor, mean (of
                    each channel) or channel (mean and deviation of each).
-    gop          : 0 for all intra; else features are predicted over time, with an access point every gop features.
+    gop          : 0 for all intra; else features are predicted over time, from an access point every so many.
     target_size  : bytes of a feature's payload to aim at, by its QP.
     target_snr   : signal-to-noise ratio of a feature to aim at, in dB, by its QP.
     speed        : effort of the encoder: fast, default or best.
