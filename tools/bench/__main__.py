@@ -72,7 +72,7 @@ def render(rows: dict[str, list[dict[str, Any]]], maps: int) -> str:
         _TITLE.format(maps=maps, **machine),
         _section("Lossless", _LOSSLESS, rows["lossless"], _CODING),
         _section("HEVC", _HEVC, rows["hevc"], _LOSSY),
-        _section("Speed beside x265 itself", _X265.format(maps=maps), rows["x265"], _RATIO),
+        _section("Speed compared with x265", _X265.format(maps=maps), rows["x265"], _RATIO),
         _section("Sequences", _SEQUENCES, rows["sequence"], _SEQUENCE),
         _section("Overheads", _OVERHEADS, rows["overhead"], _OVERHEAD),
     ]
@@ -102,7 +102,7 @@ _RATIO: Sequence[Column] = (
     ("maps", "maps", "d"),
     ("x265 alone, s", "x265_seconds", ".1f"),
     ("refcodec, s", "refcodec_seconds", ".1f"),
-    ("rate of refcodec / rate of x265", "ratio", ".3f"),
+    ("speed of refcodec / speed of x265", "ratio", ".3f"),
 )
 _SEQUENCE: Sequence[Column] = (
     ("layer", "layer", "s"),
