@@ -16,7 +16,7 @@ from refcodec.errors import CallerError
 from refcodec.registry import CODERS, QUANTISERS, CoderRecord, coder_named, suggest
 from refcodec.tables import HIGHEST_LEVEL, LONGEST_SEQUENCE
 
-__all__ = ["EncoderConfig"]
+__all__ = ["CHOICES", "EncoderConfig"]
 
 _UNSET: Any = None
 """Value of an option that is not given: the coder's default takes its place."""
@@ -32,25 +32,26 @@ _NEUTRAL: dict[str, Any] = {
     "target_size": None,
     "target_snr": None,
     "speed": "default",
-    "packing": "frame",
+    "packing": "",
     "order": None,
     "lossless": False,
-    "preset": "medium",
+    "preset": "",
     "shuffle": False,
     "batch": False,
-    "workers": None,
+    "workers": 1,
     "ffmpeg": None,
     "timeout": None,
 }
 """Options that some coders lack, and the value that says so: asking for it is no error."""
 
-_CHOICES: dict[str, tuple[Any, ...]] = {
+CHOICES: Mapping[str, tuple[Any, ...]] = {
     "quantiser": tuple(QUANTISERS),
     "range": ("tensor", "channel"),
     "packing": ("tile", "frame"),
     "feature_type": ("conv", "pool", "fc"),
     "hash_size": (0, 8, 16, 32),
 }
+"""Values of options that take a word, or one of few numbers, with every coder that has them."""
 
 _NEED_QUANTISER = ("bits", "range", "clip")
 
@@ -76,7 +77,7 @@ class EncoderConfig:
                    may be given in eighths where the coder has them.
     restoration  : statistics that the decoder restores: auto decides for each feature; off, tensor, mean (of
                    each channel) or channel (mean and deviation of each).
-    gop          : 0 for all intra; else features are predicted over time, with an access point every gop.
+    gop          : 0 for all intra; else features are predicted over time, from an access point every so many.
     target_size  : bytes of a feature's payload to aim at, by its QP.
     target_snr   : signal-to-noise ratio of a feature to aim at, in dB, by its QP.
     speed        : effort of the encoder: fast, default or best.
@@ -103,7 +104,7 @@ class EncoderConfig:
     Machine:
     workers      : threads, or ffmpeg processes, at a time; None for one per processor.
     ffmpeg       : program to run; None for the bundled one.
-    timeout      : seconds for one run of it; None for a bound that grows with the work.
+    timeout      : seconds for one run of ffmpeg; None for a bound that grows with the work.
 
     Raises CallerError for a value that does not exist, a combination that makes no sense, or an option that
     has no effect with the coder.
@@ -138,6 +139,12 @@ class EncoderConfig:
     timeout: float | None = None
     given: Mapping[str, Any] = field(init=False, repr=False, compare=False)
     """Options that were chosen, with their values."""
+    lossy_quantiser: str | None = field(init=False, repr=False, compare=False)
+    """Quantiser, ``uniform`` or ``log``; None where features stay as they are."""
+    aims: bool = field(init=False, repr=False, compare=False)
+    """Whether each feature's QP is found from a target."""
+    parallel: int = field(init=False, repr=False, compare=False)
+    """Number of ffmpeg processes, or threads, at a time."""
 
     def __post_init__(self) -> None:
         record = coder_named(self.coder)
@@ -146,13 +153,16 @@ class EncoderConfig:
         for name in given:
             if name in _CHECKS:
                 given[name] = _CHECKS[name](name, given[name])
-            choices = record.choices.get(name) or _CHOICES.get(name)
+            choices = record.choices.get(name) or CHOICES.get(name)
             if choices and given[name] not in choices:
                 raise _not_among(name, given[name], choices)
         self._set("given", given)
         defaults = {**_NEUTRAL, "hash_size": 8 if record.needs_hash else 0, **record.options}
         for name in options:
             self._set(name, given.get(name, defaults.get(name)))
+        self._set("lossy_quantiser", None if self.quantiser == "none" else self.quantiser)
+        self._set("aims", self.target_size is not None or self.target_snr is not None)
+        self._set("parallel", self.workers or os.cpu_count() or 1)
         for error in (*self._without_effect(record), *self._contradictions(record)):
             raise error
 
@@ -181,9 +191,15 @@ class EncoderConfig:
 
     def _contradictions(self, record: CoderRecord) -> Iterator[CallerError]:
         """Options that cannot hold together, or not with the coder."""
-        allowed = [q for q in _CHOICES["quantiser"] if QUANTISERS[q] in record.quantisers]
+        allowed = [q for q in CHOICES["quantiser"] if QUANTISERS[q] in record.quantisers]
         if self.quantiser not in allowed:
-            yield _not_among("quantiser", self.quantiser, allowed, self.coder)
+            having = [
+                name for name, one in CODERS.items() if QUANTISERS[self.quantiser] in one.quantisers
+            ]
+            yield CallerError(
+                f"quantiser is {self.quantiser!r}; with {self.coder} it is {' or '.join(allowed)}",
+                hint=f"{self.quantiser} is for {', '.join(having)}",
+            )
         if not 1 <= self.bits <= record.largest_bits:
             yield CallerError(f"bits is {self.bits}; {self.coder} takes 1 to {record.largest_bits}")
         if record.largest_qp is not None:
@@ -212,38 +228,20 @@ class EncoderConfig:
 
         Raises CallerError, also for the name of an option that does not exist.
         """
+        known = [one.name for one in fields(self) if one.init]
         for name in changes:
-            if name not in EncoderConfig.__slots__ or name == "given":
-                known = [one for one in EncoderConfig.__slots__ if one != "given"]
+            if name not in known:
                 raise CallerError(f"there is no option {name!r}", hint=suggest(name, known))
         return EncoderConfig(**{**self.given, **changes})
-
-    @property
-    def lossy_quantiser(self) -> str | None:
-        """Quantiser, ``uniform`` or ``log``; None where features stay as they are."""
-        return None if self.quantiser == "none" else self.quantiser
-
-    @property
-    def aims(self) -> bool:
-        """Whether each feature's QP is found from a target."""
-        return self.target_size is not None or self.target_snr is not None
-
-    @property
-    def parallel(self) -> int:
-        """Number of ffmpeg processes, or threads, at a time."""
-        return self.workers or os.cpu_count() or 1
 
 
 # --- values of single options ----------------------------------------------------------------------
 
 
-def _not_among(
-    name: str, value: Any, choices: tuple[Any, ...] | list[Any], coder: str = ""
-) -> CallerError:
-    where = f"with {coder} it" if coder else "it"
+def _not_among(name: str, value: Any, choices: tuple[Any, ...]) -> CallerError:
     known = ", ".join(map(str, choices))
     return CallerError(
-        f"{name} is {value!r}; {where} is one of {known}", hint=suggest(value, map(str, choices))
+        f"{name} is {value!r}; it is one of {known}", hint=suggest(value, map(str, choices))
     )
 
 

@@ -7,8 +7,8 @@ Units of one parameter set are decoded together, some at a time, and come out in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy.typing as npt
@@ -17,29 +17,20 @@ from refcodec.clauses import clause
 from refcodec.coders import payload_coder
 from refcodec.coders.protocol import Machine, Payload, Samples, Violations
 from refcodec.errors import DFCError, EnvironmentFault, HashError, StreamError
-from refcodec.grouping import in_windows, together
+from refcodec.grouping import by_key, in_order
 from refcodec.hashes import sample_hash, unit_hash
 from refcodec.quantise import dequantise
-from refcodec.stream.limits import decoded_size
+from refcodec.registry import record_of
 from refcodec.stream.order import no_access_point
 from refcodec.stream.parsing import CodedUnit
 from refcodec.syntax.codes import FeatureType
 
-__all__ = ["DecodedUnit", "Decoder", "Failed", "check_hashes", "raise_failure", "reconstruct"]
+__all__ = ["DecodedUnit", "Sequences", "check_hashes", "decode_window", "reconstruct"]
 
 Feature = npt.NDArray[Any]
 
 Failed = Callable[[CodedUnit, DFCError], None]
 """Receives a unit and what is wrong with it; where it returns, decoding goes on."""
-
-WINDOW_UNITS = 64
-"""Coded units that are decoded together at most."""
-
-WINDOW_SAMPLES = 1 << 24
-"""Samples of the units that are decoded together, at most, unless one unit has more."""
-
-_FEATURE_COST = 256
-"""Samples that cost as much as what a feature takes beside them."""
 
 
 def raise_failure(unit: CodedUnit, error: DFCError) -> None:
@@ -60,80 +51,89 @@ class DecodedUnit:
     features: list[Feature]
 
 
-class Decoder:
-    """Decodes the units of a stream, in their order."""
+@dataclass(slots=True)
+class Sequence:
+    """Predicted features of one parameter set: what decoding its next units needs from earlier windows.
 
-    def __init__(self, machine: Machine, failed: Failed = raise_failure) -> None:
-        self._machine = machine
-        self._failed = failed
-        self._sequences: dict[int, _Sequence] = {}
+    units : since the last access point, for a coder that begins again there.
+    last  : samples of the last feature, for a coder that resumes.
+    """
 
-    def decode(self, units: Iterable[CodedUnit]) -> Iterator[DecodedUnit]:
-        """Decode consecutive units, each sequence from an access point on.
+    units: list[CodedUnit] = field(default_factory=list)
+    last: Samples | None = None
 
-        Units that fail are reported, and left out if the report returns; so are those that depend on them.
-        Raises what ``units`` and the report raise.
-        """
-        for window in in_windows(units, _cost, WINDOW_SAMPLES, WINDOW_UNITS):
-            attempts = together(window, lambda unit: unit.fps.fps_id, self._attempt)
-            for unit, attempt in zip(window, attempts, strict=True):
-                if isinstance(attempt, DFCError):
-                    self._failed(unit, attempt)
-                elif attempt is not None:
-                    features = [
-                        reconstruct(payload, own)
-                        for payload, own in zip(unit.payloads, attempt, strict=True)
-                    ]
-                    for error in check_hashes(unit, attempt, features):
-                        self._failed(unit, error)
-                    yield DecodedUnit(unit, attempt, features)
 
-    def _attempt(self, units: Sequence[CodedUnit]) -> list[_Attempt]:
-        """Decode units of one parameter set together; where that fails, find out which of them do."""
-        fps = units[0].fps
-        if fps.temporal_prediction_flag:
-            sequence = self._sequences.setdefault(fps.fps_id, _Sequence())
-            return sequence.attempt(units, self._machine)
-        try:
-            return list(_decode(units, self._machine))
-        except (StreamError, EnvironmentFault) as error:
-            if len(units) == 1:
-                return [error]
-        return [attempt for unit in units for attempt in self._attempt([unit])]
+Sequences = dict[int, Sequence]
+"""Sequences under way, by fps_id."""
+
+
+def decode_window(
+    window: list[CodedUnit],
+    machine: Machine,
+    sequences: Sequences,
+    failed: Failed = raise_failure,
+) -> Iterator[DecodedUnit]:
+    """Decode consecutive units; those of one parameter set together.
+
+    sequences : kept from window to window; empty for the first one.
+
+    Units that fail are reported, and left out if the report returns; so are those that depend on them.
+    """
+    keys = [unit.fps.fps_id for unit in window]
+    attempts = {
+        fps_id: _attempt(units, machine, sequences)
+        for fps_id, units in by_key(window, keys).items()
+    }
+    for unit, attempt in zip(window, in_order(attempts, keys), strict=True):
+        if isinstance(attempt, DFCError):
+            failed(unit, attempt)
+        elif attempt is not None:
+            features = [
+                reconstruct(payload, own)
+                for payload, own in zip(unit.payloads, attempt, strict=True)
+            ]
+            for error in check_hashes(unit, attempt, features):
+                failed(unit, error)
+            yield DecodedUnit(unit, attempt, features)
 
 
 _Attempt = list[Samples] | DFCError | None
 """Samples of a unit; why there are none; or None where that is another unit's fault."""
 
 
-class _Sequence:
-    """Decoding of one parameter set's features that are predicted over time, window after window.
+def _attempt(units: list[CodedUnit], machine: Machine, sequences: Sequences) -> list[_Attempt]:
+    """Decode units of one parameter set together; where that fails, find out which of them do."""
+    fps = units[0].fps
+    if fps.temporal_prediction_flag:
+        return _attempt_sequence(units, machine, sequences.setdefault(fps.fps_id, Sequence()))
+    try:
+        return list(_decode(units, machine))
+    except (StreamError, EnvironmentFault) as error:
+        if len(units) == 1:
+            return [error]
+    return [attempt for unit in units for attempt in _attempt([unit], machine, sequences)]
 
-    A coder that resumes goes on from the last samples; another begins again at the last access point.
-    """
 
-    def __init__(self) -> None:
-        self._past: list[CodedUnit] = []  # since the last access point
-        self._last: Samples | None = None
-
-    def attempt(self, units: Sequence[CodedUnit], machine: Machine) -> list[_Attempt]:
-        """Decode the next units of the sequence."""
-        resumes = payload_coder(units[0].fps.coder_id).resumes
-        past = [] if resumes or units[0].access_point else self._past
-        run = [*past, *units]
-        found = _attempt_run(run, machine, self._last if resumes else None)
-        early = [one for one in found[: len(past)] if isinstance(one, DFCError)]
-        found = found[len(past) :]
-        if early and found[0] is None:
-            found[0] = early[0]  # what was decoded before fails with these units
-        self._last = found[-1][-1] if isinstance(found[-1], list) else None
-        starts = [i for i, unit in enumerate(run) if unit.access_point]
-        self._past = run[starts[-1] :] if starts else []
-        return found
+def _attempt_sequence(
+    units: list[CodedUnit], machine: Machine, sequence: Sequence
+) -> list[_Attempt]:
+    """Decode the next units of a sequence, after what is left of earlier windows."""
+    resumes = record_of(units[0].fps.coder_id).resumes
+    past = [] if resumes or units[0].access_point else sequence.units
+    run = [*past, *units]
+    found = _attempt_run(run, machine, sequence.last if resumes else None)
+    early = [one for one in found[: len(past)] if isinstance(one, DFCError)]
+    found = found[len(past) :]
+    if early and found[0] is None:
+        found[0] = early[0]  # what was decoded before fails with these units
+    sequence.last = found[-1][-1] if isinstance(found[-1], list) else None
+    starts = [i for i, unit in enumerate(run) if unit.access_point]
+    sequence.units = run[starts[-1] :] if starts else []
+    return found
 
 
 def _attempt_run(
-    run: Sequence[CodedUnit], machine: Machine, previous: Samples | None
+    run: list[CodedUnit], machine: Machine, previous: Samples | None
 ) -> list[_Attempt]:
     """Decode consecutive units of one parameter set, sequence by sequence where that fails."""
     found: list[_Attempt] = []
@@ -152,13 +152,8 @@ def _attempt_run(
     return found
 
 
-def _cost(unit: CodedUnit) -> int:
-    own = decoded_size(unit.fps, unit.parameters)
-    return len(unit.payloads) * (own + _FEATURE_COST)
-
-
 def _decode(
-    units: Sequence[CodedUnit], machine: Machine, previous: Samples | None = None
+    units: list[CodedUnit], machine: Machine, previous: Samples | None = None
 ) -> Iterator[list[Samples]]:
     """Samples of consecutive units of one parameter set, unit by unit."""
     if not units[0].access_point and previous is None:
@@ -177,9 +172,7 @@ def reconstruct(payload: Payload, samples: Samples) -> Feature:
 
 
 @clause("8.8")
-def check_hashes(
-    unit: CodedUnit, samples: Sequence[Samples], features: Sequence[Feature]
-) -> Violations:
+def check_hashes(unit: CodedUnit, samples: list[Samples], features: list[Feature]) -> Violations:
     """(8.8) Compare sample hashes, and hash units, with what was decoded."""
     for payload, own in zip(unit.payloads, samples, strict=True):
         size = len(payload.sample_hash)

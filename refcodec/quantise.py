@@ -250,16 +250,17 @@ def quantise(
         return np.ascontiguousarray(feature).view(word).astype(np.uint32).view(np.int32), None
     values = feature.astype(np.float64)
     top = (1 << fps.bits) - 1
-    if fps.quantiser == Quantiser.UNIFORM:
-        high = parameters["range_max"].astype(np.float64)
-        low = parameters["range_min"]
-        low = np.zeros_like(high) if low is None else low.astype(np.float64)
+    log_step, exponent = parameters.log_step, parameters.log_exponent
+    if log_step is None or exponent is None:
+        assert parameters.range_max is not None  # the one that remains is uniform
+        high, given = parameters.range_max.astype(np.float64), parameters.range_min
+        low = np.zeros_like(high) if given is None else given.astype(np.float64)
         span = np.where(high > low, high - low, 1.0)
         positions = (values - low[:, None, None]) * (top / span)[:, None, None]
         np.clip(positions, 0, top, out=positions)
         return np.rint(positions).astype(np.int32), positions
-    step = parameters["log_step"].astype(np.float64)[:, None, None]
-    scaled = np.ldexp(np.abs(values), -parameters["log_exponent"])
+    step = log_step.astype(np.float64)[:, None, None]
+    scaled = np.ldexp(np.abs(values), -exponent)
     level = np.rint(np.log2(1.0 + scaled) * 2**24 / step)
     level = np.minimum(level, _levels(fps)).astype(np.int32)
     if fps.log_signed_flag:

@@ -11,6 +11,7 @@ import io
 import os
 from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -18,13 +19,14 @@ from typing import Any, BinaryIO, Self
 import numpy.typing as npt
 
 from refcodec.coders.protocol import Machine
-from refcodec.decoder import DecodedUnit, Decoder
+from refcodec.decoder import DecodedUnit, Sequences, decode_window
 from refcodec.errors import CallerError
-from refcodec.files import storage_error
-from refcodec.stream.directory import Directory, StreamWindow
+from refcodec.files import StreamWindow, storage_error
+from refcodec.stream.directory import Directory
 from refcodec.stream.limits import check_level
 from refcodec.stream.parsing import CodedUnit
 from refcodec.stream.walk import Walk, coded_units
+from refcodec.stream.windows import windows_of
 from refcodec.syntax.structures import STREAM_HEADER_SIZE, FeatureParameterSet
 from refcodec.syntax.units import parse_stream_header
 from refcodec.tables import HIGHEST_LEVEL
@@ -101,8 +103,10 @@ class Reader:
     # -- features in order
 
     def __iter__(self) -> Iterator[Feature]:
-        for unit in Decoder(self._machine).decode(self._units()):
-            yield from unit.features
+        sequences: Sequences = {}
+        for window in windows_of(self._units()):
+            for unit in decode_window(window, self._machine, sequences):
+                yield from unit.features
 
     def _units(self) -> Iterator[CodedUnit]:
         """All coded units, from the front."""
@@ -126,8 +130,8 @@ class Reader:
         unit = self._unit(entry)
         if unit.fps.temporal_prediction_flag:
             return self._of_sequence(entry).features[0].copy()
-        alone = CodedUnit(unit.offset, (unit.payloads[number - int(first[entry])],))
-        (decoded,) = Decoder(self._machine).decode([alone])
+        alone = replace(unit, payloads=(unit.payloads[number - int(first[entry])],))
+        (decoded,) = decode_window([alone], self._machine, {})
         return decoded.features[0]
 
     def _unit(self, entry: int) -> CodedUnit:
@@ -140,7 +144,7 @@ class Reader:
         """A unit of a sequence, which is decoded as a whole and kept until another one is."""
         if entry not in self._sequence:
             run = self._sequence_around(entry)
-            decoded = Decoder(self._machine).decode(run.values())
+            decoded = decode_window(list(run.values()), self._machine, {})
             self._sequence = dict(zip(run, decoded, strict=True))
         return self._sequence[entry]
 

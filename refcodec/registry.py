@@ -43,6 +43,8 @@ class CoderRecord:
     batchable      : whether several features may share a unit.
     restorable     : whether statistics may be restored after it (8.5).
     needs_hash     : whether its features carry a sample hash (9.3).
+    resumes        : whether decoding of a sequence goes on from the samples of its previous feature alone.
+    has_headers    : whether parameter sets and payloads hold headers of another standard (9.3).
     compiled       : whether its kernels are compiled when they are first used.
     written_by     : who decides the bytes of a payload: the ``specification``, a ``library``, or an
                      ``encoder`` whose choices may differ from machine to machine.
@@ -62,6 +64,8 @@ class CoderRecord:
     batchable: bool = True
     restorable: bool = True
     needs_hash: bool = False
+    resumes: bool = False
+    has_headers: bool = False
     compiled: bool = False
     written_by: Literal["specification", "library", "encoder"] = "specification"
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -116,6 +120,7 @@ _RECORDS = (
         quantisers=_INTEGERS,
         largest_qp=63,
         eighths=True,
+        resumes=True,
         restorable=False,
         compiled=True,
         written_by="encoder",
@@ -158,6 +163,7 @@ _RECORDS = (
         largest_qp=51,
         batchable=False,
         needs_hash=True,
+        has_headers=True,
         written_by="library",
         options={
             **_SAMPLES,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from refcodec.coders.protocol import Machine
-from refcodec.decoder import Decoder
+from refcodec.decoder import Sequences, decode_window
 from refcodec.errors import DFCError, StreamError
 from refcodec.files import byte_source
 from refcodec.stream.limits import check_level
@@ -20,6 +20,7 @@ from refcodec.stream.parsing import CodedUnit
 from refcodec.stream.strict import StrictWalk
 from refcodec.stream.versions import check_version
 from refcodec.stream.walk import coded_units
+from refcodec.stream.windows import windows_of
 from refcodec.syntax.structures import STREAM_HEADER_SIZE
 from refcodec.syntax.units import parse_stream_header
 from refcodec.tables import HIGHEST_LEVEL, clause_titles
@@ -114,8 +115,10 @@ def _validate(source: BinaryIO, max_level: int, machine: Machine) -> Report:
     if any(one.reject == "unsupported" for one in report.violations):
         return report
     walk = StrictWalk(header)
-    for _ in Decoder(machine, failed).decode(coded_units(walk, source, found)):
-        pass
+    sequences: Sequences = {}
+    for window in windows_of(coded_units(walk, source, found)):
+        for _ in decode_window(window, machine, sequences, failed):
+            pass
     if walk.unchecked:
         report.unverified.append("samples that depend on what is at fault were not decoded")
     report.unverified += [f"samples of {count} features: {text}" for text, count in faults.items()]

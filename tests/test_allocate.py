@@ -122,7 +122,10 @@ def test_algorithm1_is_that_of_the_paper(features: Any, qp_base: int) -> None:
 def test_batches_do_not_matter(features: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = measure(features, tail, HEVC)
     monkeypatch.setattr("refcodec.allocate.sensitivity._BATCH_ELEMENTS", 1)
-    assert measure(features, tail, HEVC) == pytest.approx(whole, rel=1e-4)
+    # outputs of another batch are rounded otherwise, and the errors are their small differences
+    rounding = 1e-6 * float(tail(torch.from_numpy(features)).abs().max())
+    assert np.sqrt(measure(features, tail, HEVC)) == pytest.approx(np.sqrt(whole), abs=rounding)
+    assert rounding < 0.01 * np.sqrt(whole).min()
 
 
 def test_halves_go_to_the_even_neighbour() -> None:
@@ -180,7 +183,8 @@ def test_probes_depend_on_seed_and_number_alone(
     first = gradients.spectrum(features, tail, 2, seed=9)
     assert np.array_equal(first, gradients.spectrum(features, tail, 2, seed=9))
     monkeypatch.setattr(gradients, "_BATCH_ELEMENTS", 1)
-    assert gradients.spectrum(features, tail, 2, seed=9) == pytest.approx(first, rel=1e-3)
+    again = gradients.spectrum(features, tail, 2, seed=9)
+    assert again == pytest.approx(first, rel=1e-3, abs=1e-6 * float(first.max()))
 
 
 def test_before_pooling_only_the_mean_counts(features: Any) -> None:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shlex
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from variation import PATIENCE
 
 import refcodec
 from refcodec.cli.arrays import open_features
+from refcodec.cli.help_texts import described_fields
 from refcodec.cli.terminal import printable
 from refcodec.errors import CallerError
 
@@ -186,6 +189,46 @@ def test_every_choice_is_passed_on(tmp_path: Path, batch: Path) -> None:
         "shape": [4, 5, 6],
     }
     assert found["parameter_sets"][0].items() >= expected.items()
+
+
+def test_encode_offers_every_field_of_a_configuration() -> None:
+    offered = set(re.findall(r"^│ (--[a-z-]+)", run("encode", "--help").stdout, re.MULTILINE))
+    of_encoder = {one.name for one in fields(refcodec.EncoderConfig) if one.init}
+    assert described_fields(refcodec.EncoderConfig.__doc__ or "").keys() == of_encoder
+    names = (of_encoder - {"feature_type"}) | {"type"}
+    names |= {"help", "key", "qp_file"}
+    names |= {"model", "layer", "weights", "input_size", "allocation", "parameter", "sensitivity"}
+    names |= {"fit_statistics", "target_fidelity"}
+    assert offered == {f"--{name.replace('_', '-')}" for name in names}
+
+
+def test_help_tells_coders_and_defaults() -> None:
+    text = " ".join(run("encode", "--help").stdout.replace("│", " ").split())
+    for line in (
+        "One of native, native-lossless, hevc, zlib, gzip, bzip2, lzma, raw. [default: native]",
+        "--quantiser uniform|log|none uniform, log, or none (bit for bit). "
+        "[default: uniform for native and hevc, else none]",
+        "[not native-lossless; default: 16 for native, else 10]",
+        "[native, hevc; mean: native; tensor: hevc; default: auto]",
+        "[zlib, gzip, bzip2, lzma]",
+        "--hash-size 0|8|16|32 ",
+        "by default the lowest that fits",
+    ):
+        assert line in text
+    assert "None" not in text
+
+
+def test_clip_and_order(tmp_path: Path, batch: Path, conv: Any) -> None:
+    out = tmp_path / "out.dfc"
+    options = "--coder hevc --clip -1 0.5 --order 3,1,0,2 --qp 0 --workers 1"
+    run("encode", batch, out, *options.split())
+    config = refcodec.EncoderConfig(
+        coder="hevc", clip=(-1, 0.5), order=(3, 1, 0, 2), qp=0, workers=1
+    )
+    with refcodec.create(tmp_path / "same.dfc", config) as writer:
+        for feature in conv:
+            writer.write(feature)
+    assert out.read_bytes() == (tmp_path / "same.dfc").read_bytes()
 
 
 def test_several_arrays(tmp_path: Path) -> None:
@@ -506,6 +549,36 @@ def test_paths_that_cannot_be_used(tmp_path: Path, batch: Path, stream: Path) ->
 def test_wrong_options(tmp_path: Path, batch: Path, options: list[str]) -> None:
     run("encode", batch, tmp_path / "x.dfc", *options, status=CALL_AT_FAULT)
     assert not (tmp_path / "x.dfc").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--coder zlib --gop 2", "zlib has no option --gop (--gop is for native, hevc)"),
+        ("--coder hevc --batch", "hevc has no option --batch"),
+        (
+            "--coder lzma --bits 8",
+            "--bits has no effect: lzma codes features as they are (choose a q",
+        ),
+        ("--target-size 9 --target-snr 9", "--target-size and --target-snr exclude each other"),
+        (
+            "--target-snr 9 --gop 2",
+            "targets are for features that stand alone: --gop is 0 with them",
+        ),
+        ("--hash-size 9", "--hash-size is 9; it is one of 0, 8, 16, 32"),
+        ("--type convolution", "--type is 'convolution'; it is one of conv, pool, fc"),
+        ("--clip 2 1", "--clip is (2.0, 1.0); it is two float32 numbers, the lesser first"),
+        ("--metadata key", "'key' is not of the form KEY=VALUE"),
+        ("--coder hevc --order 1,b", "'1,b' is no list of numbers, such as 2,0,1"),
+    ],
+)
+def test_refusals_name_options_as_they_are_typed(
+    tmp_path: Path, batch: Path, options: str, message: str
+) -> None:
+    out = tmp_path / "x.dfc"
+    result = run("encode", batch, out, *options.split(), status=CALL_AT_FAULT)
+    assert message in result.stderr
+    assert not out.exists()
 
 
 def test_interruption_is_quiet(stream: Path, monkeypatch: pytest.MonkeyPatch) -> None:

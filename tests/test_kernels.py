@@ -580,7 +580,8 @@ def test_hostile_payloads_mean_the_same_interpreted_and_checked(
 
 def run(script: str, *, text: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a script that can import this module, with other environment variables."""
-    paths = [str(Path(__file__).parent), str(SOURCE.parent)]
+    tests = Path(__file__).parent
+    paths = [str(tests), str(tests / "support"), str(SOURCE.parent)]
     if "PYTHONPATH" in variables:
         paths.insert(0, variables.pop("PYTHONPATH"))
     result = subprocess.run(

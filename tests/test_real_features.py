@@ -85,7 +85,7 @@ def test_hevc_at_qp_22_keeps_the_decisions(
 @pytest.mark.parametrize("coder", ["raw", "zlib", "gzip", "bzip2", "lzma"])
 def test_lossless_coders_are_bit_exact(coder: str, features: Features) -> None:
     original = [one for layer in ("layer1", "layer3", "pool") for one in features[layer][:4]]
-    data = stream_of(original, coder=coder, shuffle=True)
+    data = stream_of(original, coder=coder, shuffle=coder != "raw")
     decoded = list(refcodec.open(io.BytesIO(data)))
     assert all(a.tobytes() == b.tobytes() for a, b in zip(original, decoded, strict=True))
 

@@ -92,17 +92,19 @@ def test_calls_and_switches(found: Any) -> None:
 
 
 def test_a_room_that_is_entered_again(found: Any) -> None:
-    figures = found.as_json()
+    figures = found.as_json(1)
     assert figures["rooms"] == ["front", "middle", "back"]
     assert figures["entered_again"] == {"middle": 1}
     assert figures["called_back"] == {"front": 1}
 
 
 def test_leaf_helpers_come_from_the_trace(found: Any) -> None:
-    assert found.as_json()["helpers"] == {"names": 8}
+    assert found.as_json(1)["helpers"] == {"names": 8}
     assert found.helpers(0) == []
-    assert found.as_json(0)["entered_again"] == {"middle": 1, "names": 7}
-    assert found.helpers(2) == ["middle", "names"]  # back calls front, which is none
+    assert found.as_json(0)["entered_again"] == {"middle": 1, "names": 1}
+    assert (
+        found.helpers() == found.helpers(2) == ["middle", "names"]
+    )  # back calls front, which is none
 
 
 def test_going_on_with_a_generator_is_no_entry(found: Any) -> None:
@@ -125,3 +127,18 @@ def test_table_tree_and_json(tool: Any, capsys: pytest.CaptureFixture[str]) -> N
     figures = json.loads(capsys.readouterr().out)
     assert list(figures) == ["encode", "decode", "validate"]
     assert all(one["calls"] > one["file_switches"] > 0 for one in figures.values())
+
+
+@pytest.mark.parametrize("coder", ["native", "native-lossless", "zlib"])
+def test_a_feature_passes_every_room_once(coder: str, tool: Any) -> None:
+    """The way of one feature through refcodec itself, in the order of the data."""
+    ways = {
+        "encode": ["writer", "config", "encoder", "quantise", "coders", "hashes"],
+        "decode": ["reader", "stream", "decoder", "coders", "quantise"],
+        "validate": ["validator", "stream", "decoder", "coders", "quantise"],
+    }
+    for name, found in tool.trace_feature(coder, (2, 8, 8)).items():
+        assert [room for room in found.rooms() if room in ways[name]] == ways[name]
+        figures = found.as_json()
+        assert figures["entered_again"] == {}
+        assert figures["called_back"] == {}

@@ -4,11 +4,11 @@
 
 A *room* is a top-level module or package of refcodec: ``reader``, ``syntax``, ``coders``. A room is open
 while a call into it has not returned. It should be entered once, in the order of the data: the table
-shows the rooms in the order of their first entry, and those that were entered again after they had been
-left, with the number of times.
+shows the rooms in the order of their first entry, and those to which the way came back after another room,
+with the number of times. Calls of one room in a row are one entry.
 
-*Leaf helpers* are put aside: rooms that call no other room, as the trace itself tells. With ``--depth 2``
-rooms that call no others than such helpers are helpers as well, and so on. A generator begins when it is
+*Leaf helpers* are put aside: rooms that call no other room, and rooms that call no others than these, as
+the trace itself tells; ``--depth 1`` leaves it at the first. A generator begins when it is
 first asked for a value; that it goes on later is no new entry, but counted apart (*resumed*). A *call
 back* enters a room that is still open, from a room that it called.
 
@@ -39,8 +39,8 @@ from rich import box, console, table, tree  # noqa: E402
 
 __all__ = ["Trace", "Visit", "main", "trace"]
 
-DEPTH = 1
-"""Depth of leaf helpers: rooms that call no other room."""
+DEPTH = 2
+"""Depth of leaf helpers: rooms that call no other room, and those that call only these."""
 
 _SUSPENDS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
@@ -112,6 +112,16 @@ class Trace:
             found |= {room for room, called in below.items() if called - {room} <= found}
         return [room for room in self.rooms()[1:] if room in found]
 
+    def _entered_again(self, helpers: Sequence[str]) -> dict[str, int]:
+        """Rooms to which the way came back after another one, and how often; without helpers."""
+        way = [
+            one.room
+            for one in self.walk()
+            if one.kind in ("entered", "entered again") and one.room not in helpers
+        ]
+        entries = Counter(room for room, _ in groupby(way))
+        return {room: times - 1 for room, times in entries.items() if times > 1}
+
     def as_json(self, depth: int = DEPTH, without: Sequence[str] = ()) -> dict[str, Any]:
         """The figures of the table as JSON types.
 
@@ -131,7 +141,7 @@ class Trace:
             "file_switches": _switches(files),
             "room_switches": _switches([room_of(one) for one in files]),
             "rooms": [room for room in self.rooms() if room not in helpers],
-            "entered_again": proper(self.count("entered again")),
+            "entered_again": self._entered_again(helpers),
             "called_back": proper(self.count("called back")),
             "helpers": {room: entries[room] for room in helpers},
         }

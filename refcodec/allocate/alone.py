@@ -124,8 +124,8 @@ def _code(
     qps = (base_qp(config),) * features.shape[1]
     lowest = features.min(axis=0)  # a parameter set asks its first feature whether there are signs
     encoder = FeatureEncoder(make_parameter_set(config, lowest, qps))
-    coded = encoder.code([Request(feature, qps) for feature in features], config)
-    return encoder.fps, coded
+    run = encoder.code([Request(feature, qps) for feature in features], config)
+    return run.fps, run.features
 
 
 def _decoded(fps: FeatureParameterSet, coded: list[CodedFeature]) -> Floats:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from refcodec.cli import options
+from refcodec.cli.configuration import Choices, encoder_config, with_encoder_options
 from refcodec.cli.networks import load_network, require_library, run_head, stack_features
 from refcodec.cli.terminal import console
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
 from refcodec.files import atomic_file
+from refcodec.registry import LARGEST_QP
 
 if TYPE_CHECKING:
     from refcodec.allocate.sensitivity import Sensitivity
@@ -25,6 +27,9 @@ __all__ = ["sensitivity"]
 _FEATURES = (".npy", ".safetensors", ".dfc")
 
 
+@with_encoder_options(
+    "coder", "qp", "workers", coders=LARGEST_QP, remarks={"qp": "Here it is QP_base, an integer."}
+)
 def sensitivity(
     source: Annotated[
         str,
@@ -38,6 +43,7 @@ def sensitivity(
     ],
     model: options.NetworkModel,
     layer: options.NetworkLayer,
+    choices: Choices,
     weights: options.NetworkWeights = None,
     count: Annotated[
         int | None, typer.Option(min=1, help="Images or features to measure; by default all.")
@@ -50,18 +56,15 @@ def sensitivity(
             help="By coding each channel alone (Hu et al. 2020), or by backward passes.",
         ),
     ] = "gradient",
-    coder: Annotated[str, typer.Option(metavar="hevc|native")] = "native",
-    qp: Annotated[int, typer.Option(help="QP_base.")] = 32,
     probes: Annotated[
         int, typer.Option(min=1, help="Backward passes for each feature (gradient).")
     ] = 4,
     plot: Annotated[
         Path | None, typer.Option(metavar="OUT.png|.svg", help="Draw bars, and the QPs.")
     ] = None,
-    workers: options.Workers = None,
 ) -> None:
     """Measure how sensitive the network's output is to each channel, and keep it for encode."""
-    config = EncoderConfig(coder=coder, qp=qp, workers=workers)
+    config = encoder_config(choices)
     suffix = plot and plot.suffix.lower().removeprefix(".")
     if suffix not in (None, "png", "svg"):
         raise CallerError(f"{plot} is neither .png nor .svg")
@@ -69,7 +72,9 @@ def sensitivity(
         require_library("matplotlib", "plots")  # better now than after the measurement
     network = load_network(model, weights, input_size)
     from refcodec.allocate import sensitivity as allocation
+    from refcodec.allocate.alone import base_qp
 
+    qp = base_qp(config)
     if method not in allocation.METHODS:
         raise CallerError(f"the method is {method!r}; it is algorithm1 or gradient")
     cut = network.cut(layer)

@@ -12,6 +12,7 @@ import typer
 
 import refcodec
 from refcodec.cli import options
+from refcodec.cli.configuration import Choices, encoder_config, with_encoder_options
 from refcodec.cli.progress import progress
 from refcodec.cli.terminal import PIPE, open_input, print_note, print_rate, standard_output
 from refcodec.config import EncoderConfig
@@ -23,9 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["decode", "encode"]
 
-_DEFAULT = EncoderConfig()
 
-
+@with_encoder_options(
+    remarks={
+        "metadata": "May be repeated.",
+        "qp": "--qp-file gives one per channel. Not for tail-aware native, which has a parameter qp.",
+        "target_size": "With a model: of features on average, hevc too.",
+        "target_snr": "With a model: of the network's output, hevc too.",
+    }
+)
 def encode(
     source: Annotated[
         str,
@@ -35,22 +42,9 @@ def encode(
         ),
     ],
     target: Annotated[str, typer.Argument(metavar="OUT.dfc", help="The stream; - is a pipe.")],
-    coder: options.Coder = _DEFAULT.coder,
+    choices: Choices,
     key: options.Key = None,
-    feature_type: options.FeatureType = _DEFAULT.feature_type,
-    quantiser: options.Quantiser = _DEFAULT.quantiser,
-    bits: options.Bits = _DEFAULT.bits,
-    range_: options.Range = _DEFAULT.range,
-    narrow: options.Narrow = _DEFAULT.narrow,
-    qp: options.Qp = 32,
     qp_file: options.QpFile = None,
-    packing: options.Packing = _DEFAULT.packing,
-    restoration: options.Restoration = _DEFAULT.restoration,
-    lossless: options.Lossless = _DEFAULT.lossless,
-    gop: options.Gop = _DEFAULT.gop,
-    target_size: options.TargetSize = _DEFAULT.target_size,
-    target_snr: options.TargetSnr = _DEFAULT.target_snr,
-    speed: options.Speed = _DEFAULT.speed,
     model: options.Model = None,
     layer: options.Layer = None,
     weights: options.Weights = None,
@@ -60,17 +54,6 @@ def encode(
     sensitivity: options.Sensitivity = None,
     fit_statistics: options.FitStatistics = False,
     target_fidelity: options.TargetFidelity = None,
-    preset: options.Preset = _DEFAULT.preset,
-    shuffle: options.Shuffle = _DEFAULT.shuffle,
-    batch: options.Batch = _DEFAULT.batch,
-    hash_size: options.HashSize = _DEFAULT.hash_size,
-    hashes: options.Hashes = _DEFAULT.hashes,
-    index: options.Index = _DEFAULT.index,
-    level: options.Level = _DEFAULT.level,
-    metadata: options.Metadata = None,
-    workers: options.Workers = _DEFAULT.workers,
-    ffmpeg: options.Ffmpeg = _DEFAULT.ffmpeg,
-    timeout: options.Timeout = _DEFAULT.timeout,
 ) -> None:
     """Code features as a stream.
 
@@ -79,34 +62,6 @@ def encode(
     network = (model, layer, weights, input_size)
     named = any(one is not None for one in network)
     advised = named or sensitivity is not None
-    choices: dict[str, Any] = {
-        "coder": coder,
-        "qp": qp,
-        "quantiser": quantiser,
-        "bits": bits,
-        "range": range_,
-        "restoration": restoration,
-        "packing": packing,
-        "lossless": lossless,
-        "gop": gop,
-        "target_size": None if advised else target_size,
-        "target_snr": None if advised else target_snr,
-        "speed": speed,
-        "shuffle": shuffle,
-        "feature_type": feature_type,
-        "batch": batch,
-        "hash_size": hash_size,
-        "hashes": hashes,
-        "index": index,
-        "level": level,
-        "narrow": narrow,
-        "metadata": _metadata(metadata or ()),
-        "preset": preset,
-        "ffmpeg": ffmpeg,
-        "workers": workers,
-        "timeout": timeout,
-    }
-    config = EncoderConfig(**choices)
     if not advised:
         if allocation or parameter or fit_statistics or target_fidelity is not None:
             raise CallerError(
@@ -114,10 +69,14 @@ def encode(
                 "network",
                 hint="give --model and --layer",
             )
-        _encode(source, target, config, key, qp_file)
+        _encode(source, target, encoder_config(choices), key, qp_file)
         return
     if qp_file is not None:
         raise CallerError("--qp-file and the rest of the network both say what QPs there are")
+    goal = {"fidelity": target_fidelity}
+    for name in ("snr", "size"):
+        goal[name] = choices.pop(f"target_{name}", None)
+    config = encoder_config(choices)
     from refcodec.cli.networks import cut_network, encode_for_network, wanted_allocation
 
     encode_for_network(
@@ -127,7 +86,7 @@ def encode(
         key,
         wanted_allocation(allocation, parameter or (), sensitivity),
         cut_network(*network) if named else None,
-        {"fidelity": target_fidelity, "snr": target_snr, "size": target_size},
+        goal,
         fit_statistics=fit_statistics,
     )
 
@@ -150,14 +109,6 @@ def _encode(
                 elements, original = elements + feature.size, original + feature.nbytes
     if target != PIPE and elements:
         print_rate(target, found.count, elements, original)
-
-
-def _metadata(entries: Iterable[str]) -> dict[str, str]:
-    pairs = [entry.partition("=") for entry in entries]
-    for key, equals, _ in pairs:
-        if not key or not equals:
-            raise CallerError(f"metadata {key!r} is not of the form KEY=VALUE")
-    return {key: value for key, _, value in pairs}
 
 
 def _qps(path: Path | None, count: int) -> Iterable[list[int] | None]:

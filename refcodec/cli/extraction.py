@@ -9,6 +9,7 @@ import typer
 
 import refcodec
 from refcodec.cli import options
+from refcodec.cli.configuration import Choices, encoder_config, with_encoder_options
 from refcodec.cli.networks import load_network, run_head
 from refcodec.cli.progress import progress
 from refcodec.cli.terminal import print_note
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["extract"]
 
 
+@with_encoder_options("coder", "qp", coder="native-lossless")
 def extract(
     images: Annotated[
         str,
@@ -31,19 +33,19 @@ def extract(
     target: Annotated[str, typer.Argument(metavar="OUT", help=".dfc, .npy, .npz or .safetensors.")],
     model: options.NetworkModel,
     layer: options.NetworkLayer,
+    choices: Choices,
     weights: options.NetworkWeights = None,
     count: Annotated[
         int | None, typer.Option(help="Images to take, of each class as many; by default all.")
     ] = None,
     input_size: options.NetworkInputSize = None,
     batch: Annotated[int, typer.Option(min=1, help="Images to run at a time.")] = 16,
-    coder: options.Coder = "native-lossless",
-    qp: options.Qp = 32,
 ) -> None:
     """Run images through a network up to a layer, and keep the features.
 
     A .dfc holds them bit for bit, unless --coder says otherwise, and says where they come from.
     """
+    config = encoder_config(choices)
     network = load_network(model, weights, input_size)
     from refcodec.models.images import open_images
 
@@ -52,13 +54,11 @@ def extract(
     with progress("extracting", len(source)) as show:
         features = run_head(cut, source, batch, show)
         if Path(target).suffix.lower() == ".dfc":
-            config = refcodec.EncoderConfig(
-                coder=coder,
-                qp=qp,
-                feature_type=cut.feature_type,
-                metadata=_metadata(network, cut, source, images),
-            )
-            with refcodec.create(target, config) as writer:
+            own = {
+                "feature_type": cut.feature_type,
+                "metadata": _metadata(network, cut, source, images),
+            }
+            with refcodec.create(target, config.but(**own)) as writer:
                 for feature in features:
                     writer.write(feature)
         else:

@@ -110,9 +110,6 @@ class Encoded:
 class PayloadCoder(ABC):
     """A payload coder."""
 
-    resumes = False
-    """Whether decoding of a sequence can go on from the samples of its previous feature."""
-
     def check_parameter_set(
         self, fps: FeatureParameterSet, limits: Level, trace: Trace
     ) -> Violations:

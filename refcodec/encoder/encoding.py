@@ -17,6 +17,7 @@ from refcodec.encoder.restoration import choose_restoration
 from refcodec.encoder.targets import meet_target
 from refcodec.errors import EnvironmentFault
 from refcodec.quantise import fit_parameters, measure_moments, quantise
+from refcodec.registry import record_of
 from refcodec.stream.features import LARGEST_BATCH
 from refcodec.stream.limits import element_count
 from refcodec.syntax.codes import ChannelOrder, Coder, FeatureType, Restoration
@@ -26,11 +27,9 @@ from refcodec.syntax.structures import (
     FeatureParameterSet,
 )
 
-__all__ = ["CodedFeature", "FeatureEncoder", "Request", "is_batched", "signal_parameters"]
+__all__ = ["CodedFeature", "CodedRun", "FeatureEncoder", "Request", "signal_parameters"]
 
 Samples = npt.NDArray[np.int32]
-
-_SHARED = ("qp", "qp_eighths", "qp_delta", "range_min", "range_max", "log_step")
 
 
 class Request(NamedTuple):
@@ -53,10 +52,20 @@ class CodedFeature:
     parameters: FeatureParameters
     coded: Coded
 
-    def shares(self, other: CodedFeature) -> bool:
-        """Whether both have the same feature_parameters(), so that they can share a batch."""
-        mine, theirs = self.parameters, other.parameters
-        return all(np.array_equal(mine[name], theirs[name]) for name in _SHARED)
+
+@dataclass(frozen=True, slots=True)
+class CodedRun:
+    """Consecutive features of one parameter set, coded together.
+
+    fps     : their parameter set, complete.
+    batched : whether they are to share coded feature batches.
+    hashed  : whether hash units are to follow them.
+    """
+
+    fps: FeatureParameterSet
+    batched: bool
+    hashed: bool
+    features: list[CodedFeature]
 
 
 class FeatureEncoder:
@@ -68,14 +77,13 @@ class FeatureEncoder:
     def __init__(self, fps: FeatureParameterSet) -> None:
         self.fps = fps
 
-    def code(self, requests: Sequence[Request], config: EncoderConfig) -> list[CodedFeature]:
+    def code(self, requests: Sequence[Request], config: EncoderConfig) -> CodedRun:
         """Code consecutive features; the first becomes an access point."""
         fps = self.fps
-        coder = payload_coder(fps.coder_id)
+        batched = is_batched(fps, config)
         features = [request.feature for request in requests]
         # a predicted feature has the scale of its reference feature
-        common = is_batched(fps, config) or (config.gop > 0 and coder.resumes)
-        if common:
+        if batched or (config.gop > 0 and record_of(fps.coder_id).resumes):
             fitted = [fit_parameters(np.stack(features), fps, config.clip)] * len(features)
         else:
             fitted = [fit_parameters(feature, fps, config.clip) for feature in features]
@@ -87,13 +95,14 @@ class FeatureEncoder:
             if config.aims:
                 job = replace(job, parameters=meet_target(request.feature, job, fps, config))
             jobs.append(job)
-        encoded = coder.encode(jobs, fps, config)
+        encoded = payload_coder(fps.coder_id).encode(jobs, fps, config)
         if encoded.parameter_sets:
             self._adopt(encoded.parameter_sets)
-        return [
-            CodedFeature(_restored(job, coded, fps, config), coded)
-            for job, coded in zip(jobs, encoded.features, strict=True)
+        coded = [
+            CodedFeature(_restored(job, one, fps, config), one)
+            for job, one in zip(jobs, encoded.features, strict=True)
         ]
+        return CodedRun(self.fps, batched, config.hashes, coded)
 
     def _adopt(self, parameter_sets: bytes) -> None:
         """Take HEVC's parameter sets into the feature parameter set; all features have the same."""

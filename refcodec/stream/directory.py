@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -15,44 +13,17 @@ import numpy.typing as npt
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import ConstraintError, StreamError
+from refcodec.files import StreamWindow
 from refcodec.stream.parsing import CodedUnit
 from refcodec.stream.walk import Visit, Walk, coded_units
 from refcodec.syntax.codes import UnitType
 from refcodec.syntax.structures import END, STREAM_HEADER_SIZE, Index, StreamHeader
 from refcodec.syntax.units import CRC_SIZE, read_unit
 
-__all__ = ["Directory", "StreamWindow"]
+__all__ = ["Directory"]
 
 _END_SIZE = 2 + 16 + CRC_SIZE
 """Bytes of an end unit that points to an index."""
-
-
-class StreamWindow:
-    """A stream inside a file that can seek, with a reading position of its own.
-
-    file  : the file, whose position others may move.
-    start : where in the file the stream begins, in bytes.
-    """
-
-    def __init__(self, file: BinaryIO, start: int, position: int = 0) -> None:
-        self._file = file
-        self._start = start
-        self.position = position
-
-    def at(self, position: int) -> StreamWindow:
-        """The same stream, to be read from ``position`` on."""
-        return StreamWindow(self._file, self._start, position)
-
-    def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes; none at the end."""
-        self._file.seek(self._start + self.position)
-        data = self._file.read(size)
-        self.position += len(data)
-        return data
-
-    def size(self) -> int:
-        """Number of bytes from the start of the stream to the end of the file."""
-        return self._file.seek(0, os.SEEK_END) - self._start
 
 
 @dataclass(frozen=True)
@@ -79,7 +50,7 @@ class Directory:
         if index_offset is not None:
             return cls._from_index(stream, walk, index_offset)
         units = [
-            (unit.offset, len(unit.payloads), unit.access_point)
+            (unit.offset, len(unit.payloads), int(unit.access_point))
             for unit in coded_units(walk, stream.at(STREAM_HEADER_SIZE))
         ]
         columns = np.array(units, dtype=np.int64).reshape(-1, 3)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import OrderError, StreamError, TruncatedError, UnsupportedError
-from refcodec.stream.limits import decoded_size
 from refcodec.stream.parsing import CodedUnit, ParameterSets
 from refcodec.syntax.codes import SKIPPABLE_UNITS, HashTarget, UnitType
 from refcodec.syntax.records import Record
@@ -100,7 +99,7 @@ class Order:
             yield no_access_point(coded)
             return
         limits = self._limits
-        samples = so_far.samples + decoded_size(coded.fps, coded.parameters)
+        samples = so_far.samples + coded.samples
         for what, count, most in (
             ("features", so_far.length + 1, limits.max_sequence_length),
             ("samples", samples, limits.max_sequence_samples),
@@ -146,7 +145,7 @@ class Order:
             self._sequences[fps_id] = _Sequence()
         sequence = self._sequences[fps_id]
         sequence.length += 1
-        sequence.samples += decoded_size(coded.fps, coded.parameters)
+        sequence.samples += coded.samples
 
 
 def no_access_point(coded: CodedUnit) -> StreamError:

@@ -35,6 +35,7 @@ def check_parameter_set(fps: FeatureParameterSet, header: StreamHeader, trace: T
                 clause="A.3",
                 hint="the stream understates its level, or is corrupt",
             )
+            break  # too many channels have too many elements, as a rule
     if header.profile_idc not in record.profiles:
         yield wrong(
             "coder_id",
@@ -70,4 +71,5 @@ def check_parameter_set(fps: FeatureParameterSet, header: StreamHeader, trace: T
             f"the sample hash is mandatory for payloads of {record.name}",
             "9.3",
         )
-    yield from payload_coder(fps.coder_id).check_parameter_set(fps, limits, trace)
+    if record.has_headers:
+        yield from payload_coder(fps.coder_id).check_parameter_set(fps, limits, trace)

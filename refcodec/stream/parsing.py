@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Payload
 from refcodec.errors import OrderError, UnsupportedError
+from refcodec.stream.limits import decoded_size
 from refcodec.syntax.bits import BitReader, Trace
 from refcodec.syntax.codes import HashTarget, UnitType
 from refcodec.syntax.descriptors import UE
@@ -41,28 +42,21 @@ class UnitHash(NamedTuple):
 class CodedUnit:
     """A coded feature or a batch of them, with the hash units that follow.
 
-    offset   : position of the unit's first byte.
-    payloads : one for each feature.
+    offset       : position of the unit's first byte.
+    fps          : feature parameter set that it refers to.
+    parameters   : feature_parameters() of its features.
+    access_point : whether decoding can begin here.
+    samples      : number of samples that decoding it makes, padding included.
+    payloads     : one for each feature.
     """
 
     offset: int
+    fps: FeatureParameterSet
+    parameters: FeatureParameters
+    access_point: bool
+    samples: int
     payloads: tuple[Payload, ...]
-    hashes: tuple[UnitHash, ...] = field(default=())
-
-    @property
-    def fps(self) -> FeatureParameterSet:
-        """Feature parameter set of its features."""
-        return self.payloads[0].fps
-
-    @property
-    def parameters(self) -> FeatureParameters:
-        """feature_parameters() of its features."""
-        return self.payloads[0].parameters
-
-    @property
-    def access_point(self) -> bool:
-        """Whether decoding can begin here."""
-        return self.payloads[0].access_point
+    hashes: tuple[UnitHash, ...] = ()
 
 
 @clause("8.2")
@@ -112,12 +106,14 @@ def coded_unit(
         access_point = content.access_point_flag is None or bool(content.access_point_flag)
         hashed = content.sample_hash or b""
         one = Payload(fps, content.parameters, hashed, access_point, content.payload, place)
-        return CodedUnit(unit.offset, (one,))
+        size = decoded_size(fps, content.parameters)
+        return CodedUnit(unit.offset, fps, content.parameters, access_point, size, (one,))
     sizes = np.full(content.feature_count, content.payload_size_base, dtype=np.int64)
     if content.payload_size_delta is not None:
         sizes += content.payload_size_delta
     ends = sizes.cumsum().tolist()
     size, hashes = fps.sample_hash_size, content.sample_hashes or b""
+    samples = content.feature_count * decoded_size(fps, content.parameters)
     payloads = (
         Payload(
             fps,
@@ -129,4 +125,4 @@ def coded_unit(
         )
         for i, (start, end) in enumerate(zip([0, *ends], ends, strict=False))
     )
-    return CodedUnit(unit.offset, tuple(payloads))
+    return CodedUnit(unit.offset, fps, content.parameters, True, samples, tuple(payloads))

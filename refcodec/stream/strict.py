@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from refcodec.coders import payload_coder
 from refcodec.coders.protocol import Violations
 from refcodec.errors import OrderError
+from refcodec.registry import record_of
 from refcodec.stream.index import CodedUnitTable, check_index, check_index_offset
 from refcodec.stream.metadata import check_metadata
 from refcodec.stream.parsing import CodedUnit
@@ -65,8 +68,9 @@ class StrictWalk(Walk):
         """Look inside payloads; those of a sequence that lacks a feature cannot be decoded."""
         fps_id = coded.fps.fps_id
         sound = True
-        for payload in coded.payloads:
-            for error in payload_coder(coded.fps.coder_id).check_payload(payload):
+        if record_of(coded.fps.coder_id).has_headers:
+            coder = payload_coder(coded.fps.coder_id)
+            for error in chain.from_iterable(map(coder.check_payload, coded.payloads)):
                 sound = False
                 yield error
         if not sound:

@@ -16,7 +16,7 @@ import numpy as np
 
 from refcodec.coders import payload_coder
 from refcodec.coders.protocol import Machine
-from refcodec.decoder import Decoder
+from refcodec.decoder import decode_window
 from refcodec.errors import StreamError
 from refcodec.hashes import little_endian_bytes, sample_hash
 from refcodec.inspector import inspect
@@ -86,7 +86,7 @@ def released_features(stream: bytes, stop: int | None = None) -> list[Feature]:
             samples=sample_hash(samples).hex(),
             reconstruction=hashlib.sha256(little_endian_bytes(values)).hexdigest(),
         )
-        for unit in Decoder(Machine()).decode(units)
+        for unit in decode_window(units, Machine(), {})
         for samples, values in zip(unit.samples, unit.features, strict=True)
     ]
 

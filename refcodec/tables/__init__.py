@@ -1,6 +1,7 @@
 """Normative numbers as data files, and their loaders (Annex A, clause 8.6.2).
 
-Each loader reads its file once; nothing else in refcodec holds a copy of these numbers.
+Each loader reads its file once; nothing else in refcodec holds a copy of these numbers. Those that return
+arrays import numpy when they are called, so that limits can be asked for at no cost.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = [
     "HIGHEST_LEVEL",
@@ -91,6 +93,8 @@ def power_of_two() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
 
     Both have 4096 entries, rounded to nearest.
     """
+    import numpy as np
+
     lines = (files(__package__) / "power_of_two.txt").read_text(encoding="ascii").split("\n")
     rows = [line.split() for line in lines if line and not line.startswith("#")]
     both = np.array(rows, dtype=np.int64)
@@ -103,6 +107,8 @@ def logistic() -> tuple[npt.NDArray[np.int32], ...]:
 
     As int32: what is looked up at every decision should fit the nearest cache.
     """
+    import numpy as np
+
     found: dict[str, list[int]] = {"stretch": [], "squash": [], "reciprocal": []}
     for line in (files(__package__) / "logistic.txt").read_text(encoding="ascii").splitlines():
         name, *values = line.split()
@@ -117,6 +123,8 @@ NATIVE_MODEL = Path(str(files(__package__))) / "native_model.txt"
 @cache
 def native_model() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
     """The initial states and weights of the native coder (8.3.7.3), in the order of its families."""
+    import numpy as np
+
     states: list[int] = []
     weights: list[int] = []
     for line in NATIVE_MODEL.read_text(encoding="ascii").splitlines():

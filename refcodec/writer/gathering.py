@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from dataclasses import replace
+from itertools import chain, groupby, repeat
 from typing import NamedTuple
 
+import numpy as np
+
 from refcodec.config import EncoderConfig
-from refcodec.encoder.encoding import CodedFeature, FeatureEncoder, Request, is_batched
-from refcodec.grouping import together
+from refcodec.encoder.encoding import CodedFeature, CodedRun, FeatureEncoder, Request
+from refcodec.grouping import by_key, in_order
 from refcodec.stream.features import LARGEST_BATCH
 from refcodec.stream.limits import element_count
 from refcodec.syntax.codes import UnitType
 from refcodec.syntax.structures import FeatureParameterSet
 
 __all__ = ["Waiting", "code_in_order", "units_of"]
+
+_SHARED = ("qp", "qp_eighths", "qp_delta", "range_min", "range_max", "log_step")
+"""Elements of feature_parameters() that tell the features of one parameter set apart."""
 
 
 class Waiting(NamedTuple):
@@ -25,39 +31,62 @@ class Waiting(NamedTuple):
     request: Request
 
 
-def code_in_order(waiting: Sequence[Waiting]) -> Iterator[CodedFeature]:
-    """Code features; those of one parameter set together, in runs of one configuration."""
+def code_in_order(waiting: Sequence[Waiting]) -> Iterator[CodedRun]:
+    """Code features; those of one parameter set together, in runs of one configuration.
 
-    def code(own: Sequence[Waiting]) -> Iterator[CodedFeature]:
-        for config, run in groupby(own, key=lambda one: one.config):
-            yield from own[0].encoder.code([one.request for one in run], config)
+    Yields consecutive features of one run, in the order in which they waited.
+    """
+    keys = [id(one.encoder) for one in waiting]
+    coded = {key: list(_code(own)) for key, own in by_key(waiting, keys).items()}
+    owners = {
+        key: chain.from_iterable(repeat(run, len(run.features)) for run in runs)
+        for key, runs in coded.items()
+    }
+    features = {
+        key: chain.from_iterable(run.features for run in runs) for key, runs in coded.items()
+    }
+    pairs = zip(in_order(owners, keys), in_order(features, keys), strict=True)
+    for _, group in groupby(pairs, key=lambda pair: id(pair[0])):
+        runs, own = zip(*group, strict=True)
+        yield replace(runs[0], features=list(own))
 
-    return together(waiting, lambda one: id(one.encoder), code)
+
+def _code(waiting: Sequence[Waiting]) -> Iterator[CodedRun]:
+    """Code the features of one parameter set, run by run."""
+    for config, run in groupby(waiting, key=lambda one: one.config):
+        yield waiting[0].encoder.code([one.request for one in run], config)
 
 
-def units_of(
-    fps: FeatureParameterSet, config: EncoderConfig, run: Sequence[CodedFeature]
-) -> Iterator[tuple[UnitType, Sequence[CodedFeature]]]:
+def units_of(run: CodedRun) -> Iterator[tuple[UnitType, Sequence[CodedFeature]]]:
     """Split consecutive features of one parameter set into coded features and batches.
 
     A batch is filled up to its limits; a feature too large for one has a unit of its own.
     """
-    if not is_batched(fps, config):
-        yield from ((UnitType.CODED_FEATURE, [one]) for one in run)
+    features, fps = run.features, run.fps
+    if not run.batched:
+        yield from ((UnitType.CODED_FEATURE, [one]) for one in features)
         return
-    fixed = 8 * fps.ranges + 64
-    most = LARGEST_BATCH // element_count(fps)
     start = 0
-    while start < len(run):
-        size, stop = fixed, start
-        while stop < min(len(run), start + most):
-            size += len(run[stop].coded.data) + fps.sample_hash_size + 4
-            if size > LARGEST_BATCH or not run[stop].shares(run[start]):
-                break
-            stop += 1
-        if stop > start:
-            yield UnitType.CODED_FEATURE_BATCH, run[start:stop]
-        else:
-            stop = start + 1
-            yield UnitType.CODED_FEATURE, run[start:stop]
+    while start < len(features):
+        stop = _end_of_batch(features, start, fps)
+        kind = UnitType.CODED_FEATURE_BATCH if stop > start else UnitType.CODED_FEATURE
+        stop = max(stop, start + 1)
+        yield kind, features[start:stop]
         start = stop
+
+
+def _end_of_batch(features: Sequence[CodedFeature], start: int, fps: FeatureParameterSet) -> int:
+    """Number of the first feature that has no room in the batch that begins at ``start``."""
+    size = 8 * fps.ranges + 64
+    last = min(len(features), start + LARGEST_BATCH // element_count(fps))
+    for stop in range(start, last):
+        size += len(features[stop].coded.data) + fps.sample_hash_size + 4
+        if size > LARGEST_BATCH or not _share(features[start], features[stop]):
+            return stop
+    return last
+
+
+def _share(one: CodedFeature, other: CodedFeature) -> bool:
+    """Whether two features have the same feature_parameters(), so that they can share a batch."""
+    mine, theirs = vars(one.parameters), vars(other.parameters)
+    return all(np.array_equal(mine[name], theirs[name]) for name in _SHARED)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
-from itertools import groupby
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
@@ -147,20 +146,15 @@ class Writer:
     def _flush(self) -> None:
         """Code the features that wait, and write them in order."""
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        coded = code_in_order(waiting)
-        for (encoder, config), run in groupby(
-            zip(waiting, coded, strict=True), key=lambda pair: (pair[0].encoder, pair[0].config)
-        ):
-            features = [one for _, one in run]
-            fps = encoder.fps
-            self._sink.put_parameter_set(fps)
-            for kind, unit in units_of(fps, config, features):
+        for run in code_in_order(waiting):
+            self._sink.put_parameter_set(run.fps)
+            for kind, unit in units_of(run):
                 if kind == UnitType.CODED_FEATURE_BATCH:
-                    self._sink.put_batch(fps, unit)
+                    self._sink.put_batch(run.fps, unit)
                 else:
-                    self._sink.put_feature(fps, unit[0])
-                if config.hashes:
-                    self._sink.put_hashes(fps, unit)
+                    self._sink.put_feature(run.fps, unit[0])
+                if run.hashed:
+                    self._sink.put_hashes(run.fps, unit)
         if self._progress and waiting:
             self._progress(self._sink.written)
 

@@ -37,8 +37,9 @@ class _Hevc(PayloadCoder):
     def check_parameter_set(
         self, fps: FeatureParameterSet, limits: Level, trace: Trace
     ) -> Violations:
-        yield from check_grid(fps, limits, trace)
-        if fps.parameter_sets:
+        grid = list(check_grid(fps, limits, trace))
+        yield from grid
+        if not grid:  # frames of no sound grid would be found wrong again
             yield from check_parameter_sets(fps, position_of(trace, "parameter_sets") or 0)
 
     def check_payload(self, payload: Payload) -> Violations:

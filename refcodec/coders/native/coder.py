@@ -27,8 +27,6 @@ __all__ = ["PAYLOAD_CODER"]
 
 
 class _Native(PayloadCoder):
-    resumes = True
-
     def decode(
         self, run: Sequence[Payload], machine: Machine, previous: Samples | None = None
     ) -> Iterator[Samples]:
