@@ -37,7 +37,13 @@ if tags.has("print"):  # noqa: F821 - the specification on one page: -t print -b
 else:
     exclude_patterns += ["print.rst"]
 templates_path = []
-nitpicky = False
+nitpicky = True
+nitpick_ignore_regex = [
+    ("py:class", r"(collections|numpy|os|pathlib|torch)\..+"),  # of other projects
+    ("py:class", r"Axis|refcodec\.models\.images\.Source"),  # aliases of types
+    ("py:class", r"refcodec\.syntax\.(codes\.\w+|records\.R)"),  # code points: clause 7 has them
+    ("py:class", r".*[\[|].*"),  # types within a union, which autodoc does not take apart
+]
 smartquotes = False
 highlight_language = "python"
 

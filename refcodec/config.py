@@ -32,10 +32,10 @@ _NEUTRAL: dict[str, Any] = {
     "target_size": None,
     "target_snr": None,
     "speed": "default",
-    "packing": "frame",
+    "packing": "",
     "order": None,
     "lossless": False,
-    "preset": "medium",
+    "preset": "",
     "shuffle": False,
     "batch": False,
     "workers": 1,
@@ -77,8 +77,7 @@ class EncoderConfig:
                    may be given in eighths where the coder has them.
     restoration  : statistics that the decoder restores: auto decides for each feature; off, tensor, mean (of
                    each channel) or channel (mean and deviation of each).
-    gop          : 0 for all intra; else features are predicted over time, with an access point every gop
-                   features.
+    gop          : features from one access point to the next, predicted over time; 0 for all intra.
     target_size  : bytes of a feature's payload to aim at, by its QP.
     target_snr   : signal-to-noise ratio of a feature to aim at, in dB, by its QP.
     speed        : effort of the encoder: fast, default or best.
@@ -194,7 +193,13 @@ class EncoderConfig:
         """Errors of options that contradict each other or the coder."""
         allowed = [q for q in CHOICES["quantiser"] if QUANTISERS[q] in record.quantisers]
         if self.quantiser not in allowed:
-            yield _not_among("quantiser", self.quantiser, allowed, self.coder)
+            having = [
+                name for name, one in CODERS.items() if QUANTISERS[self.quantiser] in one.quantisers
+            ]
+            yield CallerError(
+                f"quantiser is {self.quantiser!r}; with {self.coder} it is {' or '.join(allowed)}",
+                hint=f"{self.quantiser} is for {', '.join(having)}",
+            )
         if not 1 <= self.bits <= record.largest_bits:
             yield CallerError(f"bits is {self.bits}; {self.coder} takes 1 to {record.largest_bits}")
         if record.largest_qp is not None:
@@ -233,13 +238,10 @@ class EncoderConfig:
 # --- values of single options ----------------------------------------------------------------------
 
 
-def _not_among(
-    name: str, value: Any, choices: tuple[Any, ...] | list[Any], coder: str = ""
-) -> CallerError:
-    where = f"with {coder} it" if coder else "it"
+def _not_among(name: str, value: Any, choices: tuple[Any, ...]) -> CallerError:
     known = ", ".join(map(str, choices))
     return CallerError(
-        f"{name} is {value!r}; {where} is one of {known}", hint=suggest(value, map(str, choices))
+        f"{name} is {value!r}; it is one of {known}", hint=suggest(value, map(str, choices))
     )
 
 

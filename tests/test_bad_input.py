@@ -167,11 +167,11 @@ def test_the_feature_type_fixes_the_rank() -> None:
             {"coder": "h264"},
             "coder is 'h264'; it is one of native, native-lossless, hevc, zlib, gzip",
         ),
-        ({"coder": "hevc", "quantiser": "none"}, "with hevc it is one of uniform, log"),
-        ({"quantiser": "none"}, "with native it is one of uniform, log"),
+        ({"coder": "hevc", "quantiser": "none"}, "with hevc it is uniform or log"),
+        ({"quantiser": "none"}, "with native it is uniform or log"),
         (
             {"coder": "native-lossless", "quantiser": "log"},
-            "with native-lossless it is one of none",
+            "with native-lossless it is none",
         ),
         (
             {"coder": "hevc", "restoration": "mean"},

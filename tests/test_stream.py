@@ -235,6 +235,18 @@ def test_a_sequence(gop: int) -> None:
     assert access == [int(k % gop == 0) for k in range(7)]
 
 
+@pytest.mark.parametrize("coder", ["native", "hevc"])
+def test_a_sequence_keeps_to_its_level(coder: str) -> None:
+    features = [some(2, 16, 16)] * 3
+    fast: dict[str, Any] = {"preset": "ultrafast"} if coder == "hevc" else {}
+    assert read(stream_of(features, coder=coder, gop=32, **fast)).header.level_idc == 1
+    assert read(stream_of(features, coder=coder, gop=33, **fast)).header.level_idc == 2
+    large = [some(1, 256, 256)] * 2  # 65,536 samples each, of which level 1 admits sixteen
+    assert read(stream_of(large, coder=coder, gop=17, **fast)).header.level_idc == 2
+    with pytest.raises(CallerError, match="exceeds level 1"):
+        stream_of(features, coder=coder, gop=33, level=1, **fast)
+
+
 def test_two_sequences_side_by_side() -> None:
     features = [(some(4, 9, 9) if k % 2 else some(2, 16, 16)) + k for k in range(8)]
     data = stream_of(features, coder="hevc", gop=4, qp=8, preset="ultrafast")

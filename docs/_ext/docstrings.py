@@ -12,10 +12,12 @@ def columns(lines: list[str]) -> list[str]:
     """Lines of a docstring with each column of ``name : meaning`` turned into a list.
 
     Lines that continue an entry are indented; a paragraph is a column where all its other lines have
-    the form of an entry.
+    the form of an entry. Its first line may be a title instead, which ends with a colon.
     """
     done: list[str] = []
     for block in _blocks(lines):
+        if len(block) > 1 and block[0].endswith(":") and _ENTRY.fullmatch(block[1]):
+            done += [block.pop(0), ""]
         starts = [line for line in block if line and not line[0].isspace()]
         if starts and block[0] == starts[0] and all(_ENTRY.fullmatch(line) for line in starts):
             if done and done[-1]:

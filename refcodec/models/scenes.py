@@ -75,8 +75,7 @@ class _Chance:
         self._bits = np.random.PCG64([seed, number])
 
     def draw(self, low: int, high: int, *shape: int) -> Integers:
-        """Integers from ``low`` to ``high - 1``; the ranges are small, so the bias of modulo is
-        negligible."""
+        """Integers from ``low`` to ``high - 1``; for such short ranges modulo is unbiased enough."""
         raw = self._bits.random_raw(math.prod(shape)).reshape(shape)
         return low + (raw >> np.uint64(1)).astype(np.int64) % (high - low)
 

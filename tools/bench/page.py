@@ -1,6 +1,6 @@
 """Pages of results that programs fill: tables between markers.
 
-A page holds ``.. generated NAME`` and ``.. end of NAME`` lines; what stands between is replaced.
+A page holds ``.. generated NAME`` and ``.. end of NAME`` lines; the lines between are replaced.
 """
 
 from __future__ import annotations

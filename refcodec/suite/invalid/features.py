@@ -55,6 +55,18 @@ def order_no_permutation() -> Edit:
     return parameter("channel_at", [*reversed(range(1, 16)), 1])
 
 
+@invalid(157, "native-sequence-longest", "unsupported", "A.3", (34, "coded_feature.payload"))
+def sequence_too_long() -> Edit:
+    """33 features of a sequence, where level 1 allows 32"""
+    return Set(34, "coded_feature.access_point_flag", 0)
+
+
+@invalid(158, "native-sequence-largest", "unsupported", "A.3", (18, "coded_feature.payload"))
+def sequence_too_large() -> Edit:
+    """1,114,112 samples of a sequence, where level 1 allows 1,048,576"""
+    return Set(18, "coded_feature.access_point_flag", 0)
+
+
 @invalid(109, "hevc-restoration-tensor", "unsupported", "C.1")
 def restoration_undefined() -> Edit:
     """restoration_mode is 3"""

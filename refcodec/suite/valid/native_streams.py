@@ -74,6 +74,19 @@ def native_several(f: Features) -> bytes:
     return native(*f.pool[8:11], qp=28, batch=False, speed="fast")
 
 
+@vector(157, "A.3")
+def native_sequence_longest(f: Features) -> bytes:
+    """the longest sequence of level 1, and the access point that follows it"""
+    moving = (f.pool[n % 8, :2] for n in range(33))
+    return native(*moving, qp=34, gop=32)
+
+
+@vector(158, "A.3")
+def native_sequence_largest(f: Features) -> bytes:
+    """a sequence of as many samples as level 1 admits, and the access point that follows it"""
+    return native(*[np.zeros((1, 256, 256), np.float32)] * 17, gop=16, index=False)
+
+
 @vector(128)
 def native_float16(f: Features) -> bytes:
     """float16 features coded with native"""
