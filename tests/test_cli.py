@@ -476,7 +476,7 @@ def test_decode_of_a_damaged_stream_leaves_the_old_file(tmp_path: Path, damaged:
         ("x.npy", b"\x93NUMPY\x01\x00v\x00{'descr'", "cannot be read"),
         ("x.npz", b"PK\x03\x04" + bytes(40), "cannot be read"),
         ("x.safetensors", (9).to_bytes(8, "little") + b"{nonsense", "cannot be read"),
-        ("x.txt", b"", "features live in .npy, .npz, .safetensors, .dfc"),
+        ("x.txt", b"", "files of features are .npy, .npz, .safetensors, .dfc"),
     ],
 )
 def test_wrong_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
