@@ -1,4 +1,4 @@
-"""What is refused, and how: damaged streams, impossible calls, failing machines."""
+"""Errors for damaged streams, invalid calls and failing machines."""
 
 from __future__ import annotations
 

@@ -229,7 +229,7 @@ def test_a_weight_lowers_the_error() -> None:
 
 
 def test_weights_of_frequencies_decide_which_are_kept() -> None:
-    """Where only the mean of a map counts, all else is left out, and the means come back."""
+    """If only the mean of a map has a weight, all else is left out, and the means are kept."""
     feature = smooth(4, 16, 16) + np.float32(1)
     spectrum = np.full(feature.shape, 1e-6)
     spectrum[:, 0, 0] = 1

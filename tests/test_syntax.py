@@ -322,7 +322,7 @@ def feature_parameters(draw: st.DrawFn, fps: Any) -> dict[str, Any]:
 
 
 def agrees(parsed: Any, elements: dict[str, Any], structure: Structure[Any]) -> None:
-    """What was read is what was written, of the elements whose condition held."""
+    """Elements whose condition holds are read as they were written."""
     for name in (element.name for element in structure.subcons):
         found = parsed[name]
         if found is None or name not in elements:

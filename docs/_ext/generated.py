@@ -348,7 +348,7 @@ class Constants(Generated):
 
 
 class Families(Generated):
-    """``.. families::``: where the decisions of the native coder find their states and weights."""
+    """``.. families::``: positions of the states and weights of the native coder's decisions."""
 
     def run(self) -> list[nodes.Node]:
         rows = [[f"``{name.upper()}``", *map(str, one)] for name, one in FAMILIES.items()]

@@ -38,14 +38,14 @@ def reference(kind: str, target: str, *children: nodes.Node) -> pending_xref:
 
 
 def clause_text(number: str) -> str:
-    """How a clause is referred to in running text."""
+    """The reference to a clause in running text."""
     if number.isalpha():
         return f"Annex {number}"
     return f"Clause {number}" if number.isdigit() else number
 
 
 class SpecificationDomain(Domain):
-    """Where clauses, requirements and elements stand."""
+    """Pages and anchors of clauses, requirements and elements."""
 
     name = "dfc"
     label = "Deep Feature Coding"
@@ -161,7 +161,7 @@ class Listing(LiteralInclude):
 
 
 class SyntaxText(SphinxDirective):
-    """``.. syntax-text::``: a syntax table that no declaration stands behind."""
+    """``.. syntax-text::``: a syntax table that is not generated from a declaration."""
 
     has_content = True
 

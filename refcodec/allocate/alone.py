@@ -122,7 +122,7 @@ def _code(
 ) -> tuple[FeatureParameterSet, list[CodedFeature]]:
     """Code features, N x C x H x W, without writing a stream; returns their parameter set, too."""
     qps = (base_qp(config),) * features.shape[1]
-    lowest = features.min(axis=0)  # a parameter set asks its first feature whether there are signs
+    lowest = features.min(axis=0)  # its sign decides if the parameter set has signed samples
     encoder = FeatureEncoder(make_parameter_set(config, lowest, qps))
     run = encoder.code([Request(feature, qps) for feature in features], config)
     return run.fps, run.features

@@ -52,7 +52,7 @@ class Payload:
     fps          : feature parameter set that its coded unit refers to.
     parameters   : feature_parameters() of its unit.
     sample_hash  : leading bytes of the SHA-256 of its samples; may be empty.
-    access_point : whether decoding can begin here.
+    access_point : true if decoding can begin here.
     data         : coded samples.
     bit_offset   : position of the payload in the stream, in bits.
     """
@@ -87,7 +87,7 @@ class Coded:
 
     data         : its payload.
     samples      : decoded samples, int32, C x H x W.
-    access_point : whether decoding can begin here.
+    access_point : true if decoding can begin here.
     """
 
     data: bytes

@@ -1,4 +1,4 @@
-"""Statistics restoration (8.5): whether to signal moments, and which."""
+"""Choice of statistics restoration (8.5): the moments to signal, if any."""
 
 from __future__ import annotations
 

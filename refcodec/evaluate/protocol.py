@@ -20,7 +20,7 @@ class Encoded(NamedTuple):
 
     total     : bytes of everything that a decoder needs.
     per_image : bytes of single images, N; the rest is common to all.
-    constant  : bytes per image that do not depend on its content, if the coder can tell them, else 0.
+    constant  : bytes of the total that do not depend on the content of images, if the coder can tell, else 0.
     """
 
     total: int

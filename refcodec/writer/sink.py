@@ -118,7 +118,7 @@ class Sink:
     def finish(self, *, index: bool | None, level: int | None) -> None:
         """Write the index and the end unit, and rewrite the stream header if that is possible.
 
-        index : whether to write one; None writes one for more than one coded unit.
+        index : true to write one; None writes one for more than one coded unit.
         level : level to declare; None for the lowest that the features need.
         """
         wanted = len(self._table) > 1 if index is None else index

@@ -99,7 +99,7 @@ class Place:
         }
 
     def originals(self) -> Record:
-        """What the tails make of features that were not compressed."""
+        """Outputs of the tails on features that were not compressed."""
         figures = unseen.measure(self._others, self._others, self._labels, self._images)
         return {name: figures[name] for name in ("classifier_top1", "picture_psnr")}
 
