@@ -52,7 +52,7 @@ class SpecificationDomain(Domain):
     initial_data: ClassVar[dict[str, dict[Any, Any]]] = {"targets": {}}
 
     def note(self, kind: str, target: str, docname: str, anchor: str) -> None:
-        """Remember a place; a second one of that name is an error."""
+        """Record the position of a name; a second one is an error."""
         known = self.data["targets"].get((kind, target))
         if known is not None and known != (docname, anchor):
             raise ValueError(f"{kind} {target} stands in {known[0]} and in {docname}")
@@ -84,7 +84,7 @@ class SpecificationDomain(Domain):
 
 
 def note(env: BuildEnvironment, kind: str, target: str, anchor: str) -> None:
-    """Remember where something stands on the page that is being read."""
+    """Record the position of something on the page that is being read."""
     domain = env.get_domain("dfc")
     assert isinstance(domain, SpecificationDomain)
     domain.note(kind, target, env.docname, anchor)
