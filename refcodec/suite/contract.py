@@ -185,9 +185,17 @@ def _watch(
                 if any(_size(file) > most for file in files):
                     return f"stopped after writing more than {most} bytes"
     finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process, and its children too where the system has groups of processes."""
+    if hasattr(os, "killpg"):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    else:
+        process.kill()
+    process.wait()
 
 
 def _outcome(status: int, files: list[Path], expected: int) -> Outcome:
