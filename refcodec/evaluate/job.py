@@ -68,7 +68,7 @@ def measure(job: Job, features: Path, results: Path) -> None:
         record |= _conformance(job, coder)
         if isinstance(coder, Stream) and _wants_channels(job, found.features):
             record["channels"] = _channels(job, coder, found.features)
-    statistics["bytes"] = encoded.per_image.astype(np.float64)
+    statistics["bytes"] = encoded.per_image
     _keep(job, results, record, statistics)
 
 
