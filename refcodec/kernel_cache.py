@@ -8,6 +8,7 @@ says all that its content depends on: processes that compile at once need no loc
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -135,7 +136,10 @@ def trusted_folder(path: Path) -> Path:
     """
     folder = Path(os.path.realpath(path))
     for level in reversed([folder, *folder.parents]):
-        fault = fault_of(level, _made(level), leaf=level == folder)
+        status = _made(level)
+        if not stat.S_ISDIR(status.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(level))
+        fault = fault_of(level, status, leaf=level == folder)
         if fault:
             raise Untrusted(fault)
     return folder

@@ -237,6 +237,8 @@ def test_paths_are_of_the_data_folder(
     found = small(data)
     assert found.path("a/b") == tmp_path / "a" / "b"
     assert found.path("$ELSEWHERE/b") == Path("/there/b")
+    with pytest.raises(CallerError, match="no home folder"):
+        found.path("~no-such-user/b")
     assert read(data / "small.toml", data=data).data == data
 
 

@@ -380,6 +380,13 @@ class Poison:
         return Path.touch, (Path(self._path),)
 
 
+def test_a_file_in_the_way_is_no_folder(private: Path) -> None:
+    (private / "file").touch(0o777)
+    for path in (private / "file", private / "file" / "below"):
+        with pytest.raises(NotADirectoryError):
+            trusted_folder(path)
+
+
 def test_a_link_is_followed_before_it_is_trusted(private: Path) -> None:
     (private / "open").mkdir()
     (private / "open").chmod(0o777)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from refcodec.errors import CallerError
 from refcodec.evaluate.settings import Setting
 
 __all__ = ["PLOTS", "TABLES", "Coders", "Experiment", "Images", "Measure", "Network", "Report"]
@@ -117,5 +118,13 @@ class Experiment:
     data: Path
 
     def path(self, name: str) -> Path:
-        """What a path of the file stands for: ``~`` and ``$NAME`` are known; the data folder is its base."""
-        return self.data / Path(os.path.expandvars(name)).expanduser()
+        """Resolve a path of the file: ``~`` and ``$NAME`` are known; the data folder is its base.
+
+        Raises CallerError where ``~`` stands for no folder.
+        """
+        try:
+            return self.data / Path(os.path.expandvars(name)).expanduser()
+        except RuntimeError:
+            raise CallerError(
+                f"{name}: this user has no home folder", hint="write the path without ~"
+            ) from None

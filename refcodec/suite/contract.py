@@ -145,7 +145,14 @@ class Command:
 
     def run(self, stream: Path, expected: int, timeout: float) -> Outcome:
         """Run the command in a folder of its own, with nothing on its standard input."""
-        with tempfile.TemporaryDirectory(prefix="dfc-") as folder:
+        try:
+            scratch = tempfile.TemporaryDirectory(prefix="dfc-")
+        except OSError as error:
+            raise EnvironmentFault(
+                f"there is no place for temporary files: {error.strerror}",
+                hint="set TMPDIR to a folder that can be written",
+            ) from None
+        with scratch as folder:
             place = Path(folder)
             holes = {"{input}": str(stream.resolve()), "{output}": str(place / "output")}
             words = list(self.words)
