@@ -1,8 +1,8 @@
 """Multiply-accumulates of a network: counted where torch multiplies, whatever module or function asks for it.
 
 Every operation of a forward pass is seen as torch's dispatcher gets it. A layer is found by what it computes,
-not by its class: subclasses of ``Conv2d``, ``torch.nn.functional.conv2d``, parametrised weights, attention
-and recurrent layers come down to the same few products.
+not by its class: classes derived from torch's layers, ``torch.nn.functional.conv2d``, parametrised weights,
+attention and recurrent layers come down to the same few products.
 """
 
 from __future__ import annotations
