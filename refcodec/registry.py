@@ -37,6 +37,7 @@ class CoderRecord:
     clauses        : decoding process, first the clause of the coder itself.
     profiles       : profiles whose decoders have it (A.2).
     quantisers     : quantisers that may precede it.
+    integers       : whether it codes the integer source types, without a quantiser.
     largest_bits   : most bits per sample of a quantiser.
     largest_qp     : largest qp; None where samples have no QP.
     eighths        : whether a QP has eighths (qp_eighths).
@@ -58,6 +59,7 @@ class CoderRecord:
     clauses: tuple[str, ...]
     profiles: frozenset[Profile]
     quantisers: frozenset[Quantiser]
+    integers: bool = False
     largest_bits: int = 16
     largest_qp: int | None = None
     eighths: bool = False
@@ -105,6 +107,7 @@ def _byte_coder(coder_id: Coder, summary: str, *clauses: str) -> CoderRecord:
         clauses=("8.3.1", *clauses),
         profiles=_ALL,
         quantisers=_INTEGERS | {Quantiser.NONE},
+        integers=True,
         written_by="library" if clauses else "specification",
         options={**_SAMPLES, "quantiser": "none", "bits": 10, "batch": None, **shuffled},
     )
