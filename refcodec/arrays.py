@@ -5,8 +5,9 @@ features:
 
     [{"name": "p2", "batch": 8}, {"name": "p3"}]
 
-``batch`` is the length of a leading axis along which features were stacked; an array without it is one feature.
-Either all arrays have a name, or there is only one. A stream of single features has no such entry.
+``batch`` is the length of a leading axis along which features were stacked; an array without it is one
+feature. Either all arrays have a name, or there is only one. A stream of features that were written one by
+one has no such entry.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,15 @@ import numpy.typing as npt
 
 from refcodec.errors import CallerError
 
-__all__ = ["ARRAYS_KEY", "ArrayEntry", "described", "entries_in", "gather", "metadata_of", "rows_of"]
+__all__ = [
+    "ARRAYS_KEY",
+    "ArrayEntry",
+    "described",
+    "entries_in",
+    "gather",
+    "rows_of",
+    "with_entries",
+]
 
 ARRAYS_KEY = "refcodec.arrays"
 """Key of the metadata entry."""
@@ -58,22 +67,28 @@ def rows_of(array: Array) -> Iterable[Array]:
     return array if array.ndim in (2, 4) else [array]
 
 
-def metadata_of(entries: Sequence[ArrayEntry]) -> dict[str, str]:
-    """The metadata that describe arrays; none for a single feature without a name.
+def with_entries(metadata: Mapping[str, str], entries: Sequence[ArrayEntry]) -> dict[str, str]:
+    """Metadata of a stream with the description of its arrays; a feature without a name needs none.
 
-    Raises CallerError for a name that no stream keeps.
+    Raises CallerError for names that no stream keeps, and for metadata that describe arrays themselves.
     """
-    if list(entries) == [ArrayEntry()]:
-        return {}
-    names = [one.name for one in entries if one.name is not None]
-    for name in names:
+    if list(entries) in ([], [ArrayEntry()]):
+        return dict(metadata)
+    if ARRAYS_KEY in metadata:
+        raise CallerError(f"metadata has the key {ARRAYS_KEY}, which describes the arrays here")
+    seen: set[str] = set()
+    for name in (one.name for one in entries if one.name is not None):
         if not _is_name(name):
             raise CallerError(f"{name!r} is no name of an array", hint="names are text, not empty")
+        if name in seen:
+            raise CallerError(f"there are two arrays {name!r}")
+        seen.add(name)
     objects = [
         {key: value for key in ("name", "batch") if (value := getattr(one, key)) is not None}
         for one in entries
     ]
-    return {ARRAYS_KEY: json.dumps(objects, ensure_ascii=False, separators=(",", ":"))}
+    text = json.dumps(objects, ensure_ascii=False, separators=(",", ":"))
+    return {**metadata, ARRAYS_KEY: text}
 
 
 # --- features to their arrays ----------------------------------------------------------------------

@@ -238,8 +238,8 @@ def decode(
 ) -> Any:
     """Decode a stream of one feature, of a batch, or of arrays by name, as `encode` made it.
 
-    Returns an array of the feature's own shape and type (a type of numpy or ``ml_dtypes``): C x H x W for conv
-    and pool, D for fc; a batch has an axis more in front. Arrays by name are a dict.
+    Returns an array of the feature's own shape and type (a type of numpy or ``ml_dtypes``): C x H x W for
+    conv and pool, D for fc; a batch has one more axis in front. Arrays by name are a dict.
 
     Raises StreamError where the stream is at fault; CallerError where it holds several features of which
     nothing says what they are together.

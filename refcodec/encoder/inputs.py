@@ -1,13 +1,14 @@
 """Objects that callers hand over, as numpy arrays; or why they are refused.
 
-What an object means beyond its numbers is kept or refused, never dropped: masks, coordinates, units, scales of
-quantised values.
+What an object means beyond its numbers is kept or refused, never dropped: masks, coordinates, units, the
+scale of quantised values.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from numbers import Number
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from refcodec.errors import CallerError, DFCError
 
-__all__ = ["arrays_of", "as_array", "require_plain"]
+__all__ = ["arrays_of", "as_array"]
 
 Array = npt.NDArray[Any]
 
@@ -54,12 +55,8 @@ def as_array(given: Any, fill: float | None = None) -> Array:
 
     Raises CallerError for what is no array, and for what means more than its numbers.
     """
-    try:
+    with _no_array(given):
         return _converted(given, fill, 0)
-    except (DFCError, MemoryError):
-        raise
-    except Exception as error:  # whatever an object of another library raises
-        raise CallerError(f"{_kind(given)} is no array: {error}") from None
 
 
 def arrays_of(given: Any, fill: float | None = None) -> list[tuple[str | None, Array]]:
@@ -67,16 +64,14 @@ def arrays_of(given: Any, fill: float | None = None) -> list[tuple[str | None, A
 
     Raises CallerError as `as_array`, and for an empty batch.
     """
-    if not isinstance(given, Mapping) or hasattr(type(given), "coords"):
-        named = [(None, as_array(given, fill))]
-    else:
-        try:
-            items = list(given.items())
-        except Exception as error:
-            raise CallerError(f"{_kind(given)} cannot be read: {error}") from None
-        named = [(name, as_array(one, fill)) for name, one in items]
+    with _no_array(given):
+        named: list[tuple[str | None, Array]] = [(None, given)]
+        if isinstance(given, Mapping):
+            _require_plain(given)
+            named = list(given.items())
         if not named:
             raise CallerError(f"{_kind(given)} is empty")
+        named = [(name, as_array(one, fill)) for name, one in named]
     for name, array in named:
         if array.size == 0:
             what = "the feature" if name is None else f"the array {name!r}"
@@ -84,7 +79,18 @@ def arrays_of(given: Any, fill: float | None = None) -> list[tuple[str | None, A
     return named
 
 
-def require_plain(given: Any) -> None:
+@contextmanager
+def _no_array(given: Any) -> Iterator[None]:
+    """Blame an object for whatever it, or the library that it comes from, raises."""
+    try:
+        yield
+    except (DFCError, MemoryError):
+        raise
+    except Exception as error:
+        raise CallerError(f"{_kind(given)} is no array: {error}") from None
+
+
+def _require_plain(given: Any) -> None:
     """Raise CallerError for an object that means more than its numbers."""
     kind = type(given)
     for known, method in ((_MEANINGS, False), (_MEANT_BY_METHODS, True)):
@@ -104,7 +110,7 @@ def _converted(given: Any, fill: float | None, depth: int) -> Array:
         return _from_numpy(given, fill)
     if isinstance(given, (list, tuple)):
         return _from_sequence(given, fill, depth)
-    require_plain(given)
+    _require_plain(given)
     if isinstance(given, Mapping):
         raise CallerError(
             f"{_kind(given)} holds several arrays", hint="refcodec.encode takes a dict of arrays"
@@ -118,7 +124,8 @@ def _converted(given: Any, fill: float | None, depth: int) -> Array:
 
 def _from_numpy(given: Any, fill: float | None) -> Array:
     if isinstance(given, np.ma.MaskedArray):
-        missing = int(np.ma.count_masked(given))
+        hidden = np.ma.getmaskarray(given)
+        missing = int(hidden.sum())
         if missing and fill is None:
             raise CallerError(
                 f"{missing} of {given.size} elements are masked",
@@ -126,7 +133,7 @@ def _from_numpy(given: Any, fill: float | None) -> Array:
             )
         values = np.array(given.data) if missing else given.data
         if missing:
-            values[np.ma.getmaskarray(given)] = _filler(fill, values.dtype)
+            values[hidden] = _filler(fill, values.dtype)
         return _from_numpy(values, fill)
     if isinstance(given, np.ndarray) and type(given) not in _PLAIN:
         raise CallerError(

@@ -32,7 +32,10 @@ __all__ = [
 MANIFEST_NAME = "manifest.json"
 
 _WORD_SIZES = {
-    **{"float32": 4, "float16": 2, "bfloat16": 2, "int16": 2},
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int16": 2,
     **dict.fromkeys(("int8", "uint8", "float8_e4m3fn", "float8_e5m2"), 1),
 }
 

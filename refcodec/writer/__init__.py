@@ -15,10 +15,9 @@ import os
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from refcodec.arrays import ARRAYS_KEY, described, metadata_of, rows_of
+from refcodec.arrays import described, rows_of, with_entries
 from refcodec.config import EncoderConfig
 from refcodec.encoder.inputs import arrays_of
-from refcodec.errors import CallerError
 from refcodec.writer.writer import Writer
 
 __all__ = ["Writer", "create", "encode"]
@@ -54,11 +53,8 @@ def encode(feature: Any, config: EncoderConfig | None = None, **options: Any) ->
     target = io.BytesIO()
     chosen = (config or EncoderConfig()).but(**options)
     arrays = arrays_of(feature, chosen.fill)
-    noted = metadata_of([described(array.shape, name) for name, array in arrays])
-    if noted and ARRAYS_KEY in chosen.metadata:
-        raise CallerError(f"metadata has {ARRAYS_KEY}, which encode writes itself")
-    if noted:
-        chosen = chosen.but(metadata={**chosen.metadata, **noted})
+    entries = [described(array.shape, name) for name, array in arrays]
+    chosen = chosen.but(metadata=with_entries(chosen.metadata, entries))
     with create(target, chosen) as writer:
         for _, array in arrays:
             for one in rows_of(array):
