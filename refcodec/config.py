@@ -71,6 +71,7 @@ class EncoderConfig:
     range        : one range for the whole tensor, or one per channel.
     clip         : range (low, high) to use instead of the feature's own; values beyond it saturate.
     narrow       : accept float64, rounded to float32.
+    fill         : value for missing elements, which are masked or NaN; None refuses masked ones.
 
     Lossy coding:
     qp           : quantisation parameter, one or one per channel; +6 doubles the step. One for all channels
@@ -116,6 +117,7 @@ class EncoderConfig:
     range: str = _UNSET
     clip: tuple[float, float] | None = None
     narrow: bool = False
+    fill: float | None = None
     qp: float | tuple[int, ...] = _UNSET
     restoration: str = _UNSET
     gop: int = _UNSET
@@ -296,6 +298,12 @@ def _range(name: str, clip: Any) -> tuple[float, float]:
     return low, high
 
 
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise CallerError(f"{name} is {value!r}; it is a number")
+    return float(value)
+
+
 def _texts(name: str, entries: Any) -> dict[str, str]:
     if not isinstance(entries, Mapping):
         raise CallerError(f"{name} is {entries!r}; it is text by key")
@@ -318,6 +326,7 @@ def _seconds(name: str, value: Any) -> float:
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "bits": _integer(-1 << 31),
     "clip": _range,
+    "fill": _number,
     "qp": _quantisation_parameter,
     "gop": _integer(0, LONGEST_SEQUENCE),
     "target_size": _integer(1),

@@ -13,11 +13,13 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 import numpy.typing as npt
 
+from refcodec.arrays import gather
 from refcodec.coders.protocol import Machine
 from refcodec.decoder import DecodedUnit, Sequences, decode_window
 from refcodec.errors import CallerError
@@ -69,6 +71,7 @@ class Reader:
         for error in check_level(self.header, max_level):
             raise error
         self._pipe = None if source.seekable() else Walk(self.header)
+        self.met = self._pipe or Walk(self.header)  # what reading in order has met so far
         self._exhausted = False
         self._start = 0 if self._pipe else source.tell() - STREAM_HEADER_SIZE
 
@@ -112,7 +115,8 @@ class Reader:
         """All coded units, from the start of the stream."""
         if self._pipe is None:
             stream = StreamWindow(self._source, self._start, STREAM_HEADER_SIZE)
-            return coded_units(Walk(self.header), stream)
+            self.met = Walk(self.header)
+            return coded_units(self.met, stream)
         if self._exhausted:
             raise CallerError("a pipe can be read once", hint="write it to a file first")
         self._exhausted = True
@@ -231,18 +235,18 @@ def decode(
     max_level: int = HIGHEST_LEVEL,
     ffmpeg: str | None = None,
     timeout: float | None = None,
-) -> Feature:
-    """Decode a stream of one feature.
+) -> Any:
+    """Decode a stream of one feature, of a batch, or of arrays by name, as `encode` made it.
 
-    Returns an array of the feature's own shape and type (float32, float16, or ``ml_dtypes.bfloat16``):
-    C x H x W for conv and pool, D for fc.
+    Returns an array of the feature's own shape and type (a type of numpy or ``ml_dtypes``): C x H x W for
+    conv and pool, D for fc; a batch has one more axis in front. Arrays by name are a dict.
 
-    Raises StreamError if the stream is at fault, CallerError if it does not hold exactly one feature.
+    Raises StreamError where the stream is at fault; CallerError where it holds several features of which
+    nothing says what they are together.
     """
     reader = Reader(io.BytesIO(data), max_level=max_level, ffmpeg=ffmpeg, timeout=timeout)
     features = iter(reader)
     first = next(features, None)
-    if first is None or next(features, None) is not None:
-        count = "no feature" if first is None else "several features"
-        raise CallerError(f"the stream holds {count}", hint="use refcodec.open")
-    return first
+    if first is None:
+        raise CallerError("the stream holds no feature", hint="use refcodec.open")
+    return gather(chain([first], features), reader.met.metadata)

@@ -79,7 +79,7 @@ def test_hevc_options_reach_the_stream(tmp_path: Path, batch: Path) -> None:
     text = run("info", out).stdout
     assert "  QP           30 to 36\n" in text
     assert "  coder        hevc, tiles" in text
-    assert run("validate", out).stdout == f"{out}: conforming, 3 features in 6 units\n"
+    assert run("validate", out).stdout == f"{out}: conforming, 3 features in 7 units\n"
 
 
 def test_native_is_the_default(tmp_path: Path, batch: Path) -> None:
@@ -101,7 +101,7 @@ def test_native_is_the_default(tmp_path: Path, batch: Path) -> None:
     text = run("info", out).stdout
     assert "  QP           27.625\n" in text
     assert "  coder        native, lossy, all intra\n" in text
-    assert run("validate", out).stdout == f"{out}: conforming, 3 features in 6 units\n"
+    assert run("validate", out).stdout == f"{out}: conforming, 3 features in 7 units\n"
     assert json.loads(run("compare", batch, out, "--json").stdout)["snr_db"] > 10
 
 
@@ -225,10 +225,7 @@ def test_clip_and_order(tmp_path: Path, batch: Path, conv: Any) -> None:
     config = refcodec.EncoderConfig(
         coder="hevc", clip=(-1, 0.5), order=(3, 1, 0, 2), qp=0, workers=1
     )
-    with refcodec.create(tmp_path / "same.dfc", config) as writer:
-        for feature in conv:
-            writer.write(feature)
-    assert out.read_bytes() == (tmp_path / "same.dfc").read_bytes()
+    assert out.read_bytes() == refcodec.encode(conv, config)
 
 
 def test_several_arrays(tmp_path: Path) -> None:
@@ -240,9 +237,9 @@ def test_several_arrays(tmp_path: Path) -> None:
     run("encode", tmp_path / "in.npz", tmp_path / "all.dfc", "--coder", "raw")
     run("decode", tmp_path / "all.dfc", tmp_path / "back.npz")
     with np.load(tmp_path / "back.npz") as back:
-        assert list(back) == ["feature00000", "feature00001"]
-        np.testing.assert_array_equal(back["feature00000"], arrays["layer9"])
-        np.testing.assert_array_equal(back["feature00001"], arrays["layer10"])
+        assert list(back) == ["layer9", "layer10"]
+        np.testing.assert_array_equal(back["layer9"], arrays["layer9"])
+        np.testing.assert_array_equal(back["layer10"], arrays["layer10"])
     mixed = run("decode", tmp_path / "all.dfc", tmp_path / "no.npy", status=CALL_AT_FAULT)
     assert "use .npz or .safetensors" in mixed.stderr
     assert not (tmp_path / "no.npy").exists()
@@ -261,10 +258,9 @@ def test_bfloat16(tmp_path: Path) -> None:
     run("encode", source, out, "--coder", "zlib")
     run("decode", out, tmp_path / "back.safetensors")
     with safe_open(tmp_path / "back.safetensors", framework="np") as file:
-        for number, value in enumerate(values):
-            found = file.get_tensor(f"feature0000{number}")
-            assert found.dtype == ml_dtypes.bfloat16
-            assert found.tobytes() == value.tobytes()
+        found = file.get_tensor("x")
+        assert found.dtype == ml_dtypes.bfloat16
+        assert found.tobytes() == values.tobytes()
     assert "bit-exact    yes" in run("compare", source, tmp_path / "back.safetensors").stdout
     for name in ("back.npy", "back.npz"):
         refused = run("decode", out, tmp_path / name, status=CALL_AT_FAULT)
@@ -365,7 +361,7 @@ def test_info(stream: Path) -> None:
     found = json.loads(run("info", stream, "--json").stdout)
     assert found["bytes"] == size
     assert found["compression_rate"] == size / 1440
-    assert found["metadata"] == {"net": "VGG 16"}
+    assert found["metadata"] == {"net": "VGG 16", "refcodec.arrays": '[{"batch":3}]'}
 
 
 def test_inspect(stream: Path) -> None:

@@ -679,7 +679,6 @@ def test_a_damaged_stream_header() -> None:
     ("element", "value"),
     [
         ("feature_type", 7),
-        ("source_type", 3),
         ("quantiser", 7),
         ("coder_id", 15),
     ],

@@ -151,7 +151,7 @@ def test_a_report_is_json() -> None:
         ("reserved_ignored_2bits", 3, ConstraintError, "9.6"),
         ("reserved_zero_2bits", 1, UnsupportedError, "7.2"),
         ("feature_type", 3, UnsupportedError, "C.1"),
-        ("source_type", 7, UnsupportedError, "C.1"),
+        ("source_type", 4, ConstraintError, "9.2"),
         ("range_max", 0x7FC00000, ConstraintError, "9.2"),
         ("range_max", 0xC0000000, ConstraintError, "9.2"),
         ("range_min", 0x7F800000, ConstraintError, "9.2"),

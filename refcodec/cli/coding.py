@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import repeat
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -101,7 +101,7 @@ def _encode(
         qps = _qps(qp_file, found.count)
         with (
             progress("encoding", found.count) as show,
-            refcodec.create(output, config, progress=show) as writer,
+            refcodec.create(output, found.kept_by(config), progress=show) as writer,
         ):
             elements = original = 0
             for feature, qp in zip(found.features, qps, strict=False):
@@ -146,7 +146,8 @@ def decode(
 ) -> None:
     """Reconstruct the features of a stream.
 
-    .npy stacks several features of one shape; .npz and .safetensors hold one array per feature.
+    Arrays get back the names and batches that they were coded from. Else a .npy stacks several features of
+    one shape, and .npz and .safetensors hold an array each. Metadata go into .safetensors.
     """
     from refcodec.cli.outputs import write_features
     from refcodec.tables import HIGHEST_LEVEL
@@ -160,7 +161,9 @@ def decode(
         )
         total = None if source == PIPE else len(reader)
         with progress("decoding", total) as show:
-            count = write_features(target, _counted(reader, show))
+            features = _counted(reader, show)
+            first = list(islice(features, 1))  # a pipe's metadata are known by now
+            count = write_features(target, chain(first, features), reader.metadata, total)
     if target != PIPE:
         print_note(f"{target}: features {count:,}")
 

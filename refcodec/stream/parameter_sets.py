@@ -60,6 +60,10 @@ def check_parameter_set(fps: FeatureParameterSet, header: StreamHeader, trace: T
             "bits_minus1",
             f"{fps.bits} bits; {record.name} takes at most {record.largest_bits}",
         )
+    if fps.source_type.is_integer and fps.quantiser != Quantiser.NONE:
+        yield wrong("source_type", f"{_name(fps)} features have no quantiser")
+    elif fps.source_type.is_integer and not record.integers:
+        yield wrong("source_type", f"{record.name} codes no {_name(fps)} features")
     if fps.restoration_enabled_flag and not record.restorable:
         yield wrong(
             "restoration_enabled_flag",
@@ -73,3 +77,7 @@ def check_parameter_set(fps: FeatureParameterSet, header: StreamHeader, trace: T
         )
     if record.has_headers:
         yield from payload_coder(fps.coder_id).check_parameter_set(fps, limits, trace)
+
+
+def _name(fps: FeatureParameterSet) -> str:
+    return fps.source_type.name.lower()

@@ -125,7 +125,11 @@ class FeatureParameterSet(Record):
         IfThenElse(
             this.quantiser != Quantiser.NONE,
             Computed(this.bits_minus1 + 1),
-            IfThenElse(this.source_type == SourceType.FLOAT32, Computed(32), Computed(16)),
+            IfThenElse(
+                this.source_type == SourceType.FLOAT32,
+                Computed(32),
+                IfThenElse(this.source_type <= SourceType.INT16, Computed(16), Computed(8)),
+            ),
         )
     )
     range_per_channel_flag: int | None = element(If(this.quantiser != Quantiser.NONE, U(1)))

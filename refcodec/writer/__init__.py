@@ -15,7 +15,9 @@ import os
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+from refcodec.arrays import described, rows_of, with_entries
 from refcodec.config import EncoderConfig
+from refcodec.encoder.inputs import arrays_of
 from refcodec.writer.writer import Writer
 
 __all__ = ["Writer", "create", "encode"]
@@ -40,13 +42,21 @@ def create(
 
 
 def encode(feature: Any, config: EncoderConfig | None = None, **options: Any) -> bytes:
-    """Code one feature as a stream of its own: ``encode(x, coder="hevc", qp=32)``.
+    """Code a feature, a batch or several by name as a stream of its own: ``encode(x, coder="hevc", qp=32)``.
 
-    feature : numpy array or torch tensor, C x H x W or D.
+    feature : numpy array or torch tensor: one feature, C x H x W or D, or a batch, N x C x H x W or N x D; or
+              a dict of those, such as the layers of a pyramid.
 
-    Returns the bytes of the stream. Raises CallerError, EnvironmentFault.
+    Returns the bytes of the stream, of which ``decode`` makes the same again. Raises CallerError,
+    EnvironmentFault.
     """
     target = io.BytesIO()
-    with create(target, config, **options) as writer:
-        writer.write(feature)
+    chosen = (config or EncoderConfig()).but(**options)
+    arrays = arrays_of(feature, chosen.fill)
+    entries = [described(array.shape, name) for name, array in arrays]
+    chosen = chosen.but(metadata=with_entries(chosen.metadata, entries))
+    with create(target, chosen) as writer:
+        for _, array in arrays:
+            for one in rows_of(array):
+                writer.write(one)
     return target.getvalue()

@@ -61,12 +61,6 @@ def feature_type_kept() -> Edit:
     return parameter_set("feature_type", 3)
 
 
-@invalid(36, "raw-float32", "unsupported", "C.1")
-def source_type_undefined() -> Edit:
-    """source_type is 5"""
-    return parameter_set("source_type", 5)
-
-
 @invalid(37, "raw-float32", "syntax", "4.4")
 def alignment_bits() -> Edit:
     """the last alignment bit of the feature parameters is set"""

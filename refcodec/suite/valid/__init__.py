@@ -14,6 +14,7 @@ from refcodec.suite.valid import (
     native_streams,
     quantisers,
     streams,
+    types,
     unusual,
 )
 
@@ -30,4 +31,5 @@ VALID = definitions(
     native_restoration,
     native_streams,
     native_lossless,
+    types,
 )
