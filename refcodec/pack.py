@@ -86,9 +86,7 @@ def channel_qps(fps: FeatureParameterSet, parameters: FeatureParameters) -> npt.
 
 
 @clause("8.4.1")
-def order_of(
-    qps: npt.NDArray[np.int64], parameters: FeatureParameters
-) -> npt.NDArray[np.int64]:
+def order_of(qps: npt.NDArray[np.int64], parameters: FeatureParameters) -> npt.NDArray[np.int64]:
     """(8.4.1) Channels in the order in which they fill the frames, given the QP of each."""
     if parameters.channel_order == ChannelOrder.EXPLICIT and parameters.channel_at is not None:
         return parameters.channel_at

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
@@ -29,7 +30,6 @@ from refcodec.errors import (
     CallerError,
     ChecksumError,
     ConstraintError,
-    DFCError,
     EnvironmentFault,
     HashError,
     OrderError,
@@ -905,19 +905,60 @@ def test_an_ffmpeg_that_encodes_nothing(text: str, ffmpeg: Callable[[str], str])
 
 
 @pytest.mark.parametrize(
-    ("text", "error"),
+    "text",
     [
-        ("cat > /dev/null; echo garbage", PayloadError),
-        ("cat > /dev/null; head -c 512 /dev/zero", HashError),  # a frame, but another
-        ("cat > /dev/null; exit 0", PayloadError),
-        ("echo invalid data >&2; exit 1", PayloadError),
+        "cat > /dev/null; echo garbage",
+        "cat > /dev/null; exit 0",
+        "exit 0",
+        "echo invalid data >&2; exit 1",
+        "exec cat /dev/zero",
     ],
 )
-def test_an_ffmpeg_that_decodes_something_else(
-    text: str, error: type[DFCError], ffmpeg: Callable[[str], str], hevc_stream: bytes
+def test_a_program_that_decodes_no_sound_picture_is_at_fault_itself(
+    text: str, ffmpeg: Callable[[str], str], hevc_stream: bytes
 ) -> None:
-    with pytest.raises(error):
+    with pytest.raises(EnvironmentFault, match=r"does not decode HEVC: .*check REFCODEC_FFMPEG"):
         refcodec.decode(hevc_stream, ffmpeg=ffmpeg(text))
+    report = refcodec.validate(hevc_stream, ffmpeg=ffmpeg(text))
+    assert (report.violations, len(report.unverified)) == ([], 1)
+
+
+def test_an_ffmpeg_that_decodes_something_else(
+    ffmpeg: Callable[[str], str], hevc_stream: bytes
+) -> None:
+    with pytest.raises(HashError):
+        refcodec.decode(hevc_stream, ffmpeg=ffmpeg("cat > /dev/null; head -c 512 /dev/zero"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("head -c 100 /dev/zero", "decodes to 100 bytes; 512 are expected"),
+        ("exec cat /dev/zero", "decodes to more bytes; 512 are expected"),
+        ("echo invalid data >&2; exit 1", "ffmpeg rejects the HEVC payload: invalid data"),
+    ],
+)
+def test_a_sound_ffmpeg_blames_the_payload(
+    text: str, message: str, ffmpeg: Callable[[str], str], hevc_stream: bytes
+) -> None:
+    """It decodes the picture of 256 bytes that is known to be sound, and not this one."""
+    sound = "printf '\\200%.0s' $(seq 256)"
+    program = ffmpeg(f'case "$*" in *gray10le*) {text};; *) {sound};; esac')
+    with pytest.raises(PayloadError, match=message):
+        refcodec.decode(hevc_stream, ffmpeg=program)
+
+
+def test_what_a_wrapper_of_ffmpeg_started_ends_with_it(
+    ffmpeg: Callable[[str], str], hevc_stream: bytes
+) -> None:
+    program = ffmpeg('sleep 100000 & echo $! > "$0.pid"; wait')
+    with pytest.raises(EnvironmentFault, match="stopped after 1 s"):
+        refcodec.decode(hevc_stream, ffmpeg=program, timeout=1)
+    child = int(Path(f"{program}.pid").read_text(encoding="utf-8"))
+    state = Path(f"/proc/{child}/stat")
+    with suppress(OSError):  # gone, or dead and not yet waited for
+        while ") Z " not in state.read_text(encoding="utf-8"):
+            time.sleep(0.01)
 
 
 def test_a_program_that_is_none(tmp_path: Path) -> None:

@@ -23,6 +23,9 @@ from refcodec.tables import Level
 
 __all__ = ["Coded", "Encoded", "Job", "Machine", "Payload", "PayloadCoder", "Samples", "Violations"]
 
+_LONGEST_RUN = 3600.0
+"""Seconds of one run of ffmpeg at most, unless the caller allows more."""
+
 Samples = npt.NDArray[np.int32]
 Violations = Iterator[StreamError]
 
@@ -33,7 +36,7 @@ class Machine:
 
     ffmpeg  : program for HEVC; None for the bundled one.
     workers : threads, or ffmpeg processes, at a time.
-    timeout : seconds for one run of ffmpeg; None for a bound that grows with its work.
+    timeout : seconds for one run of ffmpeg; None for a bound that grows with its work, up to an hour.
     """
 
     ffmpeg: str | None = None
@@ -42,7 +45,9 @@ class Machine:
 
     def seconds(self, samples: int) -> float:
         """The time-out of a run over that many samples."""
-        return self.timeout if self.timeout is not None else 60.0 + samples / 20_000
+        if self.timeout is not None:
+            return self.timeout
+        return min(60.0 + samples / 20_000, _LONGEST_RUN)
 
 
 @dataclass(frozen=True, slots=True)

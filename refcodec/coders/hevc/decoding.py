@@ -63,17 +63,12 @@ def decode_frames(
     """Decode slices that follow the parameter set's own; exactly ``count`` frames must come back."""
     depth = frame_depth(fps.bits)
     height, width = layout.frame_height, layout.frame_width
+    sample = np.dtype(np.uint8 if depth == 8 else "<u2")
     raw = decode_hevc(
         (fps.parameter_sets or b"") + slices,
         pixel_format=PIXEL_FORMATS[depth],
+        size=count * height * width * sample.itemsize,
         ffmpeg=machine.ffmpeg,
         timeout=machine.seconds(count * height * width),
     )
-    sample = np.dtype(np.uint8 if depth == 8 else "<u2")
-    if len(raw) != count * height * width * sample.itemsize:
-        raise PayloadError(
-            f"the HEVC payload decodes to {len(raw)} bytes; {count} frames of {width}x{height} at "
-            f"{depth} bit are expected",
-            clause="8.3.6",
-        )
     return np.frombuffer(raw, sample).reshape(count, height, width).astype(np.uint16, copy=False)
