@@ -29,6 +29,7 @@ from refcodec.syntax.structures import (
 
 __all__ = [
     "CRC_SIZE",
+    "SMALLEST_UNIT",
     "VERSION_MAJOR",
     "VERSION_MINOR",
     "ByteSource",
@@ -42,6 +43,7 @@ __all__ = [
 VERSION_MAJOR = 1
 VERSION_MINOR = 0
 CRC_SIZE = 4
+SMALLEST_UNIT = 2 + CRC_SIZE  # bytes of a unit without a payload
 
 _LONGEST_UNIT_HEADER = 9  # one byte of type, at most eight of leb128
 
