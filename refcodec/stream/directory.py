@@ -14,7 +14,6 @@ from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import ConstraintError, StreamError
 from refcodec.files import StreamWindow
-from refcodec.stream.index import CodedUnitTable
 from refcodec.stream.parsing import CodedUnit
 from refcodec.stream.walk import Visit, Walk, coded_units
 from refcodec.syntax.codes import UnitType
@@ -50,12 +49,13 @@ class Directory:
         index_offset = _find_index(stream)
         if index_offset is not None:
             return cls._from_index(stream, walk, index_offset)
-        table = CodedUnitTable()
-        for unit in coded_units(walk, stream.at(STREAM_HEADER_SIZE)):
-            table.add(unit.offset, len(unit.payloads), unit.access_point)
-        totals = _running_total(np.frombuffer(table.counts, np.int64))
-        access = np.frombuffer(bytes(table.access_points), np.bool_)
-        return cls(stream, walk, np.frombuffer(table.offsets, np.int64), totals, access)
+        units = [
+            (unit.offset, len(unit.payloads), int(unit.access_point))
+            for unit in coded_units(walk, stream.at(STREAM_HEADER_SIZE))
+        ]
+        columns = np.array(units, dtype=np.int64).reshape(-1, 3)
+        totals = _running_total(columns[:, 1])
+        return cls(stream, walk, columns[:, 0], totals, columns[:, 2] > 0)
 
     @classmethod
     @clause("9.5")
