@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 Samples = npt.NDArray[np.int32]
-Frames = npt.NDArray[np.uint16]
+Frames = npt.NDArray[np.uint16] | npt.NDArray[np.uint8]
 
 SMALLEST_SIDE = 16
 """Smallest side of a coded frame, in samples: HEVC's smallest coding tree block."""

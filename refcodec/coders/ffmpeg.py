@@ -97,12 +97,12 @@ def encode_hevc(
             f"{complaint or f'it wrote {len(output)} bytes'}",
             hint=f"it must have libx265 with 8, 10 and 12 bit; point {VARIABLE} to one that has",
         )
-    return output
+    return bytes(output)
 
 
 def decode_hevc(
     stream: bytes, *, pixel_format: str, size: int | None, ffmpeg: str | None, timeout: float
-) -> bytes:
+) -> bytes | bytearray:
     """An Annex B stream to raw monochrome frames, in coding order.
 
     size : bytes that are expected; a program that writes more is ended. None for a stream of one's own.
@@ -144,7 +144,9 @@ def _require_decoder(program: str) -> None:
         )
 
 
-def _run(graph: Any, data: bytes, program: str, largest: int, timeout: float) -> tuple[bytes, str]:
+def _run(
+    graph: Any, data: bytes, program: str, largest: int, timeout: float
+) -> tuple[bytes | bytearray, str]:
     """Standard output, and what ffmpeg complained of ('' where it was content).
 
     largest : most bytes of output; of more, one byte more is returned.

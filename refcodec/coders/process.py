@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
     stopped : why it was ended early: its ``time`` was over, or its ``output`` too long; else ''.
     """
 
-    output: bytes
+    output: bytes | bytearray
     errors: bytes
     status: int
     stopped: Literal["", "time", "output"]
@@ -82,7 +82,7 @@ def run_filter(command: Sequence[str], data: bytes, *, largest: int, timeout: fl
             if not thread.is_alive():  # else somebody outside the group holds the pipe
                 with suppress(OSError):
                     file.close()
-    return Outcome(bytes(output), bytes(errors), process.returncode, stopped)
+    return Outcome(output, bytes(errors), process.returncode, stopped)
 
 
 def _feed(file: IO[bytes], data: bytes) -> None:
