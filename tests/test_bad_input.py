@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from variation import PATIENCE
 
 import refcodec
 from refcodec.errors import (
@@ -1079,3 +1080,38 @@ def test_an_unused_parameter_set_is_checked(take_apart: TakeApart) -> None:
     parts.units.insert(0, (UnitType.FEATURE_PARAMETER_SET, FEATURE_PARAMETER_SET.build_whole(fps)))
     with pytest.raises(ConstraintError, match="VPS, SPS and PPS"):
         refcodec.decode(parts.join())
+
+
+# --- memory ----------------------------------------------------------------------------------------
+
+LITTLE_MEMORY = """
+import resource, sys
+import numpy as np
+import refcodec
+
+def coded(shape):
+    return refcodec.encode(np.zeros(shape, np.float32), coder=sys.argv[1])
+
+stream = coded((4, 1024, 1024))
+refcodec.decode(coded((1, 1, 1)))
+taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + (12 << 20),) * 2)
+try:
+    refcodec.decode(stream)
+except refcodec.EnvironmentFault as error:
+    print(error.what)
+report = refcodec.validate(stream)
+print(len(report.violations), report.conforming)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="limits of memory need Linux")
+@pytest.mark.parametrize("coder", ["zlib", "native-lossless"])
+def test_too_little_memory_is_the_fault_of_the_machine(coder: str) -> None:
+    command = [sys.executable, "-c", LITTLE_MEMORY, coder]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stderr == ""
+    what, verdict = done.stdout.splitlines()
+    assert what.startswith("there is not enough memory to ")
+    assert what.endswith("a feature of 4 x 1024 x 1024")
+    assert verdict == "0 False"

@@ -6,6 +6,7 @@ threads serve its pipes, so that neither side waits for the other.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -61,10 +62,10 @@ def run_filter(command: Sequence[str], data: bytes, *, largest: int, timeout: fl
         Thread(target=_collect, args=(stdout, output, largest + 1), daemon=True),
         Thread(target=_collect, args=(stderr, errors, _PIECE, True), daemon=True),
     ]
-    for thread in threads:
-        thread.start()
     stopped: Literal["", "time", "output"] = ""
     try:
+        for thread in threads:
+            thread.start()
         for thread in threads[1:]:
             thread.join(max(0.0, deadline - time.monotonic()))
             if len(output) > largest:
@@ -74,11 +75,14 @@ def run_filter(command: Sequence[str], data: bytes, *, largest: int, timeout: fl
             process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         stopped = "time"
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, str(error)) from None  # the system has no thread left
     finally:
         if process.returncode is None:
             _end_group(process)
         for thread, file in zip(threads, (stdin, stdout, stderr), strict=True):
-            thread.join(_GRACE)
+            if thread.ident is not None:
+                thread.join(_GRACE)
             if not thread.is_alive():  # else somebody outside the group holds the pipe
                 with suppress(OSError):
                     file.close()

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Payload
 from refcodec.errors import ConstraintError, OrderError, UnsupportedError
+from refcodec.memory import memory_for
 from refcodec.stream.limits import decoded_size
 from refcodec.syntax.bits import BitReader, Trace
 from refcodec.syntax.codes import HashTarget, UnitType
@@ -131,7 +132,8 @@ def parse_unit(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> Recor
         check_entry_count(unit)
     elif unit.unit_type == UnitType.END:
         parameters["unit_size"] = len(unit.payload)
-    parsed: Record = structure.parse_whole(unit.payload, offset, trace, **parameters)
+    with memory_for(f"to parse the unit of {len(unit.payload)} bytes at byte {unit.offset}"):
+        parsed: Record = structure.parse_whole(unit.payload, offset, trace, **parameters)
     return parsed
 
 

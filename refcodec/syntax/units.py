@@ -17,6 +17,7 @@ from refcodec.errors import (
     TruncatedError,
     UnsupportedError,
 )
+from refcodec.memory import memory_for
 from refcodec.syntax.bits import BitReader, BitWriter, Trace
 from refcodec.syntax.codes import SKIPPABLE_UNITS, Profile, UnitType
 from refcodec.syntax.structures import (
@@ -180,7 +181,8 @@ def read_unit(
     largest : the level's limit on a payload, in bytes; a greater size is refused before it is read.
     trace   : receives the header's elements.
 
-    Returns None at the end of the source. Raises TruncatedError, SyntaxViolation, UnsupportedError.
+    Returns None at the end of the source. Raises TruncatedError, SyntaxViolation, UnsupportedError;
+    EnvironmentFault where memory does not suffice.
     The CRC is computed, not enforced: :meth:`Unit.check` does that.
     """
     head = _read_exactly(source, 2)
@@ -201,8 +203,10 @@ def read_unit(
             clause="A.3",
             hint="the size is corrupt, or the stream needs a higher level",
         )
-    body = _read_exactly(source, size + CRC_SIZE)
     payload_offset = offset + len(head)
+    with memory_for(f"for the unit of {size} bytes at byte {offset}"):
+        body = _read_exactly(source, size + CRC_SIZE)
+        payload = body[:size]
     if len(body) < size + CRC_SIZE:
         raise TruncatedError(
             f"the unit needs {size + CRC_SIZE} more bytes and {len(body)} are left",
@@ -210,7 +214,7 @@ def read_unit(
             clause="6.3",
             hint="the stream was cut",
         )
-    payload, stored = body[:size], int.from_bytes(body[size:], "big")
+    stored = int.from_bytes(body[size:], "big")
     return Unit(
         offset=offset,
         skippable_flag=header.skippable_flag,
