@@ -438,6 +438,20 @@ def test_an_index_of_many_entries_without_bits_costs_nothing(count: bytes) -> No
         assert refcodec.validate(data).violations
 
 
+def test_an_index_of_more_units_than_fit_in_front_of_it(take_apart: TakeApart) -> None:
+    """Its arrays would take 64 times its size."""
+    index = (
+        b"\x80\x80\x80\x02" + b"\0" + b"\x04\x10" + b"\xff" * (1 << 19)
+    )  # 2^22 distances of one bit
+    data = take_apart(several(coder="raw")).change(UnitType.INDEX, lambda _: index)
+    with memory_below(8 * len(data)):
+        report = refcodec.validate(data)
+        with pytest.raises(ConstraintError, match=r"at most .* units fit in front of it"):
+            list(refcodec.open(io.BytesIO(data)))
+    (violation,) = report.violations
+    assert (violation.clause, violation.reject) == ("9.5", "constraint")
+
+
 @pytest.mark.parametrize("offset", [1, 50, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
 def test_an_index_beyond_the_file(offset: int, take_apart: TakeApart, tmp_path: Path) -> None:
     parts = take_apart(several(coder="raw"))
