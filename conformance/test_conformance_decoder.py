@@ -51,7 +51,7 @@ def test_features_by_number(suite: Manifest, accepted: Vector) -> None:
 
 
 def test_rejected_from_a_file(suite: Manifest, rejected: Vector) -> None:
-    """What is released before the error, if anything, is what the manifest admits."""
+    """Features released before the error, if any, are those that the manifest allows."""
     assert rejected.violation is not None
     released: list[np.ndarray[Any, Any]] = []
     stream = io.BytesIO(suite.path(rejected).read_bytes())

@@ -55,7 +55,7 @@ def test_labels_are_derived(suite: Manifest, vector: Vector) -> None:
 
 
 def test_edits_make_the_stream(suite: Manifest, vector: Vector) -> None:
-    """What the manifest tells of an edit is enough to make the vector from its origin."""
+    """The edits in the manifest make the vector from its origin."""
     if vector.origin is None:
         return
     stream = suite.path(suite.named(vector.origin.vector)).read_bytes()

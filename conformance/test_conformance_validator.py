@@ -7,7 +7,7 @@ from refcodec.validator import validate
 
 
 def test_violation(suite: Manifest, vector: Vector) -> None:
-    """The first violation is the promised one; a damaged parameter set brings others about."""
+    """The first violation is the expected one; a damaged parameter set causes further ones."""
     report = validate(suite.path(vector))
     found = [(one.reject, one.clause, one.bit_offset) for one in report.violations]
     if vector.violation is None:
@@ -21,6 +21,6 @@ def test_violation(suite: Manifest, vector: Vector) -> None:
 
 
 def test_one_defect(suite: Manifest, rejected: Vector) -> None:
-    """Behind a bad parameter set only its missing is found; elsewhere nothing else is."""
+    """A lost parameter set causes only errors that it is missing; otherwise there are no others."""
     others = validate(suite.path(rejected)).violations[1:]
-    assert all("is used before it stands in the stream" in one.what for one in others)
+    assert all("is used before it occurs in the stream" in one.what for one in others)

@@ -3,8 +3,8 @@
     @clause("8.6.1")
     def dequantise_uniform(...): ...
 
-The registry serves the documentation, the tracebacks and the tests: a clause that is cited and does
-not exist in ``tables/clauses.toml`` fails the suite.
+The registry serves the documentation and the tests, which refuse a clause that ``tables/clauses.toml`` does
+not have.
 """
 
 from __future__ import annotations

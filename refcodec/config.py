@@ -1,6 +1,6 @@
-"""Choices of an encoder. A decoder needs none of them: whatever matters stands in the stream.
+"""Configuration of an encoder. A decoder needs none: everything that it has to know is in the stream.
 
-Which options a coder has, with which defaults, is in its record (``registry``); an option that would have no
+The options of each coder, and their defaults, are in its record (``registry``); an option that would have no
 effect is refused.
 """
 
@@ -42,7 +42,7 @@ _NEUTRAL: dict[str, Any] = {
     "ffmpeg": None,
     "timeout": None,
 }
-"""Options that some coders lack, and the value that says so: asking for it is no error."""
+"""Options that some coders lack, each with the value that means "without it", which every coder accepts."""
 
 CHOICES: Mapping[str, tuple[Any, ...]] = {
     "quantiser": tuple(QUANTISERS),
@@ -51,7 +51,7 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "feature_type": ("conv", "pool", "fc"),
     "hash_size": (0, 8, 16, 32),
 }
-"""Values of options that take a word, or one of few numbers, with every coder that has them."""
+"""Allowed values of options that take one of a few words or numbers, the same for every coder."""
 
 _NEED_QUANTISER = ("bits", "range", "clip")
 
@@ -61,13 +61,13 @@ _LARGEST = 2.0**128 - 2.0**104
 
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
-    """Choices of an encoder, checked when they are made; None is the default of an option.
+    """Configuration of an encoder, checked on construction; None is the default of an option.
 
     coder        : payload coder, by name.
 
     Quantisation:
     quantiser    : uniform, log, or none (bit for bit).
-    bits         : bits per sample, 1 to 16; to 12 for frames of HEVC.
+    bits         : bits per sample, 1 to 16; at most 12 with hevc.
     range        : one range for the whole tensor, or one per channel.
     clip         : range (low, high) to use instead of the feature's own; values beyond it saturate.
     narrow       : accept float64, rounded to float32.
@@ -77,7 +77,7 @@ class EncoderConfig:
                    may be given in eighths where the coder has them.
     restoration  : statistics that the decoder restores: auto decides for each feature; off, tensor, mean (of
                    each channel) or channel (mean and deviation of each).
-    gop          : 0 for all intra; else features are predicted over time, from an access point every so many.
+    gop          : features from one access point to the next, predicted over time; 0 for all intra.
     target_size  : bytes of a feature's payload to aim at, by its QP.
     target_snr   : signal-to-noise ratio of a feature to aim at, in dB, by its QP.
     speed        : effort of the encoder: fast, default or best.
@@ -86,7 +86,7 @@ class EncoderConfig:
     packing      : tile (channels side by side on near-square frames, one frame for each QP) or frame (one
                    channel per frame).
     order        : order of the channels on the frames, a permutation; None for channel number.
-    lossless     : code the quantised samples without further loss.
+    lossless     : code the quantised samples losslessly.
     preset       : preset of x265.
 
     Byte coders:
@@ -96,8 +96,8 @@ class EncoderConfig:
     feature_type : conv, pool or fc; None tells conv from fc by the rank.
     batch        : several features per unit; None batches fc features, and small ones of the native coder.
     hash_size    : bytes of SHA-256 kept with each feature: 0, 8, 16 or 32; None for the fewest allowed.
-    hashes       : add hash units: the full SHA-256 of samples and of reconstruction.
-    index        : write an index; None for where there is more than one unit to find.
+    hashes       : add hash units: the full SHA-256 of the samples and of the reconstruction.
+    index        : write an index; None for where there is more than one coded unit.
     level        : level to declare, 1 to 4; None for the lowest that fits (on a pipe: 3).
     metadata     : text to store, by key.
 
@@ -106,8 +106,8 @@ class EncoderConfig:
     ffmpeg       : program to run; None for the bundled one.
     timeout      : seconds for one run of ffmpeg; None for a bound that grows with the work.
 
-    Raises CallerError for a value that does not exist, a combination that makes no sense, or an option that
-    has no effect with the coder.
+    Raises CallerError for an invalid value, options that contradict each other, or an option that has no
+    effect with the coder.
     """
 
     coder: str = next(iter(CODERS))
@@ -142,7 +142,7 @@ class EncoderConfig:
     lossy_quantiser: str | None = field(init=False, repr=False, compare=False)
     """Quantiser, ``uniform`` or ``log``; None where features stay as they are."""
     aims: bool = field(init=False, repr=False, compare=False)
-    """Whether each feature's QP is found from a target."""
+    """True if each feature's QP is derived from a target."""
     parallel: int = field(init=False, repr=False, compare=False)
     """Number of ffmpeg processes, or threads, at a time."""
 
@@ -170,7 +170,7 @@ class EncoderConfig:
         object.__setattr__(self, name, value)
 
     def _without_effect(self, record: CoderRecord) -> Iterator[CallerError]:
-        """Options that were chosen and would change nothing."""
+        """Errors of options that were chosen and have no effect."""
         for name, value in self.given.items():
             if name in _NEUTRAL and name not in record.options and value != _NEUTRAL[name]:
                 having = [other for other, one in CODERS.items() if name in one.options]
@@ -190,7 +190,7 @@ class EncoderConfig:
                     yield CallerError(f"{name} has no effect with lossless coding")
 
     def _contradictions(self, record: CoderRecord) -> Iterator[CallerError]:
-        """Options that cannot hold together, or not with the coder."""
+        """Errors of options that contradict each other or the coder."""
         allowed = [q for q in CHOICES["quantiser"] if QUANTISERS[q] in record.quantisers]
         if self.quantiser not in allowed:
             having = [
@@ -219,14 +219,14 @@ class EncoderConfig:
         if self.target_size is not None and self.target_snr is not None:
             yield CallerError("target_size and target_snr exclude each other")
         if self.aims and self.gop:
-            yield CallerError("targets are for features that stand alone: gop is 0 with them")
+            yield CallerError("a target needs features that are not predicted: gop must be 0")
         if self.batch and (self.aims or self.gop):
             yield CallerError("features with a target, or of a sequence, are not batched")
 
     def but(self, **changes: Any) -> EncoderConfig:
-        """This configuration with some choices changed; None takes a choice back.
+        """A copy of this configuration with some options changed; None restores a default.
 
-        Raises CallerError, also for the name of an option that does not exist.
+        Raises CallerError, also for an option that does not exist.
         """
         known = [one.name for one in fields(self) if one.init]
         for name in changes:

@@ -2,7 +2,7 @@
 
     payload --coder (8.3)--> integer samples --hash (8.8)--> --restoration, quantiser (8.5, 8.6)--> feature
 
-Units of one parameter set are decoded together, some at a time, and come out in the order of the stream.
+Units of one parameter set are decoded together, a window at a time, and are yielded in stream order.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ __all__ = ["DecodedUnit", "Sequences", "check_hashes", "decode_window", "reconst
 Feature = npt.NDArray[Any]
 
 Failed = Callable[[CodedUnit, DFCError], None]
-"""Receives a unit and what is wrong with it; where it returns, decoding goes on."""
+"""Receives a unit that cannot be decoded, and the error; if it returns, decoding goes on."""
 
 
 def raise_failure(unit: CodedUnit, error: DFCError) -> None:
-    """Raise the error: what a decoder does with a failure."""
+    """Raise the error: the ``failed`` of a decoder."""
     raise error
 
 
@@ -43,8 +43,8 @@ def raise_failure(unit: CodedUnit, error: DFCError) -> None:
 class DecodedUnit:
     """A coded unit, decoded.
 
-    samples  : of each feature, int32, C x H x W.
-    features : in their source type, C x H x W or D.
+    samples  : per feature, int32, C x H x W.
+    features : in the source type, C x H x W or D.
     """
 
     unit: CodedUnit
@@ -54,10 +54,10 @@ class DecodedUnit:
 
 @dataclass(slots=True)
 class Sequence:
-    """Predicted features of one parameter set: what decoding its next units needs from earlier windows.
+    """State of a sequence of predicted features that decoding the next window needs.
 
-    units : since the last access point, for a coder that begins again there.
-    last  : samples of the last feature, for a coder that resumes.
+    units : coded units since the last access point, for a coder that must decode from there again.
+    last  : samples of the last feature, for a coder that can resume from them.
     """
 
     units: list[CodedUnit] = field(default_factory=list)
@@ -74,11 +74,12 @@ def decode_window(
     sequences: Sequences,
     failed: Failed = raise_failure,
 ) -> Iterator[DecodedUnit]:
-    """Decode consecutive units; those of one parameter set together.
+    """Decode consecutive units, those of one parameter set together.
 
-    sequences : kept from window to window; empty for the first one.
+    sequences : state kept from window to window; empty at first.
+    failed    : receives each unit that cannot be decoded.
 
-    Units that fail are reported, and left out if the report returns; so are those that depend on them.
+    If ``failed`` returns, the unit is left out, and so are the units that are predicted from it.
     """
     keys = [unit.fps.fps_id for unit in window]
     attempts = {
@@ -112,11 +113,11 @@ def _finish(unit: CodedUnit, samples: list[Samples]) -> tuple[DecodedUnit, list[
 
 
 _Attempt = list[Samples] | DFCError | None
-"""Samples of a unit; why there are none; or None where that is another unit's fault."""
+"""Samples of a unit; or the error in it; or None if another unit, which it depends on, is at fault."""
 
 
 def _attempt(units: list[CodedUnit], machine: Machine, sequences: Sequences) -> list[_Attempt]:
-    """Decode units of one parameter set together; where that fails, find out which of them do."""
+    """Decode units of one parameter set together; if that fails, find those at fault."""
     fps = units[0].fps
     if fps.temporal_prediction_flag:
         return _attempt_sequence(units, machine, sequences.setdefault(fps.fps_id, Sequence()))
@@ -131,7 +132,7 @@ def _attempt(units: list[CodedUnit], machine: Machine, sequences: Sequences) -> 
 def _attempt_sequence(
     units: list[CodedUnit], machine: Machine, sequence: Sequence
 ) -> list[_Attempt]:
-    """Decode the next units of a sequence, after what is left of earlier windows."""
+    """Decode the next units of a sequence, continuing the units of earlier windows."""
     resumes = record_of(units[0].fps.coder_id).resumes
     past = [] if resumes or units[0].access_point else sequence.units
     run = [*past, *units]
@@ -139,7 +140,7 @@ def _attempt_sequence(
     early = [one for one in found[: len(past)] if isinstance(one, DFCError)]
     found = found[len(past) :]
     if early and found[0] is None:
-        found[0] = early[0]  # what was decoded before fails with these units
+        found[0] = early[0]  # units of earlier windows fail together with these
     sequence.last = found[-1][-1] if isinstance(found[-1], list) else None
     starts = [i for i, unit in enumerate(run) if unit.access_point]
     sequence.units = run[starts[-1] :] if starts else []
@@ -149,7 +150,7 @@ def _attempt_sequence(
 def _attempt_run(
     run: list[CodedUnit], machine: Machine, previous: Samples | None
 ) -> list[_Attempt]:
-    """Decode consecutive units of one parameter set, sequence by sequence where that fails."""
+    """Decode consecutive units of one parameter set; if that fails, sequence by sequence."""
     found: list[_Attempt] = []
     try:
         for own in _decode(run, machine, previous):
@@ -169,7 +170,7 @@ def _attempt_run(
 def _decode(
     units: list[CodedUnit], machine: Machine, previous: Samples | None = None
 ) -> Iterator[list[Samples]]:
-    """Samples of consecutive units of one parameter set, unit by unit."""
+    """Yield the samples of consecutive units of one parameter set, unit by unit."""
     if not units[0].access_point and previous is None:
         raise no_access_point(units[0])
     with memory_for(f"to decode {_shape_of(units[0])}"):
@@ -189,14 +190,14 @@ def _shape_of(unit: CodedUnit) -> str:
 
 @clause("8.6")
 def reconstruct(payload: Payload, samples: Samples) -> Feature:
-    """(8.6) Samples (int32, C x H x W) to the feature, in its source type and its own shape."""
+    """(8.6) Reconstruct a feature, in its source type and shape, from samples (int32, C x H x W)."""
     values = dequantise(samples, payload.fps, payload.parameters)
     return values.reshape(-1) if payload.fps.feature_type == FeatureType.FC else values
 
 
 @clause("8.8")
 def check_hashes(unit: CodedUnit, samples: list[Samples], features: list[Feature]) -> Violations:
-    """(8.8) Compare sample hashes, and hash units, with what was decoded."""
+    """(8.8) Compare sample hashes and hash units with the decoded samples and features."""
     for payload, own in zip(unit.payloads, samples, strict=True):
         size = len(payload.sample_hash)
         if size and sample_hash(own, size) != payload.sample_hash:
@@ -204,12 +205,12 @@ def check_hashes(unit: CodedUnit, samples: list[Samples], features: list[Feature
                 "the decoded samples are not those that were encoded: their SHA-256 differs",
                 bit_offset=payload.bit_offset,
                 clause="8.8",
-                hint="the payload is corrupt, or the HEVC decoder at work here is wrong",
+                hint="the payload is corrupt, or the HEVC decoder in use is wrong",
             )
-    for target, expected, place in unit.hashes:
+    for target, expected, bit_offset in unit.hashes:
         if unit_hash(target, zip(samples, features, strict=True)) != expected:
             yield HashError(
                 f"the SHA-256 of the {target.name.lower()} is not the one in the hash unit",
-                bit_offset=place,
+                bit_offset=bit_offset,
                 clause="8.8",
             )

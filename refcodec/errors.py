@@ -1,4 +1,4 @@
-"""The errors of refcodec: whose fault it is shows in the type.
+"""The errors of refcodec, by whose fault they are.
 
 ::
 
@@ -9,7 +9,7 @@
     |   |   |-- TruncatedError      it ends before it should             REJECT truncated
     |   |   |-- ChecksumError       a CRC does not match                 REJECT checksum
     |   |   |-- SyntaxViolation     an element cannot be read            REJECT syntax
-    |   |   |-- OrderError          units stand in a forbidden order     REJECT order
+    |   |   |-- OrderError          the order of units is forbidden      REJECT order
     |   |   |-- ConstraintError     a value breaks a constraint          REJECT constraint
     |   |   |-- PayloadError        a payload does not decode            REJECT payload
     |   |   `-- HashError           the decoded samples are not those    REJECT hash
@@ -47,7 +47,7 @@ __all__ = [
 class DFCError(Exception):
     """Anything that refcodec reports on purpose.
 
-    what : one sentence that says what is wrong.
+    what : the problem, in one sentence.
     hint : what to do next; may be empty.
     """
 
@@ -85,10 +85,10 @@ class StreamError(DFCError):
         self.clause = clause
 
     def __str__(self) -> str:
-        place = [f"clause {self.clause}"] if self.clause else []
+        where = [f"clause {self.clause}"] if self.clause else []
         if self.bit_offset is not None:
-            place.insert(0, f"bit {self.bit_offset}, byte {self.bit_offset // 8}")
-        text = f"{self.what} [{'; '.join(place)}]" if place else self.what
+            where.insert(0, f"bit {self.bit_offset}, byte {self.bit_offset // 8}")
+        text = f"{self.what} [{'; '.join(where)}]" if where else self.what
         return f"{text} ({self.hint})" if self.hint else text
 
 
@@ -115,13 +115,13 @@ class ChecksumError(MalformedError):
 
 
 class SyntaxViolation(MalformedError):
-    """An element cannot be parsed, or bytes are left over behind the last one."""
+    """An element cannot be parsed, or bytes follow the last one."""
 
     reject = "syntax"
 
 
 class OrderError(MalformedError):
-    """Units stand in an order that is forbidden (9.1), or are missing."""
+    """Units are in a forbidden order (9.1), or missing."""
 
     reject = "order"
 

@@ -1,4 +1,4 @@
-"""Files: to read from, and to write so that they appear whole or not at all."""
+"""Files: sources to read from, and atomic writing."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ __all__ = ["StreamWindow", "atomic_file", "byte_source", "json_value", "storage_
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a file for writing that takes its name only when the block ends without an error.
 
-    Until then the old file, if any, stays as it is, also when the process is killed; what was written
-    stands beside it under a hidden name. A link is followed; what is no regular file, such as a named
-    pipe, is written directly.
+    Until then the data are in a hidden file beside it and an old file stays as it is, even if the process is
+    killed. A link is followed; what is not a regular file, such as a named pipe, is written directly.
 
-    Raises CallerError where the place cannot be written, EnvironmentFault where the disk fails.
+    Raises CallerError if the path cannot be written, EnvironmentFault if the disk fails.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file() and not target.is_dir():
@@ -57,7 +56,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def _finish(file: BinaryIO, hidden: Path, target: Path) -> None:
-    """Bring the file to the disk, and give it the mode and the name that it was meant to have."""
+    """Flush the file to disk, and give it its final mode and name."""
     file.flush()
     os.fsync(file.fileno())
     if target.exists():
@@ -71,7 +70,7 @@ def _finish(file: BinaryIO, hidden: Path, target: Path) -> None:
 
 @contextmanager
 def byte_source(source: str | os.PathLike[str] | bytes) -> Iterator[BinaryIO]:
-    """Bytes, or the file of that path, to read from. Raises CallerError where it cannot be read."""
+    """Open bytes, or the file at a path, for reading. Raises CallerError if it cannot be read."""
     if isinstance(source, bytes):
         yield io.BytesIO(source)
         return
@@ -84,10 +83,10 @@ def byte_source(source: str | os.PathLike[str] | bytes) -> Iterator[BinaryIO]:
 
 
 class StreamWindow:
-    """A stream inside a file that can seek, with a reading position of its own.
+    """A stream inside a seekable file, with a reading position of its own.
 
     file  : the file, whose position others may move.
-    start : where in the file the stream begins, in bytes.
+    start : position of the stream in the file, in bytes.
     """
 
     def __init__(self, file: BinaryIO, start: int, position: int = 0) -> None:
@@ -96,7 +95,7 @@ class StreamWindow:
         self.position = position
 
     def at(self, position: int) -> StreamWindow:
-        """The same stream, to be read from ``position`` on."""
+        """The same stream, read from ``position`` on."""
         return StreamWindow(self._file, self._start, position)
 
     def read(self, size: int, /) -> bytes:
@@ -112,7 +111,7 @@ class StreamWindow:
 
 
 def storage_error(error: OSError, path: str | os.PathLike[str]) -> DFCError:
-    """An operating system's error about a file, as the error of whoever can mend it."""
+    """Turn an operating system's error about a file into CallerError or EnvironmentFault."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
         return EnvironmentFault(f"cannot write {path}: {error.strerror}", hint="free some space")
     return CallerError(
@@ -121,7 +120,7 @@ def storage_error(error: OSError, path: str | os.PathLike[str]) -> DFCError:
 
 
 def json_value(value: Any) -> Any:
-    """A document as JSON has it: numbers that JSON lacks become ``"inf"``, ``"-inf"`` or ``"nan"``."""
+    """Convert a document to JSON types: infinities and NaN become ``"inf"``, ``"-inf"``, ``"nan"``."""
     match value:
         case dict():
             return {key: json_value(item) for key, item in value.items()}

@@ -1,4 +1,4 @@
-"""Groups of items that leave no trace in the order of the results."""
+"""Processing of items in groups, with the results in the order of the items."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def by_key(items: Sequence[Item], keys: Sequence[Key]) -> dict[Key, list[Item]]:
-    """Items by their keys; those of one key in their order."""
+    """Group items by key, in their order within each group."""
     groups: dict[Key, list[Item]] = {}
     for item, key in zip(items, keys, strict=True):
         groups.setdefault(key, []).append(item)
@@ -21,7 +21,7 @@ def by_key(items: Sequence[Item], keys: Sequence[Key]) -> dict[Key, list[Item]]:
 
 
 def in_order(results: Mapping[Key, Iterable[Result]], keys: Sequence[Key]) -> Iterator[Result]:
-    """Results of the groups of `by_key`, one for each item, in the order of the items."""
+    """Merge the results of the groups of `by_key`, one per item, into the order of the items."""
     rest = {key: iter(own) for key, own in results.items()}
     for key in keys:
         yield next(rest[key])

@@ -1,6 +1,6 @@
-"""The whole syntax tree of a stream: every element with its place, width, value and clause.
+"""The whole syntax tree of a stream: every element with its position, width, value and clause.
 
-It looks and does not judge: what cannot be parsed is shown as an opaque unit with the reason.
+Constraints are not checked; a unit that cannot be parsed is shown as opaque, with the reason.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _NO_LIMIT = 1 << 56
 class InspectedUnit:
     """A unit, or the stream header, with its elements.
 
-    name     : ``coded_feature``; ``unit 99`` for a type that this version does not define.
-    offset   : position of its first bit.
+    name     : name of its structure; ``unit 99`` for a type that this version does not define.
+    offset   : position of its first byte.
     size     : number of bytes, header and CRC included.
-    elements : in the order of the stream.
-    problem  : why the elements end early; '' where they do not.
+    elements : in stream order.
+    problem  : why elements are missing; '' if none are.
     """
 
     name: str
@@ -59,7 +59,7 @@ def inspect(source: str | os.PathLike[str] | bytes) -> list[InspectedUnit]:
 
 
 def inspect_units(source: BinaryIO) -> Iterator[InspectedUnit]:
-    """Go through a stream unit by unit; stops where the framing breaks."""
+    """Yield the header and the units of a stream; stop where the framing is broken."""
     trace: Trace = []
     parse_stream_header(source.read(STREAM_HEADER_SIZE), trace)
     yield InspectedUnit("stream_header", 0, STREAM_HEADER_SIZE, tuple(trace))
@@ -80,13 +80,13 @@ def inspect_units(source: BinaryIO) -> Iterator[InspectedUnit]:
 
 
 def _parse(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> tuple[str, str]:
-    """Parse a unit's payload into ``trace``; returns its name, and what went wrong."""
+    """Parse a unit's payload into ``trace``; return its name, and the problem or ''."""
     problem = "" if unit.crc_matches else "the CRC-32 does not match"
-    place = 8 * unit.payload_offset
+    bit_offset = 8 * unit.payload_offset
     known = {int(kind): kind.name.lower() for kind in UnitType}
     name = known.get(unit.unit_type, f"unit {unit.unit_type}")
     if unit.unit_type not in UNIT_STRUCTURES:
-        _note(trace, name, "unit_payload", "b(v)", place, unit.payload, "7.3")
+        _note(trace, name, "unit_payload", "b(v)", bit_offset, unit.payload, "7.3")
     else:
         try:
             content = parse_unit(unit, parameter_sets, trace)
@@ -118,7 +118,7 @@ def _note(
 
 
 def printable(value: Any, limit: int = 48) -> str:
-    """An element's value as a short text; bytes in hexadecimal, long ones cut."""
+    """An element's value as a short text; bytes in hexadecimal, long values abbreviated."""
     if isinstance(value, bytes):
         text = value[: limit // 2].hex()
         return f"{text}… ({len(value)} bytes)" if len(value) > limit // 2 else text or "(empty)"

@@ -56,31 +56,31 @@ _SOURCES = (
     "tables/__init__.py",
     "tables/logistic.txt",
 )
-"""Files of refcodec that hold kernels or the constants in them; whatever changes there compiles anew."""
+"""Files of refcodec that hold kernels or the constants in them; a change in one recompiles all kernels."""
 
 _ROOM = 64 << 20
-"""Free bytes without which nothing is kept: numba fails where a disk is full."""
+"""Free disk space in bytes below which nothing is cached: numba fails on a full disk."""
 
 _log = logging.getLogger("refcodec")
 
 
 def kernel(function: Function) -> Function:
-    """Register an integer function and compile it at its first call, once for this machine."""
+    """Register an integer function, to be compiled at its first call, once per machine."""
     _register(function)
     return compiled(function)
 
 
 def inlined(function: Function) -> Function:
-    """A kernel that is compiled into its callers: for what every decision calls. It saves a quarter.
+    """Register a kernel that is inlined into its callers: for those called at every decision.
 
-    An array is seven numbers to the compiled code, and a call hands over all of them.
+    It saves a quarter of the time: to compiled code an array is seven numbers, and a call copies all of them.
     """
     _register(function)
     return compiled(function, forceinline=True)
 
 
 def compiled(function: Function, forceinline: bool = False) -> Function:
-    """Compile a function at its first call. An encoder's choices need no more: they may use floats."""
+    """Compile a function at its first call, without the rules of kernels: an encoder may use floats."""
     folder = cache_folder()
     options = {"nogil": True, "cache": folder is not None, "forceinline": forceinline}
     with _numba_cache(folder):
@@ -91,10 +91,10 @@ def compiled(function: Function, forceinline: bool = False) -> Function:
 
 
 def _keep_carefully(dispatcher: Any, folder: Path) -> None:
-    """Let one process at a time write to the folder, and go on where it cannot be written.
+    """Let one process at a time write to the folder, and go on if it cannot be written.
 
-    numba would let two processes that compile one kernel for different types give their code one name, and
-    would fail with the disk.
+    Without this, two processes that compile a kernel for different types would write to the same file, and a
+    disk that fails would stop the program.
     """
     save = dispatcher._cache.save_overload
 
@@ -114,7 +114,7 @@ def _register(function: Callable[..., Any]) -> None:
 
 
 def kernel_hash(root: Path = Path(__file__).parent) -> str:
-    """A name for the state of all kernels: their sources, the compiler, and its flags."""
+    """Hash of the sources of all kernels, the compiler's version and its flags."""
     digest = hashlib.sha256()
     for pattern in _SOURCES:
         for path in sorted(root.glob(pattern)):
@@ -126,7 +126,7 @@ def kernel_hash(root: Path = Path(__file__).parent) -> str:
 
 @cache
 def cache_folder() -> Path | None:
-    """The folder of compiled kernels, or None where nothing can be written.
+    """The folder of compiled kernels, or None if none can be written.
 
     ``REFCODEC_CACHE``, else ``XDG_CACHE_HOME/refcodec``, else ``~/.cache/refcodec``.
     """
@@ -150,9 +150,9 @@ def cache_folder() -> Path | None:
 
 @cache
 def announce_compilation(entry: str = "channels.code_levels") -> None:
-    """Say once, through the logger ``refcodec``, that kernels must be compiled first.
+    """Log once, by the logger ``refcodec``, that kernels must be compiled first.
 
-    entry : the kernel, as ``module.name``, whose callees take the time; it is compiled after them.
+    entry : the kernel, as ``module.name``, that is compiled last, after all that it calls.
     """
     if numba.config.DISABLE_JIT:
         return
@@ -164,7 +164,7 @@ def announce_compilation(entry: str = "channels.code_levels") -> None:
 
 @contextmanager
 def _numba_cache(folder: Path | None) -> Iterator[None]:
-    """Let numba choose its cache folder, which it does when a function is decorated, as we wish."""
+    """Set numba's cache folder while functions are decorated, which is when numba reads the setting."""
     before = numba.config.CACHE_DIR
     try:
         if folder is not None:

@@ -1,4 +1,4 @@
-"""Measures of rate and of quality: arrays in, numbers out. Formulas and sources stand in the docstrings."""
+"""Measures of rate and quality: arrays in, numbers out. Docstrings give the formulas and their sources."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ Array = npt.NDArray[Any]
 
 
 def compression_rate(coded_bytes: int, features: Array) -> float:
-    """Coded size over uncompressed size (Chen et al. 2020, eq. 1; Hu et al. 2020, III-A): less is better."""
+    """Coded size over uncompressed size (Chen et al. 2020, eq. 1; Hu et al. 2020, III-A): lower is better."""
     return coded_bytes / features.nbytes
 
 
 def bits_per_element(coded_bytes: int, elements: int) -> float:
-    """``8 * bytes / elements``: bits of the file spent on one value of a feature."""
+    """``8 * bytes / elements``: bits per value of a feature."""
     return 8 * coded_bytes / elements
 
 
 def fidelity(outputs: Array, reference: Array) -> float:
-    """Share of decisions that stay the same: ``mean(argmax(outputs) == argmax(reference))``.
+    """Share of unchanged decisions: ``mean(argmax(outputs) == argmax(reference))``.
 
     outputs, reference : N x classes, or N x classes x H x W; the network's output on decoded and on
                          original features. The decision is the argmax over axis 1.
 
-    Of images it is Hu et al. (2020), eq. 4, averaged over the images; of pixels it is their eq. 5.
+    For images this is eq. 4 of Hu et al. (2020), averaged over the images; for pixels it is their eq. 5.
     """
     return float(np.mean(outputs.argmax(axis=1) == reference.argmax(axis=1)))
 
 
 def top1_accuracy(outputs: Array, labels: Array) -> float:
-    """Share of right decisions, ``mean(argmax(outputs) == labels)``; outputs N x classes, labels N."""
+    """Share of correct decisions, ``mean(argmax(outputs) == labels)``; outputs N x classes, labels N."""
     return float(np.mean(outputs.argmax(axis=1) == labels))
 
 
@@ -55,26 +55,26 @@ def top_accuracy(outputs: Array, labels: Array, k: int = 5) -> float:
     """Share of images whose label is among the ``k`` highest outputs (ILSVRC: top-5 accuracy).
 
     outputs : N x classes.
-    labels  : N. The label counts as found where fewer than ``k`` classes lie above it.
+    labels  : N. A label is among them if fewer than ``k`` classes have a higher output.
     """
     own = np.take_along_axis(outputs, labels[:, None], axis=1)
     return float(np.mean((outputs > own).sum(axis=1) < k))
 
 
 def mean_iou(outputs: Array, masks: Array, ignore: int = 255) -> float:
-    """Mean over classes of ``intersection / union`` of pixels, decided and true (PASCAL VOC).
+    """Mean over classes of ``intersection / union`` of predicted and true pixels (PASCAL VOC).
 
     outputs : N x classes x H x W.
-    masks   : N x H x W, classes; pixels that bear ``ignore`` do not count.
+    masks   : N x H x W, true classes; pixels whose mask is ``ignore`` do not count.
 
-    Pixels of all images are counted together; a class that neither side has is left out of the mean.
+    Pixels of all images are counted together; a class that is neither predicted nor true is left out.
     """
     intersection, union = overlap(outputs, masks, ignore).sum(axis=0)
     return float(np.mean(intersection[union > 0] / union[union > 0]))
 
 
 def overlap(outputs: Array, masks: Array, ignore: int = 255) -> npt.NDArray[np.int64]:
-    """Pixels in the intersection and in the union of decided and true, N x 2 x classes: see `mean_iou`."""
+    """Pixels in the intersection and the union of predicted and true, N x 2 x classes: see `mean_iou`."""
     classes = outputs.shape[1]
     decided, counted = outputs.argmax(axis=1), masks != ignore
     found = np.empty((len(outputs), 2, classes), np.int64)
@@ -98,8 +98,8 @@ def max_error(decoded: Array, original: Array) -> float:
 def signal_to_noise(decoded: Array, original: Array) -> float:
     """``10 log10(var(original) / mse)`` in dB; infinite for equal arrays.
 
-    Of features, or of outputs: over all logits of a set it is the *output SNR*, which, unlike fidelity,
-    changes with every bit of rate.
+    Of features or of outputs: over all logits of a set it is the *output SNR*, which, unlike fidelity,
+    varies continuously with the rate.
     """
     error = mean_squared_error(decoded, original)
     power = float(np.var(original.astype(np.float64)))
@@ -109,7 +109,7 @@ def signal_to_noise(decoded: Array, original: Array) -> float:
 
 
 def cosine_similarity(decoded: Array, original: Array) -> float:
-    """``a . b / (|a| |b|)``, the cosine of the angle between two features, taken as vectors.
+    """``a . b / (|a| |b|)``, the cosine of the angle between two features as vectors.
 
     1 for two zero vectors, 0 where only one is zero.
     """

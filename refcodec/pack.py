@@ -2,7 +2,7 @@
 
 All frames of a feature have one size: a grid of tiles, each tile a channel. Channels fill the tiles row
 by row in the signalled order; a new frame begins where the QP changes or the grid is full, so that every
-frame has one QP. One channel a frame is the grid of one tile.
+frame has one QP. One channel per frame is a grid of one tile.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ SMALLEST_SIDE = 16
 """Smallest side of a coded frame, in samples: HEVC's smallest coding tree block."""
 
 LONG_SIDE = 4096
-"""Beside a longer side than this the smallest is twice as long: HEVC levels that admit such frames
+"""If one side is longer than this, the other is at least 2 * SMALLEST_SIDE: HEVC levels for such frames
 forbid the smallest coding tree block."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where each channel of a feature stands.
+    """The frame and the tile of each channel of a feature.
 
-    frame        : int64, C: the frame of each channel.
-    tile         : int64, C: its tile in that frame, in row order.
+    frame        : int64, C: number of the frame of each channel.
+    tile         : int64, C: number of its tile in that frame, in row order.
     qps          : the QP of each frame.
-    columns, rows: the grid of tiles.
+    columns, rows: size of the grid, in tiles.
     height, width: size of a tile, in samples.
     """
 
@@ -158,9 +158,9 @@ def frame_count(fps: FeatureParameterSet, parameters: FeatureParameters) -> int:
 
 
 def near_square(tiles: int, height: int, width: int) -> tuple[int, int]:
-    """The grid (columns, rows) for a number of tiles of one size whose frame is nearest to a square.
+    """The grid (columns, rows) for a number of equal tiles whose frame is nearest to a square.
 
-    Of the grids without an empty row, that of least longer side, then of least area.
+    Among the grids without an empty row, the one with the shortest longer side, then the least area.
     """
 
     def near(ideal: float) -> range:
@@ -173,12 +173,12 @@ def near_square(tiles: int, height: int, width: int) -> tuple[int, int]:
 
 
 def pack(samples: Samples, layout: Layout) -> Frames:
-    """Lay the channels out on frames; what is left free replicates its neighbours.
+    """Lay the channels out on frames; free space replicates its neighbours.
 
     samples : int32, C x H x W, each at most 65,535.
 
-    Returns uint16, F x frame_height x frame_width. An empty tile continues the last column of the
-    tile on its left, empty rows continue the row above: both cost next to nothing to code.
+    Returns uint16, F x frame_height x frame_width. An empty tile repeats the last column of the
+    tile on its left, empty rows repeat the row above: both cost almost no bits.
     """
     height, width = layout.height, layout.width
     frames = np.zeros((len(layout.qps), layout.frame_height, layout.frame_width), dtype=np.uint16)

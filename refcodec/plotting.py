@@ -42,14 +42,14 @@ Values = npt.NDArray[np.float64]
 INK: Final = "#333333"
 FAINT: Final = "#808080"
 
-# Of Okabe and Ito (2008): readers of any colour vision can tell them apart.
+# Of Okabe and Ito (2008), distinguishable with any colour vision.
 BLUE: Final = "#0072B2"
 GREEN: Final = "#009E73"
 VERMILION: Final = "#D55E00"
 PURPLE: Final = "#CC79A7"
 
 COLOURS: Final = (PURPLE, BLUE, VERMILION, GREEN, INK, "#E69F00", "#56B4E9", FAINT)
-"""In the order in which a plot's curves take them."""
+"""Colours in the order of a plot's curves."""
 
 MARKERS: Final = "Dos^vPX*"
 
@@ -76,19 +76,19 @@ STYLE: Final[Mapping[str, Any]] = MappingProxyType(
 
 
 def look(number: int) -> dict[str, str]:
-    """Colour and marker of a curve; the colours come again behind the last one, with other markers."""
+    """Colour and marker of a curve; after the last colour they repeat, with other markers."""
     row, column = divmod(number, len(COLOURS))
     return {"color": COLOURS[column], "marker": MARKERS[(column + row) % len(MARKERS)]}
 
 
 def styled() -> Any:
-    """A context in which figures are drawn in `STYLE`."""
+    """Context in which figures are drawn in `STYLE`."""
     return rc_context(dict(STYLE))
 
 
 # --- axes ------------------------------------------------------------------------------------------
 
-RATE: Final = "bits an element, of the whole file"
+RATE: Final = "bits per element, of the whole file"
 """The label of an axis of rates."""
 
 _FIDELITIES: Final = (0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 1)
@@ -98,9 +98,9 @@ _KNEE: Final = 0.02
 
 
 def rate_axis(panel: Any, ticks: Locator | None = None) -> None:
-    """Bits an element along x, logarithmic to base 2, and a grid.
+    """Set up x for bits per element, logarithmic to base 2, with a grid.
 
-    ticks : where the axis has numbers; None for powers of 2, seven at the most.
+    ticks : positions of numbers; None for powers of 2, at most seven.
     """
     panel.set_xscale("log", base=2)
     panel.xaxis.set_major_locator(ticks or LogLocator(2, numticks=7))
@@ -110,7 +110,7 @@ def rate_axis(panel: Any, ticks: Locator | None = None) -> None:
 
 
 def fidelity_axis(panel: Any, lowest: float) -> None:
-    """Fidelity along y from the lowest that is drawn up to 1, spread out towards 1."""
+    """Set up y for fidelity, from the lowest value up to 1, spread out towards 1."""
     panel.set_yscale("function", functions=(_stretch, _shrink))
     ticks = [tick for tick in _FIDELITIES if tick >= lowest - 0.02]
     panel.set_yticks(ticks, [f"{tick:.10g}" for tick in ticks])
@@ -118,7 +118,7 @@ def fidelity_axis(panel: Any, lowest: float) -> None:
 
 
 def _stretch(fidelity: Values) -> Values:
-    """Spread out the axis towards 1, where the points of interest lie."""
+    """Map fidelity to the axis, spread out towards 1, where the points of interest lie."""
     return -np.log(np.maximum(1 - fidelity, 0) + _KNEE)
 
 
@@ -127,7 +127,7 @@ def _shrink(position: Values) -> Values:
     return 1 + _KNEE - np.exp(-position)
 
 
-# --- words -----------------------------------------------------------------------------------------
+# --- text ------------------------------------------------------------------------------------------
 
 
 def title(panel: Any, text: str, **options: Any) -> None:
@@ -138,7 +138,7 @@ def title(panel: Any, text: str, **options: Any) -> None:
 def label(
     panel: Any, text: str, point: tuple[float, float], shift: tuple[float, float], **options: Any
 ) -> None:
-    """Write beside a point; a halo keeps the text readable across lines.
+    """Write a label beside a point, with a halo that keeps it readable across lines.
 
     shift : from the point to the text, in 1/72 inch.
     """
@@ -157,9 +157,9 @@ def label(
 def legend(
     figure: Figure, panels: Sequence[Any], columns: int | None = None, **options: Any
 ) -> None:
-    """One legend above all panels, each curve once.
+    """Draw one legend above all panels, with each curve once.
 
-    columns : None for as many as suit the panels.
+    columns : number of columns; None chooses by the panels.
     """
     found: dict[str, Any] = {}
     for panel in panels:
@@ -179,7 +179,7 @@ def legend(
 
 
 def bars_by_channel(channels: int, height: float, rows: int) -> tuple[Figure, Sequence[Any]]:
-    """A figure of panels one above another, channels along x, with room for so many bars.
+    """Make a figure of panels one above another, with one bar per channel along x.
 
     height : of the figure, inches.
     """
@@ -193,14 +193,14 @@ def bars_by_channel(channels: int, height: float, rows: int) -> tuple[Figure, Se
 
 
 def save(figure: Figure, suffix: str, dpi: int = 200) -> bytes:
-    """A figure as the bytes of a ``png`` or an ``svg``; the same figure gives the same bytes."""
+    """Render a figure as ``png`` or ``svg``; the same figure gives the same bytes."""
     target = io.BytesIO()
-    # A date, or a version of matplotlib, would make it another file each time.
+    # A date, or the version of matplotlib, would change the file.
     metadata = {"Date": None} if suffix == "svg" else {"Software": None}
     figure.savefig(target, format=suffix, dpi=dpi, metadata=metadata)
     return target.getvalue()
 
 
 def save_both(figure: Figure) -> dict[str, bytes]:
-    """A figure as ``png`` and as ``svg``, by suffix."""
+    """Render a figure as ``png`` and as ``svg``; returns both by suffix."""
     return {suffix: save(figure, suffix) for suffix in ("png", "svg")}

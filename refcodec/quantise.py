@@ -1,8 +1,8 @@
-"""Quantisers: integer samples back to feature values, and feature values to integer samples.
+"""Quantisation: integer samples to feature values (normative), and feature values to integer samples.
 
-The normative half (clauses 8.5 to 8.7) comes first: moments are exact integers, every operation on
-binary64 numbers is a single correctly rounded one, and one rounding to the source type ends it. The
-encoder's half is free.
+The normative half (clauses 8.5 to 8.7) comes first: moments are exact integers, every operation on binary64
+numbers is correctly rounded, and the result is rounded once to the source type. An encoder is free to
+quantise otherwise.
 
 Samples are int32, C x H x W; parameters have one entry (per tensor) or C entries (per channel).
 """
@@ -52,7 +52,7 @@ _BLOCK = 1 << 16
 """Elements that are reconstructed at a time."""
 
 _FINE_STEP = 64
-"""Steps of the logarithmic quantiser below this, in units of 2^-24, are worth a scale."""
+"""Logarithmic steps below this, in units of 2^-24, are too coarsely represented: a scale is signalled."""
 
 
 # --- normative: 8.5 statistics restoration ---------------------------------------------------------
@@ -64,7 +64,7 @@ def restore_moments(
 ) -> npt.NDArray[np.int64]:
     """(8.5) Give the samples the signalled mean and standard deviation.
 
-    mean, deviation : uint16 codes in units of 2^(bits - 16) samples, one entry or one a channel.
+    mean, deviation : uint16 codes in units of 2^(bits - 16) samples, one entry or one per channel.
 
     Returns positions C x H x W: samples in units of 2^-16. "A variance of 0 is the identity."
     """
@@ -244,7 +244,7 @@ def fit_parameters(
     """Choose ranges or logarithmic steps for a feature.
 
     feature : float, C x H x W (or several features, stacked along a leading axis that share them).
-    clip    : a range to use instead of the feature's own; values beyond saturate.
+    clip    : a range to use instead of the feature's own; values beyond it saturate.
 
     Returns elements of feature_parameters().
     """
@@ -269,7 +269,7 @@ def fit_parameters(
     largest = np.maximum(np.abs(low.astype(np.float64)), np.abs(high.astype(np.float64)))
     peak = float(largest.max())
     levels = _levels(fps)
-    # Chen et al. have no scale. It matters only where the step would be coarse in units of 2^-24.
+    # Chen et al. have no scale. It matters only if the step is small, and so coarse in units of 2^-24.
     coarse = math.log2(1.0 + peak) * 2**24 < _FINE_STEP * levels
     exponent = math.frexp(peak)[1] if peak > 0 and (coarse or peak >= 2.0**60) else 0
     top = np.log2(1.0 + np.ldexp(largest, -exponent)) * 2**24
@@ -280,10 +280,10 @@ def fit_parameters(
 def quantise(
     feature: npt.NDArray[Any], fps: FeatureParameterSet, parameters: FeatureParameters
 ) -> tuple[Samples, Values | None]:
-    """Feature values to integer samples, by the parameters that will be signalled.
+    """Quantise feature values with the parameters that will be signalled.
 
     Returns the samples (int32, C x H x W) and, for the uniform quantiser, their positions before
-    rounding (float64, C x H x W), of which statistics restoration signals the moments.
+    rounding (float64, C x H x W), whose moments statistics restoration signals.
     """
     if fps.quantiser == Quantiser.NONE:
         word = f"u{feature.dtype.itemsize}"
@@ -311,7 +311,7 @@ def quantise(
 def measure_moments(positions: Values, mode: Restoration, bits: int) -> dict[str, Any]:
     """Moments of the samples before coding, as restoration_mean and restoration_deviation.
 
-    positions : float64, C x H x W, in samples, not rounded.
+    positions : samples before rounding, float64, C x H x W.
     """
     groups = positions.reshape(len(positions) if mode == Restoration.CHANNEL else 1, -1)
     scale = 2.0 ** (16 - bits)

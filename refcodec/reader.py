@@ -37,17 +37,17 @@ Feature = npt.NDArray[Any]
 
 
 class _PipeError(CallerError, TypeError):
-    """A pipe was asked for what needs seeking; ``list()`` understands it as 'no length known'."""
+    """An operation needs seeking, and the source is a pipe; a TypeError tells ``list()`` "no length"."""
 
 
 class Reader:
     """The features of a stream, in order or by number.
 
     ``len(r)``, ``r[k]``, ``for f in r``; ``r.parameters`` lists the feature parameter sets,
-    ``r.metadata`` holds the text stored with them. A source that cannot seek serves iteration only.
+    ``r.metadata`` holds the texts stored with them. A source that cannot seek allows iteration only.
 
-    Iteration passes over every unit, checks all of them and needs no index; ``r[k]`` reads what feature
-    k needs. Both raise StreamError where the stream is at fault.
+    Iteration reads and checks every unit and needs no index; ``r[k]`` reads only the units that feature k
+    depends on. Both raise StreamError if the stream is at fault.
     """
 
     def __init__(
@@ -72,16 +72,16 @@ class Reader:
         self._exhausted = False
         self._start = 0 if self._pipe else source.tell() - STREAM_HEADER_SIZE
 
-    # -- looking around
+    # -- properties of the stream
 
     @property
     def parameters(self) -> list[FeatureParameterSet]:
-        """The feature parameter sets in the order of their ids; of a pipe, those met so far."""
+        """The feature parameter sets in the order of their ids; of a pipe, those read so far."""
         return [fps for _, fps in sorted(self._walk.parameter_sets.items())]
 
     @property
     def metadata(self) -> dict[str, str]:
-        """Text stored in the stream, by key; of a pipe, what was met so far."""
+        """Texts stored in the stream, by key; of a pipe, those read so far."""
         return dict(self._walk.metadata)
 
     def __len__(self) -> int:
@@ -95,7 +95,7 @@ class Reader:
     def _directory(self) -> Directory:
         if self._pipe:
             raise _PipeError(
-                "this source cannot seek: it serves iteration only",
+                "this source cannot seek: it allows iteration only",
                 hint="write the pipe to a file first",
             )
         return Directory.of(StreamWindow(self._source, self._start), self.header)
@@ -109,7 +109,7 @@ class Reader:
                 yield from unit.features
 
     def _units(self) -> Iterator[CodedUnit]:
-        """All coded units, from the front."""
+        """All coded units, from the start of the stream."""
         if self._pipe is None:
             stream = StreamWindow(self._source, self._start, STREAM_HEADER_SIZE)
             return coded_units(Walk(self.header), stream)
@@ -135,13 +135,13 @@ class Reader:
         return decoded.features[0]
 
     def _unit(self, entry: int) -> CodedUnit:
-        """A coded unit, which is kept until another one is asked for."""
+        """A coded unit, cached until another one is read."""
         if self._last is None or self._last[0] != entry:
             self._last = entry, self._directory.unit(entry)
         return self._last[1]
 
     def _of_sequence(self, entry: int) -> DecodedUnit:
-        """A unit of a sequence, which is decoded as a whole and kept until another one is."""
+        """A decoded unit of a sequence; the whole sequence is decoded, and cached until another one is."""
         if entry not in self._sequence:
             run = self._sequence_around(entry)
             decoded = decode_window(list(run.values()), self._machine, {})
@@ -149,7 +149,7 @@ class Reader:
         return self._sequence[entry]
 
     def _sequence_around(self, entry: int) -> dict[int, CodedUnit]:
-        """Units from the access point that a unit needs up to the next one, by their entries."""
+        """The sequence of a unit, from its access point up to the next one, by entry."""
         directory = self._directory
         unit = self._unit(entry)
         run, fps_id = {entry: unit}, unit.fps.fps_id
@@ -210,7 +210,7 @@ def open_stream(
     ffmpeg    : program that decodes HEVC payloads; None for the bundled one.
     timeout   : seconds for one run of it; None for a bound that grows with the work.
 
-    Raises StreamError where the stream is at fault, CallerError where the path is.
+    Raises StreamError if the stream is at fault, CallerError if the path is.
     """
     if not isinstance(source, (str, os.PathLike)):
         return Reader(source, max_level=max_level, ffmpeg=ffmpeg, timeout=timeout)
@@ -237,7 +237,7 @@ def decode(
     Returns an array of the feature's own shape and type (float32, float16, or ``ml_dtypes.bfloat16``):
     C x H x W for conv and pool, D for fc.
 
-    Raises StreamError where the stream is at fault; CallerError where it does not hold one feature.
+    Raises StreamError if the stream is at fault, CallerError if it does not hold exactly one feature.
     """
     reader = Reader(io.BytesIO(data), max_level=max_level, ffmpeg=ffmpeg, timeout=timeout)
     features = iter(reader)

@@ -1,7 +1,7 @@
 """The table of payload coders: every fact about a coder, in one record.
 
 Configurations, profiles, constraints, labels of the suite, the command line, the documentation and the tests
-derive their lists from here. To add a coder is to add a record, and the module that it names, which holds a
+derive their lists from here. To add a coder, add a record and the module that it names, which holds a
 ``PAYLOAD_CODER`` (see ``coders.protocol``).
 """
 
@@ -32,24 +32,24 @@ class CoderRecord:
     """One payload coder.
 
     coder_id       : code point (C.1).
-    summary        : what it is, for help and documentation.
-    module         : home of its implementation, imported when it is first used.
-    clauses        : decoding process, first the clause of the coder itself.
-    profiles       : profiles whose decoders have it (A.2).
-    quantisers     : quantisers that may precede it.
+    summary        : description in a few words, for help and documentation.
+    module         : module of its implementation, imported when it is first used.
+    clauses        : clauses of its decoding process, that of the coder itself first.
+    profiles       : profiles that include it (A.2).
+    quantisers     : quantisers that it can be combined with.
     largest_bits   : most bits per sample of a quantiser.
-    largest_qp     : largest qp; None where samples have no QP.
-    eighths        : whether a QP has eighths (qp_eighths).
-    batchable      : whether several features may share a unit.
-    restorable     : whether statistics may be restored after it (8.5).
-    needs_hash     : whether its features carry a sample hash (9.3).
-    resumes        : whether decoding of a sequence goes on from the samples of its previous feature alone.
-    has_headers    : whether parameter sets and payloads hold headers of another standard (9.3).
-    compiled       : whether its kernels are compiled when they are first used.
-    written_by     : who decides the bytes of a payload: the ``specification``, a ``library``, or an
+    largest_qp     : largest qp; None if it has no QP.
+    eighths        : true if a QP may be given in eighths (qp_eighths).
+    batchable      : true if several features may share a unit.
+    restorable     : true if statistics restoration may follow it (8.5).
+    needs_hash     : true if a sample hash is mandatory (9.3).
+    resumes        : true if a predicted feature can be decoded from the samples of the previous one alone.
+    has_headers    : true if parameter sets and payloads hold headers of another standard (9.3).
+    compiled       : true if it has kernels, which are compiled when they are first used.
+    written_by     : what determines the bytes of a payload: the ``specification``, a ``library``, or an
                      ``encoder`` whose choices may differ from machine to machine.
-    options        : options of an encoder that have an effect with it, and their defaults.
-    choices        : values of an option, where it takes a word, or one of few numbers.
+    options        : encoder options that have an effect with it, and their defaults.
+    choices        : allowed values of options that take one of a few words or numbers.
     """
 
     coder_id: Coder
@@ -78,12 +78,12 @@ class CoderRecord:
 
     @property
     def lossless(self) -> bool:
-        """Whether it codes the source's own values, bit for bit, unless it is given a quantiser."""
+        """True if, without a quantiser, it codes the source values bit for bit."""
         return Quantiser.NONE in self.quantisers
 
     @property
     def signals_qp(self) -> bool:
-        """Whether its samples have a QP."""
+        """True if coded features have a QP."""
         return self.largest_qp is not None
 
 
@@ -183,7 +183,7 @@ _RECORDS = (
     _byte_coder(Coder.GZIP, "gzip, at its default effort", "8.3.3"),
     _byte_coder(Coder.BZIP2, "bzip2, at its default effort", "8.3.4"),
     _byte_coder(Coder.LZMA, "LZMA2 in an xz stream, at its default effort", "8.3.5"),
-    _byte_coder(Coder.RAW, "samples as they are"),
+    _byte_coder(Coder.RAW, "uncompressed samples"),
 )
 
 CODERS: Mapping[str, CoderRecord] = {one.name: one for one in _RECORDS}
@@ -225,6 +225,6 @@ def profile_coders() -> dict[Profile, frozenset[Coder]]:
 
 
 def suggest(name: object, known: Iterable[str]) -> str:
-    """The hint ``did you mean ...?`` for a name that is nearly a known one, else ''."""
+    """The hint ``did you mean ...?`` for a name that is close to a known one, else ''."""
     near = difflib.get_close_matches(str(name), list(known), 1)
     return f"did you mean {near[0]}?" if near else ""

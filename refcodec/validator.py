@@ -1,7 +1,7 @@
-"""The strict validator: every violation of the specification that it can find in a stream.
+"""The strict validator: every violation of the specification that can be found in a stream.
 
-It goes the way of the reader, and takes note of errors where the reader raises them. It also looks where no
-decoder has to: reserved bits, the index, the headers inside HEVC payloads (``stream.strict``).
+It reads a stream as the reader does, but collects errors instead of raising the first. It also checks what a
+decoder may ignore: reserved bits, the index, the headers inside HEVC payloads (``stream.strict``).
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from refcodec.tables import HIGHEST_LEVEL, clause_titles
 __all__ = ["Report", "validate"]
 
 _MOST = 1000
-"""Violations that a report holds at most; it says where there were more."""
+"""Most violations in a report; it says so if there are more."""
 
 
 @dataclass
 class Report:
     """Findings of the validator.
 
-    violations  : in the order of their places in the stream.
-    features    : number of features that the stream holds, as far as it could be read.
+    violations  : in stream order.
+    features    : number of features in the stream, as far as it could be read.
     units       : number of units.
-    unverified  : what could not be checked, and why: never mistake it for conformity.
+    unverified  : what could not be checked, and why; a stream with such an entry is not known to conform.
     """
 
     violations: list[StreamError] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Report:
 
     @property
     def conforming(self) -> bool:
-        """Whether no violation was found and nothing was left unverified."""
+        """True if no violation was found and nothing was left unverified."""
         return not self.violations and not self.unverified
 
     def as_json(self) -> dict[str, Any]:
@@ -82,8 +82,8 @@ def validate(
 ) -> Report:
     """Check a stream, given as a path or as bytes, against every clause.
 
-    Returns a report; a stream that is no DFC at all is a violation like any other. Raises CallerError
-    for a path that cannot be read.
+    Returns a report; for a file that is no DFC stream, that is the violation. Raises CallerError for a path
+    that cannot be read.
     """
     with byte_source(source) as file:
         return _validate(file, max_level, Machine(ffmpeg=ffmpeg, timeout=timeout))
@@ -91,7 +91,9 @@ def validate(
 
 def _validate(source: BinaryIO, max_level: int, machine: Machine) -> Report:
     report = Report()
-    faults: Counter[str] = Counter()  # of the machine: features that could not be decoded
+    faults: Counter[str] = (
+        Counter()
+    )  # errors of the machine, with the number of features that it could not decode
 
     def found(error: StreamError) -> None:
         if len(report.violations) < _MOST:
@@ -120,7 +122,7 @@ def _validate(source: BinaryIO, max_level: int, machine: Machine) -> Report:
         for _ in decode_window(window, machine, sequences, failed):
             pass
     if walk.unchecked:
-        report.unverified.append("samples that depend on what is at fault were not decoded")
+        report.unverified.append("features that depend on faulty units were not decoded")
     report.unverified += [f"samples of {count} features: {text}" for text, count in faults.items()]
     report.features, report.units = walk.feature_count, walk.unit_count
     report.violations.sort(key=lambda error: error.bit_offset or 0)

@@ -1,4 +1,4 @@
-"""What several test modules share: the machine, hypothesis without a clock, and streams taken apart."""
+"""Common parts of the tests: the machine, hypothesis without a clock, and streams taken apart."""
 
 from __future__ import annotations
 

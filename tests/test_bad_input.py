@@ -1,4 +1,4 @@
-"""What is refused, and how: damaged streams, impossible calls, failing machines."""
+"""Errors for damaged streams, invalid calls and failing machines."""
 
 from __future__ import annotations
 
@@ -377,14 +377,14 @@ def test_an_unknown_unit_stops_the_decoder_where_it_must(kind: int) -> None:
 def test_two_parameter_sets_of_one_id(take_apart: TakeApart) -> None:
     parts = take_apart(refcodec.encode(SMALL, coder="raw"))
     parts.units.insert(0, parts.units[0])
-    with pytest.raises(OrderError, match="feature parameter set 0 stands in the stream twice"):
+    with pytest.raises(OrderError, match="feature parameter set 0 occurs twice in the stream"):
         refcodec.decode(parts.join())
 
 
 def test_a_feature_before_its_parameter_set(take_apart: TakeApart) -> None:
     parts = take_apart(refcodec.encode(SMALL, coder="raw"))
     parts.units[:2] = reversed(parts.units[:2])
-    with pytest.raises(OrderError, match="feature parameter set 0 is used before it stands"):
+    with pytest.raises(OrderError, match="feature parameter set 0 is used before it occurs"):
         refcodec.decode(parts.join())
 
 
@@ -532,8 +532,8 @@ def test_a_compressed_payload_is_one_member_of_the_right_size(
     for payload, text in (
         (compress(whole[:-1]), "ends after 47 of 48 bytes"),
         (compress(whole)[:-1], "ends after|does not decompress"),
-        (compress(whole) + b"\0", "1 bytes stand behind|does not decompress"),
-        (compress(whole[:24]) + compress(whole[24:]), "ends after 24 of 48|bytes stand behind"),
+        (compress(whole) + b"\0", "1 bytes follow|does not decompress"),
+        (compress(whole[:24]) + compress(whole[24:]), "ends after 24 of 48|bytes follow"),
         (b"", "ends after 0 of 48 bytes"),
         (b"no such thing", "does not decompress"),
     ):
@@ -655,7 +655,7 @@ def test_a_file_that_is_no_dfc(data: bytes, text: str, tmp_path: Path) -> None:
 
 def test_a_signature_and_no_more() -> None:
     for stop in range(1, 9):
-        with pytest.raises(TruncatedError, match=f"has 9 bytes and {stop} are there"):
+        with pytest.raises(TruncatedError, match=f"has 9 bytes; the file has {stop}"):
             refcodec.decode(build_stream_header(Profile.LOSSLESS, 1)[:stop])
 
 

@@ -476,7 +476,7 @@ def test_decode_of_a_damaged_stream_leaves_the_old_file(tmp_path: Path, damaged:
         ("x.npy", b"\x93NUMPY\x01\x00v\x00{'descr'", "cannot be read"),
         ("x.npz", b"PK\x03\x04" + bytes(40), "cannot be read"),
         ("x.safetensors", (9).to_bytes(8, "little") + b"{nonsense", "cannot be read"),
-        ("x.txt", b"", "features live in .npy, .npz, .safetensors, .dfc"),
+        ("x.txt", b"", "files of features are .npy, .npz, .safetensors, .dfc"),
     ],
 )
 def test_wrong_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -563,7 +563,7 @@ def test_wrong_options(tmp_path: Path, batch: Path, options: list[str]) -> None:
         ("--target-size 9 --target-snr 9", "--target-size and --target-snr exclude each other"),
         (
             "--target-snr 9 --gop 2",
-            "targets are for features that stand alone: --gop is 0 with them",
+            "a target needs features that are not predicted: --gop must be 0",
         ),
         ("--hash-size 9", "--hash-size is 9; it is one of 0, 8, 16, 32"),
         ("--type convolution", "--type is 'convolution'; it is one of conv, pool, fc"),

@@ -42,68 +42,8 @@ NOT_OURS = {
 }
 """Names in docstrings that are no names of the project, and what they are."""
 
-STILL_MISSING = {
-    "refcodec.entropy.floats: decide",
-    "refcodec.entropy.native: scan_entry",
-}
-"""Names in docstrings that do not exist, by module. The list only shrinks."""
-
 QUESTIONS = ("What", "Whether", "Where", "How")
 """First words that ask instead of saying."""
-
-STILL_ASKING = {
-    "refcodec.allocate.gradients",
-    "refcodec.allocate.methods",
-    "refcodec.allocate.rate",
-    "refcodec.allocate.sensitivity",
-    "refcodec.allocate.statistics",
-    "refcodec.allocate.tail_aware",
-    "refcodec.allocate.targets",
-    "refcodec.cli.networks",
-    "refcodec.cli.summary",
-    "refcodec.cli.terminal",
-    "refcodec.coders",
-    "refcodec.coders.advice",
-    "refcodec.coders.hevc",
-    "refcodec.coders.native_choice",
-    "refcodec.coders.native_encoder",
-    "refcodec.config",
-    "refcodec.constraints",
-    "refcodec.demo.run",
-    "refcodec.directory",
-    "refcodec.encoder",
-    "refcodec.entropy.arithmetic",
-    "refcodec.entropy.native",
-    "refcodec.evaluate.coders",
-    "refcodec.evaluate.curves",
-    "refcodec.evaluate.experiment",
-    "refcodec.evaluate.job",
-    "refcodec.evaluate.plan",
-    "refcodec.evaluate.report",
-    "refcodec.evaluate.results",
-    "refcodec.evaluate.run",
-    "refcodec.evaluate.settings",
-    "refcodec.evaluate.statistics",
-    "refcodec.evaluate.style",
-    "refcodec.evaluate.summary",
-    "refcodec.inspector",
-    "refcodec.kernel",
-    "refcodec.models.parts",
-    "refcodec.pack",
-    "refcodec.suite.contract",
-    "refcodec.suite.derive",
-    "refcodec.suite.manifest",
-    "refcodec.suite.native",
-    "refcodec.suite.runner",
-    "refcodec.suite.vectors",
-    "refcodec.syntax.bits",
-    "refcodec.syntax.codes",
-    "refcodec.syntax.hevc",
-    "refcodec.syntax.units",
-    "refcodec.tables",
-    "refcodec.validator",
-}
-"""Modules in which a public docstring begins with one of QUESTIONS. The list only shrinks."""
 
 
 # --- what the project declares ---------------------------------------------------------------------
@@ -345,10 +285,8 @@ def names() -> list[Mention]:
 
 
 def test_every_name_in_a_docstring_exists() -> None:
-    lost = {f"{module_of(one.path)}: {one.text}": one for one in names() if not exists(one)}
-    new = [str(one) for name, one in lost.items() if name not in STILL_MISSING]
-    assert not new, "\n".join(new)
-    assert set(lost) >= STILL_MISSING, "what exists, or is not named any more, needs no entry"
+    lost = [str(one) for one in names() if not exists(one)]
+    assert not lost, "\n".join(lost)
 
 
 def test_the_list_of_other_names_is_needed() -> None:
@@ -389,11 +327,4 @@ def asking(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=module_of)
 def test_first_lines_say_and_do_not_ask(path: Path) -> None:
     found = asking(path)
-    if module_of(path) in STILL_ASKING:
-        assert found, f"{module_of(path)} asks no more: take it from STILL_ASKING"
-    else:
-        assert not found, "\n".join(found)
-
-
-def test_modules_that_still_ask_exist() -> None:
-    assert {module_of(path) for path in SOURCES} >= STILL_ASKING
+    assert not found, "\n".join(found)

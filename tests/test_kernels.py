@@ -105,7 +105,7 @@ def is_kernel(value: Any) -> bool:
 
 
 def faults(function: Callable[..., Any]) -> list[str]:
-    """What a kernel has that it must not have, each with its statement."""
+    """Constructs in a kernel that are not allowed, each with its statement."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     assert isinstance(tree, ast.FunctionDef)
     return [
@@ -156,7 +156,7 @@ def _faults(node: Any, parent: Any, names: dict[str, Any]) -> Iterator[Any]:
 
 
 def _callable(node: ast.Call, names: dict[str, Any]) -> bool:
-    """Whether a call is of a kernel, of one of a few builtins, or makes room for integers."""
+    """True for a call of a kernel, of one of a few builtins, or of a function that makes integer arrays."""
     called = ast.unparse(node.func)
     if called in ROOM and names.get("np") is np:
         *rest, kind = node.args
@@ -168,7 +168,7 @@ def _callable(node: ast.Call, names: dict[str, Any]) -> bool:
 
 
 def _loads(node: ast.Subscript, parent: Any, names: dict[str, Any]) -> bool:
-    """Whether an element is read through int(); a view is an argument of a kernel with one index."""
+    """True if an element is read through int(); a view is an argument of a kernel with one index."""
     if isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
         return isinstance(node.slice, ast.Constant)
     if not isinstance(parent, ast.Call):
@@ -556,7 +556,7 @@ def hostile_corpus() -> list[Item]:
 
 
 def outcome(item: Item) -> Any:
-    """What the kernels of this process make of a hostile payload."""
+    """Result of the kernels of this process for an invalid payload."""
     name, shape, bits, qp, payload = item
     options: Any = {"bits": bits, "qp": qp} if bits else {"coder": name}
     one = coded(bytes.fromhex(payload), tuple(shape), **options)
@@ -671,7 +671,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def call(tree: Path, cache: Path | None = None, **variables: str) -> tuple[str, str]:
-    """What the tiny kernels return in a process of their own, and what it logs."""
+    """Results of the tiny kernels in a process of their own, and its log."""
     variables.setdefault("REFCODEC_CACHE", str(cache or tree.parent / "cache"))
     result = run(CALL, PYTHONPATH=str(tree.parent), PYTHONDONTWRITEBYTECODE="1", **variables)
     return result.stdout.strip(), result.stderr

@@ -248,13 +248,13 @@ def test_a_branch_across_the_cut_is_named() -> None:
         Cut(seeded(Skipping), "block.inner", SHAPE)
     assert str(caught.value) == (
         "cut at block.inner: the output of stem also reaches add, past the cut "
-        "(cut in front of the branch, or where it has joined again)"
+        "(cut before the branch, or after it has joined again)"
     )
     with pytest.raises(CallerError) as caught:
         Cut(seeded(Nested), "block.block.inner", SHAPE)
     assert str(caught.value) == (
         "cut at block.block.inner: the output of block.stem also reaches block.add, past the cut "
-        "(block, which holds it, can be cut)"
+        "(block, which contains it, can be cut)"
     )
 
 
@@ -269,7 +269,7 @@ def test_a_branch_in_a_residual_block(depth: int) -> None:
         Cut(cifar.resnet(depth), "layer2.1.conv1", (3, 32, 32))
     assert str(caught.value) == (
         "cut at layer2.1.conv1: the output of layer2.0.relu also reaches layer2.1.add, past the cut "
-        "(layer2.1, which holds it, can be cut)"
+        "(layer2.1, which contains it, can be cut)"
     )
 
 
@@ -459,7 +459,7 @@ def test_branches_of_the_papers_networks(torchvision: Any) -> None:
         load("resnet50").cut("layer1.0.conv1", input_size=(32, 32))
     assert str(caught.value) == (
         "cut at layer1.0.conv1: the output of layer1.0.downsample.1 also reaches layer1.0.add, "
-        "past the cut (layer1.0, which holds it, can be cut)"
+        "past the cut (layer1.0, which contains it, can be cut)"
     )
 
 

@@ -229,7 +229,7 @@ def test_a_weight_lowers_the_error() -> None:
 
 
 def test_weights_of_frequencies_decide_which_are_kept() -> None:
-    """Where only the mean of a map counts, all else is left out, and the means come back."""
+    """If only the mean of a map has a weight, all else is left out, and the means are kept."""
     feature = smooth(4, 16, 16) + np.float32(1)
     spectrum = np.full(feature.shape, 1e-6)
     spectrum[:, 0, 0] = 1
@@ -538,7 +538,7 @@ def test_a_target_is_the_error_of_the_feature_itself(quantiser: str) -> None:
         ({"target_snr": 4000}, "in dB"),
         ({"target_size": 1.5}, "it is an integer"),
         ({"target_size": "x"}, "it is an integer"),
-        ({"target_snr": 20, "gop": 4}, "stand alone"),
+        ({"target_snr": 20, "gop": 4}, "not predicted"),
         ({"gop": 4, "batch": True}, "not batched"),
         ({"lossless": True}, "lossless is for hevc"),
         ({"coder": "zlib", "gop": 4}, "gop is for native, hevc"),

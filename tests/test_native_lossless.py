@@ -65,7 +65,7 @@ def decode(payload: bytes, shape: tuple[int, ...], source: SourceType) -> Any:
 
 
 def error_of(payload: bytes, shape: tuple[int, ...], source: SourceType) -> PayloadError | None:
-    """What is wrong with a payload; or None, and then it has samples of the right shape."""
+    """The error in a payload; or None, and then it has samples of the right shape."""
     try:
         assert decode(payload, shape, source).shape == shape
     except PayloadError as error:
@@ -298,7 +298,7 @@ def test_errors(payload: str, message: str) -> None:
 
 
 def test_time_is_bounded() -> None:
-    """The worst payload costs some steps an element, not hundreds: no more than some sound ones."""
+    """The worst payload costs some steps per element, not hundreds: no more than some valid ones."""
     shape, source = (16, 64, 64), SourceType.FLOAT32
     sound = encode_payload(
         samples_of(smooth(shape, relu=False), source), parameter_set(source, *shape)

@@ -1,4 +1,4 @@
-"""Features of real networks on real images: what survives, and what it costs."""
+"""Features of real networks on real images: rate and fidelity."""
 
 from __future__ import annotations
 

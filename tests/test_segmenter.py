@@ -99,7 +99,7 @@ def test_outlines_have_the_areas_of_their_shapes() -> None:
 
 
 def contrast(images: Pixels, masks: Pixels) -> float:
-    """How much more neighbouring rows differ where the mask changes between them."""
+    """Ratio of the differences between neighbouring rows where the mask changes and where it does not."""
     steps = abs(np.diff(images.astype(int), axis=1)).sum(axis=3)
     edges = np.diff(masks.astype(int), axis=1) != 0
     return float(steps[edges].mean() / steps[~edges].mean())

@@ -322,7 +322,7 @@ def feature_parameters(draw: st.DrawFn, fps: Any) -> dict[str, Any]:
 
 
 def agrees(parsed: Any, elements: dict[str, Any], structure: Structure[Any]) -> None:
-    """What was read is what was written, of the elements whose condition held."""
+    """Elements whose condition holds are read as they were written."""
     for name in (element.name for element in structure.subcons):
         found = parsed[name]
         if found is None or name not in elements:
@@ -353,7 +353,7 @@ def identity(structure: Structure[Any], elements: dict[str, Any], **parameters: 
         position += element.width
     assert position == 800 + 8 * len(data)
     if not isinstance(structure.subcons[-1].subcon, Rest):
-        with pytest.raises(SyntaxViolation, match="8 bits are left behind"):
+        with pytest.raises(SyntaxViolation, match="8 bits follow"):
             structure.parse_whole(data + b"\0", **parameters)
     return parsed
 
@@ -725,7 +725,7 @@ def test_a_structure_that_is_cut(elements: dict[str, Any], data: st.DataObject) 
 def test_left_over_bytes_have_a_place() -> None:
     with pytest.raises(SyntaxViolation) as caught:
         HASH.parse_whole(bytes(35), 160)
-    assert str(caught.value) == ("16 bits are left behind hash() [bit 424, byte 53; clause 6.8]")
+    assert str(caught.value) == ("16 bits follow hash() [bit 424, byte 53; clause 6.8]")
 
 
 @settings(max_examples=300)

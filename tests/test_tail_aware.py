@@ -69,7 +69,7 @@ class Ends:
 
 @cache
 def features(count: int = 6) -> Any:
-    """What the first layer makes of smooth random pictures, N x C x H x W."""
+    """Features of smooth random pictures after the first layer, N x C x H x W."""
     generator = torch.Generator().manual_seed(1)
     coarse = torch.rand(count, 3, 6, 6, generator=generator)
     pictures = torch.nn.functional.interpolate(coarse, size=24, mode="bilinear")
@@ -153,7 +153,7 @@ def test_more_strength_costs_less_and_loses_more() -> None:
 
 @pytest.mark.parametrize(("mu", "rounding"), [(0, 1e-4), (20, 2e-3)])
 def test_levels_are_those_that_are_coded(mu: float, rounding: float) -> None:
-    """What the descent sees is what a decoder makes of the stream, but for rounding."""
+    """The descent sees the features that a decoder reconstructs, but for rounding."""
     settings = TailAware(qp=36, iterations=10, mu=mu)
     config, choices = choose_levels(features(), [Ends().tail], LEVELS, settings)
     target = io.BytesIO()
@@ -202,7 +202,7 @@ def test_mu_keeps_the_feature() -> None:
 
 
 def test_mu_keeps_means_at_any_rate() -> None:
-    """Where next to nothing else is left of the feature, too."""
+    """Also if almost nothing else is left of the feature."""
 
     def error(mu: float) -> float:
         target = io.BytesIO()

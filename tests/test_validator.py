@@ -181,7 +181,7 @@ def test_a_batch_whose_sizes_do_not_add_up() -> None:
     data = refcodec.encode(FEATURE, **RAW, batch=True)
     violation = only(with_value(data, "payload_size_base", 0b0001111))  # 14; 12 is 0001101
     assert isinstance(violation, ConstraintError)
-    assert violation.what == "the payload sizes add up to 14 bytes and 12 are there"
+    assert violation.what == "the payload sizes add up to 14 bytes; the unit has 12"
     assert violation.bit_offset == element(data, "payload_size_base").offset
 
 
@@ -226,8 +226,8 @@ def test_an_index_that_lies(path: str, code: int | None) -> None:
 @pytest.mark.parametrize(
     ("entries", "kind", "text"),
     [
-        ([(b"", b"x")], ConstraintError, "the metadata key b'' is empty or stands twice"),
-        ([(b"a", b"1"), (b"a", b"2")], ConstraintError, "stands twice"),
+        ([(b"", b"x")], ConstraintError, "the metadata key b'' is empty or occurs twice"),
+        ([(b"a", b"1"), (b"a", b"2")], ConstraintError, "occurs twice"),
         ([(b"\xff", b"1")], SyntaxViolation, "is not UTF-8"),
         ([(b"a", b"\xc3")], SyntaxViolation, "is not UTF-8"),
     ],

@@ -161,7 +161,7 @@ def write(folder: Path) -> None:
 
 
 def check(folder: Path) -> list[str]:
-    """What is wrong with the corpus: files that are not those of SHA256SUMS, or do not decode."""
+    """Errors in the corpus: files that are not those of SHA256SUMS, or do not decode."""
     wrong = []
     lines = (folder / "SHA256SUMS").read_text(encoding="ascii").splitlines()
     expected = {name: digest for digest, name in (line.split() for line in lines)}
@@ -178,7 +178,7 @@ def check(folder: Path) -> list[str]:
 
 
 def main() -> int:
-    """Parse the arguments and do it; returns the exit status."""
+    """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="decode and compare, write nothing")
     parser.add_argument("--corpus", type=Path, default=CORPUS, help="folder of the corpus")

@@ -74,7 +74,7 @@ class Visit:
 
 @dataclass
 class Trace:
-    """What was called in a package while an action ran.
+    """Calls in a package while an action ran.
 
     files   : file of each call, relative to the package, in order.
     resumed : times that a generator went on.

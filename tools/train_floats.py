@@ -41,7 +41,7 @@ STRIDE = 379
 """A prime that is not a factor of the number of features: visits them in a mixed order."""
 
 COUNT_LIMIT = 30
-"""Greatest count that a state begins with: how far the training is trusted."""
+"""Largest initial count of a state, which limits the influence of the training."""
 
 _TITLE = """\
 # Initial states and weights of the lossless float coder (8.3.8.2), made by tools/train_floats.py.
@@ -95,7 +95,7 @@ def as_text(states: npt.NDArray[np.int32], weights: npt.NDArray[np.int64]) -> st
 
 
 def main() -> int:
-    """Parse the arguments and do it; returns the exit status."""
+    """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="compare only; exit 1 on differences")
     parser.add_argument("--corpus", type=Path, default=CORPUS, help="folder of the corpus")

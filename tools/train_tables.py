@@ -44,7 +44,7 @@ LARGEST = (1 << BITS) - 1
 QPS = (12, 18, 23, 28, 33, 38, 43)
 ROUNDS = 2
 MOST_SEEN = 24
-"""Where the counts of initial states are cut."""
+"""Largest count of an initial state."""
 
 Array = np.ndarray[Any, Any]
 
@@ -89,7 +89,7 @@ def features() -> Iterator[tuple[Array, int, int]]:
 
 
 def choose_item(samples: Array, qp: int, block: int, rates: Array) -> Item:
-    """What the encoder makes of a feature, by given rates."""
+    """The encoder's choice for a feature, with given rates."""
     fps = Container(channels=len(samples), bits=BITS)
     steps = step_sizes(fps, Container(qp=qp, qp_eighths=0, qp_delta=None))
     tuning = Tuning(restoration=2 if samples[0].size >= 16 else 0)
@@ -114,7 +114,7 @@ def code(item: Item, states: Array, weights: Array) -> int:
 
 
 def train() -> tuple[Array, Array]:
-    """Initial states and weights, from nothing but the corpus."""
+    """Train the initial states and weights from the corpus alone."""
     states = np.full(decisions.STATES, 1 << 29, np.int32)  # probability 1/2, nothing seen
     weights = np.full(decisions.WEIGHT_SETS * decisions.INPUTS, 22938, np.int64)  # 0.35
     for number in range(ROUNDS):

@@ -54,7 +54,7 @@ def paragraph(cell: Cell) -> nodes.paragraph:
 def table(
     head: Sequence[str], rows: Iterable[Sequence[Cell]], *classes: str, widths: Sequence[int] = ()
 ) -> nodes.table:
-    """A table node, as wide as its content asks for."""
+    """A table node, as wide as its content needs."""
     group = nodes.tgroup(cols=len(head))
     for i in range(len(head)):
         group += nodes.colspec(colwidth=widths[i] if widths else 1)
@@ -128,7 +128,7 @@ def power(text: str) -> list[nodes.Node]:
 
 
 class UnitStructures(Generated):
-    """``.. unit-structures::``: which structure a unit holds."""
+    """``.. unit-structures::``: the structure in the payload of each type of unit."""
 
     def run(self) -> list[nodes.Node]:
         self.depend()
@@ -348,7 +348,7 @@ class Constants(Generated):
 
 
 class Families(Generated):
-    """``.. families::``: where the decisions of the native coder find their states and weights."""
+    """``.. families::``: positions of the states and weights of the native coder's decisions."""
 
     def run(self) -> list[nodes.Node]:
         rows = [[f"``{name.upper()}``", *map(str, one)] for name, one in FAMILIES.items()]

@@ -32,7 +32,7 @@ class Page(HTMLParser):
 
 
 def broken_links(site: Path) -> Iterator[str]:
-    """Every reference of a page of the site to a file or an anchor of the site that is not there."""
+    """All references of a page to a file or an anchor that the site does not have."""
     pages = {path.resolve(): Page(path) for path in sorted(site.rglob("*.html"))}
     for path, page in pages.items():
         for reference in page.references:

@@ -38,21 +38,21 @@ def reference(kind: str, target: str, *children: nodes.Node) -> pending_xref:
 
 
 def clause_text(number: str) -> str:
-    """How a clause is referred to in running text."""
+    """The reference to a clause in running text."""
     if number.isalpha():
         return f"Annex {number}"
     return f"Clause {number}" if number.isdigit() else number
 
 
 class SpecificationDomain(Domain):
-    """Where clauses, requirements and elements stand."""
+    """Pages and anchors of clauses, requirements and elements."""
 
     name = "dfc"
     label = "Deep Feature Coding"
     initial_data: ClassVar[dict[str, dict[Any, Any]]] = {"targets": {}}
 
     def note(self, kind: str, target: str, docname: str, anchor: str) -> None:
-        """Remember a place; a second one of that name is an error."""
+        """Record the position of a name; a second one is an error."""
         known = self.data["targets"].get((kind, target))
         if known is not None and known != (docname, anchor):
             raise ValueError(f"{kind} {target} stands in {known[0]} and in {docname}")
@@ -84,7 +84,7 @@ class SpecificationDomain(Domain):
 
 
 def note(env: BuildEnvironment, kind: str, target: str, anchor: str) -> None:
-    """Remember where something stands on the page that is being read."""
+    """Record the position of something on the page that is being read."""
     domain = env.get_domain("dfc")
     assert isinstance(domain, SpecificationDomain)
     domain.note(kind, target, env.docname, anchor)
@@ -161,7 +161,7 @@ class Listing(LiteralInclude):
 
 
 class SyntaxText(SphinxDirective):
-    """``.. syntax-text::``: a syntax table that no declaration stands behind."""
+    """``.. syntax-text::``: a syntax table that is not generated from a declaration."""
 
     has_content = True
 

@@ -20,7 +20,7 @@ _GROUPS = {"valid": "all valid vectors", "invalid": "all invalid vectors"}
 
 
 def kind(entry: dict[str, Any]) -> str:
-    """What an entry of the map offers, at its best: ``vectors``, ``tests`` or ``untested``."""
+    """Strongest evidence that an entry of the map has: ``vectors``, ``tests`` or ``untested``."""
     return next(name for name in ("vectors", "tests", "untested") if name in entry)
 
 
@@ -64,7 +64,7 @@ def _head(name: str) -> list[Cell]:
 
 
 def _places(entry: dict[str, Any]) -> list[nodes.Node]:
-    """The vectors, and behind them the tests, with commas between them."""
+    """The vectors, followed by the tests, separated by commas."""
     vectors = [_GROUPS.get(name, name) for name in entry.get("vectors", [])]
     names = [*vectors, *(name.removeprefix("tests/") for name in entry.get("tests", []))]
     listed: list[nodes.Node] = []

@@ -1,8 +1,8 @@
-"""Channels coded alone, each in the quantisation of its whole feature: what they cost, and what comes back.
+"""Channels coded alone, each in the quantisation of its whole feature: their bits, and decoded samples.
 
-An HEVC frame is coded without a look at any other: a feature coded once, a channel a frame, has each of its
-channels as if it had been coded alone. The native coder shares its models among channels; there each is a
-feature of its own.
+HEVC codes the frames of an intra feature independently: with one channel per frame, one coding of the feature
+codes each channel alone. The native coder shares its models among channels, so that each channel is coded as
+a feature of its own.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def code_alone(features: Floats, config: EncoderConfig) -> Alone:
     """Code every channel alone, at the one QP of a configuration.
 
     features : float32, N x C x H x W.
-    config   : of ``hevc`` or ``native``. Packing, sequences and batches have no meaning here; statistics of a
-               tensor, which no channel alone has, are not restored.
+    config   : of ``hevc`` or ``native``. Packing, sequences and batches have no effect here; statistics of
+               the whole tensor are not restored.
 
     Raises CallerError for another coder, or features of another rank or type.
     """
@@ -76,14 +76,14 @@ def code_alone(features: Floats, config: EncoderConfig) -> Alone:
 
 
 def base_qp(config: EncoderConfig) -> int:
-    """QP_base, the one QP of a configuration. Raises CallerError where channels have QPs of their own."""
+    """QP_base, the one QP of a configuration. Raises CallerError if channels have QPs of their own."""
     if not isinstance(config.qp, int):
         raise CallerError(f"the QP is {config.qp}; allocations start from one integer, QP_base")
     return config.qp
 
 
 def spread(features: npt.NDArray[Any], count: int) -> Floats:
-    """At most so many features, evenly from all, as sets are often sorted by class: float32."""
+    """Pick at most ``count`` features, evenly spaced, as sets are often sorted by class; float32."""
     count = min(count, len(features))
     return np.array([features[n * len(features) // count] for n in range(count)], np.float32)
 
@@ -120,9 +120,9 @@ def _native(features: Floats, config: EncoderConfig) -> Alone:
 def _code(
     features: Floats, config: EncoderConfig
 ) -> tuple[FeatureParameterSet, list[CodedFeature]]:
-    """Code features, N x C x H x W, as their parameter set has them; no stream is written."""
+    """Code features, N x C x H x W, without writing a stream; returns their parameter set, too."""
     qps = (base_qp(config),) * features.shape[1]
-    lowest = features.min(axis=0)  # a parameter set asks its first feature whether there are signs
+    lowest = features.min(axis=0)  # its sign decides if the parameter set has signed samples
     encoder = FeatureEncoder(make_parameter_set(config, lowest, qps))
     run = encoder.code([Request(feature, qps) for feature in features], config)
     return run.fps, run.features

@@ -1,9 +1,9 @@
-"""Sensitivity from gradients: what the output makes of small errors, from a few backward passes.
+"""Sensitivity from gradients: the effect of small errors on the output, from a few backward passes.
 
-With J the Jacobian of the output, a small error e of the feature costs ``|J e|^2``. For random v of signs,
-``g = J^T v`` has ``E[g^2] = diag(J^T J)`` (Hutchinson 1990): what a squared error of each element costs, and,
-after an orthonormal transform of g, of each coefficient. Errors of different coefficients count as
-uncorrelated here; `refcodec.allocate.selection` looks at the errors themselves.
+With J the Jacobian of the output, a small error e of the feature causes the squared error ``|J e|^2``. For
+vectors v of random signs, ``g = J^T v`` has ``E[g^2] = diag(J^T J)`` (Hutchinson 1990): the weight of a
+squared error of each element or, after an orthonormal transform of g, of each coefficient. Errors of
+different coefficients are taken as uncorrelated; `refcodec.allocate.selection` uses the errors themselves.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def output_gradients(
     """Gradients of random combinations of the outputs; the sum of their squares estimates diag(J^T J).
 
     features : float32, N x C x H x W or N x D.
-    probes   : P, backward passes. Where an output has no more numbers than that, each of them has its own
+    probes   : P, backward passes. If an output has no more numbers than that, each of them has its own
                gradient, and the estimate is exact.
-    first    : number of the first feature; each draws from ``seed`` and its own number.
+    first    : number of the first feature; random numbers depend on ``seed`` and the number of the feature.
 
-    Returns float32, N x P x (shape of a feature). Raises CallerError where the tail passes no gradient back,
-    or one that is not finite.
+    Returns float32, N x P x (shape of a feature). Raises CallerError if the tail passes no gradient back, or
+    one that is not finite.
     """
     if probes < 1:
         raise CallerError(f"probes is {probes}; it is 1 or more")
@@ -83,7 +83,7 @@ def _directions(shape: tuple[int, ...], probes: int, seed: int, first: int) -> F
 def _batches(
     features: Floats, tail: Tail, probes: int, seed: int
 ) -> Iterator[tuple[slice, Floats]]:
-    """Gradients of some features at a time."""
+    """Yield the gradients of the features, batch by batch."""
     portion = max(1, _BATCH_ELEMENTS // features[0].size)
     for start in range(0, len(features), portion):
         own = slice(start, start + portion)
@@ -94,12 +94,12 @@ def _batches(
 
 
 def spectrum(features: Floats, tail: Tail, probes: int = 4, seed: int = 0) -> Values:
-    """What a squared error of each coefficient adds to the squared error of the output: float64, C x H x W.
+    """Weights of coefficients: squared output error per squared error of each, float64, C x H x W.
 
-    features : float32, N x C x H x W; the mean over them is taken.
+    features : float32, N x C x H x W; weights are averaged over them.
 
-    Coefficients are those of the orthonormal cosine transform of a whole map. In front of a pooling layer
-    only the first one counts, the mean.
+    Coefficients are those of the orthonormal cosine transform of a whole map. If a global average pooling
+    follows, only the first one, the mean, has a weight.
     """
     total: Values = np.zeros(features.shape[1:])
     for _, g in _batches(features, tail, probes, seed):
@@ -108,7 +108,7 @@ def spectrum(features: Floats, tail: Tail, probes: int = 4, seed: int = 0) -> Va
 
 
 def channel_weights(weights: Values) -> Values:
-    """What a squared error of one element costs, wherever it is: the mean of a `spectrum` by channel, C."""
+    """Weight of a squared error of one element per channel, C: the channel's mean of a `spectrum`."""
     mean: Values = weights.mean(axis=(1, 2))
     return mean
 
@@ -142,15 +142,15 @@ def step_sizes(features: Floats, config: EncoderConfig) -> Values:
 
 
 def channel_curves(weights: Values, variances: Values, steps: Values) -> tuple[Values, Values]:
-    """What channels lose, and cost, at each step: weighted squared errors and bits, float64, C x K each.
+    """Weighted squared error and bits of each channel at each step, float64, C x K each.
 
-    weights   : what a squared error of a coefficient costs, C x H x W (`spectrum`).
+    weights   : of squared errors of coefficients, C x H x W (`spectrum`).
     variances : mean squares of the coefficients, C x H x W.
     steps     : of the quantiser, C x K or 1 x K.
 
-    Reverse water-filling (Cover and Thomas, 10.3.3), the water standing at ``step^2 / 12`` in the whole of a
-    channel: a coefficient above it has that error, and ``log2(variance / error) / 2`` bits; one below it is
-    not coded, and its error is its variance.
+    Reverse water-filling (Cover and Thomas, 10.3.3) with the water level ``step^2 / 12`` per channel: a
+    coefficient of greater variance has that error, and ``log2(variance / error) / 2`` bits; any other is not
+    coded, and its error is its variance.
     """
     errors, bits = np.empty((2, len(weights), steps.shape[1]))
     # a map of a single value has no step: any that is not 0 will do
@@ -167,7 +167,7 @@ def measure_curves(
 ) -> tuple[Values, Values, Values]:
     """The `spectrum` of features, and the `channel_curves` that follow from it: weights, errors, bits.
 
-    Raises CallerError for features that are no maps, or a coder whose channels have no uniform steps.
+    Raises CallerError for features that are not maps, or a coder without uniform steps per channel.
     """
     require_maps(features)
     if config.coder not in LARGEST_QP or config.lossy_quantiser != "uniform":
@@ -179,14 +179,14 @@ def measure_curves(
 def advice(
     features: Floats, tail: Tail, config: EncoderConfig, probes: int = 4, seed: int = 0
 ) -> dict[str, Any]:
-    """What :meth:`refcodec.Writer.write` takes for features of this kind: QPs of channels around QP_base.
+    """Arguments of :meth:`refcodec.Writer.write` for features of this kind: QPs of channels around QP_base.
 
     features : float32, N x C x H x W, those that gradients are averaged over.
     config   : of ``hevc`` or ``native``, with the uniform quantiser, and QP_base as its QP.
 
-    For native weights of frequencies as well: the root of what a squared error of a coefficient costs, in
-    steps of its channel. Without the root frequencies would be given up whose errors, small ones each, add up
-    in the output; it was the better choice at three of four layers, and as good at the last.
+    For native also weights of frequencies: the square root of the weight of a squared error of a coefficient,
+    in steps of its channel. Without the root, frequencies would be dropped whose errors, though each is
+    small, add up in the output; with it, results were better at three of four layers and equal at the fourth.
 
     Raises CallerError.
     """
@@ -200,14 +200,14 @@ def advice(
 
 
 def allocate(errors: Values, bits: Values, budget: float) -> npt.NDArray[np.int64]:
-    """The choice that minimises the sum of errors within a budget of bits, up to the convex hull.
+    """Minimise the sum of errors within a budget of bits, over the convex hulls of the channels' curves.
 
-    errors, bits : of each channel, by rising QP, C x K each.
-    budget       : of bits, of all channels together.
+    errors, bits : per channel, by increasing QP, C x K each.
+    budget       : bits of all channels together.
 
     Each channel minimises ``error + lambda * bits`` on its own (Shoham and Gersho 1988); a bisection finds
-    the least lambda that keeps the budget. Of equal costs the coarser QP is taken. Returns indices, C; all
-    the last ones where nothing keeps the budget.
+    the smallest lambda that keeps the budget. Of equal costs the coarser QP is taken. Returns indices, C; the
+    last ones if no choice keeps the budget.
     """
     last = bits.shape[1] - 1
 

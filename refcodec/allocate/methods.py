@@ -1,6 +1,6 @@
 """Ways to allocate bits, by name, and the one function that codes features with any of them.
 
-Allocation("tail-aware", {"strength": 5}) --method_of--> TailAware --advise--> what Writer.write takes
+Allocation("tail-aware", {"strength": 5}) --method_of--> TailAware --advise--> arguments of Writer.write
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ _AT_ONCE = 1 << 22  # elements of the features that Algorithm 1 measures togethe
 
 
 class Ends(Protocol):
-    """What a method asks of a network that was cut: see `refcodec.models.Cut`."""
+    """The parts of a network, cut at a layer, that a method uses: see `refcodec.models.Cut`."""
 
     def tail(self, features: torch.Tensor) -> torch.Tensor:
         """Features to outputs."""
 
     def representation(self, features: torch.Tensor) -> torch.Tensor:
-        """Features to what the final classifier takes in."""
+        """Features to the input of the final classifier."""
 
 
 class Advised(NamedTuple):
-    """A feature, and the arguments of :meth:`refcodec.Writer.write` that go with it."""
+    """A feature, and its further arguments of :meth:`refcodec.Writer.write`."""
 
     feature: Floats
     arguments: Mapping[str, Any] = {}
@@ -60,7 +60,7 @@ class Method(Protocol):
 
         features : N x C x H x W, or N x D, of a type that is coded; may be a memory map.
         config   : the coder, and the QP to start from.
-        ends     : the rest of the network; None where the method needs none.
+        ends     : the rest of the network; None if the method needs none.
 
         Raises CallerError.
         """
@@ -73,16 +73,16 @@ class Unified:
     def advise(
         self, features: Floats, config: EncoderConfig, ends: Ends | None
     ) -> tuple[EncoderConfig, Iterator[Advised]]:
-        """Nothing but the features."""
+        """The features, without further arguments."""
         return config, map(Advised, features)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """QPs of channels from sensitivities that were measured before, and saved.
+    """QPs of channels from sensitivities that were measured and saved before.
 
-    sensitivity : the file, of `refcodec.allocate.sensitivity.save`; what made it says how QPs follow.
-    qp_range    : of Algorithm 1: how many QPs the most sensitive channel gets less.
+    sensitivity : file of `refcodec.allocate.sensitivity.save`; the method that made it derives the QPs.
+    qp_range    : of Algorithm 1: difference between QP_base and the QP of the most sensitive channel.
     """
 
     sensitivity: str
@@ -109,7 +109,7 @@ class Measured:
 class Algorithm1:
     """Algorithm 1 of Hu et al. (2020): QPs by measured sensitivity, feature by feature.
 
-    qp_range : how many QPs the most sensitive channel gets less.
+    qp_range : difference between QP_base and the QP of the most sensitive channel.
     """
 
     qp_range: int = QP_RANGE
@@ -139,10 +139,10 @@ class Algorithm1:
 class Gradient:
     """Bits by the gradients of the output: QPs of channels by water-filling, and weights of frequencies.
 
-    The weights are for the native coder, which chooses levels by them; frames of HEVC have a QP and no more.
+    The native coder chooses levels by the weights; HEVC frames have only a QP.
 
-    calibration : features, evenly from all, that gradients are averaged over.
-    probes      : backward passes for each.
+    calibration : number of features, evenly spaced, that gradients are averaged over.
+    probes      : backward passes per feature.
     """
 
     calibration: int = 20
@@ -162,9 +162,9 @@ class Gradient:
 
 @dataclass(frozen=True)
 class Selection:
-    """QPs of channels by codings at several of them, and the gradients of the output.
+    """QPs of channels, chosen by trial codings at several QPs and the gradients of the output.
 
-    probes : random combinations of the outputs, for each feature; see `refcodec.allocate.selection`.
+    probes : random combinations of the outputs, per feature; see `refcodec.allocate.selection`.
     """
 
     probes: int = 32
@@ -183,7 +183,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class ThroughTheTail(TailAware):
-    """Levels that keep the output (native), or features changed so that they code for less (hevc)."""
+    """Levels that keep the output (native), or features modified to take fewer bits (hevc)."""
 
     def advise(
         self, features: Floats, config: EncoderConfig, ends: Ends | None
@@ -227,7 +227,7 @@ METHODS: Final[Mapping[str, type[Any]]] = {
 
 @dataclass(frozen=True)
 class Allocation:
-    """How an encoder spends its bits, as configurations say it.
+    """A method of bit allocation and its parameters, as a configuration names them.
 
     method     : one of `METHODS`.
     parameters : of that method.
@@ -238,7 +238,7 @@ class Allocation:
 
 
 def method_of(allocation: Allocation) -> Method:
-    """The method with its parameters. Raises CallerError for one that is unknown, missing or unfit."""
+    """The method with its parameters. Raises CallerError for an unknown method or parameter."""
     kind = METHODS.get(allocation.method)
     if kind is None:
         raise CallerError(
@@ -266,7 +266,7 @@ _TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "float": (lambda value: type(value) in (int, float) and math.isfinite(value), "a number"),
     "str": (lambda value: isinstance(value, str), "a text"),
 }
-"""By a field's annotation: whether a value is of that type, and what the type is called."""
+"""By a field's annotation: a test of values, and the name of the type for messages."""
 
 
 def write_features(
@@ -282,8 +282,8 @@ def write_features(
     target   : a path, written whole or not at all, or a binary file.
     features : N x C x H x W, or N x D, of a type that is coded, and signalled; may be a memory map.
     config   : the coder, and the QP that the allocation starts from.
-    ends     : the rest of the network, which an allocation may ask what matters.
-    progress : called with the number of features that have been advised on, the longer part of the work.
+    ends     : the rest of the network, if the allocation uses it.
+    progress : called with the number of features analysed so far, which takes longer than coding them.
 
     Raises CallerError.
     """

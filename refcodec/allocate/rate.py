@@ -1,9 +1,9 @@
-"""What levels cost, as a function with a gradient: a stand-in for the native coder's adaptive models.
+"""Differentiable estimate of the bits of levels: an approximation of the native coder's adaptive models.
 
-The coder predicts a level from those around it (8.3.7.6). So does this model: a magnitude has a geometric
-distribution, whose mean is half that of the levels of near frequency in its block, half that of all levels of
-its frequency. It knows nothing of the payload's head, splits and DC prediction; on trained networks it came
-within some 5 % of the bytes that the coder writes.
+The coder predicts a level from its neighbours (8.3.7.6). So does this model: a magnitude has a geometric
+distribution whose mean is the average of two means, that of the levels of neighbouring frequencies in its
+block and that of all levels of its frequency. The head of the payload, splits and DC prediction are left out;
+on trained networks the estimate was within about 5 % of the bytes that the coder writes.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _NEAR = torch.tensor(
     ],
     dtype=torch.float32,
 )
-"""Weights of the levels around one, nearer ones twice, as the coder has them on one side."""
+"""Weights of the neighbours of a level, nearer ones twice; the coder uses those that it codes before."""
 
-_GAP = 2  # zeros between blocks, so that none sees another
-_LEAST = 0.004  # mean magnitude: what a zero costs where all is zero, 1/170 bit
+_GAP = 2  # zeros between blocks, so that levels have no neighbours in other blocks
+_LEAST = 0.004  # smallest mean magnitude: a zero among zeros costs 1/170 bit
 
 
 class RateModel:
@@ -48,9 +48,9 @@ class RateModel:
     def bits(self, levels: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
         """Bits of all levels.
 
-        levels : whole numbers, N x C x H x W, coefficients where they stand in their blocks.
-        exact  : the same before rounding. Gradients flow to these: those that round to 0 are drawn to 0
-                 as well, or noise would now and then carry them over the border.
+        levels : integers, N x C x H x W, each at the position of its coefficient in its block.
+        exact  : the same before rounding, which receive the gradient. Values that round to 0 are drawn to 0
+                 too, so that noise does not carry them over the rounding threshold.
         """
         magnitudes = levels.detach().abs()
         mean = 0.5 * self._around(magnitudes) + 0.5 * self._of_frequency(magnitudes)
@@ -76,7 +76,7 @@ class RateModel:
 
 
 def _spaced(cuts: npt.NDArray[np.int64]) -> Any:
-    """Places of a side's samples when blocks stand apart."""
+    """Positions of the samples of a side when there is a gap between blocks."""
     parts = [
         np.arange(start, stop) + _GAP * (number + 1)
         for number, (start, stop) in enumerate(pairwise(cuts))

@@ -1,12 +1,12 @@
-"""QPs chosen by what they do: eq. 2 of Hu et al. (2020) over codings of the feature itself.
+"""QPs chosen by their effect on the output: eq. 2 of Hu et al. (2020) over codings of the feature itself.
 
-Code the channels of a feature alone, at some QPs. Then all is known that a choice of QPs can cost: the bits
-of each channel, and its error e, hence to first order the error of the output, ``sum over channels of J e``.
-The channels' errors can cancel in that sum, and better so the more there is to choose from.
+The channels of a feature are coded alone at several QPs. This gives the bits of each channel and its error e
+at each QP, and to first order the error of the output, ``sum over channels of J e``, for every combination.
+Errors of channels can cancel in that sum, the better the more QPs there are to choose from.
 
     minimise |sum_c J_c e_c(QP_c)|^2 + lambda * sum_c bits_c(QP_c)
 
-That is a search over whole numbers; descent along one channel at a time finds a good end of it.
+This is an integer programme; coordinate descent, one channel at a time, finds a good local minimum.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ __all__ = ["OFFSETS", "descend", "select_qps"]
 Integers = npt.NDArray[np.int64]
 
 OFFSETS = (-3, 0, 3)
-"""QPs to choose among, from QP_base. Five from -4 to 4 take five codings; they gained a little more at one
-of two layers, a little less at the other."""
+"""QPs to choose among, relative to QP_base. Five QPs from -4 to 4, for five codings, were slightly better at
+one of two layers and slightly worse at the other."""
 
 _BATCH_ELEMENTS = 1 << 20  # of the features that are worked on at a time
 _BISECTIONS = 12
@@ -44,20 +44,21 @@ def select_qps(
     probes: int = 32,
     seed: int = 0,
 ) -> Integers:
-    """The QPs of each channel of each feature, N x C, that serve the output best at the rate of QP_base.
+    """Choose QPs of the channels of each feature, N x C, for the least output error at the rate of QP_base.
 
     features : float32, N x C x H x W.
     tail     : the rest of the network.
-    config   : of ``hevc``, a channel a frame, with QP_base as its QP.
-    offsets  : QPs to choose among, from QP_base; 0 is one of them.
-    probes   : random combinations of the outputs that stand for all of them, where there are more outputs.
-               With much fewer probes than outputs the choice fits the probes instead.
+    config   : of ``hevc``, one channel per frame, with QP_base as its QP.
+    offsets  : QPs to choose among, relative to QP_base; 0 is one of them.
+    probes   : number of random combinations of the outputs, if there are more outputs than that. With far
+               fewer probes than outputs the choice overfits the probes.
 
-    No feature takes more bits than with QP_base everywhere, QPs themselves not counted. Gradients are those
-    halfway to the feature coded so: there the estimate of its error is right to second order.
+    No feature takes more bits than with QP_base everywhere, the coded QPs themselves not counted. Gradients
+    are taken halfway between the feature and its coding at QP_base, which makes the estimate of the error
+    exact to second order.
 
-    Raises CallerError for another coder than ``hevc``. Channels of native come out slightly different
-    when coded together, and that undoes what the choice of errors gained.
+    Raises CallerError for another coder than ``hevc``: channels of native are decoded slightly differently
+    when they are coded together, which undoes the gain.
     """
     if config.coder != "hevc":
         raise CallerError(
@@ -84,7 +85,7 @@ def select_qps(
 def _effects(
     features: Floats, gradients: Floats, codings: Sequence[Alone]
 ) -> tuple[Values, Values]:
-    """What each coding of each channel does to the outputs, N x P x C x K; and its bits, N x C x K."""
+    """Effect of each coding of each channel on the outputs, N x P x C x K, and its bits, N x C x K."""
     count, probes, channels = gradients.shape[:3]
     rows = gradients.reshape(count, probes, channels, -1).transpose(0, 2, 1, 3)
     errors = np.stack([one.decoded - features for one in codings], axis=-1)
@@ -115,15 +116,15 @@ def _within_rate(effects: Values, bits: Values, start: int) -> Integers:
 
 
 def descend(effects: Values, bits: Values, multiplier: Values, start: Integers) -> Integers:
-    """Choose one coding a channel by coordinate descent, for several features at once.
+    """Choose one coding per channel by coordinate descent, for several features at once.
 
     effects    : on the outputs, N x P x C x K.
     bits       : N x C x K.
     multiplier : lambda, N.
-    start      : N x C, what to begin with.
+    start      : N x C, initial choice.
 
-    Returns N x C: ``|sum of effects|^2 + multiplier * sum of bits`` is no higher than at the start, and no
-    change of a single channel would lower it, if the rounds sufficed.
+    Returns N x C. ``|sum of effects|^2 + multiplier * sum of bits`` is not above that of the start; unless
+    the number of rounds was reached, no change of a single channel would lower it.
     """
     chosen = start.copy()
     every = np.arange(len(chosen))

@@ -2,7 +2,7 @@
 
     each channel coded alone --tail--> error of the output = sensitivity --> the channel's QP
 
-What was measured on some features may be kept (`save`), and serve others of the same layer.
+Sensitivities measured on some features can be saved (`save`) and used for others of the same layer.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ _BATCH_ELEMENTS = 1 << 21  # of the features that go through the tail at a time
 
 
 def measure(features: Floats, tail: Tail, config: EncoderConfig) -> Values:
-    """Lines 1 to 9 of Algorithm 1: what the output loses when one channel alone is coded.
+    """Lines 1 to 9 of Algorithm 1: the output error when a single channel is coded.
 
     features : float32, N x C x H x W.
     tail     : the rest of the network; of the paper, "except for the final classifier".
     config   : the coder, and QP_base as its QP.
 
-    Returns ``MSE(out_i, out_raw)`` of each channel of each feature, N x C. The mean over a calibration set is
-    what is kept for other features.
+    Returns ``MSE(out_i, out_raw)`` of each channel of each feature, N x C. For other features, use the mean
+    over a calibration set.
 
     Raises CallerError for a coder without QPs of channels, or outputs that are not finite.
     """
@@ -96,7 +96,7 @@ def _run(tail: Tail, features: Floats) -> Values:
 def normalise(sensitivity: npt.ArrayLike) -> Values:
     """Eq. 3: ``(S - min(S)) / (max(S) - min(S))`` over channels, the last axis.
 
-    Where all are equal, which eq. 3 leaves open (0 / 0), they are 0: every channel keeps QP_base.
+    If all are equal, where eq. 3 is undefined (0 / 0), they are 0: every channel has QP_base.
     """
     values = np.asarray(sensitivity, np.float64)
     low = values.min(axis=-1, keepdims=True)
@@ -111,16 +111,16 @@ def algorithm1_qps(
     """Line 11 of Algorithm 1: ``QP_base - round(QP_range * S~)``.
 
     sensitivity : of channels, the last axis.
-    highest     : the coder's coarsest QP. QPs are clipped to 0..highest, of which the paper says nothing.
+    highest     : the coder's largest QP. QPs are clipped to 0..highest, which the paper does not mention.
 
-    The paper leaves open how ``round`` takes halves: here to the even neighbour, as numpy and torch do.
+    The paper does not define ``round`` of halves: here to even, as in numpy and torch.
     """
     qps = qp_base - np.rint(qp_range * normalise(sensitivity)).astype(np.int64)
     return np.clip(qps, 0, highest)
 
 
 def by_algorithm1(features: Floats, tail: Tail, config: EncoderConfig) -> Sensitivity:
-    """The sensitivities that Algorithm 1 measures, their mean over features; see `measure`."""
+    """Sensitivities of Algorithm 1, averaged over features; see `measure`."""
     values = measure(features, tail, config).mean(axis=0)
     return Sensitivity(tuple(values), "algorithm1", config.coder, base_qp(config), len(features))
 
@@ -131,7 +131,7 @@ def by_gradient(
     """Sensitivities from gradients, without a coding; see `gradients.spectrum`.
 
     features : float32, N x C x H x W, of the shape of those that will be coded.
-    tail     : the rest of the network, up to what counts: its output.
+    tail     : the rest of the network, up to its output.
     config   : the coder; its quantiser is uniform.
     """
     weights, errors, bits = gradients.measure_curves(features, tail, config, probes, seed)
@@ -146,24 +146,24 @@ def by_gradient(
     )
 
 
-# --- what is kept ----------------------------------------------------------------------------------
+# --- results ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Sensitivity:
-    """What was measured of the channels of a layer, and from what.
+    """Sensitivities of the channels of a layer, and the conditions of their measurement.
 
-    values   : of each channel. ``algorithm1``: the mean of `measure` over features; ``gradient``: what a
-               squared error of one element adds to the squared error of the output.
+    values   : per channel. ``algorithm1``: the mean of `measure` over features; ``gradient``: squared output
+               error per squared error of one element.
     method   : one of METHODS.
-    coder    : that the QPs are for.
-    qp_base  : that was measured at; ``gradient`` codes nothing, and serves all.
-    features : how many were measured.
-    errors   : and ``bits``: of each channel at each QP of the coder, C lists each; empty with ``algorithm1``
+    coder    : the coder that the QPs are for.
+    qp_base  : QP of the measurement; ``gradient`` codes nothing, and its results hold for any.
+    features : number of features measured.
+    errors   : and ``bits``: per channel at each QP of the coder, C lists each; empty with ``algorithm1``
                (`gradients.channel_curves`).
-    model    : and ``layer``: where the features come from; may be empty.
+    model    : and ``layer``: origin of the features; may be empty.
 
-    Raises CallerError for what cannot have been measured.
+    Raises CallerError for values that no measurement gives.
     """
 
     values: tuple[float, ...]
@@ -183,7 +183,7 @@ class Sensitivity:
             object.__setattr__(self, name, rows)
         numbers = chain(self.values, *self.errors, *self.bits)
         if not self.values or not all(math.isfinite(one) and one >= 0 for one in numbers):
-            raise CallerError("sensitivities are finite, not negative, and one a channel")
+            raise CallerError("sensitivities are finite, not negative, and one per channel")
         for name, value, known in (
             ("method", self.method, METHODS),
             ("coder", self.coder, tuple(LARGEST_QP)),
@@ -197,13 +197,13 @@ class Sensitivity:
         gradient = self.method == "gradient"
         shape = [LARGEST_QP[self.coder] + 1] * len(self.values) if gradient else []
         if any(list(map(len, rows)) != shape for rows in (self.errors, self.bits)):
-            raise CallerError("errors and bits have a list a channel, with a number a QP")
+            raise CallerError("errors and bits have one list per channel, with one number per QP")
 
     def qps(self, qp_base: int, *, qp_range: int = QP_RANGE) -> list[int]:
         """The QP of each channel around QP_base, by the rule of the method.
 
-        qp_range : spread of Algorithm 1; ``gradient`` has none to choose, and keeps the rate that its model
-                   gives QP_base everywhere.
+        qp_range : QP_range of Algorithm 1; ``gradient`` does not use it, and keeps the rate that its model
+                   predicts for QP_base everywhere.
         """
         highest = LARGEST_QP[self.coder]
         if not 0 <= qp_base <= highest:
@@ -223,7 +223,7 @@ def save(sensitivity: Sensitivity, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Sensitivity:
-    """Read what `save` wrote: every field there, of its type, and no other. Raises CallerError."""
+    """Read a file of `save`. Raises CallerError for missing, unknown or wrongly typed fields."""
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:

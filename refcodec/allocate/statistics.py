@@ -1,8 +1,8 @@
-"""Restored statistics, range and quantiser, chosen by what they do to the output.
+"""Restored statistics, range and quantiser, chosen by their effect on the output.
 
-Each candidate is a change of the configuration. It codes features, the tail runs on what comes back, and its
-QP is moved until the output is about as good as before; what difference in SNR then remains becomes one in
-rate, by the slope between two QPs of the configuration as it was.
+Each candidate is a change of the configuration. Features are coded with it and decoded, the tail runs on
+them, and the QP is moved until the output is about as good as before. The remaining difference in SNR is
+converted to one in rate by the slope between two QPs of the original configuration.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ __all__ = ["Trial", "candidates", "choose_statistics"]
 Change = Mapping[str, Any]
 
 _TAILS = (0.0, 1e-4, 1e-3)
-"""Shares of the elements that lie beyond a clipped range, at either end."""
+"""Shares of the elements beyond either end of a clipped range."""
 
 _QP_DISTANCE = 4
 _NEAR, _FARTHEST = 0.75, 3.0
-"""dB: no QP is moved for a smaller difference in SNR, and no slope leads farther."""
+"""Smallest difference in SNR for which the QP is moved, and largest one to convert by the slope, in dB."""
 
 _MOVES = 2
 _BATCH_ELEMENTS = 1 << 21  # of the features that go through the tail at a time
@@ -43,12 +43,12 @@ _BATCH_ELEMENTS = 1 << 21  # of the features that go through the tail at a time
 class Trial:
     """A configuration that was tried.
 
-    change : in comparison with the configuration as it was, besides the QP.
-    qp     : that it was coded with, for an output about as good.
-    bits   : bits an element, of the whole stream.
+    change : options that differ from the original configuration, besides the QP.
+    qp     : QP for an output about as good.
+    bits   : bits per element, of the whole stream.
     snr    : signal-to-noise ratio of the output, dB.
-    rate   : change of the rate at equal SNR, in percent; negative is better. Infinite where no QP brings the
-             SNR near.
+    rate   : change of the rate at equal SNR, in percent; negative is better. Infinite if no QP gives an SNR
+             close enough.
     """
 
     change: Change
@@ -59,7 +59,7 @@ class Trial:
 
 
 def candidates(features: Floats, config: EncoderConfig) -> tuple[tuple[Change, ...], ...]:
-    """What can be changed, group by group: restoration, range, quantiser."""
+    """Changes to try, in groups: restoration, range, quantiser."""
     modes = ("off", "tensor", "channel") if config.coder == "hevc" else ("off", "mean", "channel")
     ends = [np.quantile(features, (share, 1 - share)) for share in _TAILS]
     return (
@@ -78,15 +78,15 @@ def choose_statistics(
     config: EncoderConfig,
     groups: Sequence[Sequence[Change]] | None = None,
 ) -> tuple[EncoderConfig, list[Trial]]:
-    """The best configuration found, its QP for the same quality; and all trials, the first without a change.
+    """Find the best configuration at equal quality; returns it and all trials, the first without a change.
 
     features : float32, N x C x H x W, of the kind that will be coded.
     tail     : the rest of the network.
     config   : of ``hevc`` or ``native``, with one QP.
-    groups   : of changes; None for `candidates`. Of each group the best change is kept, if it is better than
-               none, before the next is tried.
+    groups   : of changes; None for `candidates`. Of each group the best change, if it improves on none, is
+               kept while the next group is tried.
 
-    Raises CallerError for another coder, or where the SNR does not fall from one QP to a coarser one.
+    Raises CallerError for another coder, or if the SNR does not fall from one QP to a coarser one.
     """
     if config.coder not in LARGEST_QP or not isinstance(config.qp, int):
         raise CallerError("statistics are chosen for hevc and native, at one QP for all channels")
@@ -101,7 +101,7 @@ def choose_statistics(
     bits, snr = attempt({}, qp)
     other_bits, other_snr = attempt({}, other)
     slope = (math.log2(bits) - math.log2(other_bits)) / ((snr - other_snr) or math.nan)
-    decibels = (snr - other_snr) / (other - qp)  # a QP
+    decibels = (snr - other_snr) / (other - qp)  # per QP
     if not (slope > 0 and decibels > 0):
         raise CallerError(
             f"QPs {qp} and {other} give SNRs of {snr:.2f} and {other_snr:.2f} dB: no slope to go by",
@@ -136,7 +136,7 @@ def choose_statistics(
 
 
 def _code(features: Floats, config: EncoderConfig) -> tuple[float, Floats]:
-    """Bits an element of a stream with all features, and the features out of it."""
+    """Bits per element of a stream of all features, and the decoded features."""
     target = io.BytesIO()
     with create(target, config) as writer:
         for feature in features:

@@ -1,13 +1,14 @@
-"""Tail-aware encoding: levels that keep the network's output, found by descent through the rest of it.
+"""Tail-aware encoding: levels that keep the network's output, found by gradient descent through the tail.
 
     levels --inverse transform--> feature --tail--> output --error--> gradient of the levels
 
-A decoder is told nothing of it: the levels are coded as any others (8.3.7). The frozen tail, in effect,
-says which of the many features with about the same output is the cheapest. Rounding lets the gradient through
-as if it were not there (Bengio et al. 2013, straight-through); rate is that of ``rate.RateModel``.
+Decoders need not know of it: the levels are coded as any others (8.3.7). Among the many features with about
+the same output, the search finds one of low rate. Rounding passes the gradient unchanged (Bengio et al. 2013,
+straight-through); the rate is that of ``rate.RateModel``.
 
-What the tail does not need is given up, and other tails miss it. With ``mu`` above 0 the feature is kept for
-them too: decoders restore the mean of each channel, and the loss counts what the feature lost besides.
+Information that the tail does not need is lost, and other tails may need it. With ``mu`` above 0 the feature
+is kept for them too: decoders restore the mean of each channel, and the loss includes one of the feature
+itself.
 """
 
 from __future__ import annotations
@@ -39,23 +40,23 @@ __all__ = ["TailAware", "choose_levels", "precondition"]
 _BATCH_ELEMENTS = 1 << 20  # of the features that are optimised at a time
 
 _FIRST_STRENGTH, _SETTLED = 100, 0.8
-"""Rate counts a hundred times as much at first, and falls to its strength by four fifths of the iterations.
+"""Initial factor on the weight of the rate, and share of the iterations after which it has fallen to 1.
 
-So levels that the output does not need are given up before the others have settled around them; without this
+Levels that the output does not need are so set to 0 before the others have adapted to them; without this
 the method ends at two to three times the rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class TailAware:
-    """How levels are sought.
+    """Parameters of the search for levels.
 
-    strength   : the multiplier of a bit an element, in hundredths of the output's variance: more is less
-                 rate and more error.
-    qp         : of all channels; None for one that suits some of the features.
-    iterations : of Adam, the first-order method of Kingma and Ba (2015).
-    stride     : the longest steps of the method, in steps of the quantiser; they shrink to nothing.
-    mu         : what the feature's own loss counts, for tails that are not given, in hundredths of what the
-                 output's counts. Above 0, channels keep their means at any rate.
+    strength   : Lagrange multiplier of a bit per element, in hundredths of the output's variance: a larger
+                 one gives less rate and more error.
+    qp         : QP of all channels; None finds one on some of the features.
+    iterations : of Adam (Kingma and Ba 2015).
+    stride     : initial learning rate, in steps of the quantiser; it falls to 0.
+    mu         : weight of the loss of the feature itself, for tails that are not given, in hundredths of that
+                 of the output's loss. Above 0, channels keep their means at any rate.
     block      : largest side of a transform block.
     """
 
@@ -80,8 +81,8 @@ class TailAware:
 
 
 _FIRST_QP, _QP_STRIDE, _FINEST_QP, _COARSEST_QP = 40, 4, 16, 56
-"""Where the search for a QP begins, and how it goes on: finer steps cost rate, coarser ones leave the descent
-too little choice."""
+"""First QP to try, its increment, and the bounds of the search: finer steps cost rate, coarser ones restrict
+the levels too much."""
 
 _PILOTS = 8  # features that QPs are tried on
 
@@ -89,7 +90,7 @@ _PILOTS = 8  # features that QPs are tried on
 def _suit_qp(
     features: Floats, tails: Sequence[Tail], config: EncoderConfig, settings: TailAware
 ) -> TailAware:
-    """The settings with a QP: where none is given, one of least loss, sought on some features downhill."""
+    """The settings with a QP: the one given, else one of least loss on some features, by local search."""
     if settings.qp is not None:
         return settings
     clip, some = _clip(features, config), torch.from_numpy(spread(features, _PILOTS))
@@ -114,13 +115,13 @@ def _suit_qp(
 def choose_levels(
     features: Floats, tails: Sequence[Tail], config: EncoderConfig, settings: TailAware
 ) -> tuple[EncoderConfig, Iterator[Choice]]:
-    """Find what the native coder shall code: the configuration to do it with, and a choice for each feature.
+    """Find levels for the native coder; returns the configuration to use, and a choice per feature.
 
     features : float32, N x C x H x W.
     tails    : the networks to serve, one or more, whose outputs count alike.
-    config   : of the coder native; its QP gives way to that of the settings.
+    config   : of the coder native; its QP is replaced by that of the settings.
 
-    All features get one range. Raises CallerError where levels cannot be chosen.
+    All features share one range. Raises CallerError if the configuration allows no choice of levels.
     """
     if config.coder != "native" or config.gop or config.aims:
         raise CallerError(
@@ -142,10 +143,10 @@ def choose_levels(
 def precondition(
     features: Floats, tails: Sequence[Tail], config: EncoderConfig, settings: TailAware
 ) -> Iterator[Floats]:
-    """Features with about the same output that any coder of blocks codes for less: those of chosen levels.
+    """Modify features so that transform coders need fewer bits at about the same output: use chosen levels.
 
     features : float32, N x C x H x W.
-    config   : of the coder that will code them, as finely as it should keep them.
+    config   : of the coder that will code the result, fine enough to keep it.
 
     Yields C x H x W. Raises CallerError.
     """
@@ -157,7 +158,7 @@ def precondition(
 
 
 def _clip(features: Floats, config: EncoderConfig) -> tuple[float, float]:
-    """The range of all features; with 0, where a ReLU has cut them off."""
+    """The range of all features; it includes 0 if a ReLU has clipped them there."""
     if features.ndim != 4 or config.lossy_quantiser != "uniform":
         raise CallerError(
             "tail-aware encoding takes maps, C x H x W, and the uniform quantiser; "
@@ -171,7 +172,7 @@ def _clip(features: Floats, config: EncoderConfig) -> tuple[float, float]:
 def _batches(
     features: Floats, tails: Sequence[Tail], synthesis: _Synthesis, settings: TailAware
 ) -> Iterator[tuple[_Descent, torch.Tensor]]:
-    """Some features at a time: the search for their levels, and what it came to."""
+    """Yield, batch by batch, the search for levels and its result."""
     portion = max(1, _BATCH_ELEMENTS // features[0].size)
     for start in range(0, len(features), portion):
         batch = torch.from_numpy(np.array(features[start : start + portion]))
@@ -183,9 +184,9 @@ def _batches(
 
 
 class _Synthesis:
-    """From levels to features as a decoder does it, but for its rounding to whole samples.
+    """Differentiable decoding: levels to features, without the decoder's rounding to integer samples.
 
-    N x C x H x W throughout; the step is the one that decoders derive (8.3.7.1).
+    Arrays are N x C x H x W; the step is the one that decoders derive (8.3.7.1).
     """
 
     def __init__(
@@ -211,13 +212,13 @@ class _Synthesis:
         return self._down @ ((features - self._low) / self._step) @ self._right.T
 
     def synthesise(self, levels: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
-        """Levels to features, within their range; then each channel to its mean, N x C x 1 x 1."""
+        """Levels to features, clipped to their range; each channel is then shifted to its mean."""
         features = self._down.T @ (levels * self._step) @ self._right
         features = features.clamp(0, self._span) + self._low
         return features - _means(features) + means if self._keeps_means else features
 
     def choice(self, levels: npt.NDArray[np.int32]) -> Choice:
-        """Levels C x H x W, in blocks that are not split, as the coder takes them."""
+        """The choice of the coder for levels C x H x W, with blocks that are not split."""
         head = np.zeros(HEAD_SIZE, np.int64)
         head[BLOCK] = self._block.bit_length() - 3
         head[RESTORATION] = self._keeps_means
@@ -256,7 +257,7 @@ class _Descent:
             self._wanted = [tail(features) for tail in tails]
 
     def run(self) -> torch.Tensor:
-        """The coefficients where the descent ends, in steps; rounded, they are the levels."""
+        """Run the descent; returns coefficients in steps, which rounded are the levels."""
         settings = self._settings
         exact = self._synthesis.analyse(self._features).requires_grad_(True)
         method = torch.optim.Adam([exact], lr=settings.stride, betas=(0.5, 0.99))
@@ -272,7 +273,7 @@ class _Descent:
         return exact.detach()
 
     def found(self, levels: torch.Tensor) -> torch.Tensor:
-        """The features that a decoder finds."""
+        """The decoded features."""
         return self._synthesis.synthesise(levels, self._means)
 
     def loss(self, exact: torch.Tensor, levels: torch.Tensor, strength: float) -> torch.Tensor:
@@ -289,19 +290,19 @@ class _Descent:
 
 
 def _error(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Squared error over variance: the inverse of a signal-to-noise ratio."""
+    """Squared error divided by variance: the inverse of a signal-to-noise ratio."""
     return ((found - wanted) ** 2).mean() / wanted.var(unbiased=False).clamp(min=1e-12)
 
 
-_SPREAD = 2.0  # what an error of spreads counts besides, so three times in all
+_SPREAD = 2.0  # additional weight of the error of standard deviations, three in all
 
 
 def _feature_loss(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """What a tail may suffer of which nothing is known: squared error over variance, shrinkage thrice.
+    """Loss for tails the encoder has not seen: relative squared error, with lost spread weighted three times.
 
-    A channel's squared error is made up of the difference of the means, the difference of the spreads, or
-    standard deviations, and a lack of correlation. Least error at some rate means smaller spreads, and these
-    networks mind more than noise.
+    The squared error of a channel has three parts: the difference of the means, that of the standard
+    deviations, and a lack of correlation. Minimising it at a given rate shrinks the standard deviations,
+    which harms networks more than noise does.
     """
     variance = wanted.var(unbiased=False).clamp(min=1e-12)
     spreads = _spreads(found, variance) - _spreads(wanted, variance)
@@ -309,10 +310,10 @@ def _feature_loss(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 def _means(features: torch.Tensor) -> torch.Tensor:
-    """Of each channel, N x C x 1 x 1."""
+    """Means of the channels, N x C x 1 x 1."""
     return features.mean(dim=(2, 3), keepdim=True)
 
 
 def _spreads(features: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
-    """Standard deviations, N x C; with a gradient at 0, too."""
+    """Standard deviations of the channels, N x C; differentiable at 0, too."""
     return (features.var(dim=(2, 3), unbiased=False) + 1e-6 * variance).sqrt()

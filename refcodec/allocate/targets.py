@@ -1,4 +1,4 @@
-"""Targets instead of parameters: the coarsest setting that keeps the output, or the finest of a size."""
+"""Search for the coarsest setting that reaches a quality, or the finest that keeps to a size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from refcodec.registry import LARGEST_QP
 __all__ = ["STRENGTHS", "Goal", "meet", "trials"]
 
 STRENGTHS = tuple(2.0 ** (k / 2) for k in range(-6, 21))
-"""Strengths of tail-aware encoding to choose among: from 1/8 to 1024, two an octave."""
+"""Strengths of tail-aware encoding to choose among: from 1/8 to 1024, two per octave."""
 
 _AT_ONCE = 16  # features that go through the tail together
 
@@ -32,13 +32,13 @@ _log = logging.getLogger("refcodec")
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What coding shall come to, over all features: a size, or what the network's output shall keep.
+    """Target of coding, over all features: a size, or a quality of the network's output.
 
     fidelity : share of decisions that are kept, 0 to 1 (Hu et al. 2020, eq. 4 and 5).
     snr      : signal-to-noise ratio of the output, dB.
-    size     : bytes of a feature, on average, all of the stream included; alone.
+    size     : average bytes per feature, the whole stream counted; excludes the other two.
 
-    Raises CallerError for what cannot be.
+    Raises CallerError for values out of range, and for contradictory or missing targets.
     """
 
     fidelity: float | None = None
@@ -58,7 +58,7 @@ class Goal:
             )
 
     def kept(self, outputs: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> bool:
-        """Whether outputs on decoded features are near enough to those on the original ones."""
+        """True if outputs on decoded features are close enough to those on the original ones."""
         decided = self.fidelity is None or fidelity(outputs, wanted) >= self.fidelity
         return decided and (self.snr is None or signal_to_noise(outputs, wanted) >= self.snr)
 
@@ -71,15 +71,15 @@ def meet(
     ends: Ends,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[bytes, float]:
-    """Code features as coarsely as a quality allows, or as finely as a size does.
+    """Code features with the coarsest setting that reaches a quality, or the finest within a size.
 
     features : N x C x H x W, or N x D.
-    config   : the coder; its QP is what is sought, but for ``tail-aware``, whose strength is.
+    config   : the coder. The search is over its QP, or for ``tail-aware`` over the strength.
     progress : called with the number of trials made, of `trials`.
 
-    Returns the stream, and the QP, or strength, that it took. A bisection: each trial codes all features,
-    and for a quality decodes them and runs the tail. Where the goal is out of reach the nearest setting is
-    taken, and a warning logged. Raises CallerError.
+    Returns the stream, and the QP or strength found by bisection: each trial codes all features, and for a
+    quality decodes them and runs the tail. If the goal is out of reach, the nearest setting is used and a
+    warning logged. Raises CallerError.
     """
     if config.coder not in LARGEST_QP or config.lossless:
         raise CallerError(
@@ -132,7 +132,7 @@ def _values(config: EncoderConfig, allocation: Allocation) -> Sequence[float]:
 def _last(
     values: Sequence[float], trial: Callable[[float], tuple[bytes, bool]]
 ) -> tuple[bytes, float, bool]:
-    """The last value whose trial succeeds, as if all before it did; else the first one, in vain."""
+    """Find by bisection the last value whose trial succeeds; if none does, the first one, with False."""
     low, high = 0, len(values) - 1
     best: tuple[bytes, float, bool] | None = None
     while low < high:
@@ -149,7 +149,7 @@ def _last(
 
 
 def _outputs(ends: Ends, features: Any) -> npt.NDArray[Any]:
-    """The network's outputs on features, some at a time."""
+    """The network's outputs on features, computed batch by batch."""
     parts, waiting = [], []
     for number, feature in enumerate(features, 1):
         waiting.append(np.asarray(feature, np.float32))

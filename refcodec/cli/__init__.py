@@ -1,9 +1,9 @@
 """The command line: parses arguments, calls the library, prints.
 
-Exit status: 0 all is well; 1 the input is at fault, and the last line of standard output reads
-``REJECT <class>``; 2 the call or the environment is; 130 interrupted; 141 the reader of a pipe left.
+Exit status: 0 success; 1 the input is at fault, and the last line of standard output is ``REJECT <class>``;
+2 the call or the environment is at fault; 130 interrupted; 141 the reader of a pipe has closed it.
 
-Commands import what they need when they run, so that help costs nothing.
+Commands import what they need when they run, so that help is fast.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _PIPE_CLOSED = 141  # 128 + SIGPIPE
 
 
 class _Commands(TyperGroup):
-    """The commands, with one place where errors become messages and exit statuses."""
+    """The group of commands, which turns errors into messages and exit statuses."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()  # a closed pipe shows here rather than at the interpreter's end
+            sys.stdout.flush()  # a closed pipe raises here rather than when the interpreter exits
         except StreamError as error:
             _complain(error)
             typer.echo(f"REJECT {error.reject}")
@@ -58,7 +58,7 @@ def _complain(error: DFCError) -> None:
 
 
 def _forget_stdout() -> None:
-    """Send what is still buffered to nowhere, or the interpreter would trip over the pipe again."""
+    """Discard buffered output, or the interpreter would write to the closed pipe again when it exits."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
@@ -88,11 +88,11 @@ app.add_typer(conformance.app, name="conformance")
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option(help="Folder for what the demonstration makes.")] = Path(
-        "demo-output"
-    ),
+    output: Annotated[
+        Path, typer.Option(help="Folder for the results of the demonstration.")
+    ] = Path("demo-output"),
 ) -> None:
-    """Code the features of a small network, and show what it costs."""
+    """Code the features of a small network, and show rates and fidelity."""
     from rich.console import Console
 
     from refcodec.demo.run import run_demo
@@ -101,7 +101,7 @@ def demo(
 
 
 class _Notes(logging.Handler):
-    """What the library logs, as lines on standard error, each once."""
+    """Handler that prints the library's log messages on standard error, each once."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -116,7 +116,7 @@ class _Notes(logging.Handler):
 
 
 def _pass_notes_on() -> None:
-    """Let warnings of the library through, such as that the first run has to compile."""
+    """Print warnings of the library, such as that kernels are compiled in the first run."""
     log = logging.getLogger("refcodec")
     for old in [one for one in log.handlers if isinstance(one, _Notes)]:
         log.removeHandler(old)

@@ -1,4 +1,4 @@
-"""``refcodec sensitivity``: which channels the rest of a network listens to."""
+"""``refcodec sensitivity``: sensitivity of a network's output to each channel."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def sensitivity(
         Path | None, typer.Option(metavar="OUT.png|.svg", help="Draw bars, and the QPs.")
     ] = None,
 ) -> None:
-    """Measure how sensitive the network's output is to each channel, and keep it for encode."""
+    """Measure how sensitive the network's output is to each channel, and save it for encode."""
     config = encoder_config(choices)
     suffix = plot and plot.suffix.lower().removeprefix(".")
     if suffix not in (None, "png", "svg"):
         raise CallerError(f"{plot} is neither .png nor .svg")
     if plot is not None:
-        require_library("matplotlib", "plots")  # better now than after the measurement
+        require_library("matplotlib", "plots")  # before the measurement, which takes long
     network = load_network(model, weights, input_size)
     from refcodec.allocate import sensitivity as allocation
     from refcodec.allocate.alone import base_qp
@@ -96,7 +96,7 @@ def sensitivity(
 def _features(
     source: str, cut: Cut, config: EncoderConfig, count: int | None, size: tuple[int, int]
 ) -> Array:
-    """Features to measure, float32, N x C x H x W: as they are, or made of images."""
+    """Features to measure, float32, N x C x H x W: read from a file, or computed from images."""
     import numpy as np
 
     if Path(source).suffix.lower() in _FEATURES:

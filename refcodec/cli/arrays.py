@@ -1,7 +1,7 @@
-"""Features out of files of arrays, .npy, .npz and .safetensors, and out of streams.
+"""Reading of features from files of arrays, .npy, .npz and .safetensors, and from streams.
 
 An array of rank 1 or 3 is one feature, one of rank 2 or 4 a batch of them. An .npy, alone or in an .npz,
-is read feature by feature, whatever its size; nothing is ever unpickled.
+is read feature by feature, so that its size does not matter; nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SUFFIXES = (".npy", ".npz", ".safetensors")
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """The features of a file: how many, and each in turn."""
+    """The features of a file: their number, and an iterator."""
 
     count: int
     features: Iterator[Array]
@@ -51,9 +51,9 @@ class Features:
 
 @contextmanager
 def open_features(source: str, key: str | None = None) -> Iterator[Features]:
-    """The features of a file; of several arrays, all in the order of their names.
+    """Open the features of a file; those of several arrays come in the order of their names.
 
-    source : path, by whose suffix the format is known; ``-`` is .npy on standard input.
+    source : path, whose suffix gives the format; ``-`` is .npy on standard input.
     key    : name of the array to take from an .npz or .safetensors file.
 
     Raises CallerError for a file that is not what its suffix says, is damaged, or holds no features;
@@ -80,11 +80,11 @@ def open_features(source: str, key: str | None = None) -> Iterator[Features]:
 
 
 def known_suffix(path: str, known: tuple[str, ...] = _SUFFIXES) -> str:
-    """The suffix of a file of arrays, or one of those known. Raises CallerError for any other."""
+    """The suffix of a path, if it is a known one. Raises CallerError for any other."""
     suffix = Path(path).suffix.lower()
     if suffix not in known:
         raise CallerError(
-            f"{path} has the suffix {suffix!r}", hint=f"features live in {', '.join(known)}"
+            f"{path} has the suffix {suffix!r}", hint=f"files of features are {', '.join(known)}"
         )
     return suffix
 
@@ -117,7 +117,7 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What numpy, zipfile and safetensors raise for a file that is broken, encrypted or too new."""
+"""Errors of numpy, zipfile and safetensors for a file that is damaged, encrypted or too new."""
 
 
 @contextmanager
@@ -151,7 +151,7 @@ class _Header(NamedTuple):
 
 
 def _npy_header(file: BinaryIO) -> _Header:
-    """Read and check the header of an .npy: nothing is allocated for what it announces."""
+    """Read and check the header of an .npy, before anything is allocated for its array."""
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     version = npy.read_magic(file)
     if version not in read:
@@ -170,7 +170,7 @@ def _npy_header(file: BinaryIO) -> _Header:
 
 def _npy_features(file: BinaryIO, header: _Header) -> Iterator[Array]:
     shape, fortran_order, dtype = header
-    if fortran_order:  # its rows lie scattered
+    if fortran_order:  # its features are not contiguous
         whole = _take(file, (math.prod(shape),), dtype).reshape(shape, order="F")
         yield from _rows(whole)
         return
@@ -184,7 +184,7 @@ def _rows(array: Array) -> Iterable[Array]:
 
 
 def _take(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """The next array of a file: memory grows with the bytes that are there, not those announced."""
+    """Read the next array of a file; memory grows with the bytes read, not with the announced shape."""
     size = math.prod(shape) * dtype.itemsize
     data = bytearray()
     while len(data) < size and (more := file.read(min(size - len(data), 1 << 24))):
@@ -206,7 +206,7 @@ def _read_npz(file: BinaryIO, key: str | None) -> Features:
 
     def one(name: str) -> Iterator[Array]:
         with archive.open(f"{name}.npy") as member:
-            found = _read_npy(member)  # type: ignore[arg-type]  # it reads, and that is all
+            found = _read_npy(member)  # type: ignore[arg-type]  # only read() is used
             yield from found.features
 
     chosen = _choose(names, key)

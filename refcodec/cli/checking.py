@@ -26,7 +26,7 @@ def validate(
 ) -> None:
     """Check streams against every clause of the specification.
 
-    Ends with REJECT and the class of the first violation where a stream does not conform.
+    If a stream does not conform, the last line is REJECT and the class of the first violation.
     """
     import refcodec
     from refcodec.tables import HIGHEST_LEVEL
@@ -54,7 +54,7 @@ def validate(
             print(f"REJECT {rejected[0]}")
     if rejected:
         raise typer.Exit(1)
-    if not all(one["conforming"] for one in reports):  # this machine could not tell
+    if not all(one["conforming"] for one in reports):  # unverified on this machine
         raise typer.Exit(2)
 
 

@@ -72,7 +72,7 @@ def encode(
         _encode(source, target, encoder_config(choices), key, qp_file)
         return
     if qp_file is not None:
-        raise CallerError("--qp-file and the rest of the network both say what QPs there are")
+        raise CallerError("--qp-file and an allocation of bits exclude each other")
     goal = {"fidelity": target_fidelity}
     for name in ("snr", "size"):
         goal[name] = choices.pop(f"target_{name}", None)
@@ -146,7 +146,7 @@ def decode(
 ) -> None:
     """Reconstruct the features of a stream.
 
-    A .npy stacks several features of one shape; .npz and .safetensors hold an array each.
+    .npy stacks several features of one shape; .npz and .safetensors hold one array per feature.
     """
     from refcodec.cli.outputs import write_features
     from refcodec.tables import HIGHEST_LEVEL

@@ -1,7 +1,7 @@
 """Options of the commands that encode: one for each field of EncoderConfig.
 
-The type of a field is that of its option; ``help_texts`` has its help. What is not given is left to
-EncoderConfig.
+An option has the type of its field, and its help is in ``help_texts``. Options that are not given have the
+defaults of EncoderConfig.
 """
 
 from __future__ import annotations
@@ -92,12 +92,12 @@ def with_encoder_options(
     coder: str = next(iter(CODERS)),
     remarks: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Put options of EncoderConfig in the place of a command's parameter ``choices``, which receives them.
+    """Replace a command's parameter ``choices`` by options of EncoderConfig, which it then receives.
 
-    names   : fields that the command offers; all where none is named.
+    names   : fields that the command offers; all if none is named.
     coders  : payload coders that it offers.
-    coder   : the one that it takes where none is given.
-    remarks : what help adds to the text of a field.
+    coder   : its default coder.
+    remarks : additions to the help texts of fields.
     """
     offered = names or _FIELDS
     options = [_parameter(one, coders, coder, (remarks or {}).get(one, "")) for one in offered]
@@ -126,7 +126,7 @@ def with_encoder_options(
 
 
 def encoder_config(choices: Choices) -> EncoderConfig:
-    """The configuration of the options that were given. Raises CallerError, which names them as typed."""
+    """The configuration from the given options. Raises CallerError that names options as they are typed."""
     try:
         return EncoderConfig(**choices)
     except CallerError as error:
@@ -137,5 +137,5 @@ _SUBJECT = re.compile(rf"(^|option |and |: )({'|'.join(_FIELDS)})\b")
 
 
 def _as_typed(message: str) -> str:
-    """A message with options in the place of fields, wherever a field is what it speaks of."""
+    """Replace the fields that a message is about by their options."""
     return _SUBJECT.sub(lambda found: found[1] + option_name(found[2]), message)

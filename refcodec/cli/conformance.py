@@ -1,4 +1,4 @@
-"""``refcodec conformance``: holds a decoder to the conformance suite, or lists its vectors."""
+"""``refcodec conformance``: runs the conformance suite against a decoder, or lists its vectors."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def run(
             metavar="COMMAND",
             help="Decoder to test, with {input} and {output}; refcodec's own if absent. It exits 0 "
             "and writes all features to {output}, each in C order, little-endian; or exits 1 and "
-            "prints REJECT and the class as its last line; or exits 77 to pass a vector over.",
+            "prints REJECT and the class as its last line; or exits 77 to skip a vector.",
         ),
     ] = None,
     suite: Suite = None,
     only: Only = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one vector.")] = 60.0,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Vectors at a time; one a processor if absent.")
+        int | None, typer.Option(min=1, help="Vectors at a time; one per processor if absent.")
     ] = None,
     known_failing: Annotated[
         Path | None,
-        typer.Option(help="List of vectors that may fail, one id or name a line; and must."),
+        typer.Option(help="List of vectors that are expected to fail, one id or name per line."),
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write a report as JSON.")
@@ -54,7 +54,7 @@ def run(
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write a report as Markdown.")
     ] = None,
 ) -> None:
-    """Run a decoder over the vectors. Exit status 0: all pass; 1: not so, skips included."""
+    """Run a decoder over the vectors. Exit status 0: all pass; 1: some fail or are skipped."""
     from refcodec.cli.terminal import print_note
     from refcodec.suite.contract import BuiltIn, Command
     from refcodec.suite.manifest import load_manifest
@@ -114,7 +114,7 @@ def _write_reports(
 
 
 def _print_summary(done: Run) -> None:
-    """What did not pass, vector by vector; then the numbers by kind of vector."""
+    """Print the vectors that did not pass, then the numbers by kind of vector."""
     from rich.table import Table
 
     from refcodec.cli.terminal import console, printable

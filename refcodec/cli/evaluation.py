@@ -44,11 +44,11 @@ def evaluate(
     keep_old: Annotated[
         bool, typer.Option("--keep-old", help="Keep results that other code of refcodec made.")
     ] = False,
-    plan: Annotated[bool, typer.Option("--plan", help="Say what there is to do, and end.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Print the jobs to run, and end.")] = False,
 ) -> None:
     """Measure networks x layers x coders x rates, and make tables and plots.
 
-    Goes on where it was interrupted, and does again only what has changed.
+    Continues an interrupted run, and repeats only what has changed.
     """
     for library in ("bjontegaard", "matplotlib", "torch"):
         require_library(library, "evaluations")

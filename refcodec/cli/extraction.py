@@ -1,4 +1,4 @@
-"""``refcodec extract``: the features that a network makes of images."""
+"""``refcodec extract``: features of images at a layer of a network."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def extract(
     input_size: options.NetworkInputSize = None,
     batch: Annotated[int, typer.Option(min=1, help="Images to run at a time.")] = 16,
 ) -> None:
-    """Run images through a network up to a layer, and keep the features.
+    """Run images through a network up to a layer, and save the features.
 
-    A .dfc holds them bit for bit, unless --coder says otherwise, and says where they come from.
+    A .dfc holds them bit for bit, unless --coder is lossy, with metadata on their origin.
     """
     config = encoder_config(choices)
     network = load_network(model, weights, input_size)
@@ -70,7 +70,7 @@ def extract(
 
 
 def _metadata(network: Network, cut: Cut, source: Source, images: str) -> dict[str, str]:
-    """What the features are, by the keys of Annex E."""
+    """Metadata on the features, by the keys of Annex E."""
     import torch
 
     height, width = network.input_size

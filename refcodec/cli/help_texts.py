@@ -1,7 +1,7 @@
-"""Help texts of the fields of EncoderConfig, for whoever types them.
+"""Help texts of the options for fields of EncoderConfig.
 
-A field's line in the docstring is its text, and the heading above it the panel. The table of coders tells
-which coders have it, and its default.
+A field's entry in the docstring is its text, and the heading above it the panel. The coders that have the
+option, and its default, are taken from the table of coders.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _METAVARS = {
     "target_snr": "DB",
     "timeout": "SECONDS",
 }
-"""What help shows for a value that is not one of a few words."""
+"""Placeholders for values that are not one of a few words."""
 
 
 def described_fields(docstring: str) -> dict[str, tuple[str | None, str]]:
@@ -55,16 +55,16 @@ def panel_of(field: str) -> str | None:
 
 
 def metavar(field: str, coders: Collection[str] = CODERS) -> str | None:
-    """The sign for a field's value: ``uniform|log|none``; None where the type says it."""
+    """The placeholder for a field's value: ``uniform|log|none``; None if the type suffices."""
     return _METAVARS.get(field) or "|".join(map(str, _words(field, coders))) or None
 
 
 def help_text(field: str, coders: Collection[str], coder: str, remark: str = "") -> str:
     """The text of a field, in the markup of rich.
 
-    coders : those that a command offers.
-    coder  : the one that it takes by default.
-    remark : what the command adds to the docstring.
+    coders : coders that a command offers.
+    coder  : its default coder.
+    remark : addition of the command to the docstring.
     """
     _, text = _DESCRIBED.get(field, (None, ""))
     text = text.replace("None for", "by default").replace("None", "the default")
@@ -89,7 +89,7 @@ def _having(field: str, coders: Collection[str]) -> str:
 
 
 def _words(field: str, coders: Collection[str]) -> tuple[Any, ...]:
-    """The values of an option that takes a word, or one of few numbers."""
+    """Allowed values of an option that takes one of a few words or numbers."""
     of_coders = (word for name in coders for word in CODERS[name].choices.get(field, ()))
     return CHOICES.get(field) or tuple(dict.fromkeys(of_coders))
 

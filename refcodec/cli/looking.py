@@ -22,7 +22,7 @@ _Arrays = ".npy, .npz, .safetensors or .dfc."
 
 
 def info(file: _Stream, as_json: options.Json = False) -> None:
-    """Say what a stream is: version, parameter sets, sizes, metadata."""
+    """Summarise a stream: version, parameter sets, sizes, metadata."""
     from refcodec.cli.summary import describe, summarise
 
     with open_input(file) as source:
@@ -43,8 +43,8 @@ def info(file: _Stream, as_json: options.Json = False) -> None:
 def inspect(file: _Stream, as_json: options.Json = False) -> None:
     """Show every syntax element of a stream.
 
-    Each with bit offset, width, descriptor, name and value, under its structure and clause. It looks
-    and does not judge: refcodec validate does.
+    Each with bit offset, width, descriptor, name and value, under its structure and clause. Constraints
+    are not checked; use refcodec validate.
     """
     from refcodec.inspector import inspect_units
 
@@ -60,7 +60,7 @@ def inspect(file: _Stream, as_json: options.Json = False) -> None:
 
 
 def _unit_lines(unit: InspectedUnit) -> list[tuple[str, str]]:
-    """Lines and their styles. Elements stand under the structure and the clause that they belong to."""
+    """Lines and their styles. Elements follow a heading with their structure and its clause."""
     from refcodec.inspector import printable as shown
     from refcodec.tables import clause_titles
 
@@ -114,7 +114,7 @@ def _value_as_json(value: Any) -> Any:
 
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help=f"The original: {_Arrays}")],
-    b: Annotated[str, typer.Argument(metavar="B", help=f"What became of it: {_Arrays}")],
+    b: Annotated[str, typer.Argument(metavar="B", help=f"The decoded features: {_Arrays}")],
     as_json: options.Json = False,
 ) -> None:
     """Measure how far features are from their original, all taken together."""

@@ -1,4 +1,4 @@
-"""What commands share that know the rest of a network."""
+"""Common parts of the commands that use a network."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ __all__ = [
 ]
 
 _FITTED = 20
-"""Features that statistics are chosen on."""
+"""Number of features that statistics are chosen on."""
 
 
 def require_library(name: str, what: str) -> None:
-    """Raise EnvironmentFault where an optional library is missing; ``what`` needs it."""
+    """Raise EnvironmentFault if an optional library, which ``what`` needs, is missing."""
     try:
         import_module(name)
     except ModuleNotFoundError:
@@ -44,7 +44,7 @@ def require_library(name: str, what: str) -> None:
 
 
 def load_network(model: str, weights: Path | None, input_size: int | None) -> Network:
-    """A network by name. Raises EnvironmentFault where torch is missing, CallerError for what is wrong."""
+    """Load a network by name. Raises EnvironmentFault without torch, CallerError for wrong options."""
     require_library("torch", "networks")
     from refcodec import models
 
@@ -57,7 +57,7 @@ def load_network(model: str, weights: Path | None, input_size: int | None) -> Ne
 def cut_network(
     model: str | None, layer: str | None, weights: Path | None, input_size: int | None
 ) -> Cut:
-    """A network, cut at a layer. Raises as `load_network`."""
+    """Load a network and cut it at a layer. Raises as `load_network`."""
     if model is None or layer is None:
         raise CallerError("a network is cut at a layer", hint="give both --model and --layer")
     return load_network(model, weights, input_size).cut(layer)
@@ -66,7 +66,7 @@ def cut_network(
 def wanted_allocation(
     method: str | None, parameters: Iterable[str], sensitivity: Path | None
 ) -> Allocation:
-    """The allocation that options ask for. Raises CallerError, EnvironmentFault where torch is missing."""
+    """The allocation that options ask for. Raises CallerError, or EnvironmentFault without torch."""
     require_library("torch", "allocations")
     from refcodec.allocate.methods import Allocation
 
@@ -103,10 +103,10 @@ def encode_for_network(
     *,
     fit_statistics: bool,
 ) -> None:
-    """Code the features of a file for the network behind them; all are held in memory.
+    """Code the features of a file for the tail of a network; all features are held in memory.
 
-    goal           : fields of `refcodec.allocate.targets.Goal`, with None for those that are not aimed at.
-    fit_statistics : whether to choose them by the output, on some features.
+    goal           : fields of `refcodec.allocate.targets.Goal`; None for those without a target.
+    fit_statistics : true to choose statistics, range and quantiser by the output, on some features.
     """
     features = stack_features(source, config, cut, key=key)
     if cut is not None and config.feature_type is None:
@@ -115,7 +115,7 @@ def encode_for_network(
         config = _fit(features, config, allocation.method, cut)
     if any(value is not None for value in goal.values()):
         if cut is None:
-            raise CallerError("targets ask the network", hint="give --model and --layer")
+            raise CallerError("the target needs the network", hint="give --model and --layer")
         _meet(goal, features, target, config, allocation, cut)
     else:
         from refcodec.allocate.methods import write_features
@@ -178,9 +178,9 @@ def stack_features(
     key: str | None = None,
     count: int | None = None,
 ) -> Array:
-    """The features of a file, N x C x H x W or N x D, in their own type: all, or so many, evenly from all.
+    """Stack the features of a file, N x C x H x W or N x D, in their own type: all, or ``count`` of them.
 
-    Raises CallerError for what the configuration does not code, or the cut does not yield.
+    Raises CallerError for features that the configuration cannot code, or that are not of the cut's shape.
     """
     import numpy as np
 
@@ -208,10 +208,10 @@ def stack_features(
 def run_head(
     cut: Cut, source: Source, size: int, show: Callable[[int], None] | None = None
 ) -> Iterator[Array]:
-    """The features of images, one after another.
+    """Yield the features of images, one after another.
 
-    size : images that are run at a time.
-    show : called with the number of features made.
+    size : batch size.
+    show : called with the number of features so far.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Options that are no fields of EncoderConfig (``configuration`` has these), and their help texts."""
+"""Options beyond the fields of EncoderConfig (which are in ``configuration``), and their help texts."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ def _option(*names: str, text: str, panel: str | None = None, metavar: str | Non
     return typer.Option(*names, help=text, rich_help_panel=panel, metavar=metavar)
 
 
-Key = Annotated[
-    str | None, _option(metavar="NAME", text="The array to take, where IN holds several.")
-]
+Key = Annotated[str | None, _option(metavar="NAME", text="The array to take, if IN holds several.")]
 QpFile = Annotated[
     Path | None,
     _option(
@@ -32,7 +30,7 @@ _model = partial(_option, metavar="NAME", text="resnet56, vgg16, ..., or package
 _layer = partial(
     _option,
     metavar="LAYER",
-    text="Where features come from: conv1, pool1, ..., or the name of a module.",
+    text="The layer of the features: conv1, pool1, ..., or the name of a module.",
 )
 _weights = partial(_option, text=".safetensors or .pth; without, they are random.")
 _input_size = partial(_option, text="Height and width of the images; by default the network's own.")
@@ -50,8 +48,8 @@ Allocation = Annotated[
     str | None,
     _option(
         metavar="METHOD",
-        text="How bits are spent: none, algorithm1, gradient, selection (hevc), tail-aware; by "
-        "default tail-aware where a model is given.",
+        text="Allocation of bits: none, algorithm1, gradient, selection (hevc), tail-aware; by "
+        "default tail-aware if a model is given.",
         panel=_TAIL,
     ),
 ]
@@ -59,7 +57,7 @@ Parameter = Annotated[
     list[str] | None,
     _option(
         metavar="NAME=VALUE",
-        text="Of the allocation, such as strength=5; may be repeated.",
+        text="Parameter of the allocation, such as strength=5; may be repeated.",
         panel=_TAIL,
     ),
 ]
@@ -78,7 +76,9 @@ FitStatistics = Annotated[
 ]
 TargetFidelity = Annotated[
     float | None,
-    _option(metavar="SHARE", text="Of decisions to keep, by the coarsest coding.", panel=_TAIL),
+    _option(
+        metavar="SHARE", text="Share of decisions to keep, by the coarsest coding.", panel=_TAIL
+    ),
 ]
 
 MaxLevel = Annotated[int | None, _option(text="Highest level to accept.", panel=panel_of("ffmpeg"))]

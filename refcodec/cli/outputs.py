@@ -1,4 +1,4 @@
-"""Features into files of arrays: .npy, .npz and .safetensors, or .npy on a pipe."""
+"""Writing of features to files of arrays: .npy, .npz and .safetensors, or .npy on a pipe."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ def write_features(target: str, features: Iterable[Array]) -> int:
     """Write features to a file of arrays, whole or not at all; returns their number.
 
     target : ``.npy`` takes features of one shape, several stacked along a leading axis; ``.npz`` and
-             ``.safetensors`` an array each, ``feature00000`` and on; ``-`` is .npy on standard output.
+             ``.safetensors`` one array per feature, from ``feature00000``; ``-`` is .npy on standard output.
 
     Raises CallerError for another suffix, or features that the format cannot hold.
     """
     if target == PIPE:
         output = standard_output()
-        with tempfile.TemporaryFile() as file:  # a pipe cannot take back a header, nor half a file
+        with (
+            tempfile.TemporaryFile() as file
+        ):  # a pipe can take back neither a header nor half a file
             count = _write_npy(file, features)
             file.seek(0)
             shutil.copyfileobj(file, output)
@@ -61,7 +63,7 @@ def _write_npy(file: BinaryIO, features: Iterable[Array]) -> int:
         file.write(_native(feature).tobytes())
         count += 1
     file.seek(0)
-    _write_header(file, first, count)  # numpy leaves room in it for the first axis to grow
+    _write_header(file, first, count)  # numpy reserves space in it for a longer first axis
     return count
 
 

@@ -1,4 +1,4 @@
-"""A progress bar for whatever takes longer than a second."""
+"""A progress bar for work that takes longer than a second."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from threading import Timer
 __all__ = ["progress"]
 
 _PATIENCE = 1.0
-"""Seconds until the bar shows itself."""
+"""Seconds until the bar is shown."""
 
 
 @contextmanager
 def progress(
     what: str, total: int | None, unit: str = "features"
 ) -> Iterator[Callable[[int], None]]:
-    """Show a bar on standard error while the block runs; none where that is no terminal.
+    """Show a bar on standard error while the block runs, if that is a terminal.
 
-    what  : what is being done: ``encoding``.
-    total : how many there are to do; None where nobody knows.
+    what  : name of the work, ``encoding``.
+    total : number of items; None if unknown.
 
     Yields a function to call with the number done so far.
     """
@@ -37,7 +37,7 @@ def progress(
             return Text(f"{task.completed:,.0f}{whole} {unit}", style="progress.download")
 
     class Pace(ProgressColumn):
-        """Rate and time left, from the mean so far: work is done in bursts."""
+        """Rate and remaining time, from the mean so far, as work is done in bursts."""
 
         def render(self, task: Task) -> Text:
             if not task.completed or not task.elapsed:
@@ -55,7 +55,7 @@ def progress(
         transient=True,
     )
     task = bar.add_task(what, total=total)
-    timer = Timer(_PATIENCE, bar.start)  # shows itself even when the first step takes long
+    timer = Timer(_PATIENCE, bar.start)  # the bar appears even if the first step takes long
     timer.daemon = True
     timer.start()
     try:

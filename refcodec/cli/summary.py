@@ -1,4 +1,4 @@
-"""What a stream is, gathered in one pass over its units, and said in words."""
+"""Summary of a stream, from one pass over its units, and its description in words."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Use:
 
 
 class _Tally:
-    """A source that counts the bytes that pass."""
+    """A source that counts the bytes read."""
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
@@ -53,7 +53,7 @@ class _Tally:
 
 
 def summarise(source: BinaryIO) -> dict[str, Any]:
-    """The facts of a stream as JSON types, without decoding a payload. Raises StreamError."""
+    """Summarise a stream as JSON types, without decoding payloads. Raises StreamError."""
     tally: Any = _Tally(source)
     header = parse_stream_header(tally.read(STREAM_HEADER_SIZE))
     for error in check_level(header):
@@ -114,11 +114,11 @@ def _parameter_set(fps: FeatureParameterSet, use: _Use) -> dict[str, Any]:
     }
 
 
-# --- in words --------------------------------------------------------------------------------------
+# --- description -----------------------------------------------------------------------------------
 
 
 def describe(file: str, summary: dict[str, Any]) -> Iterator[tuple[str, _Facts]]:
-    """The summary as headings, each with names and values."""
+    """Describe a summary as headings, each with names and values."""
     units = f"{_many(summary['features'], 'feature')} in {_many(summary['coded_units'], 'unit')}"
     facts = [
         (

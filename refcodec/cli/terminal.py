@@ -1,4 +1,4 @@
-"""What the commands print, and the bytes that they pipe."""
+"""Printing of the commands, and binary input and output."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ __all__ = [
 ]
 
 PIPE = "-"
-"""The name that stands for standard input or standard output."""
+"""Path that means standard input or standard output."""
 
 
 # --- text ------------------------------------------------------------------------------------------
 
 
 def console() -> Console:
-    """Standard output: coloured and as wide as the terminal, or plain and unbounded where it is none."""
+    """Standard output: coloured and as wide as the terminal; plain and unbounded if it is not one."""
     from rich.console import Console
 
     class Piped(Console):
         def on_broken_pipe(self) -> None:
-            raise BrokenPipeError  # rich would exit with a status that means something else here
+            raise BrokenPipeError  # rich would exit with a status that has another meaning here
 
     width = None if sys.stdout.isatty() else 1_000_000
     return Piped(width=width, highlight=False, markup=False, emoji=False)
 
 
 def print_facts(out: Console, title: str, facts: Iterable[tuple[str, str]]) -> None:
-    """A heading, and under it a name and a value a line."""
+    """Print a heading, and under it one name and value per line."""
     out.print(printable(title), style="bold", soft_wrap=True)
     for name, value in facts:
         out.print(f"  {printable(name):<12} ", style="cyan", end="", soft_wrap=True)
@@ -55,13 +55,13 @@ def print_facts(out: Console, title: str, facts: Iterable[tuple[str, str]]) -> N
 
 
 def print_note(text: str) -> None:
-    """Tell someone who watches; scripts are not told."""
+    """Print a note on standard error if that is a terminal."""
     if sys.stderr.isatty():
         print(printable(text), file=sys.stderr)
 
 
 def print_rate(path: str, features: int, elements: int, original: int) -> None:
-    """Tell someone who watches how large a stream has become; ``original`` is in bytes."""
+    """Print the size of a stream as a note; ``original`` is in bytes."""
     size = Path(path).stat().st_size
     print_note(
         f"{path}: features {features:,}, bytes {size:,} ({size / original:.2%} of the original), "
@@ -70,12 +70,12 @@ def print_rate(path: str, features: int, elements: int, original: int) -> None:
 
 
 def print_json(document: Any) -> None:
-    """One JSON document; numbers that JSON lacks become ``"inf"``, ``"-inf"`` or ``"nan"``."""
+    """Print a JSON document; infinities and NaN become ``"inf"``, ``"-inf"`` or ``"nan"``."""
     print(json.dumps(json_value(document), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def printable(text: str) -> str:
-    """Text of a stranger without what would steer the terminal."""
+    """Text from a file, without control characters, which could change the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -89,7 +89,7 @@ def open_input(path: str) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        file = open(path, "rb")  # noqa: SIM115 - closed below; errors of the block are not ours
+        file = open(path, "rb")  # noqa: SIM115 - closed below; errors in the block are not about opening
     except OSError as error:
         raise storage_error(error, path) from None
     with file:
@@ -97,7 +97,7 @@ def open_input(path: str) -> Iterator[BinaryIO]:
 
 
 def standard_output() -> BinaryIO:
-    """Standard output for bytes. Raises CallerError where a person would see them."""
+    """Standard output for bytes. Raises CallerError if it is a terminal."""
     if sys.stdout.isatty():
         raise CallerError("standard output is a terminal", hint="redirect it, or name a file")
     return sys.stdout.buffer

@@ -1,4 +1,4 @@
-"""ffmpeg as a filter from bytes to bytes: no shell, no files, pinned formats, bounded time and output.
+"""ffmpeg as a filter from bytes to bytes: no shell, no files, fixed formats, bounded time and output.
 
 Where decoding fails, a picture that is known to be sound says whose fault it is: a program that does not
 decode that one is no ffmpeg, or a broken one.
@@ -35,7 +35,7 @@ _QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error", "-xerror")
 def find_ffmpeg(preferred: str | None = None) -> str:
     """Path of the ffmpeg to run: ``preferred``, else ``$REFCODEC_FFMPEG``, else imageio-ffmpeg's.
 
-    Raises CallerError where the named program does not exist, EnvironmentFault where there is none.
+    Raises CallerError if the named program does not exist, EnvironmentFault if there is no ffmpeg.
     """
     named = preferred or os.environ.get(VARIABLE)
     if named:
@@ -71,7 +71,7 @@ def encode_hevc(
     ffmpeg: str | None,
     timeout: float,
 ) -> bytes:
-    """Raw monochrome frames to an Annex B stream by libx265.
+    """Encode raw monochrome frames to an Annex B stream by libx265.
 
     pixel_format : ``gray``, ``gray10le`` or ``gray12le``.
     size         : width, height.
@@ -169,7 +169,7 @@ def _run(
     complaint = done.errors.decode("utf-8", "replace").strip()
     if done.status < 0 or (done.status and not complaint):
         raise EnvironmentFault(
-            f"{program} ended with status {done.status} and no word on the stream",
-            hint=f"is there memory enough? check {VARIABLE}",
+            f"{program} ended with status {done.status} without a message on the stream",
+            hint=f"is there enough memory? check {VARIABLE}",
         )
     return done.output, complaint.partition("\n")[0] if done.status else ""

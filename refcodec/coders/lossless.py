@@ -1,8 +1,8 @@
 """The byte coders: raw, and the four of the lossless study (clauses 8.3.1 to 8.3.5).
 
-A feature is one run of bytes, its *sample bytes*, which the coder stores or compresses. For
-``Quantiser.NONE`` these are the source type's own bytes, so that every bit pattern survives.
-Compressed payloads are one member without trailing bytes, whose size the syntax knows beforehand.
+A feature is a sequence of bytes, its *sample bytes*, which the coder stores or compresses. For
+``Quantiser.NONE`` these are the bytes of the source type, so that every bit pattern is kept. A compressed
+payload is one member without trailing bytes; its decompressed size is known from the syntax.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 LZMA_MEMORY_LIMIT = 80 << 20
-"""What decoding an LZMA payload may ask for, in bytes: enough for every xz preset (8.3.5)."""
+"""Memory that decoding an LZMA payload may use, in bytes: enough for every xz preset (8.3.5)."""
 
 
 _PIECE = 1 << 16
@@ -54,7 +54,7 @@ def samples_of(data: bytes, fps: FeatureParameterSet) -> Samples:
     under a compressor they are bytes, or 16-bit words for more than 8 bits; source types are words.
     Words are little-endian.
 
-    Raises PayloadError for another size, set padding bits, or a sample of more than n bits.
+    Raises PayloadError for a wrong size, padding bits that are not zero, or a sample of more than n bits.
     """
     count = fps.channels * fps.height * fps.width
     expected = _sample_bytes_size(fps)
@@ -112,7 +112,7 @@ def _unlzma(payload: bytes, size: int) -> bytes:
 
 
 def _is_plain_xz(payload: bytes) -> bool:
-    """Whether a sound .xz file has one block, of the filter LZMA2 alone, with a check that is defined.
+    """True if a valid .xz file has one block, with the filter LZMA2 alone, and a check that is defined.
 
     Offsets are those of the .xz file format 1.1: a stream header of 12 bytes, the block header with its
     flags in the second byte, and from the end the footer of 12 bytes and the index that it points to.
@@ -129,11 +129,13 @@ def _is_plain_xz(payload: bytes) -> bool:
 
 
 def _drain(decompressor: Any, payload: bytes, size: int, number: str) -> bytes:
-    """Decompress exactly ``size`` bytes; a byte more, a byte less or a byte behind is an error."""
+    """Decompress exactly ``size`` bytes; raises PayloadError for more, fewer, or trailing bytes."""
     try:
-        data: bytes = decompressor.decompress(payload, size + 1)  # one more exposes a bomb
+        data: bytes = decompressor.decompress(
+            payload, size + 1
+        )  # one byte more detects a decompression bomb
         if len(data) == size and not decompressor.eof:
-            # the end marker may lie behind the last byte of output
+            # the end marker may follow the last byte of output
             rest = getattr(decompressor, "unconsumed_tail", b"")
             data += decompressor.decompress(rest, 1)
     except (zlib.error, OSError, ValueError, EOFError, lzma.LZMAError) as error:
@@ -148,7 +150,7 @@ def _drain(decompressor: Any, payload: bytes, size: int, number: str) -> bytes:
         )
     if decompressor.unused_data:
         raise PayloadError(
-            f"{len(decompressor.unused_data)} bytes stand behind the compressed data", clause=number
+            f"{len(decompressor.unused_data)} bytes follow the compressed data", clause=number
         )
     return data
 
@@ -179,7 +181,7 @@ _COMPRESS: dict[Coder, Callable[[bytes], bytes]] = {
     Coder.ZLIB: zlib.compress,
     Coder.GZIP: lambda data: gzip.compress(data, mtime=0),
     Coder.BZIP2: bz2.compress,
-    # a unit has its own CRC-32: a second check would only cost bytes
+    # a unit has its own CRC-32, so a second checksum would only cost bytes
     Coder.LZMA: lambda data: lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_NONE),
 }
 

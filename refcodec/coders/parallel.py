@@ -1,4 +1,4 @@
-"""A map over features by several threads, in order, that keeps little waiting in memory."""
+"""Parallel map over features, in order, with a bounded number of results in memory."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _AHEAD = 4
-"""Items for each thread that are begun before their turn."""
+"""Most items per thread that are begun ahead of the one to be yielded."""
 
 
 def in_parallel(
     function: Callable[[Item], Result], items: Sequence[Item], workers: int
 ) -> Iterator[Result]:
-    """Map over items in order, by threads: kernels run without the interpreter's lock."""
+    """Map a function over items by threads, and yield the results in order; kernels release the GIL."""
     if workers < 2 or len(items) < 2:
         yield from map(function, items)
         return

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,20 @@ import numpy.typing as npt
 from refcodec.config import EncoderConfig
 from refcodec.errors import StreamError
 from refcodec.syntax.bits import Trace
-from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
+from refcodec.syntax.structures import CodedFeatureBatch, FeatureParameters, FeatureParameterSet
 from refcodec.tables import Level
 
-__all__ = ["Coded", "Encoded", "Job", "Machine", "Payload", "PayloadCoder", "Samples", "Violations"]
+__all__ = [
+    "BatchPayloads",
+    "Coded",
+    "Encoded",
+    "Job",
+    "Machine",
+    "Payload",
+    "PayloadCoder",
+    "Samples",
+    "Violations",
+]
 
 _LONGEST_RUN = 3600.0
 """Seconds of one run of ffmpeg at most, unless the caller allows more."""
@@ -52,12 +62,12 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """The payload of one feature, with everything that decoding it takes.
+    """The payload of one feature, with everything needed to decode it.
 
     fps          : feature parameter set that its coded unit refers to.
     parameters   : feature_parameters() of its unit.
     sample_hash  : leading bytes of the SHA-256 of its samples; may be empty.
-    access_point : whether decoding can begin here.
+    access_point : true if decoding can begin here.
     data         : coded samples.
     bit_offset   : position of the payload in the stream, in bits.
     """
@@ -71,13 +81,49 @@ class Payload:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchPayloads(Sequence[Payload]):
+    """The payloads of a batch, cut out of it one by one: it may hold 65,536 of a few bits.
+
+    ends  : where each of them ends in ``batch.payloads``, in bytes; int64.
+    place : position of the first one in the stream, in bits.
+    """
+
+    fps: FeatureParameterSet
+    batch: CodedFeatureBatch
+    ends: npt.NDArray[np.int64]
+    place: int
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @overload
+    def __getitem__(self, number: int) -> Payload: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Payload]: ...
+    def __getitem__(self, number: int | slice) -> Payload | Sequence[Payload]:
+        if isinstance(number, slice):
+            return [self[i] for i in range(len(self))[number]]
+        number = range(len(self))[number]
+        start = int(self.ends[number - 1]) if number else 0
+        size = self.fps.sample_hash_size
+        return Payload(
+            self.fps,
+            self.batch.parameters,
+            (self.batch.sample_hashes or b"")[number * size : (number + 1) * size],
+            True,
+            self.batch.payloads[start : int(self.ends[number])],
+            self.place + 8 * start,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One feature to code.
 
     samples    : after rounding, int32, C x H x W.
-    exact      : before rounding, float64, C x H x W; None where rounding is all there is.
+    exact      : before rounding, float64, C x H x W; None if there is nothing but rounded samples.
     parameters : feature_parameters() that will be signalled.
-    advice     : what the caller knows of the feature beyond its values, for coders that listen.
+    advice     : hints of the caller on the feature, for coders that use them.
     """
 
     samples: Samples
@@ -91,8 +137,8 @@ class Coded:
     """One feature, coded.
 
     data         : its payload.
-    samples      : samples that a decoder will have, int32, C x H x W.
-    access_point : whether decoding can begin here.
+    samples      : decoded samples, int32, C x H x W.
+    access_point : true if decoding can begin here.
     """
 
     data: bytes
@@ -104,8 +150,8 @@ class Coded:
 class Encoded:
     """Consecutive features of one parameter set, coded.
 
-    features       : one for each job, in order.
-    parameter_sets : HEVC parameter sets, to stand in the feature parameter set.
+    features       : one per job, in order.
+    parameter_sets : HEVC parameter sets, for the feature parameter set.
     """
 
     features: list[Coded]
@@ -113,23 +159,23 @@ class Encoded:
 
 
 class PayloadCoder(ABC):
-    """A payload coder."""
+    """The interface of a payload coder."""
 
     def check_parameter_set(
         self, fps: FeatureParameterSet, limits: Level, trace: Trace
     ) -> Violations:
-        """Yield violations of a parameter set that only this coder can have."""
+        """Yield violations of the constraints on parameter sets of this coder."""
         return iter(())
 
     def check_payload(self, payload: Payload) -> Violations:
-        """Yield violations inside a payload that a decoder need not notice."""
+        """Yield violations inside a payload that a decoder need not detect."""
         return iter(())
 
     def show_parameter_set(self, fps: FeatureParameterSet, trace: Trace) -> None:  # noqa: B027
-        """Add what stands inside a parameter set, whose last element ends ``trace``. Raises StreamError."""
+        """Add elements inside a parameter set, the last element of ``trace``, to it. Raises StreamError."""
 
     def show_payload(self, payload: Payload, trace: Trace) -> None:  # noqa: B027
-        """Add what can be shown of a payload, whose element ends ``trace``. Raises StreamError."""
+        """Add elements inside a payload, the last element of ``trace``, to it. Raises StreamError."""
 
     def label_payload(self, payload: Payload) -> Iterator[str]:
         """Yield labels of the tools that a payload uses, such as ``native:blocks-16``."""
@@ -141,11 +187,11 @@ class PayloadCoder(ABC):
     ) -> Iterator[Samples]:
         """(8.3) Decode consecutive features of one parameter set.
 
-        previous : samples of the preceding feature, for coders that resume; without, the first one is an
+        previous : samples of the preceding feature, for coders that resume; if None, the first feature is an
                    access point.
 
         Yields int32 samples, C x H x W. Raises PayloadError, SyntaxViolation or ConstraintError with the
-        position of the payload; EnvironmentFault where another program fails.
+        position of the payload; EnvironmentFault if another program fails.
         """
 
     @abstractmethod
@@ -154,5 +200,5 @@ class PayloadCoder(ABC):
     ) -> Encoded:
         """Code consecutive features of one parameter set; the first becomes an access point.
 
-        Raises EnvironmentFault where another program fails.
+        Raises EnvironmentFault if another program fails.
         """

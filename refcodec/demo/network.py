@@ -1,10 +1,10 @@
 """A small classifier of hand-written digits that can be cut in two, and images to try it on.
 
 The network is a chain of four stages.  It may be cut after any of the first three, and the
-array that crosses the cut is the feature that the codec carries:
+array at the cut is the feature to be coded:
 
 ========== ================================================= ================
-stage      what it does                                      what comes out
+stage      operation                                         output
 ========== ================================================= ================
 ``conv``   two 3 x 3 convolutions, each rectified            N x 16 x 8 x 8
 ``pool``   2 x 2 maximum pooling                             N x 16 x 4 x 4
@@ -103,7 +103,7 @@ class Network:
 
     @property
     def _stages(self) -> tuple[Callable[[Floats], Floats], ...]:
-        """The whole network; the stages but the last go by the names in `FEATURE_SHAPES`."""
+        """All stages; those but the last are named by `FEATURE_SHAPES`."""
         return self._extract, _max_pool, self._embed, self._classify
 
     def _extract(self, images: Floats) -> Floats:
@@ -169,7 +169,7 @@ def _convolve(maps: Floats, layer: Affine) -> Floats:
     _, *extent = kernel_shape
     edges = [(size // 2, size // 2) for size in extent]
     windows = sliding_window_view(np.pad(maps, [(0, 0), (0, 0), *edges]), extent, axis=(2, 3))
-    # One column for each place the kernel can take (im2col): the sum is then a matrix product.
+    # One column per position of the kernel (im2col): the sum is then a matrix product.
     columns = windows.transpose(0, 1, 4, 5, 2, 3).reshape(
         count, math.prod(kernel_shape), height * width
     )

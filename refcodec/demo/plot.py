@@ -21,7 +21,7 @@ __all__ = ["draw"]
 class Curve(NamedTuple):
     """One family of settings.
 
-    has   : whether a configuration belongs to it.
+    has   : tells if a configuration belongs to it.
     style : arguments of ``Axes.plot``, the name for the legend among them.
     """
 
@@ -59,11 +59,11 @@ CURVES: Final = (
 )
 
 RATES: Final = (0.5, 1, 2, 4, 8, 16, 32)
-"""Bits an element that the axis names."""
+"""Labelled values of the axis, bits per element."""
 
 
 def draw(rows: Sequence[Row]) -> dict[str, bytes]:
-    """Plot fidelity over bits an element, a panel for each cut.
+    """Plot fidelity over bits per element, one panel per cut.
 
     Returns the files by their suffix, ``png`` (1600 pixels wide) and ``svg``.  The same rows give the
     same bytes under one version of matplotlib.
@@ -94,7 +94,7 @@ def _draw_panel(panel: Any, rows: Sequence[Row]) -> None:
             (row.bits_per_element, row.fidelity) for row in rows if curve.has(row.config)
         )
         if points:
-            # A point at a fidelity of 1 sits on the frame, which must not cut it in half.
+            # A point at a fidelity of 1 lies on the frame and must not be clipped there.
             style = {"markersize": 4, "clip_on": False, "zorder": 3, **curve.style}
             panel.plot([rate for rate, _ in points], [height for _, height in points], **style)
     for row in rows:

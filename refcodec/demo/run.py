@@ -1,8 +1,8 @@
-"""The job of ``refcodec demo``: what the codec costs a network, on features small enough to wait for.
+"""The job of ``refcodec demo``: rates and fidelity for a small network, in little time.
 
 Every cut of the network in `refcodec.demo.network` is coded with every setting of `SETTINGS`, the
 whole set of images in one file.  The file is decoded and validated, and the rest of the network
-runs on what came back: rate is bytes of real files, fidelity is decisions that stayed the same.
+runs on the decoded features: rate is the size of real files, fidelity the share of unchanged decisions.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ into one frame.
 """
 
 KEPT: Final = 0.99
-"""Share of decisions that the closing summary asks to be kept."""
+"""Share of decisions to be kept by the files in the closing summary."""
 
 
 def run_demo(
@@ -62,13 +62,13 @@ def run_demo(
 ) -> int:
     """Run the demonstration: print a table, and write streams, results and a plot.
 
-    output   : the folder to write to; made if need be, and files of an earlier run replaced.
-    console  : where to print.
+    output   : the folder to write to; made if it does not exist, and files of an earlier run replaced.
+    console  : console to print to.
     images   : number of held-out images to code; None for all.
-    settings : how to code them, at every cut.
+    settings : configurations to code them with, at every cut.
 
     Returns the exit status: 0 if every stream conforms and the lossless ones are bit-exact, else 1.
-    Raises CallerError where ``output`` cannot be written, EnvironmentFault where ffmpeg cannot run.
+    Raises CallerError if ``output`` cannot be written, EnvironmentFault if ffmpeg cannot run.
     """
     streams = output / "streams"
     try:
@@ -95,7 +95,7 @@ def run_demo(
 
 
 def _warm_up(settings: Sequence[EncoderConfig]) -> None:
-    """Have the kernels of the native coders compiled, which a machine does once, before time is taken."""
+    """Compile the kernels of the native coders, once per machine, before times are measured."""
     for coder in sorted({config.coder for config in settings if config.coder.startswith("native")}):
         refcodec.decode(refcodec.encode(np.eye(8, dtype=np.float32)[None], coder=coder))
 
@@ -111,7 +111,7 @@ def _measure(
     config: EncoderConfig,
     folder: Path,
 ) -> Row:
-    """Code the features of one cut into a file, and see what comes back from it."""
+    """Code the features of one cut into a file, decode it, and measure."""
     path = folder / f"{layer} {_describe(config)}.dfc".lower().replace(" ", "-")
     start = time.perf_counter()
     with refcodec.create(path, config, feature_type=layer) as writer:
@@ -140,7 +140,7 @@ def _measure(
 
 
 def _describe(config: EncoderConfig) -> str:
-    """The coder and what was set, as the table and the names of the files say it."""
+    """Name of a setting in the table and in names of files: the coder and its options."""
     if config.coder in ("native", "hevc"):
         return f"{config.coder} QP {config.qp}"
     if config.lossy_quantiser:
@@ -152,7 +152,7 @@ def _describe(config: EncoderConfig) -> str:
 
 
 def _progress(console: Console) -> Progress:
-    """A bar that goes away when the work is done, and never stands in a log."""
+    """A progress bar that disappears when the work is done, and does not appear in logs."""
     return Progress(
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
@@ -164,13 +164,13 @@ def _progress(console: Console) -> Progress:
 
 
 def _table(rows: Sequence[Row], images: int, console: Console) -> Table:
-    """The rows, in a section for each cut; it fits a terminal of 80 columns."""
+    """Table of the rows, in one section per cut, for a terminal of 80 columns."""
     table = Table(
         title=f"Features of {images} held-out digits, coded and decoded",
         caption="  size: of the file, over float32\n"
-        "  fidelity: share of the images that the network decides on as before\n"
-        "  M/s: million elements a second, the start of ffmpeg included\n"
-        "  ok: the stream conforms, and came back bit for bit if lossless",
+        "  fidelity: share of the images with an unchanged decision\n"
+        "  M/s: million elements per second, the start of ffmpeg included\n"
+        "  ok: the stream conforms, and is bit-exact if lossless",
         caption_justify="left",
         box=box.HORIZONTALS,
         padding=(0, 0, 0, 1),
@@ -202,10 +202,10 @@ def _table(rows: Sequence[Row], images: int, console: Console) -> Table:
 def _print_summary(
     output: Path, rows: Sequence[Row], written: Sequence[str], console: Console
 ) -> None:
-    """Say what was written, and what is worth a look."""
+    """Print the files written, and the smallest ones that keep the decisions."""
 
     def say(text: str) -> None:
-        # A path may hold brackets that are no markup, and a copied line should hold no breaks.
+        # A path may contain brackets that are not markup, and a copied line should not be wrapped.
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     say(f"\nWritten to {output}: {', '.join(written)}, and {len(rows)} files in streams")
@@ -215,14 +215,14 @@ def _print_summary(
     say(f"\nWhat to look at: the smallest file that keeps {KEPT:.0%} of the decisions")
     for row in best:
         say(
-            f"  {row.layer:4}  {_describe(row.config):17} {row.bits_per_element:6.2f} bits an element, "
+            f"  {row.layer:4}  {_describe(row.config):17} {row.bits_per_element:6.2f} bits per element, "
             f"1/{1 / row.compression_rate:.0f} of float32"
         )
     say(f"\nEvery bit of it: refcodec inspect {best[0].path}")
 
 
 def _thriftiest(rows: Sequence[Row]) -> Iterator[Row]:
-    """The smallest row of each cut that keeps the decisions, if there is one."""
+    """The smallest file of each cut that keeps the decisions, if there is one."""
     for _, section in groupby(rows, key=lambda row: row.layer):
         kept = [row for row in section if row.fidelity >= KEPT]
         if kept:
@@ -233,7 +233,7 @@ def _thriftiest(rows: Sequence[Row]) -> Iterator[Row]:
 
 
 def _write_plot(output: Path, rows: Sequence[Row], console: Console) -> list[str]:
-    """Write the plot as PNG and SVG, where matplotlib is at hand; returns the names."""
+    """Write the plot as PNG and SVG, if matplotlib is installed; returns the names."""
     try:
         from refcodec.demo.plot import draw
     except ImportError:
@@ -248,7 +248,7 @@ def _write_plot(output: Path, rows: Sequence[Row], console: Console) -> list[str
 
 
 def _write_results(output: Path, rows: Sequence[Row], images: int) -> str:
-    """Write all rows as JSON, the units in the names; returns the name."""
+    """Write all rows as JSON, with units in the keys; returns the name of the file."""
     results = {
         "versions": {
             "refcodec": refcodec.__version__,

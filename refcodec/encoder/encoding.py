@@ -1,4 +1,4 @@
-"""Features of one parameter set to coded features: quantise, signal, code."""
+"""Encoding of features of one parameter set: quantise, signal parameters, code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Request(NamedTuple):
 
     feature : C x H x W.
     qps     : one QP per channel.
-    advice  : for coders that listen to it.
+    advice  : hints for coders that use them.
     """
 
     feature: Feature
@@ -47,7 +47,7 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CodedFeature:
-    """One feature, coded, with the parameters that are signalled for it."""
+    """A coded feature, and the parameters that are signalled for it."""
 
     parameters: FeatureParameters
     coded: Coded
@@ -58,8 +58,8 @@ class CodedRun:
     """Consecutive features of one parameter set, coded together.
 
     fps     : their parameter set, complete.
-    batched : whether they are to share coded feature batches.
-    hashed  : whether hash units are to follow them.
+    batched : true if they are to share coded feature batches.
+    hashed  : true if hash units are to follow them.
     """
 
     fps: FeatureParameterSet
@@ -71,7 +71,7 @@ class CodedRun:
 class FeatureEncoder:
     """Encodes the features of one parameter set.
 
-    fps : the parameter set; HEVC's own parameter sets are added to it with the first features.
+    fps : the parameter set; HEVC's own parameter sets are added with the first features.
     """
 
     def __init__(self, fps: FeatureParameterSet) -> None:
@@ -105,7 +105,7 @@ class FeatureEncoder:
         return CodedRun(self.fps, batched, config.hashes, coded)
 
     def _adopt(self, parameter_sets: bytes) -> None:
-        """Take HEVC's parameter sets into the feature parameter set; all features have the same."""
+        """Store HEVC's parameter sets, the same for all features, in the feature parameter set."""
         if (self.fps.parameter_sets or parameter_sets) != parameter_sets:
             raise EnvironmentFault("x265 wrote different parameter sets for frames of one size")
         self.fps = replace(
@@ -114,7 +114,7 @@ class FeatureEncoder:
 
 
 def is_batched(fps: FeatureParameterSet, config: EncoderConfig) -> bool:
-    """Whether features share coded feature batches, and thereby their ranges."""
+    """True if features share coded feature batches, and so their ranges."""
     if fps.coder_id == Coder.HEVC or config.aims or config.gop:
         return False
     if config.batch is not None:
@@ -131,7 +131,7 @@ def signal_parameters(
 ) -> FeatureParameters:
     """The feature_parameters() of a feature with these QPs.
 
-    ranges : elements that were fitted to it; None where they do not matter.
+    ranges : elements that were fitted to the feature; None if their values do not matter.
     """
     elements: dict[str, Any] = dict(ranges or _any_ranges(fps))
     if fps.qp_present:

@@ -1,4 +1,4 @@
-"""Features as an encoder takes them: arrays of a source type, C x H x W or D."""
+"""Features as an encoder accepts them: arrays of a source type, C x H x W or D."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _RANKS = {None: (1, 3), "fc": (1,), "conv": (3,), "pool": (3,)}
 
 
 def as_feature(feature: Any, config: EncoderConfig) -> Feature:
-    """A feature as a C-contiguous array of a source type, checked for what is coded.
+    """Convert a feature to a C-contiguous array of a source type, and check that it can be coded.
 
     feature : a numpy array, or anything with ``detach().cpu()`` such as a torch tensor.
 
-    Returns a copy, C x H x W or D. Raises CallerError: wrong rank or type, empty, NaN or infinity for a lossy
-    coder.
+    Returns a copy, C x H x W or D. Raises CallerError for a wrong rank or type, an empty array, and a NaN or
+    an infinity with a lossy coder.
     """
     array = _from_torch(feature) if hasattr(feature, "detach") else np.asarray(feature)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
@@ -53,7 +53,7 @@ def as_feature(feature: Any, config: EncoderConfig) -> Feature:
 
 def _from_torch(tensor: Any) -> Feature:
     host = tensor.detach().cpu().contiguous()
-    if str(host.dtype) == "torch.bfloat16":  # numpy has no such type: hand over the bits
+    if str(host.dtype) == "torch.bfloat16":  # numpy lacks the type: take the bits
         import ml_dtypes
         import torch
 

@@ -1,4 +1,4 @@
-"""Feature parameter sets from a configuration and the first feature of a kind."""
+"""Feature parameter sets, made from a configuration and the first feature of a kind."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def make_parameter_set(
 ) -> FeatureParameterSet:
     """The feature parameter set for features like ``first``, C x H x W or D.
 
-    qps : one per channel, which a grid of tiles is made for (hevc).
+    qps : one per channel; they determine the grid of tiles (hevc).
 
-    HEVC's own parameter sets are missing in it: they are known once features are coded. Raises CallerError
-    for shapes that the syntax has no room for.
+    HEVC's own parameter sets are still empty: they are known once features are coded. Raises CallerError for
+    shapes that the syntax cannot represent.
     """
     kind = config.feature_type or ("fc" if first.ndim == 1 else "conv")
     record = coder_named(config.coder)
@@ -71,10 +71,10 @@ def make_parameter_set(
 
 
 def kind_of(fps: FeatureParameterSet, config: EncoderConfig) -> Hashable:
-    """A key that is equal for features that can share a parameter set.
+    """Key that is equal for features that can share a parameter set.
 
-    Those are features whose parameter sets would be equal but for the grid of tiles, which the first of them
-    decides, and HEVC's own parameter sets, which follow from the preset.
+    Their parameter sets would differ at most in the grid of tiles, which the first feature decides, and in
+    HEVC's own parameter sets, which depend on the preset.
     """
     free = ("fps_id", "tile_columns_minus1", "tile_rows_minus1")
     return (
@@ -85,12 +85,12 @@ def kind_of(fps: FeatureParameterSet, config: EncoderConfig) -> Hashable:
 
 
 def is_signed(config: EncoderConfig, feature: Feature) -> bool:
-    """Whether logarithmic samples of a feature need a sign."""
+    """True if logarithmic samples of a feature need a sign."""
     return config.lossy_quantiser == "log" and bool((feature < 0).any())
 
 
 def _grid(config: EncoderConfig, shape: tuple[int, ...], qps: Sequence[float]) -> tuple[int, int]:
-    """The tile grid, columns and rows: room for the channels of the commonest QP."""
+    """The tile grid, columns and rows, with room for all channels of the most frequent QP."""
     if config.packing == "frame":
         return 1, 1
     tiles = shape[0] if config.lossless else int(np.unique(qps, return_counts=True)[1].max())

@@ -1,4 +1,4 @@
-"""Statistics restoration (8.5): whether to signal moments, and which."""
+"""Choice of statistics restoration (8.5): the moments to signal, if any."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Samples = npt.NDArray[np.int32]
 def choose_restoration(
     exact: npt.NDArray[np.float64], decoded: Samples, payload_size: int, bits: int
 ) -> Restoration:
-    """Decide on statistics restoration from the feature alone, not knowing the rest of the network.
+    """Decide on statistics restoration from the feature alone, without the rest of the network.
 
     exact        : samples before rounding and coding, float64, C x H x W.
     decoded      : samples after it.
     payload_size : bytes spent on the samples.
 
-    Per channel where its 32 bits a channel are at most a fifth of the payload: it never did harm in
-    trials. Else per tensor, for 32 bits, where that at least halves the squared error of the channels'
-    standard deviations. Else off: if the tail only averages, restoring a tensor's deviation can cost more
-    than 10 dB. The thresholds were found on ResNet-20 and confirmed on ResNet-56.
+    Per channel if its 32 bits per channel are at most a fifth of the payload: that never did harm in
+    experiments. Else per tensor, for 32 bits, if that at least halves the squared error of the channels'
+    standard deviations. Else off: if the tail only averages, restoring the deviation of a tensor can cost
+    more than 10 dB. The thresholds were found on ResNet-20 and confirmed on ResNet-56.
     """
     if 4 * len(decoded) <= 0.2 * payload_size:
         return Restoration.CHANNEL

@@ -1,4 +1,4 @@
-"""The QP of a feature from a target: its size in bytes, or its signal-to-noise ratio."""
+"""Search for the QP at which a feature meets a target: a size in bytes, or a signal-to-noise ratio."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ _log = logging.getLogger("refcodec")
 def meet_target(
     feature: Feature, job: Job, fps: FeatureParameterSet, config: EncoderConfig
 ) -> FeatureParameters:
-    """The parameters of a job with the coarsest QP that reaches an error, or the finest of a size.
+    """Find the largest QP that reaches the target SNR, or the smallest that keeps to the target size.
 
-    A bisection over eighths of a QP: size and error are monotonic but for small waves. QPs of channels keep
-    their distances. Where the target is out of reach, the nearest QP is taken and a warning logged.
+    Bisection over eighths of a QP: size and error are monotonic but for small fluctuations. Differences
+    between the QPs of channels stay. If the target is out of reach, the nearest QP is used and a warning
+    logged. Returns the parameters of the job with that QP.
     """
     parameters = job.parameters
     aims_at_error = config.target_snr is not None

@@ -3,8 +3,8 @@
 Its state is an int64 array of :data:`CODER_SIZE` entries, named by the indices below. Probabilities are
 those of a 1, in units of 2^-16, and lie in 1..65535.
 
-The functions ``code_...`` go both ways: they decode, or, where ``coder[DIRECTION]`` is 1, code the value
-that they are given. What is written with them is decoder and encoder in one.
+The functions ``code_...`` work in both directions: they decode, or, if ``coder[DIRECTION]`` is 1, code the
+value that they are given. Code that uses them is decoder and encoder in one.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ RANGE = 0
 """Width of the current interval: 2^24 <= range < 2^32 between decisions."""
 
 CODE = 1
-"""Decoder: the payload's number, less the interval's lower end. Encoder: that lower end."""
+"""Decoder: the payload's number, minus the lower end of the interval. Encoder: that lower end."""
 
 POSITION = 2
 """Bytes read or written."""
 
 OVERRUN = 3
-"""Decoder: bytes read behind the end. Encoder: 1 where the output was too small, else 0."""
+"""Decoder: bytes read beyond the end. Encoder: 1 if the output was too small, else 0."""
 
 MOST_OVERRUN = 4
-"""Bytes behind the end that a sound payload can make a decoder read. One that reads more may stop."""
+"""Most bytes beyond the end that a decoder reads of a valid payload. One that reads more may stop."""
 
 DIRECTION = 4
-"""0 to decode, 1 to encode, for the functions that go both ways; set by whoever makes the array."""
+"""0 to decode, 1 to encode, for the functions of both directions; set by whoever makes the array."""
 
 CODER_SIZE = 5
 
@@ -62,7 +62,7 @@ CODER_SIZE = 5
 
 @kernel
 def start_decoding(coder: Int64, data: Uint8) -> None:
-    """(8.9.1) Begin: the first four bytes are the payload's number. Bytes behind the end are 0."""
+    """(8.9.1) Begin: the first four bytes are the payload's number. Bytes beyond the end are 0."""
     coder[RANGE] = 0xFFFFFFFF
     coder[CODE] = 0
     coder[POSITION] = 0
@@ -73,7 +73,7 @@ def start_decoding(coder: Int64, data: Uint8) -> None:
 
 @kernel
 def next_byte(coder: Int64, data: Uint8) -> int:
-    """(8.9.1) The next byte of the payload, or 0 behind its end, where it is counted."""
+    """(8.9.1) The next byte of the payload; beyond the end 0, and counted."""
     position = int(coder[POSITION])
     coder[POSITION] = position + 1
     if position < data.shape[0]:
@@ -99,7 +99,9 @@ def decode_bit(coder: Int64, data: Uint8, probability: int) -> int:
         width <<= 8
         code = (code << 8) | next_byte(coder, data)
     coder[RANGE] = width
-    coder[CODE] = code & 0xFFFFFFFFFF  # a sound payload has code < range; a hostile one stays small
+    coder[CODE] = (
+        code & 0xFFFFFFFFFF
+    )  # in a valid payload code < range; in any other it stays bounded
     return bit
 
 
@@ -123,7 +125,7 @@ def decode_golomb(coder: Int64, data: Uint8, order: int) -> int:
 
 @kernel
 def finish_decoding(coder: Int64, data: Uint8) -> bool:
-    """(8.9.1) Check that the payload ended where its decisions ended.
+    """(8.9.1) Check that the payload ends with its last decision.
 
     "All bytes of the payload shall have been read, and at most four behind its end."
     """
@@ -170,7 +172,7 @@ def code_signed_golomb(coder: Int64, data: Uint8, value: int, order: int) -> int
 
 @kernel
 def start_encoding(coder: Int64) -> None:
-    """Begin with the whole interval."""
+    """Begin with the largest interval."""
     coder[RANGE] = 0xFFFFFFFF
     coder[CODE] = 0
     coder[POSITION] = 0
@@ -179,7 +181,7 @@ def start_encoding(coder: Int64) -> None:
 
 @kernel
 def put_byte(coder: Int64, output: Uint8, byte: int) -> None:
-    """Append a byte, or note that there is no room."""
+    """Append a byte, or set OVERRUN if there is no room."""
     position = int(coder[POSITION])
     if position < output.shape[0]:
         output[position] = byte
@@ -242,9 +244,9 @@ def encode_golomb(coder: Int64, output: Uint8, value: int, order: int) -> None:
 
 @kernel
 def finish_encoding(coder: Int64, output: Uint8) -> int:
-    """Write the shortest number of the interval; returns the size of the payload in bytes.
+    """Write the shortest number in the interval; returns the size of the payload in bytes.
 
-    Zero bytes at the end are left out, at most four: a decoder reads them as if they were there.
+    Zero bytes at the end, at most four, are left out: a decoder reads bytes beyond the end as 0.
     """
     low = int(coder[CODE])
     high = low + int(coder[RANGE]) - 1

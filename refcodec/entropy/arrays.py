@@ -1,4 +1,4 @@
-"""Types of the arrays that kernels share, by the integers that they hold."""
+"""Types of the arrays that kernels take."""
 
 from __future__ import annotations
 

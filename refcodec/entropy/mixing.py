@@ -1,9 +1,9 @@
 """Adaptive binary models, and their mixture in the logistic domain (clause 8.9.2).
 
-A *state* is one integer, ``probability << 8 | count``: the probability of a 1 in units of 2^-22, and how
-many decisions it has seen, which slows its adaptation. Several states, each chosen by another context,
+A *state* is one integer, ``probability << 8 | count``: the probability of a 1 in units of 2^-22, and the
+number of decisions it has seen, which slows its adaptation. Several states, each selected by its own context,
 predict one decision; their predictions are *stretched*, weighted, summed and *squashed*, and the weights
-learn from the outcome.
+are adapted to the outcome.
 """
 
 from __future__ import annotations

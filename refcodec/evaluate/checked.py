@@ -1,4 +1,4 @@
-"""Tables of a TOML file, of which every key is asked for and every type checked."""
+"""Tables of a TOML file with checks of types, and errors for unknown keys."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["Table", "instead"]
 
 
 class Table:
-    """A table of the file, of which every key must be asked for.
+    """A table of the file; every key in it must be taken.
 
-    where : what the table is called in messages.
+    where : name of the table in messages.
     """
 
     def __init__(self, where: str, content: Any) -> None:
@@ -25,7 +25,7 @@ class Table:
         self._known: list[str] = []
 
     def take(self, key: str, kind: Any, *default: Any) -> Any:
-        """A value of that type; the default where it is absent. Raises CallerError."""
+        """Take a value of a type, or the default if it is absent. Raises CallerError."""
         self._known.append(key)
         if key not in self._left:
             if not default:
@@ -60,21 +60,21 @@ class Table:
         return tuple(map(float, found))
 
     def one_of(self, key: str, there: Mapping[str, Any], default: str | None) -> Any:
-        """The thing that a name stands for."""
+        """The object of a name in ``there``. Raises CallerError for another name."""
         name = self.take(key, str, *([default] if default else []))
         if name not in there:
             raise CallerError(f"{key!r} of {self.where} is {name!r}{instead(name, there)}")
         return there[name]
 
     def rest(self, known: Sequence[str]) -> dict[str, Any]:
-        """All that has not been asked for. Raises CallerError for other keys than these."""
+        """All keys not yet taken, with their values. Raises CallerError for keys that are not ``known``."""
         self._known.extend(known)
         taken = {name: self._left.pop(name) for name in list(self._left) if name in known}
         self.finish()
         return taken
 
     def finish(self) -> None:
-        """Raise CallerError for a key that nobody asked for."""
+        """Raise CallerError for a key that was not taken."""
         for key in self._left:
             raise self._unknown(key)
 
@@ -93,7 +93,7 @@ _TYPES = {
 
 
 def instead(name: Any, there: Iterable[str]) -> str:
-    """The end of a message: what was probably meant, or what there is."""
+    """The end of a message on an unknown name: the most similar known one, or all known ones."""
     there = list(dict.fromkeys(there))
     close = get_close_matches(str(name), there, 1)
     return f"; did you mean {close[0]!r}?" if close else f"; there is {', '.join(there)}"

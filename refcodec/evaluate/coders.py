@@ -1,4 +1,4 @@
-"""The coders of features, and the coder that a setting names."""
+"""Coders of features, and the choice of the coder for a setting."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def coder_for(setting: Setting, cut: Cut | None, folder: Path) -> Coder:
     """The coder of a setting.
 
     cut    : the network whose features are coded; None for images.
-    folder : for what does not fit into memory.
+    folder : folder for temporary files.
     """
     if setting.coder in CODERS:
         assert cut is not None
@@ -47,7 +47,7 @@ def coder_for(setting: Setting, cut: Cut | None, folder: Path) -> Coder:
 
 
 def payloads(stream: BinaryIO) -> Iterator[Payload]:
-    """The payloads of a stream, from its beginning, one for each feature."""
+    """Yield the payloads of a stream, one per feature."""
     stream.seek(0)
     header = parse_stream_header(stream.read(STREAM_HEADER_SIZE))
     for unit in coded_units(Walk(header), stream):
@@ -55,7 +55,7 @@ def payloads(stream: BinaryIO) -> Iterator[Payload]:
 
 
 class Stream:
-    """A coder of refcodec's own: one DFC file with all features."""
+    """A coder of refcodec: one DFC file with all features."""
 
     def __init__(
         self, config: refcodec.EncoderConfig, allocation: Allocation, cut: Cut, path: Path
@@ -63,14 +63,14 @@ class Stream:
         self._config, self._allocation, self._cut, self.path = config, allocation, cut, path
 
     def encode(self, features: Features) -> Encoded:
-        """The file; a feature's payload belongs to its image, the framing to all."""
+        """Write the file; payloads count for single images, the framing for all."""
         with atomic_file(self.path) as file:
             write_features(file, features, self._config, self._allocation, self._cut)
         per_image = [len(one.data) for one in self.payloads()]
         return Encoded(self.path.stat().st_size, np.array(per_image))
 
     def payloads(self) -> Iterator[Payload]:
-        """The payloads of the file, one for each feature."""
+        """The payloads of the file, one per feature."""
         with self.path.open("rb") as file:
             yield from payloads(file)
 
@@ -88,7 +88,7 @@ class Peer:
         self._parts: list[tuple[peers.Quantised, bytes]] = []
 
     def encode(self, features: Features) -> Encoded:
-        """All features of a portion in one run of ffmpeg. Raises CallerError for vectors."""
+        """Code the features, a portion per run of ffmpeg. Raises CallerError for vectors."""
         if features.ndim != 4:
             raise CallerError("the HEVC peers code maps, and these are vectors")
         counted = Counted()
@@ -104,6 +104,6 @@ class Peer:
         return Encoded(constant + int(per_image.sum()), per_image, constant)
 
     def decode(self) -> Iterator[Features]:
-        """The features, a portion at a time decoded together."""
+        """Yield the decoded features, decoded a portion at a time."""
         for coded, stream in self._parts:
             yield from peers.dequantise(peers.decode(stream, coded, self._peer), self._peer)

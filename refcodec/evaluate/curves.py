@@ -1,8 +1,8 @@
-"""Curves of rate and quality, and what lies between two of them (Bjøntegaard 2001, VCEG-M33).
+"""Rate-quality curves, and the mean differences between two of them (Bjøntegaard 2001, VCEG-M33).
 
 BD-rate is the mean difference in log rate at equal quality, as a percentage; BD-quality the mean difference
-in quality at equal log rate. Both are taken by the package ``bjontegaard`` over what two curves share and
-no further, and come with that range.
+in quality at equal log rate. Both are computed by the package ``bjontegaard`` over the range that two curves
+share, without extrapolation, and are returned with that range.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ __all__ = ["Curve", "Difference", "bd_quality", "bd_rate", "frontier", "rate_at"
 
 Axis = npt.NDArray[np.float64]
 
-_SAME = 1e-9  # what lies closer together differs by rounding, and is one value
-_BETWEEN = 16  # interpolated points an interval: they hold the shape of the whole curve
+_SAME = 1e-9  # relative difference up to which values count as equal
+_BETWEEN = 16  # interpolated points per interval, to keep the shape of the whole curve
 
 
 class Curve(NamedTuple):
     """Points of one coder, in any order.
 
-    rates     : bits an element, or bytes; above 0.
-    qualities : of any measure where more is better; points of infinite quality are left out.
+    rates     : bits per element, or bytes; above 0.
+    qualities : of any measure where higher is better; points of infinite quality are left out.
     """
 
     rates: Sequence[float] | Axis
@@ -34,7 +34,7 @@ class Curve(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A mean difference, and the range that it is taken over.
+    """A mean difference, and the range it is taken over.
 
     value     : in percent (`bd_rate`), or in the unit of quality (`bd_quality`).
     low, high : ends of the range: qualities (`bd_rate`), or rates (`bd_quality`).
@@ -46,12 +46,14 @@ class Difference(NamedTuple):
 
 
 def frontier(curve: Curve) -> tuple[Axis, Axis]:
-    """Rates and qualities by rising rate, without points that cost more and are no better."""
+    """Pareto frontier: rates and qualities by increasing rate, without dominated points."""
     kept: list[tuple[float, float]] = []
     for rate, quality in sorted(zip(*curve, strict=True)):
         if not np.isfinite(quality) or (kept and quality <= kept[-1][1] + _SAME):
             continue
-        if kept and rate <= kept[-1][0] * (1 + _SAME):  # the last one costs as much, and is worse
+        if kept and rate <= kept[-1][0] * (
+            1 + _SAME
+        ):  # the last point has the same rate and is worse
             kept.pop()
         kept.append((rate, quality))
     points = np.array(kept, np.float64).reshape(-1, 2)
@@ -59,7 +61,7 @@ def frontier(curve: Curve) -> tuple[Axis, Axis]:
 
 
 def shared(a: Axis, b: Axis) -> tuple[float, float]:
-    """The range of values that both rising axes cover; low exceeds high where there is none."""
+    """The range that two increasing axes share; low exceeds high if there is none."""
     if not (len(a) and len(b)):
         return np.inf, -np.inf
     return float(max(a[0], b[0])), float(min(a[-1], b[-1]))
@@ -72,13 +74,14 @@ def bd_rate(
     within: tuple[float, float] = (-np.inf, np.inf),
     least: float = 0.0,
 ) -> Difference | None:
-    """What ``other`` costs against the anchor at equal quality, in percent; negative is better.
+    """BD-rate of ``other`` against the anchor, in percent; negative is better.
 
-    within : qualities to stay between, where that leaves at least ``least`` of what the curves share.
-    least  : None is returned where the curves share less, or one of them has a single point.
+    within : range of qualities to compare, if at least ``least`` of the shared range lies in it.
+    least  : smallest shared range of qualities; None is returned if the curves share less, or one of them has
+             a single point.
 
-    Log rate over quality, interpolated by monotone cubics (pchip), which never overshoot. The package
-    integrates over whatever the curves share, so each is first cut to the range.
+    Log rate over quality, interpolated by monotone cubics (pchip), which do not overshoot. The package
+    integrates over the whole shared range, so each curve is first cut to the range to compare.
     """
     import bjontegaard
 
@@ -96,9 +99,9 @@ def bd_rate(
 
 
 def bd_quality(anchor: Curve, other: Curve) -> Difference | None:
-    """How much better ``other`` is than the anchor at equal rate, in the unit of quality.
+    """BD-quality of ``other`` against the anchor, in the unit of quality; positive is better.
 
-    None where the curves share no range of rates. Fidelity gives a difference of shares, an SNR one in dB.
+    None if the curves share no range of rates.
     """
     import bjontegaard
 
@@ -131,7 +134,7 @@ _PLAINLY: dict[str, Any] = {
 
 
 def _cut(x: Axis, y: Axis, low: float, high: float) -> tuple[Axis, Axis]:
-    """The curve y over x between two ends, at points close enough to keep its shape."""
+    """The curve y over x between two ends, resampled densely enough to keep its shape."""
     from scipy.interpolate import PchipInterpolator
 
     knots = [low, *x[(x > low + _SAME) & (x < high - _SAME)], high]

@@ -1,7 +1,6 @@
-"""An experiment: networks, layers, images and coders, as a TOML file says them.
+"""An experiment: networks, layers, images and coders, as described by a TOML file.
 
-The guide *Evaluate* describes the file. Paths in it are relative to the data folder, so that an experiment
-runs wherever that folder stands.
+The guide *Evaluate* describes the file. Paths in it are relative to the data folder, which may be anywhere.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ class Images:
     """A set of images: ``[images.NAME]``.
 
     source : a folder, an ``.npz`` of JPEGs, or ``scenes:COUNT``; see `refcodec.models.images.open_images`.
-    count  : number of images to take, evenly from classes; None for all.
-    size   : height and width, pixels; None for what the network takes.
+    count  : number of images to take, equally many of each class; None for all.
+    size   : height and width in pixels; None for the size of the network's input.
     """
 
     name: str
@@ -36,11 +35,11 @@ class Images:
 
 @dataclass(frozen=True)
 class Network:
-    """A network and where it is cut: ``[networks.NAME]``.
+    """A network and its cuts: ``[networks.NAME]``.
 
-    model   : a name that `refcodec.models.load` knows, or ``package.module:factory``.
-    weights : path of its weights; None for those that the model comes with.
-    layers  : where to cut; ``image`` is the input itself.
+    model   : a name for `refcodec.models.load`, or ``package.module:factory``.
+    weights : path of its weights; None for those of the model itself.
+    layers  : layers to cut at; ``image`` is the input itself.
     """
 
     name: str
@@ -52,7 +51,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Coders:
-    """Points of one curve, and where they are measured: ``[[coders]]``.
+    """Points of one curve, and the places to measure them at: ``[[coders]]``.
 
     networks, layers : names; None for all.
     """
@@ -64,13 +63,13 @@ class Coders:
 
 @dataclass(frozen=True)
 class Measure:
-    """What is measured, and how sure one may be of it: ``[measure]``.
+    """Parameters of the measurements and of their confidence intervals: ``[measure]``.
 
     validate   : check every stream by the validator.
-    channels   : also measure the bits of single channels of maps: slow where there are many.
-    resamples  : of the bootstrap over images.
-    confidence : of its intervals.
-    seed       : of its draws.
+    channels   : also measure the bits of single channels of maps, which is slow if there are many.
+    resamples  : number of bootstrap resamples over images.
+    confidence : confidence level of the intervals.
+    seed       : seed of the resamples.
     """
 
     validate: bool = True
@@ -82,10 +81,10 @@ class Measure:
 
 @dataclass(frozen=True)
 class Report:
-    """What is made of the results: ``[report]``.
+    """Contents of the report: ``[report]``.
 
-    anchor    : name of the curve that BD-rates are taken against; None for none.
-    snr_range : output SNRs, dB, that BD-rates stay between.
+    anchor    : name of the curve that BD-rates are taken against; None for no BD-rates.
+    snr_range : range of output SNRs, in dB, for BD-rates.
     snr, fidelity, top1 : qualities at which sizes are compared.
     tables, plots       : of `TABLES` and `PLOTS`.
     """
@@ -101,9 +100,9 @@ class Report:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a file says.
+    """Contents of the file of an experiment.
 
-    text : the file itself, with what was changed on the command line behind it.
+    text : the file itself, followed by the changes made on the command line.
     data : the data folder.
     """
 
@@ -117,5 +116,5 @@ class Experiment:
     data: Path
 
     def path(self, name: str) -> Path:
-        """What a path of the file stands for: ``~`` and ``$NAME`` are known; the data folder is its base."""
+        """Resolve a path of the file: ``~`` and ``$NAME`` are expanded; it is relative to the data folder."""
         return self.data / Path(os.path.expandvars(name)).expanduser()

@@ -1,4 +1,4 @@
-"""The features of a place: extracted once, kept in the folder of results, read as memory maps."""
+"""The features of a place: extracted once, stored in the folder of results, read as memory maps."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ __all__ = ["FeatureSet", "Tail", "extract", "load_features"]
 Array = npt.NDArray[Any]
 
 _IMAGES_AT_ONCE: Final = 8
-"""Images that run through a network together: bounds memory where they are large."""
+"""Batch size of a network, which bounds memory for large images."""
 
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Features and what the network makes of them.
+    """Features, and the network's output on them.
 
     features : N x C x H x W or N x D, float32; of the layer ``image`` N x H x W x 3, uint8.
     outputs  : the network's output on them, N x classes (x H x W).
     labels   : N; None where unknown.
     masks    : N x H x W; None where unknown.
-    facts    : what else is known of them, as JSON types; see `extract`.
+    facts    : further facts, as JSON types; see `extract`.
     """
 
     features: Array
@@ -47,7 +47,7 @@ class FeatureSet:
 
 
 def load_features(place: Place, folder: Path) -> FeatureSet | None:
-    """The features of a place from the folder of results; None where they are not there yet."""
+    """Load the features of a place from the folder of results; None if they have not been extracted."""
     own = folder / place.slug
     try:
         facts = json.loads((own / "facts.json").read_text())
@@ -61,7 +61,7 @@ def load_features(place: Place, folder: Path) -> FeatureSet | None:
 
 
 class Tail:
-    """The network of a place, on both sides of the cut.
+    """The network of a place, both parts of it.
 
     cut        : the cut; None for the layer ``image``.
     input_size : height and width of the network's images.
@@ -110,7 +110,7 @@ def _load(model: str, weights: Path | None, size: tuple[int, int] | None) -> Net
 
 
 def extract(place: Place, folder: Path) -> None:
-    """Run a network's head over its images, and keep what comes out in a folder of its own.
+    """Run a network's head over its images, and store the features in a folder of their own.
 
     The facts: ``images``, ``shape`` and ``elements`` of a feature, ``feature_type``, ``nonzero_rate``,
     ``head_macs`` and ``tail_macs`` (multiply-accumulates for an image).
@@ -147,9 +147,9 @@ def extract(place: Place, folder: Path) -> None:
 
 
 def _truth(batch: Batch, outputs: Array, classes: int) -> dict[str, Array | None]:
-    """Labels or masks, as far as they are of the classes that the network tells apart.
+    """Labels or masks, if their classes are those of the network.
 
-    Folders of some classes only would give them other numbers than the network does.
+    For folders with only some of the classes, the numbers of classes would differ from the network's.
     """
     same = classes == outputs.shape[1]
     maps = outputs.ndim == 4
@@ -160,14 +160,14 @@ def _truth(batch: Batch, outputs: Array, classes: int) -> dict[str, Array | None
 
 
 class _Rows:
-    """Arrays that grow row by row, in files."""
+    """Arrays in files that are appended to row by row."""
 
     def __init__(self, folder: Path, count: int) -> None:
         self._folder, self._count, self._done = folder, count, 0
         self._files: dict[str, Any] = {}
 
     def append(self, **arrays: Array | None) -> None:
-        """Some rows of each array; None for an array that there is not."""
+        """Append rows to each array; None for an array that does not exist."""
         size = 0
         for name, rows in arrays.items():
             if rows is None:
@@ -181,7 +181,7 @@ class _Rows:
         self._done += size
 
     def close(self) -> list[str]:
-        """Bring all to the disk; returns the names."""
+        """Flush all arrays to disk; returns their names."""
         for file in self._files.values():
             file.flush()
         return sorted(self._files)

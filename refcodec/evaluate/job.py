@@ -1,4 +1,4 @@
-"""One job: code the features of a place, decode them, run the rest of the network, and keep the figures."""
+"""One job: code the features of a place, decode them, run the tail on them, and store the figures."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ __all__ = ["load_result", "load_statistics", "measure"]
 Array = npt.NDArray[Any]
 
 _AT_ONCE: Final = 8
-"""Features that are decoded, run through the tail and compared together."""
+"""Number of features that are decoded, run through the tail and compared together."""
 
 _CHANNEL_FEATURES: Final = 4
-"""Features that are coded again without each of their channels, where that is asked for."""
+"""Number of features to measure the bits of channels on, by coding them again without each channel."""
 
 _MORE_THAN_QPS: Final = (("native", "gradient"), ("native", "tail-aware"), ("hevc", "tail-aware"))
-"""Coders and allocations of which a feature that is coded again with its QPs is not coded as it was."""
+"""Coders and allocations whose coding of a feature does not follow from its QPs alone."""
 
 
 def measure(job: Job, features: Path, results: Path) -> None:
-    """Run a job; leave its result in the folder of results, the statistics of its images beside it.
+    """Run a job; store its result and the statistics of its images in the folder of results.
 
-    features : the folder of features, which holds those of the job's place.
+    features : the folder with the features of the job's place.
     """
     found = load_features(job.place, features)
     assert found is not None
@@ -73,15 +73,19 @@ def measure(job: Job, features: Path, results: Path) -> None:
 
 
 def _keep(job: Job, results: Path, record: dict[str, Any], statistics: Statistics) -> None:
-    (results / f"{job.slug}.json").unlink(missing_ok=True)  # an older one, of other statistics
+    (results / f"{job.slug}.json").unlink(
+        missing_ok=True
+    )  # an older one does not match the new statistics
     with atomic_file(results / f"{job.slug}.npz") as file:
         np.savez_compressed(file, allow_pickle=False, **statistics)
-    with atomic_file(results / f"{job.slug}.json") as file:  # last: where it stands, all is there
+    with atomic_file(
+        results / f"{job.slug}.json"
+    ) as file:  # written last: if it exists, all files do
         file.write(json.dumps(record, indent=1).encode() + b"\n")
 
 
 def load_result(job: Job, results: Path) -> dict[str, Any] | None:
-    """What `measure` noted; None where it has not."""
+    """The result that `measure` stored; None if there is none."""
     try:
         record: dict[str, Any] = json.loads((results / f"{job.slug}.json").read_text())
     except FileNotFoundError:
@@ -90,13 +94,13 @@ def load_result(job: Job, results: Path) -> dict[str, Any] | None:
 
 
 def load_statistics(job: Job, results: Path) -> Statistics:
-    """The statistics of the job's images: those of `gather`, and ``bytes``, which belong to each."""
+    """The statistics of the job's images: those of `gather`, and ``bytes`` of each."""
     with np.load(results / f"{job.slug}.npz", allow_pickle=False) as archive:
         return dict(archive)
 
 
 def _warm_up(job: Job, features: Array) -> None:
-    """Have kernels compiled, or loaded, before time is taken."""
+    """Compile or load kernels before times are measured."""
     if job.setting.coder.startswith("native"):
         refcodec.decode(refcodec.encode(features[0], job.setting.config.but(batch=False)))
 
@@ -118,7 +122,7 @@ class _Timed:
 
 
 def _compare(decoded: Iterable[Array], found: FeatureSet, tail: Tail) -> tuple[bool, Statistics]:
-    """Whether all came back bit for bit, and the statistics of the images."""
+    """Compare decoded features with the originals; returns if all are bit-exact, and the statistics."""
     parts, exact, start = [], True, 0
     decoded = iter(decoded)
     while some := list(islice(decoded, _AT_ONCE)):
@@ -136,7 +140,7 @@ def _compare(decoded: Iterable[Array], found: FeatureSet, tail: Tail) -> tuple[b
 
 
 def _conformance(job: Job, coder: Coder) -> dict[str, Any]:
-    """Whether the stream conforms, where it is one of refcodec's own and that is asked for."""
+    """Validate the stream, if it is a DFC stream and the experiment asks for it; returns the findings."""
     if not (job.measure.validate and isinstance(coder, Stream)):
         return {}
     report = refcodec.validate(coder.path)
@@ -145,18 +149,17 @@ def _conformance(job: Job, coder: Coder) -> dict[str, Any]:
 
 
 def _wants_channels(job: Job, features: Array) -> bool:
-    """Whether there are maps, coded by QP alone, and the bits of their channels are asked for."""
+    """True if bits of channels are asked for, and the features are maps coded by QPs alone."""
     setting = job.setting
     more = setting.lossless or (setting.coder, setting.allocation.method) in _MORE_THAN_QPS
     return job.measure.channels and features.ndim == 4 and not more
 
 
 def _channels(job: Job, coder: Stream, features: Array) -> dict[str, list[float]]:
-    """The mean QP of each channel, and the bytes a feature that it adds.
+    """The mean QP of each channel, and the bytes per feature that it adds.
 
-    A stream does not tell what a channel costs. So some features are coded again without it: with the
-    channel at the lowest value of the feature throughout, which costs next to nothing and leaves the
-    quantiser as it is.
+    The bits of a channel cannot be read from a stream. So some features are coded again with the channel set
+    to the lowest value of the feature, which costs almost no bits and does not change the quantiser.
     """
     chosen = sorted({i * len(features) // _CHANNEL_FEATURES for i in range(_CHANNEL_FEATURES)})
     qps = np.array([_qps(one) for one in coder.payloads()])

@@ -1,4 +1,4 @@
-"""The machine that figures come from, and the versions of packages that they depend on."""
+"""The machine and the versions of packages that figures were measured with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["describe_machine"]
 
 
 def describe_machine(packages: Iterable[str]) -> dict[str, Any]:
-    """Date, processor, cores, system, Python, and the versions of those packages that are there."""
+    """Date, processor, cores, system, Python, and the versions of the packages that are installed."""
     return {
         "date": time.strftime("%Y-%m-%d"),
         "processor": _processor(),

@@ -1,10 +1,10 @@
-"""The HEVC coders of the literature, which refcodec's own coders are measured against.
+"""HEVC coders of the literature, with which refcodec is compared.
 
     A1  the anchor of the papers: 8 bit, uniform or logarithmic, one channel per frame, x265 medium
     A2  the strongest found: 10 bit uniform, channels tiled into one frame, x265 slower, tuned for error
 
 Both are all intra at one QP, monochrome, one thread, and code each feature in its own (min, max) range.
-Rate: what `refcodec.evaluate.x265.Counted` counts, and 8 bytes per feature for the range. ::
+Rate: the bytes that `refcodec.evaluate.x265.Counted` counts, and 8 bytes per feature for the range. ::
 
     coded = quantise(features, PEERS["A2"])
     stream = encode(coded, PEERS["A2"], qp=30)
@@ -43,12 +43,12 @@ RANGE_BYTES: Final = 8
 
 @dataclass(frozen=True)
 class Peer:
-    """One way to code features.
+    """Settings of one such coder.
 
-    log    : logarithmic quantiser, ``ln(1 + x - min)`` in even steps; else uniform.
-    bits   : of a sample, 8 or 10.
-    tiled  : all channels in one frame, else one channel a frame.
-    preset : of x265.
+    log    : true for the logarithmic quantiser, ``ln(1 + x - min)`` in even steps; else uniform.
+    bits   : bits per sample, 8 or 10.
+    tiled  : true for all channels in one frame, else one channel per frame.
+    preset : preset of x265.
     extra  : further x265 options.
     """
 
@@ -95,7 +95,7 @@ def quantise(maps: Floats, peer: Peer) -> Quantised:
 
 
 def dequantise(coded: Quantised, peer: Peer) -> Floats:
-    """Frames, as they were decoded, to features."""
+    """Decoded frames to features."""
     samples = from_frames(coded.frames, coded.shape, tiled=peer.tiled)
     x = samples.astype(np.float32) / np.float32(_top(peer))
     span = coded.high - coded.low
@@ -107,7 +107,7 @@ def _top(peer: Peer) -> int:
 
 
 def full_grid(tiles: int) -> tuple[int, int]:
-    """The grid (columns, rows) nearest to a square that has no empty tile, wide rather than high."""
+    """The grid (columns, rows) without empty tiles that is nearest to a square, and not higher than wide."""
     rows = max(r for r in range(1, int(tiles**0.5) + 1) if tiles % r == 0)
     return tiles // rows, rows
 
@@ -141,7 +141,7 @@ def encode(coded: Quantised, peer: Peer, qp: int) -> bytes:
 
 
 def decode(stream: bytes, coded: Quantised, peer: Peer) -> Quantised:
-    """An Annex B stream to frames, in place of those of ``coded``; raises as `hevc_to_raw` does."""
+    """An Annex B stream to frames, which replace those of ``coded``; raises as `hevc_to_raw` does."""
     frames = hevc_to_raw(stream, _pixel_format(peer), coded.frames.shape[1:])
     return coded._replace(frames=frames)
 

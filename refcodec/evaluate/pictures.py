@@ -1,4 +1,4 @@
-"""Coders of the image itself: what would be sent in place of features (Chen et al. 2020, Fig. 2)."""
+"""Coders of the image itself, as the alternative to features (Chen et al. 2020, Fig. 2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 class Jpeg:
-    """Baseline JPEG by Pillow, a file an image.
+    """Baseline JPEG by Pillow, one file per image.
 
     quality     : 1 to 100.
     subsampling : of chroma, ``4:4:4``, ``4:2:2`` or ``4:2:0``.
@@ -29,7 +29,7 @@ class Jpeg:
         self._files: list[bytes] = []
 
     def encode(self, features: Pixels) -> Encoded:
-        """Images N x H x W x 3; constant bytes are what stands before and behind the coded scan."""
+        """Code images N x H x W x 3; constant bytes are those before and after the coded scan."""
         from PIL import Image
 
         for pixels in features:
@@ -52,7 +52,7 @@ _END = b"\xff\xd9"
 
 
 def _scan_start(file: bytes) -> int:
-    """Where the coded scan of a baseline JPEG begins: behind all tables and headers."""
+    """Position of the coded scan of a baseline JPEG, which follows all tables and headers."""
     place = 2
     while file[place + 1] != 0xDA:  # up to the start of scan
         place += 2 + int.from_bytes(file[place + 2 : place + 4], "big")
@@ -60,7 +60,7 @@ def _scan_start(file: bytes) -> int:
 
 
 class HevcImage:
-    """HEVC by x265, a frame an image, all intra, for least squared error; parameter sets once.
+    """HEVC by x265, one frame per image, all intra, for least squared error; parameter sets once.
 
     qp     : 0 to 51.
     chroma : ``4:4:4`` or ``4:2:0``; samples of 8 bits, converted from RGB and back by ffmpeg.
@@ -74,7 +74,7 @@ class HevcImage:
         self._shape: tuple[int, ...] = ()
 
     def encode(self, features: Pixels) -> Encoded:
-        """Images N x H x W x 3."""
+        """Code images N x H x W x 3."""
         self._shape = features.shape[1:]
         counted = Counted()
         for part in portions(features):

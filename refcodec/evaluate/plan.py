@@ -1,7 +1,7 @@
-"""What an experiment comes to: places where networks are cut, and jobs, each with a key of all that matters.
+"""The plan of an experiment: places (cuts of networks) and jobs, each with a key of all that it depends on.
 
-A key is a hash. What has the same key has the same result, so that a run can go on where another ended, and
-whatever changed - weights, images, a parameter - is done anew.
+A key is a hash. Equal keys mean equal results, so that a run can continue an interrupted one, and only what
+has changed - weights, images, a parameter - is computed again.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from refcodec.files import storage_error
 __all__ = ["IMAGE", "Job", "Place", "code_digest", "jobs_of", "select"]
 
 IMAGE: Final = "image"
-"""The layer in front of all others: the network's input itself."""
+"""The layer that precedes all others: the network's input itself."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A network, cut at a layer, fed with images.
+    """A network, cut at a layer, with a set of images.
 
     weights : path of the weights, or None.
-    source  : of the images, as `refcodec.models.images.open_images` takes it.
+    source  : source of the images, an argument of `refcodec.models.images.open_images`.
     inputs  : digests of both.
     """
 
@@ -51,11 +51,11 @@ class Place:
 
     @property
     def name(self) -> str:
-        """``network/layer``, which no other place of an experiment has."""
+        """``network/layer``, unique in an experiment."""
         return f"{self.network.name}/{self.layer}"
 
     def describe(self) -> dict[str, Any]:
-        """All that its features depend on, as JSON types."""
+        """Everything that its features depend on, as JSON types."""
         return {
             "model": self.network.model,
             "weights": self.inputs[0],
@@ -69,13 +69,13 @@ class Place:
 
     @property
     def slug(self) -> str:
-        """A name for files: readable, and no other features have it."""
+        """A readable and unique name for files of its features."""
         return _slug(self.name, self.describe())
 
 
 @dataclass(frozen=True)
 class Job:
-    """One point: the features of a place, coded with a setting, and what came of it."""
+    """One point of a curve: the features of a place, coded with a setting."""
 
     place: Place
     setting: Setting
@@ -87,7 +87,7 @@ class Job:
         return "/".join(filter(None, [self.place.name, self.setting.curve, self.setting.label]))
 
     def describe(self) -> dict[str, Any]:
-        """All that the result depends on but the code, as JSON types."""
+        """Everything that the result depends on except the code, as JSON types."""
         setting = asdict(self.setting)
         matters = {name: setting[name] for name in ("coder", "choices", "allocation")}
         parameters = matters["allocation"]["parameters"]
@@ -98,12 +98,12 @@ class Job:
 
     @property
     def slug(self) -> str:
-        """A name for files: readable, and no other result has it."""
+        """A readable and unique name for files of its result."""
         return _slug(self.name, self.describe())
 
 
 _SENSITIVITY: Final = "sensitivity"
-"""The one parameter of an allocation that names a file, of which the content matters."""
+"""The parameter of an allocation that is the name of a file; results depend on its content."""
 
 
 def _slug(name: str, matters: dict[str, Any]) -> str:
@@ -115,7 +115,7 @@ def _slug(name: str, matters: dict[str, Any]) -> str:
 
 
 def jobs_of(experiment: Experiment) -> list[Job]:
-    """All jobs of an experiment, place by place. Raises CallerError for inputs that are not there."""
+    """All jobs of an experiment, place by place. Raises CallerError for missing inputs."""
     found: dict[str, Job] = {}
     for place in _places(experiment):
         for coders in experiment.coders:
@@ -132,7 +132,7 @@ def jobs_of(experiment: Experiment) -> list[Job]:
 
 
 def _with_path(setting: Setting, experiment: Experiment) -> Setting:
-    """The setting, with a file of sensitivities by its whole path. Raises CallerError for one not there."""
+    """The setting, with the full path of a file of sensitivities. Raises CallerError if it is missing."""
     parameters = dict(setting.allocation.parameters)
     if _SENSITIVITY not in parameters:
         return setting
@@ -164,9 +164,9 @@ def _places(experiment: Experiment) -> Iterator[Place]:
 
 
 def select(jobs: Iterable[Job], patterns: Iterable[str]) -> list[Job]:
-    """The jobs whose name, or whose first parts, match one of the patterns: ``*/layer1``, ``*/native/*``.
+    """The jobs whose name, or the first parts of it, matches a pattern: ``*/layer1``, ``*/native/*``.
 
-    Raises CallerError for a pattern that none matches.
+    Raises CallerError for a pattern that matches no job.
     """
     jobs = list(jobs)
     kept: set[str] = set()
@@ -187,9 +187,9 @@ def _matches(name: str, pattern: str) -> bool:
 
 @cache
 def digest(path: Path) -> str:
-    """A digest of a file's bytes; of a folder, of the names, sizes and times of the files in it.
+    """Digest of the bytes of a file; of a folder, of the names, sizes and times of its files.
 
-    Raises CallerError where nothing stands there.
+    Raises CallerError if the path does not exist.
     """
     try:
         if path.is_dir():
@@ -218,9 +218,9 @@ _PRINTED_ONLY = (
 
 @cache
 def code_digest(part: str = "") -> str:
-    """A digest of refcodec's own code and tables, without what only prints: other code, other results.
+    """Digest of refcodec's code and tables, except those that only print; results depend on it.
 
-    part : a folder of it: only ``models`` makes features.
+    part : a subfolder; features depend on ``models`` alone.
     """
     root = Path(refcodec.__file__).parent
     found = hashlib.sha256()

@@ -21,9 +21,9 @@ Lines = Mapping[str, Sequence[Line]]
 
 
 def draw_curves(lines: Lines, quality: str) -> dict[str, bytes]:
-    """Quality over bits an element, a panel a place; points bear the parameter that makes them.
+    """Plot quality over bits per element, one panel per place; points are labelled with their parameter.
 
-    quality : a key of `QUALITIES`. Lossless points have no finite SNR, and are left out of that plot.
+    quality : a key of `QUALITIES`. Lossless points have no finite SNR and are left out of that plot.
 
     Returns the plot by suffix, ``png`` and ``svg``, as do all functions here; nothing if there are no points.
     """
@@ -67,7 +67,7 @@ def _draw_line(panel: Any, line: Line, quality: str, number: int) -> None:
     panel.plot(rates, heights, label=line.name, zorder=3, **style)
     ends = np.array([row.intervals[key] for row in rows])
     panel.vlines(rates, ends[:, 0], ends[:, 1], color=colour, alpha=0.35, linewidth=2, zorder=2)
-    # Curves that lie together put their labels on different sides, and the next two farther out.
+    # Labels of close curves go to different sides, those of the next two curves farther out.
     above, farther = number % 2 == 0, 8 * (number // 2 % 2)
     for place, row in enumerate(rows):
         plotting.label(
@@ -92,7 +92,7 @@ def _finish_panel(panel: Any, quality: str) -> None:
 
 
 def draw_nonzero(lines: Lines) -> dict[str, bytes]:
-    """Compression rate beside the share of values that are not zero, by layer (Chen et al. 2020, Fig. 4)."""
+    """Plot compression rates and the share of nonzero values by layer (Chen et al. 2020, Fig. 4)."""
     lines = lossless_lines(lines)
     names = _curve_names(lines)
     with styled():
@@ -121,7 +121,7 @@ def draw_nonzero(lines: Lines) -> dict[str, bytes]:
                     for line in own
                     if line.name == name
                 ]
-                # Side by side, or equal rates would hide one another.
+                # Side by side, so that equal rates do not hide one another.
                 shift = 0.6 * ((number + 0.5) / len(names) - 0.5)
                 panel.plot(
                     [place + shift for place, _ in points],
@@ -141,7 +141,7 @@ def draw_nonzero(lines: Lines) -> dict[str, bytes]:
 
 
 def draw_equal(found: Sequence[Equal]) -> dict[str, bytes]:
-    """Bytes at equal quality: a bar a place and coder, a panel a quality, as far as it is reached."""
+    """Plot bytes at equal quality: one bar per place and coder that reach it, one panel per quality."""
     reached = [one for one in found if one.size is not None]
     groups = [
         (key, list(own)) for key, own in groupby(reached, key=lambda one: (one.quality, one.level))
@@ -161,7 +161,7 @@ def draw_equal(found: Sequence[Equal]) -> dict[str, bytes]:
         for panel, ((quality, level), own) in zip(panels, groups, strict=False):
             _draw_bars(panel, own, names)
             plotting.title(panel, QUALITIES[quality].at(level))
-        caption = "bytes an image; in brackets, multiply-accumulates in front of the cut"
+        caption = "bytes per image; in brackets, multiply-accumulates before the cut"
         figure.supxlabel(caption, fontsize="medium")
         return save_both(figure)
 
@@ -196,7 +196,7 @@ def _bar_label(one: Equal) -> str:
 
 
 def draw_channels(lines: Lines) -> Iterator[tuple[Row, dict[str, bytes]]]:
-    """QP and bits an element of each channel, a plot for the middle point of each curve that has them."""
+    """Plot QP and bits per element of each channel, for the middle point of each curve that has them."""
     for own in lines.values():
         for line in own:
             row = line.rows[len(line.rows) // 2]
@@ -215,7 +215,7 @@ def _channels(row: Row) -> Figure:
     above.set_ylabel("QP")
     above.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=2))
     below.bar(channels, bits, 0.8, color=COLOURS[1])
-    below.set_ylabel("bits an element")
+    below.set_ylabel("bits per element")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
     for panel in (above, below):
         panel.tick_params(color=FAINT)

@@ -16,11 +16,11 @@ _PORTION_BYTES = 64 << 20
 
 
 class Encoded(NamedTuple):
-    """What coding came to.
+    """Sizes of the coded features.
 
-    total     : bytes of all that a decoder needs.
-    per_image : bytes that belong to one image, N; the rest serves all of them alike.
-    constant  : bytes that are the same whatever the images show, as far as a coder knows them.
+    total     : bytes of everything that a decoder needs.
+    per_image : bytes of single images, N; the rest is common to all.
+    constant  : bytes of the total that do not depend on the content of images, if the coder can tell, else 0.
     """
 
     total: int
@@ -32,16 +32,16 @@ class Coder(Protocol):
     """Codes one set of features, then decodes it."""
 
     def encode(self, features: Features, /) -> Encoded:
-        """Features N x C x H x W or N x D, or images N x H x W x 3; may be a memory map."""
+        """Code features N x C x H x W or N x D, or images N x H x W x 3; may be a memory map."""
         ...
 
     def decode(self) -> Iterator[Features]:
-        """The features that came of it, one after another."""
+        """Yield the decoded features, one after another."""
         ...
 
 
 def portions(features: Features) -> Iterator[Features]:
-    """Consecutive features of some 64 MiB together."""
+    """Split features into portions of about 64 MiB."""
     count = max(1, _PORTION_BYTES * len(features) // max(1, features.nbytes))
     for start in range(0, len(features), count):
         yield features[start : start + count]

@@ -1,4 +1,4 @@
-"""Reads an experiment from a TOML file; what has no meaning is refused, and named."""
+"""Reading of an experiment from a TOML file, with an error for everything that is not understood."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ VARIABLE: Final = "REFCODEC_DATA"
 """The environment variable that names the data folder."""
 
 _MOST_RESAMPLES: Final = 100_000
-"""Of the bootstrap: each is a weight for every image, and all are in memory at once."""
+"""Most resamples of the bootstrap: their weights, one per image, are in memory at once."""
 
 
 def read(path: Path, *, data: Path | None = None, changes: Iterable[str] = ()) -> Experiment:
     """Read an experiment.
 
     data    : the data folder; None for ``$REFCODEC_DATA``, else the folder of the file.
-    changes : ``KEY=VALUE``, a dotted key and what it shall be, in TOML; a word may lack its quotes:
+    changes : ``KEY=VALUE``, a dotted key and its new value in TOML; quotes of a word may be omitted:
               ``networks.vgg16.weights=vgg16.pth``.
 
-    Raises CallerError where the file cannot be read, is no TOML, or says what has no meaning.
+    Raises CallerError if the file cannot be read, is not TOML, or has keys or values that are not known.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -142,7 +142,7 @@ def _network(name: str, table: Table, images: Mapping[str, Images]) -> Network:
 
 
 def _coders(table: Table) -> Iterator[Coders]:
-    """The curves of one ``[[coders]]``: one, or one for each of several allocations."""
+    """The curves of one ``[[coders]]``: one, or one per allocation."""
     coder = table.take("coder", str)
     if coder not in CHOICES:
         raise CallerError(f"{table.where} has the coder {coder!r}{instead(coder, CHOICES)}")
@@ -164,7 +164,7 @@ def _coders(table: Table) -> Iterator[Coders]:
 
 
 def _allocation(where: str, said: Any) -> Allocation:
-    """A method by its name, or by a table that has its ``method`` and parameters."""
+    """An allocation from the name of a method, or from a table with ``method`` and parameters."""
     parameters = dict(said) if isinstance(said, dict) else {"method": said}
     method = parameters.pop("method", None)
     if not isinstance(method, str) or method not in METHODS:
@@ -227,7 +227,7 @@ def _pair(table: Table, key: str, default: tuple[float, float]) -> tuple[float, 
 
 
 def _check_report(experiment: Experiment) -> None:
-    """Raise CallerError where a report asks for what the experiment does not measure."""
+    """Raise CallerError if the report asks for something that the experiment does not measure."""
     report = experiment.report
     settings = [one for coders in experiment.coders for one in coders.settings]
     curves = [one.curve for one in settings]
@@ -250,7 +250,7 @@ def _check_report(experiment: Experiment) -> None:
 
 
 def _check_names(experiment: Experiment) -> None:
-    """Raise CallerError where a coder is for a network or a layer that is not there."""
+    """Raise CallerError if a coder is for a network or a layer that the experiment does not have."""
     networks = [one.name for one in experiment.networks]
     layers = [layer for one in experiment.networks for layer in one.layers]
     for coders in experiment.coders:

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: results.csv, results.json, tables.md and plots; and what it prints."""
+"""The report of an evaluation: results.csv, results.json, tables.md, plots, and printed tables."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = ["write_report"]
 def write_report(
     experiment: Experiment, rows: Sequence[Row], folders: Folders, command: str, console: Console
 ) -> list[str]:
-    """Write and print what the report of an experiment asks for; returns the names of the files.
+    """Write and print the report of an experiment; returns the names of the files.
 
-    rows    : those that there are, in the order of the experiment.
-    command : the command line, to be noted with the results.
+    rows    : available results, in the order of the experiment.
+    command : the command line, to be stored with the results.
     """
     lines = lines_of(rows)
     compared, equal = comparisons(lines, experiment), equals(lines, experiment)

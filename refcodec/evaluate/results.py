@@ -1,4 +1,4 @@
-"""Results: one row a job, with the measures of its images and their intervals; as CSV and as JSON."""
+"""Results: one row per job, with measures and their confidence intervals; as CSV and as JSON."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ _PACKAGES: Final = (
 
 @dataclass(frozen=True)
 class Row:
-    """A job, its figures, and what a bootstrap over its images makes of them.
+    """A job, its figures, and their bootstrap over images.
 
     facts     : of its place; see `refcodec.evaluate.features.extract`.
-    result    : what `refcodec.evaluate.job.measure` noted.
-    figures   : measures by name, units in the names.
-    intervals : low and high ends of those that are means over images.
+    result    : result of `refcodec.evaluate.job.measure`.
+    figures   : measures by name, with units in the names.
+    intervals : confidence intervals, low and high, of figures that are means over images.
     resampled : their values in every resample; resample i has the same images in all rows of a place.
     """
 
@@ -70,7 +70,7 @@ class Row:
 
     @property
     def passed(self) -> bool:
-        """Whether the stream conforms, as far as was asked, and came back bit for bit where it should."""
+        """True if the stream conforms, as far as that was checked, and a lossless coder was bit-exact."""
         exact = self.result["bit_exact"] or not self.job.setting.lossless
         return exact and self.result.get("conforming", True)
 
@@ -95,7 +95,7 @@ def load_row(job: Job, folders: Folders) -> Row:
 
 
 def _rates(size: Any, facts: dict[str, Any]) -> dict[str, Any]:
-    """Rates of a file of that size. A value of a feature has four bytes, one of an image has one."""
+    """Rates of a file of a size. A value of a feature has four bytes uncompressed, one of an image one."""
     values = facts["elements"] * facts["images"]
     raw = values * (1 if facts["feature_type"] == "image" else 4)
     return {
@@ -129,7 +129,7 @@ class Line:
 
 
 def lines_of(rows: Iterable[Row]) -> dict[str, list[Line]]:
-    """By place, its curves, in the order of the experiment."""
+    """The curves of each place, in the order of the experiment."""
     found: dict[str, dict[str, list[Row]]] = {}
     for row in rows:
         found.setdefault(row.job.place.name, {}).setdefault(row.job.setting.curve, []).append(row)
@@ -137,7 +137,7 @@ def lines_of(rows: Iterable[Row]) -> dict[str, list[Line]]:
 
 
 def lossless_lines(lines: Mapping[str, Sequence[Line]]) -> dict[str, list[Line]]:
-    """The curves of lossless coders, at the places that have any."""
+    """The curves of lossless coders, for the places that have any."""
     kept = {
         place: [line for line in own if line.rows[0].job.setting.lossless]
         for place, own in lines.items()
@@ -149,7 +149,7 @@ def lossless_lines(lines: Mapping[str, Sequence[Line]]) -> dict[str, list[Line]]
 
 
 def as_json(row: Row) -> dict[str, Any]:
-    """A row as JSON types, flat but for its lists; an interval is ``NAME_low`` and ``NAME_high``."""
+    """A row as JSON types, flat except for lists; an interval is ``NAME_low`` and ``NAME_high``."""
     place, setting, facts = row.job.place, row.job.setting, row.facts
     found: dict[str, Any] = {
         "network": place.network.name,
@@ -178,7 +178,7 @@ def as_json(row: Row) -> dict[str, Any]:
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """All rows; columns that a row has nothing for are empty."""
+    """Write all rows; values that a row does not have are empty."""
     records = [as_json(row) for row in rows]
     columns = list(dict.fromkeys(name for record in records for name in record))
     text = io.StringIO()
@@ -192,7 +192,7 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
 def write_json(
     rows: Sequence[Row], experiment: Experiment, summary: dict[str, Any], command: str, path: Path
 ) -> None:
-    """All rows, with what they were measured on; infinite numbers as ``"inf"``."""
+    """Write all rows, with the environment of the measurement; infinite numbers as ``"inf"``."""
     records = [as_json(row) for row in rows]
     for record, row in zip(records, rows, strict=True):
         if "channels" in row.result:
@@ -213,7 +213,7 @@ def write_json(
 
 
 def environment(experiment: Experiment, command: str) -> dict[str, Any]:
-    """What figures depend on besides the experiment: machine, versions, command, the experiment's hash."""
+    """Environment of the measurement: machine, versions, command, hash of the experiment."""
     machine = describe_machine(_PACKAGES)
     packages = machine.pop("packages")
     return {

@@ -1,4 +1,4 @@
-"""Runs the jobs of an experiment over processes; goes on where an earlier run ended."""
+"""Runs of the jobs of an experiment in parallel processes; a run continues an earlier one."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["Failure", "Folders", "missing", "run"]
 
 @dataclass(frozen=True)
 class Folders:
-    """Where an experiment keeps what it makes; all of it may be deleted, and is then made anew.
+    """Folders for the results of an experiment; they may be deleted, and are then made again.
 
     output   : tables and plots.
-    features : of each place, in a folder of its own.
+    features : a folder per place.
     jobs     : the result of each job.
     """
 
@@ -33,16 +33,16 @@ class Folders:
 
     @property
     def features(self) -> Path:
-        """The features of each place, in a folder of its own."""
+        """The folder of features, with a folder per place."""
         return self.output / "features"
 
     @property
     def jobs(self) -> Path:
-        """A ``.json`` and an ``.npz`` for each job."""
+        """The folder of results, with a ``.json`` and an ``.npz`` per job."""
         return self.output / "jobs"
 
     def make(self) -> None:
-        """Make the folders, without what an interrupted run left. Raises CallerError where they cannot be."""
+        """Make the folders, and remove the rest of an interrupted run. Raises CallerError."""
         try:
             for folder in (self.features, self.jobs):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -55,11 +55,11 @@ class Folders:
 
 @dataclass(frozen=True)
 class Failure:
-    """A job, or the features of a place, that could not be had.
+    """A job, or an extraction of features, that failed.
 
-    name   : of the job or the place.
+    name   : name of the job or the place.
     reason : one line.
-    trace  : where it happened; empty for errors that refcodec reports on purpose.
+    trace  : traceback; empty for errors of refcodec.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Failure:
 def missing(jobs: Sequence[Job], folders: Folders, *, keep_old: bool = False) -> list[Job]:
     """The jobs without a result.
 
-    keep_old : take results that other code of refcodec made for good.
+    keep_old : true to accept results of other versions of the code.
     """
     from refcodec.evaluate.features import load_features
     from refcodec.evaluate.job import load_result
@@ -91,13 +91,13 @@ def run(
     workers: int = 1,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Failure]:
-    """Run jobs, features first; one that fails does not keep others from running.
+    """Run jobs, after extracting the features that they need; the others go on if one fails.
 
-    folders  : of no other run at the same time.
+    folders  : folders that no other run uses at the same time.
     workers  : processes, each on one thread; with one, the jobs run in this process.
     progress : called with the number of jobs that have ended.
 
-    Returns what failed. A KeyboardInterrupt passes through, and what was done stays.
+    Returns the failures. A KeyboardInterrupt passes through; finished results stay.
     """
     folders.make()
     from refcodec.evaluate.features import load_features
@@ -132,7 +132,7 @@ def _measure(job: Job, folders: Folders) -> Failure | None:
 
 
 def _guarded(name: str, action: Callable[[], None]) -> Failure | None:
-    """Do something; an error becomes a report, since others shall go on."""
+    """Run an action, and turn an error into a Failure so that others can go on."""
     try:
         action()
     except DFCError as error:
@@ -160,7 +160,7 @@ def _run_all(
                 failures[number] = failure
             progress(number + 1)
         return list(failures.values())
-    # Spawned, not forked: neither torch nor numba outlives a fork of a process with threads.
+    # Spawned, not forked: torch and numba do not support a fork of a process with threads.
     executor = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
     try:
         futures = {
@@ -183,16 +183,16 @@ def _result(future: Future[Failure | None], name: str) -> Failure | None:
     try:
         return future.result()
     except BrokenProcessPool:
-        return Failure(name, "a worker process died, perhaps for want of memory; try fewer workers")
+        return Failure(name, "a worker process died, perhaps for lack of memory; try fewer workers")
 
 
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it at once, and without a word
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it at once and silently
     _use_one_thread()
 
 
 def _use_one_thread() -> None:
-    """Leave the other processors to the other workers; no kernel of ours takes more than one."""
+    """Restrict torch to one thread, as each worker has one processor; kernels use one anyway."""
     import torch
 
     torch.set_num_threads(1)

@@ -12,7 +12,7 @@ __all__ = ["draw_sensitivity"]
 
 
 def draw_sensitivity(sensitivity: Sensitivity, qp_base: int, suffix: str = "png") -> bytes:
-    """A plot of each channel's sensitivity, raw and normalised (eq. 3), and of its QP.
+    """Plot the sensitivity of each channel, raw and normalised (eq. 3), and its QP.
 
     suffix : ``png`` or ``svg``.
     """

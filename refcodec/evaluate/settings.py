@@ -1,4 +1,4 @@
-"""Settings of coders: what a ``[[coders]]`` table of an experiment may say, and the points it stands for."""
+"""Settings of coders: the options of a ``[[coders]]`` table of an experiment, and the points it defines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "jpeg": ("quality", "subsampling"),
     "hevc-image": ("qp", "chroma", "preset"),
 }
-"""By coder, what may be chosen: the names of `refcodec.EncoderConfig`, and those of the peers."""
+"""Options by coder: those of `refcodec.EncoderConfig`, and those of the peers."""
 
 _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
     **{name: {"qp": 32} for name in PEERS},
@@ -42,11 +42,11 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
 class Setting:
     """A coder with all its parameters: a point of a curve.
 
-    curve      : the name of the curve; of all points that differ in nothing but what is varied.
+    curve      : name of the curve; its points differ only in the varied parameters.
     coder      : one of `CHOICES`.
-    choices    : the parameters that were given.
-    varied     : names of those that differ from point to point of the curve.
-    allocation : how bits are allocated.
+    choices    : the given parameters.
+    varied     : names of those that differ from point to point.
+    allocation : the allocation of bits.
     """
 
     curve: str
@@ -57,27 +57,27 @@ class Setting:
 
     @property
     def codes_images(self) -> bool:
-        """Whether the image is coded, not features."""
+        """True if the image is coded, not features."""
         return self.coder in IMAGE_CODERS
 
     @property
     def lossless(self) -> bool:
-        """Whether features come back bit for bit."""
+        """True if features are decoded bit for bit."""
         return self.coder in CODERS and self.config.lossy_quantiser is None
 
     @property
     def label(self) -> str:
-        """What tells the point from others of its curve: ``QP 24``; may be empty."""
+        """Label of the point on its curve, from the varied parameters: ``QP 24``; may be empty."""
         values = {**self.choices, **self.allocation.parameters}
         return ", ".join(f"{_NAMES.get(name, name)} {values[name]}" for name in self.varied)
 
     @property
     def config(self) -> EncoderConfig:
-        """The choices of a coder of refcodec's own, for one thread. Raises CallerError."""
+        """The configuration of a coder of refcodec, for one thread. Raises CallerError."""
         return EncoderConfig(coder=self.coder, workers=1).but(**self.choices)
 
     def chosen(self, name: str) -> Any:
-        """A choice, or its default, of a coder that is not refcodec's own."""
+        """An option, or its default, of a coder that is not one of refcodec."""
         return self.choices.get(name, _DEFAULTS[self.coder][name])
 
 
@@ -87,9 +87,9 @@ _NAMES = {"qp": "QP", "quality": "Q", "target_snr": "SNR", "target_size": "size"
 def settings_of(
     curve: str, coder: str, choices: Mapping[str, Any], allocation: Allocation
 ) -> list[Setting]:
-    """The points of one curve: a list among the choices, or the allocation's parameters, varies.
+    """The points of one curve: options, or parameters of the allocation, that are lists are varied.
 
-    Where several vary, all combinations are made. Raises CallerError for choices that cannot be.
+    If several are varied, there is a point for every combination. Raises CallerError for invalid options.
     """
     given = {**choices, **allocation.parameters}
     varied = tuple(name for name, value in given.items() if isinstance(value, list))
@@ -130,7 +130,7 @@ def _check(setting: Setting) -> None:
     for name, allowed in _ALLOWED.items():
         if name in _DEFAULTS[setting.coder]:
             value = setting.chosen(name)
-            # of the same type, for 24.0 and True are in ranges of integers
+            # types must be the same, since 24.0 and True are in ranges of integers
             if type(value) is not type(allowed[0]) or value not in allowed:
                 raise CallerError(f"{name} of {setting.coder} is {value!r}; {_say(allowed)}")
 

@@ -1,10 +1,10 @@
-"""What is kept of each image, so that every measure can be taken again over resampled images.
+"""Sufficient statistics of each image, from which every measure can be computed over resampled images.
 
-A measure is a function of means over images of a few numbers, its sufficient statistics: the share of an
-image's decisions that stayed the same, its squared error, and so on. A bootstrap resample gives each image
-another weight, so that all resamples together are one matrix product.
+A measure is a function of the means over images of a few numbers, its sufficient statistics: the share of an
+image's decisions that are unchanged, its squared error, and so on. A bootstrap resample weights the images,
+so that all resamples together are one matrix product.
 
-    statistics, one row an image --weights--> means --measures--> fidelity, output SNR, ...
+    statistics, one row per image --weights--> means --measures--> fidelity, output SNR, ...
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Statistics", "gather", "intervals", "join", "measures", "resampled",
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 Statistics = dict[str, Floats]
-"""By name, N or N x K: see `gather`."""
+"""Arrays by name, N or N x K: see `gather`."""
 
 
 def gather(
@@ -64,7 +64,7 @@ def gather(
 
 
 def join(parts: Sequence[Statistics]) -> Statistics:
-    """The statistics of portions of a set, end to end."""
+    """Concatenate the statistics of portions of a set."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -93,13 +93,13 @@ def _cosines(a: Array, b: Array) -> Floats:
 
 
 def measures(statistics: Mapping[str, Floats], weights: Floats | None = None) -> dict[str, Floats]:
-    """The measures of a set, once for every row of weights.
+    """The measures of a set, for every row of weights.
 
-    weights : R x N, each row summing to 1; None for one row that counts all images alike.
+    weights : R x N, each row summing to 1; None for one row of equal weights.
 
     Returns R values of ``fidelity``, ``output_snr_db``, ``feature_mse``, ``feature_snr_db``,
     ``cosine`` and, as far as the truth is known, ``top1``, ``top5`` and ``mean_iou``. Their formulas
-    stand in `refcodec.metrics`; the cosine is the mean of the images' own.
+    are in `refcodec.metrics`; the cosine is averaged over images.
     """
     if weights is None:
         images = len(statistics["agreement"])
@@ -140,7 +140,7 @@ def resamples(images: int, count: int, seed: int) -> Floats:
 
 
 def resampled(statistics: Mapping[str, Floats], weights: Floats) -> dict[str, Floats]:
-    """`measures` of resamples, some at a time: overlaps of many classes would fill the memory."""
+    """`measures` of resamples, computed in parts, as the overlaps of many classes take much memory."""
     parts = [measures(statistics, weights[i : i + 100]) for i in range(0, len(weights), 100)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -148,8 +148,8 @@ def resampled(statistics: Mapping[str, Floats], weights: Floats) -> dict[str, Fl
 def intervals(values: Mapping[str, Floats], confidence: float) -> dict[str, tuple[float, float]]:
     """Percentile intervals of resampled measures, low and high (Efron and Tibshirani 1993, 13.3)."""
     tail = (1 - confidence) / 2
-    ends = {
-        name: np.quantile(one, [tail, 1 - tail], method="inverted_cdf")  # infinities stay whole
+    ends = {  # no interpolation, as values may be infinite
+        name: np.quantile(one, [tail, 1 - tail], method="inverted_cdf")
         for name, one in values.items()
     }
     return {name: (float(low), float(high)) for name, (low, high) in ends.items()}

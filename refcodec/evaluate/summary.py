@@ -1,4 +1,4 @@
-"""What follows from all points of a place: BD-rates against an anchor, and bytes at equal quality."""
+"""Comparisons of the curves of a place: BD-rates against an anchor, and bytes at equal quality."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Quality(NamedTuple):
     """An axis of quality.
 
     figure : its name among the figures of a row.
-    label  : what an axis is called.
-    level  : what one of its values is called.
+    label  : label of an axis.
+    level  : format of one of its values.
     """
 
     figure: str
@@ -37,13 +37,13 @@ QUALITIES: Final = {
     "fidelity": Quality("fidelity", "fidelity", "fidelity {:g}"),
     "top1": Quality("top1", "top-1 accuracy", "top-1 accuracy {:g}"),
 }
-"""By the names that a ``[report]`` gives them."""
+"""Qualities by their names in ``[report]``."""
 
 _LEAST: Final = {"snr": 1.0, "fidelity": 0.01}
-"""What two curves must share for a BD-rate: less says more of the noise than of the coders."""
+"""Smallest range of quality that two curves must share for a BD-rate; over less, noise dominates."""
 
 _RESAMPLES: Final = 200
-"""Resamples of a curve: each is as much work as the curve itself."""
+"""Number of resamples of a curve; each is as much work as the curve itself."""
 
 Interval = tuple[float, float]
 
@@ -53,9 +53,9 @@ class Comparison:
     """A curve against the anchor of its place.
 
     quality       : ``snr`` or ``fidelity``.
-    rate          : BD-rate, percent, and the qualities it is taken over; None without enough in common.
-    rate_interval : of the BD-rate, from the resamples in which the curves have enough in common.
-    gain          : BD-quality, and the bits an element it is taken over.
+    rate          : BD-rate in percent, and its range of qualities; None if the curves share too little.
+    rate_interval : of the BD-rate, from the resamples in which the curves share enough.
+    gain          : BD-quality, and its range of bits per element.
     """
 
     place: str
@@ -68,7 +68,7 @@ class Comparison:
     gain_interval: Interval | None
 
     def as_json(self) -> dict[str, Any]:
-        """Flat, with units in the names."""
+        """The comparison as JSON types, flat, with units in the names."""
         found: dict[str, Any] = {
             name: getattr(self, name) for name in ("place", "anchor", "curve", "quality")
         }
@@ -122,13 +122,13 @@ def _compare(
 
 @dataclass(frozen=True)
 class Equal:
-    """What a curve costs at a quality: bytes of an image, or of its features.
+    """Bytes that a curve needs for a quality, per image, of the image or of its features.
 
-    size     : bytes an image, interpolated; None where the curve does not reach the quality.
-    bound    : whether the curve is better from its first point on, and ``size`` that of the cheapest point.
-    interval : of an interpolated size.
-    constant : bytes an image that are the same for all images; what a coder does not tell apart is 0.
-    head_macs, tail_macs : multiply-accumulates in front of the cut and behind it, an image.
+    size     : bytes per image, interpolated; None if the curve does not reach the quality.
+    bound    : true if all points of the curve exceed the quality, and ``size`` is that of the smallest.
+    interval : confidence interval of an interpolated size.
+    constant : bytes per image that are the same for all images; 0 if the coder cannot tell them.
+    head_macs, tail_macs : multiply-accumulates before and after the cut, per image.
     """
 
     place: str
@@ -144,7 +144,7 @@ class Equal:
 
 
 def equals(lines: Mapping[str, Sequence[Line]], experiment: Experiment) -> list[Equal]:
-    """Every curve at every quality that the report asks for."""
+    """All curves at all qualities that the report asks for."""
     found = []
     for quality, (figure, *_) in QUALITIES.items():
         for level in getattr(experiment.report, quality):
@@ -174,7 +174,7 @@ def _equal(place: str, line: Line, quality: str, level: float, measure: Measure)
 
 
 def _interval(values: list[float], measure: Measure) -> Interval | None:
-    """A percentile interval; None where most resamples gave nothing."""
+    """A percentile interval; None if most resamples have no value."""
     if len(values) <= min(_RESAMPLES, measure.resamples) / 2:
         return None
     tail = (1 - measure.confidence) / 2

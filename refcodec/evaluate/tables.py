@@ -15,7 +15,7 @@ __all__ = ["Table", "bd_rate_table", "equal_quality_tables", "lossless_tables", 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text; the columns behind the first ``texts`` ones are numbers."""
+    """A table of texts; the columns that follow the first ``texts`` ones are numbers."""
 
     title: str
     heading: Sequence[str]
@@ -23,7 +23,7 @@ class Table:
     texts: int = 1
 
     def markdown(self) -> str:
-        """The table, with its title in front."""
+        """The table in Markdown, with its title."""
         rules = ["---"] * self.texts + ["--:"] * (len(self.heading) - self.texts)
         lines = [self.heading, rules, *self.rows]
         cells = [[cell.replace("|", "\\|") for cell in row] for row in lines]
@@ -31,7 +31,7 @@ class Table:
 
 
 def points_tables(lines: Mapping[str, Sequence[Line]]) -> Iterator[Table]:
-    """All points, a table a place."""
+    """Tables of all points, one per place."""
     for place, own in lines.items():
         rows = [row for line in own for row in line.rows]
         wanted = [one for one in _POINT if one[1] in rows[0].figures]
@@ -42,7 +42,7 @@ def points_tables(lines: Mapping[str, Sequence[Line]]) -> Iterator[Table]:
 
 
 _POINT = (
-    ("bits an element", "bits_per_element", ".3f"),
+    ("bits per element", "bits_per_element", ".3f"),
     ("size", "compression_rate", ".2%"),
     ("fidelity", "fidelity", ".3f"),
     ("output SNR, dB", "output_snr_db", ".1f"),
@@ -67,9 +67,9 @@ def _subject(row: Row) -> str:
 
 
 def lossless_tables(lines: Mapping[str, Sequence[Line]]) -> Iterator[Table]:
-    """Tables II to V of Chen et al. (2020): types of features, what they are, what each coder makes of them.
+    """Tables as II to V of Chen et al. (2020): types of features, their properties, results of each coder.
 
-    A table a network; ratio is coded size over float32 size, time is seconds of encoding a feature.
+    One table per network; ratio is coded size over float32 size, time is seconds of encoding per feature.
     """
     kept = lossless_lines(lines)
     for network, places in groupby(kept.items(), key=lambda item: item[0].partition("/")[0]):
@@ -97,7 +97,7 @@ def _lossless(lines: Sequence[Line], names: Sequence[str]) -> list[str]:
 
 
 def bd_rate_table(found: Sequence[Comparison]) -> Table:
-    """BD-rates against the anchor, with the ranges that they are taken over."""
+    """Table of BD-rates against the anchor, with the ranges that they are taken over."""
     rows, none = [], "too little in common"
     for one in found:
         rate, gain = one.rate, one.gain
@@ -118,7 +118,7 @@ def bd_rate_table(found: Sequence[Comparison]) -> Table:
 
 
 def equal_quality_tables(found: Sequence[Equal]) -> Iterator[Table]:
-    """Bytes at equal quality, a table a quality, with the work on either side of the cut.
+    """Tables of bytes at equal quality, one per quality, with the work before and after the cut.
 
     Constant bytes are those that do not depend on the image, such as the tables of a JPEG.
     """
@@ -134,14 +134,14 @@ def equal_quality_tables(found: Sequence[Equal]) -> Iterator[Table]:
             ]
             for one in own
         ]
-        heading = ["place", "coder", "bytes an image", "constant", "MMAC before", "MMAC behind"]
+        heading = ["place", "coder", "bytes per image", "constant", "MMAC before", "MMAC after"]
         yield Table(f"At {QUALITIES[quality].at(level)}", heading, rows, 2)
 
 
 def _with_interval(
     value: float | None, interval: Interval | None, how: str, none: str = "not reached"
 ) -> str:
-    """A figure and its interval, where it has one and is not exact; ``none`` for no figure."""
+    """A figure with its interval, if it has one and is not exact; ``none`` for no figure."""
     if value is None:
         return none
     text = format(value, how)

@@ -1,7 +1,7 @@
-"""HEVC by x265 for comparison: frames to an Annex B stream and back, and the bytes of it that count.
+"""HEVC by x265 for comparison: frames to an Annex B stream and back, and the size of the stream.
 
-All intra at one QP, one thread. The bytes: slices, each with a start code of three bytes, and parameter sets
-once, though x265 repeats them. No container, no SEI, no delimiters.
+All intra at one QP, one thread. Counted are slices, each with a start code of three bytes, and parameter sets
+once, though x265 repeats them; no container, no SEI, no delimiters.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from refcodec.errors import EnvironmentFault
 __all__ = ["LEAST_ERROR", "Counted", "hevc_to_raw", "raw_to_hevc"]
 
 LEAST_ERROR: Final = "aq-mode=0:psy-rd=0:psy-rdoq=0"
-"""Options of x265 that have it minimise squared error, not what an eye would see of it."""
+"""Options of x265 that minimise squared error instead of visible error."""
 
 _START_CODE_BYTES: Final = 3
 
-_TIMEOUT: Final = 86_400.0  # seconds: of what is measured, nothing is cut short
+_TIMEOUT: Final = 86_400.0  # seconds: no measurement is cut short
 
 _X265 = (
     "keyint=1:ipratio=1:scenecut=0:bframes=0:info=0:hash=0:aud=0:log-level=error"
@@ -43,7 +43,7 @@ def raw_to_hevc(
 
     pixels : ffmpeg's name for the samples of the frames.
     extra  : further x265 options.
-    coded  : ffmpeg's name for the samples to code, where it shall convert them.
+    coded  : ffmpeg's name for the samples to code, if they differ and it should convert them.
 
     Raises EnvironmentFault.
     """
@@ -67,7 +67,7 @@ def raw_to_hevc(
 def hevc_to_raw(stream: bytes, pixels: str, frame_shape: tuple[int, ...]) -> npt.NDArray[Any]:
     """An Annex B stream to frames F x frame_shape, samples as ffmpeg's ``pixels`` says.
 
-    Raises PayloadError where ffmpeg rejects the stream, EnvironmentFault where it does not run.
+    Raises PayloadError if ffmpeg rejects the stream, EnvironmentFault if it does not run.
     """
     raw = decode_hevc(stream, pixel_format=pixels, size=None, ffmpeg=None, timeout=_TIMEOUT)
     depth = "<u2" if pixels.endswith("le") else np.uint8
@@ -75,7 +75,7 @@ def hevc_to_raw(stream: bytes, pixels: str, frame_shape: tuple[int, ...]) -> npt
 
 
 class Counted:
-    """The bytes of Annex B streams that count, of one or more streams with the same parameter sets.
+    """The counted bytes of one or more Annex B streams with the same parameter sets.
 
     slices     : bytes of each slice, start codes included, in the order of the streams.
     parameters : bytes of the distinct parameter sets, likewise.

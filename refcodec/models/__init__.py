@@ -1,4 +1,4 @@
-"""Networks cut in two: a head that makes features, a tail that goes on with them. Needs torch.
+"""Networks cut in two: a head that computes features, and a tail that continues from them. Needs torch.
 
 ::
 

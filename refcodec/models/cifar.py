@@ -1,11 +1,11 @@
 """Residual networks for images of 32 x 32 pixels: He et al. 2016, *Deep Residual Learning*, 4.2.
 
 Their 6n + 2 layers with weights are one convolution, three stages of n blocks with two convolutions each, and
-a fully connected layer. Shortcuts have no parameters (option A of the paper). All but the last layer is
-indifferent to the size of the image, so that larger ones give larger features.
+a fully connected layer. Shortcuts have no parameters (option A of the paper). Images may be larger than that,
+and then have larger features.
 
 =========== ============================================= ====================
-layer       what it does                                  what comes out
+layer       operation                                     output
 =========== ============================================= ====================
 ``relu``    3 x 3 convolution, normalised, rectified      N x 16 x H x W
 ``layer1``  n blocks                                      N x 16 x H x W
@@ -38,7 +38,7 @@ def resnet(depth: int) -> nn.Module:
 
 
 class _ResNet(nn.Module):
-    """A CIFAR ResNet with ``blocks`` residual blocks a stage."""
+    """A CIFAR ResNet with ``blocks`` residual blocks per stage."""
 
     def __init__(self, blocks: int) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ def _stage(blocks: int, inputs: int, channels: int) -> nn.Sequential:
 
 
 class _Block(nn.Module):
-    """Two convolutions, added to a shortcut and rectified; stride 2 where the channels change."""
+    """Two convolutions, added to a shortcut and rectified; stride 2 if the number of channels changes."""
 
     def __init__(self, inputs: int, channels: int) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class _Block(nn.Module):
         return functional.relu(y + self._shortcut(x))
 
     def _shortcut(self, x: torch.Tensor) -> torch.Tensor:
-        """Option A: every second pixel, and channels of zeros, equally many in front and behind."""
+        """Option A: every second pixel, and channels of zeros, half before and half after the others."""
         if self.stride == 1:
             return x
         nothing = (0, 0)

@@ -1,8 +1,8 @@
-"""A network cut in two at a named module: features come out of the head, and go into the tail.
+"""A network cut in two at a named module: the head computes features, the tail continues from them.
 
-The feature is what the named module gives out. Where the network's forward pass can be traced
-(`refcodec.models.traced`), head and tail are two graphs of their own; else (`refcodec.models.hooked`) the
-network itself is stopped at the module, or run with the module's output replaced.
+The feature is the output of the named module. If the network's forward pass can be traced
+(`refcodec.models.traced`), head and tail are two graphs; else (`refcodec.models.hooked`) the network itself
+is stopped at the module, or run with the module's output replaced.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Macs(NamedTuple):
 
 
 class _Split(Protocol):
-    """A network in two parts; ``classifier`` is the last layer of the tail that has weights."""
+    """A network in two parts; ``classifier`` is the last layer of the tail with weights."""
 
     classifier: nn.Module | None
     replays_head: bool
@@ -47,21 +47,21 @@ class Cut:
     """A network cut at one of its modules, for images of one size.
 
     module      : the network; it is put into evaluation mode, and its parameters are frozen.
-    layer       : the module's name, as ``module.named_modules()`` has it: ``layer1.0``.
+    layer       : the module's name, as in ``module.named_modules()``: ``layer1.0``.
     input_shape : channels, height and width of the images.
-    name        : what to call the layer, if not by its module.
+    name        : name of the layer, if not that of its module.
 
-    ``tail(head(images))`` is what the whole network gives. Gradients flow through ``tail`` and
-    ``representation`` to the features. What the tail knows of the images besides the features, such as their
-    height, must not depend on what the images show: where a branch, or a skip connection, passes the module
-    by, the network cannot be cut there.
+    ``tail(head(images))`` is the output of the whole network. Gradients flow through ``tail`` and
+    ``representation`` to the features. Besides the features, the tail may depend on the size of the images,
+    but not on their content: if a branch or a skip connection bypasses the module, the network cannot be cut
+    there.
 
-    It then has ``layer`` (the name), ``module_name`` and ``input_shape``; ``feature_shape``, the shape of one
-    image's feature, C x H x W or D; ``feature_type``, ``fc`` for vectors, ``pool`` behind a pooling module,
-    else ``conv``; and ``traced``, whether head and tail are graphs: if not, the whole network runs whenever
-    the tail does.
+    Attributes: ``layer`` (the name), ``module_name`` and ``input_shape``; ``feature_shape``, the shape of one
+    image's feature, C x H x W or D; ``feature_type``, ``fc`` for vectors, ``pool`` for the output of a
+    pooling module, else ``conv``; and ``traced``, true if head and tail are graphs: if not, the tail runs the
+    whole network.
 
-    Raises CallerError where there is no such module, or the network cannot be cut there.
+    Raises CallerError if there is no such module, or the network cannot be cut there.
     """
 
     def __init__(
@@ -103,11 +103,11 @@ class Cut:
         return self._split.tail(features.clone())  # the tail may work in place
 
     def representation(self, features: torch.Tensor) -> torch.Tensor:
-        """Features to what the final classifier takes in: N x D, or N x C x rows x columns if it convolves.
+        """Features to the input of the final classifier: N x D, or N x C x H x W if that is a convolution.
 
         The final classifier is the last convolution or fully connected layer that runs. "The channel-wise
         noisy feature will be fed to the subsequent layers except for the final classifier to calculate the
-        degraded output" (Hu et al. 2020, III-B). Features from behind it are returned as they are.
+        degraded output" (Hu et al. 2020, III-B). If the cut follows it, features are returned unchanged.
 
         Raises CallerError for features of another shape.
         """
@@ -133,9 +133,9 @@ class Cut:
 def _split(
     module: nn.Module, layer: str, input_shape: tuple[int, ...]
 ) -> tuple[_Split, torch.Tensor]:
-    """The two parts of a network, tried on random images; and the features of these.
+    """Split a network in two parts and try them on random images; returns the features of these, too.
 
-    Raises Crossing where something passes the layer by.
+    Raises Crossing if something bypasses the layer.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
@@ -156,7 +156,7 @@ def _observe(
     seen: list[Any] = []
 
     def keep(_module: Any, _inputs: Any, output: Any) -> None:
-        # a copy, for a later layer may work in place
+        # a copy, since a later layer may work in place
         seen.append(output.clone() if isinstance(output, torch.Tensor) else output)
 
     hook = module.get_submodule(layer).register_forward_hook(keep)
@@ -188,15 +188,15 @@ def _observe(
 
 
 def _advice(module: nn.Module, layer: str, input_shape: tuple[int, ...]) -> str:
-    """Where to cut instead: the nearest module around the layer that can be cut."""
+    """Suggest another cut: the smallest enclosing module that can be cut."""
     around = layer
     while around := around.rpartition(".")[0]:
         try:
             _split(module, around, input_shape)
         except (CallerError, Crossing):
             continue
-        return f"{around}, which holds it, can be cut"
-    return "cut in front of the branch, or where it has joined again"
+        return f"{around}, which contains it, can be cut"
+    return "cut before the branch, or after it has joined again"
 
 
 def _find(module: nn.Module, layer: str) -> nn.Module:
@@ -215,7 +215,7 @@ def _feature_type(target: nn.Module, shape: tuple[int, ...]) -> Literal["conv", 
     return "pool" if type(target).__module__ == "torch.nn.modules.pooling" else "conv"
 
 
-# --- small things ----------------------------------------------------------------------------------
+# --- helpers ---------------------------------------------------------------------------------------
 
 
 def _check(what: str, given: torch.Tensor, shape: tuple[int, ...], layer: str) -> None:
@@ -238,7 +238,7 @@ def _device(module: nn.Module) -> torch.device | None:
 
 @contextmanager
 def _counting(module: nn.Module) -> Iterator[list[int]]:
-    """Yield a list, to which every layer with weights adds its multiply-accumulates when it runs."""
+    """Yield a list to which every layer with weights appends its multiply-accumulates when it runs."""
     found: list[int] = []
 
     def count(layer: Any, inputs: Any, output: Any) -> None:

@@ -1,7 +1,7 @@
-"""Cutting a network by hooks, where its forward pass depends on data and has no graph.
+"""Cuts of a network by hooks, for forward passes that depend on data and cannot be traced.
 
-The head is the network, stopped behind the module. The tail is the whole network, run on blank images, with
-the module's output replaced: it takes as long as the network does.
+The head is the network, stopped after the module. The tail is the whole network, run on blank images with the
+module's output replaced, so it takes as long as the network.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Run = tuple[str, Any]
 
 
 class _Reached(BaseException):
-    """Leaves a forward pass: no ``except Exception`` in it shall hold it up."""
+    """Leaves a forward pass; no ``except Exception`` in it catches this."""
 
     def __init__(self, output: torch.Tensor) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class _Reached(BaseException):
 
 
 class Hooked:
-    """Head and tail by hooks; see `refcodec.models.cut.Cut` for what they take and give."""
+    """Head and tail by hooks; `refcodec.models.cut.Cut` documents their inputs and outputs."""
 
     replays_head = True
 
@@ -48,9 +48,10 @@ class Hooked:
         images: torch.Tensor,
         others: torch.Tensor,
     ) -> None:
-        """See that the tail gives ``output`` whatever the images are, and find the final classifier.
+        """Check that the tail gives ``output`` for any images, and find the final classifier.
 
-        Raises Crossing, with the first module that sees the images past the cut, where it does not.
+        Raises Crossing, with the first module after the cut whose input depends on the images, if it does
+        not.
         """
         ours, runs = self._watch(features, images)
         weighted = [self._module.get_submodule(name) for name, _ in runs]
@@ -98,14 +99,14 @@ class Hooked:
         return torch.zeros(len(features), *self._input_shape, device=features.device)
 
     def _replaced(self, features: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-        """Run the network on images, with the features in place of the module's own output."""
+        """Run the network on images, with the features in place of the module's output."""
         with _hooks(self._target.register_forward_hook(lambda *_: features.clone())):
             return main_output(self._module(images))
 
     def _watch(
         self, features: torch.Tensor, images: torch.Tensor
     ) -> tuple[torch.Tensor, list[Run]]:
-        """Likewise, and note which modules run behind the cut, and on what."""
+        """Likewise, and record the modules that run after the cut, with their inputs."""
         runs: list[Run] = []
         behind: list[bool] = []
 
@@ -127,13 +128,13 @@ class Hooked:
 
 
 def _first(inputs: tuple[Any, ...]) -> Any:
-    """The first input of a module, kept from later work in place."""
+    """A copy of the first input of a module, as later layers may work in place."""
     first = inputs[0] if inputs else None
     return first.clone() if isinstance(first, torch.Tensor) else first
 
 
 def _first_change(ours: list[Run], theirs: list[Run]) -> str:
-    """The first module that runs on something else, or that does not run in both."""
+    """The first module whose input differs, or that runs in only one of two passes."""
     for run, other in zip_longest(ours, theirs, fillvalue=("", None)):
         same_input = (
             torch.equal(run[1], other[1])

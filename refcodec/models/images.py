@@ -1,14 +1,13 @@
 """Images to run networks on: folders, archives of JPEGs, rendered scenes.
 
-A source is a sequence of items, so that work can be split by number and nothing is read before it is
-asked for. It is anything that has::
+A source is a sequence of items, read when they are indexed. It has::
 
     len(source)       number of images
     source[i]         Item: image (H x W x 3, uint8), name, label or None, mask or None
-    source.names      what each image is called
-    source.classes    names of the classes that labels and masks count; () where there are none
+    source.names      names of the images
+    source.classes    names of the classes that labels and masks index; () if there are none
 
-:func:`open_images` finds the source that a name means, and :func:`batches` stacks its items for a network::
+:func:`open_images` opens a source by name, and :func:`batches` stacks its items for a network::
 
     source = open_images("photographs", count=20, size=(224, 224))
     for batch in batches(source, 10):
@@ -53,7 +52,7 @@ _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM", "TIFF")
 
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
-"""Of the pixels of ImageNet, from 0 to 1: R, G, B."""
+"""Mean and standard deviation of the pixels of ImageNet, scaled to 0 to 1: R, G, B."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,9 +60,9 @@ class Item:
     """One image.
 
     image : H x W x 3, uint8, RGB.
-    name  : what it is called, unique in its source.
-    label : index of its class; None where it has none.
-    mask  : class of each pixel, H x W; None where it has none.
+    name  : its name, unique in the source.
+    label : index of its class; None if it has none.
+    mask  : class of each pixel, H x W; None if it has none.
     """
 
     image: Pixels
@@ -83,7 +82,7 @@ class Batch:
 
     @property
     def inputs(self) -> torch.Tensor:
-        """The images as :func:`normalise` makes them: what networks take."""
+        """The images as network input, by :func:`normalise`."""
         return normalise(self.images)
 
 
@@ -106,15 +105,15 @@ class Source(Protocol):
 def open_images(
     name: str, *, count: int | None = None, size: tuple[int, int] = (224, 224)
 ) -> Source:
-    """The source that a name means.
+    """Open a source of images by name.
 
     name  : a folder of images, with a sub-folder for each class or flat; an ``.npz`` of JPEGs; or
             ``scenes:COUNT``, rendered scenes with masks.
-    count : number of images to take; None for all. Of classes as many each, the first ones in order of
-            name or number, class by class; without classes the first ones in order of their names.
+    count : number of images to take; None for all. With classes, equally many of each, the first ones by name
+            or number, class by class; without classes the first ones by name.
     size  : height and width. Images are scaled until they cover it (bicubic), and cropped at the centre.
 
-    Raises CallerError where there are no such images, EnvironmentFault without Pillow.
+    Raises CallerError if there are no such images, EnvironmentFault without Pillow.
     """
     if count is not None and count < 1:
         raise CallerError(f"the count of images is {count}; it is 1 or more")
@@ -128,16 +127,16 @@ def open_images(
 
 
 def normalise(pixels: Pixels) -> torch.Tensor:
-    """RGB images, N x H x W x 3, uint8, as the input of a network, N x 3 x H x W, float32.
+    """Convert RGB images, N x H x W x 3, uint8, to the input of a network, N x 3 x H x W, float32.
 
-    The pixels, from 0 to 1, less the mean and over the standard deviation of ImageNet's, a channel each.
+    Pixels are scaled to 0 to 1, then normalised by the mean and standard deviation of ImageNet, per channel.
     """
     scaled = (pixels.astype(np.float32) / np.float32(255) - _MEAN) / _DEVIATION
     return torch.from_numpy(np.ascontiguousarray(scaled.transpose(0, 3, 1, 2)))
 
 
 def batches(source: Source, size: int) -> Iterator[Batch]:
-    """The images of a source in order, ``size`` at a time; the last batch may be smaller."""
+    """Yield the images of a source in order, ``size`` at a time; the last batch may be smaller."""
     for start in range(0, len(source), size):
         items = [source[i] for i in range(start, min(start + size, len(source)))]
         labels = [item.label for item in items if item.label is not None]
@@ -153,7 +152,7 @@ def batches(source: Source, size: int) -> Iterator[Batch]:
 class Folder:
     """Image files of a folder: each sub-folder a class, or all flat and without labels.
 
-    Hidden files, and files that are no images by their suffix, are passed over.
+    Hidden files, and files without the suffix of an image, are skipped.
     """
 
     def __init__(self, path: Path, *, count: int | None, size: tuple[int, int]) -> None:
@@ -255,7 +254,7 @@ def _read_arrays(file: BinaryIO, path: Path) -> list[npt.NDArray[Any]]:
 
 
 def _choose(labels: Sequence[int | None], count: int | None, path: Path) -> list[int]:
-    """Numbers of the images to take, class by class: as many of each class as there are to be had."""
+    """Numbers of the images to take, class by class, equally many of each."""
     wanted = len(labels) if count is None else count
     if wanted > len(labels):
         raise CallerError(f"{path} holds {len(labels)} images; {wanted} are asked for")
@@ -269,7 +268,7 @@ def _choose(labels: Sequence[int | None], count: int | None, path: Path) -> list
 
 
 class Scenes:
-    """Rendered scenes (`refcodec.models.scenes`) with masks, none of which a network was trained on."""
+    """Rendered scenes (`refcodec.models.scenes`) with masks, held out from training."""
 
     def __init__(self, name: str, *, count: int | None, size: tuple[int, int]) -> None:
         number = name.removeprefix("scenes:")
@@ -302,7 +301,7 @@ def _decode(data: bytes, what: str, size: tuple[int, int]) -> Pixels:
             "images are read by Pillow, which is missing", hint="pip install 'refcodec[evaluate]'"
         ) from None
     try:
-        # By content, too, no other formats: for some Pillow would start another program.
+        # The content must be of these formats, too: for others Pillow may start another program.
         image: Any = Image.open(io.BytesIO(data), formats=_FORMATS).convert("RGB")
     except (
         *(OSError, SyntaxError, ValueError),

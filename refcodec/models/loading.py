@@ -25,13 +25,13 @@ __all__ = ["Network", "load"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """A network that is ready for use: in evaluation mode, its parameters frozen.
+    """A network ready for use: in evaluation mode, with frozen parameters.
 
-    name       : what it was loaded as.
+    name       : name that it was loaded by.
     module     : the network itself.
     input_size : height and width of its images.
-    layers     : names of layers that it goes by, and their modules; `cut` takes module names too.
-    task       : ``classification``, ``segmentation``, or ``""`` where nobody said.
+    layers     : modules by the names of layers; `cut` takes module names too.
+    task       : ``classification``, ``segmentation``, or ``""`` if unknown.
     weights    : ``sha256:`` and the hash of the file of weights; ``random, seed 0`` without a file.
     """
 
@@ -43,12 +43,12 @@ class Network:
     weights: str
 
     def cut(self, layer: str, *, input_size: tuple[int, int] | None = None) -> Cut:
-        """Cut the network behind a layer.
+        """Cut the network after a layer.
 
-        layer      : a name of ``layers``, such as ``conv1``; or else a module's, such as ``layer1.0``.
-        input_size : height and width of the images to come, unless they are the network's own.
+        layer      : a name of ``layers``, such as ``conv1``; or that of a module, such as ``layer1.0``.
+        input_size : height and width of the images; None for the network's own.
 
-        The cut goes by the name that was asked for. Raises CallerError, see `refcodec.models.cut.Cut`.
+        The cut has the given name. Raises CallerError, see `refcodec.models.cut.Cut`.
         """
         height, width = input_size or self.input_size
         module_name = self.layers.get(layer, layer)
@@ -74,12 +74,12 @@ def load(
                  arguments that returns a ``torch.nn.Module`` for RGB images as
                  `refcodec.models.images.normalise` makes them.
     weights    : a file of its parameters, ``.safetensors`` or PyTorch's ``.pth`` (no code in it is run). None
-                 leaves a network as its factory makes it: random, from the seed. That is for trying things
-                 out; the one network whose weights come with the package, ``segmenter``, has these.
-    input_size : height and width of its images; None for the usual, 224 x 224 if nobody knows better.
+                 leaves the parameters as the factory makes them: random, from the seed, for experiments; the
+                 ``segmenter`` has trained weights, which come with the package.
+    input_size : height and width of its images; None for the network's default, 224 x 224 if it has none.
 
-    Raises CallerError for a name that means nothing, a factory that fails, and weights that do not fit;
-    EnvironmentFault where torchvision is needed and missing.
+    Raises CallerError for an unknown name, a factory that fails, and weights that do not fit;
+    EnvironmentFault if torchvision is needed and missing.
     """
     entry = NETWORKS.get(name) or _entry(name)
     with torch.random.fork_rng(devices=[]):
@@ -143,11 +143,11 @@ def _build(factory: Callable[[], Any], name: str) -> nn.Module:
 
 
 def _fill(module: nn.Module, path: Path, rename: Callable[[str], str | None]) -> None:
-    """Give a network the parameters of a file: all of them, and none left over."""
+    """Load the parameters of a file into a network; names on both sides must be the same."""
     found = {key: value for old, value in _read(path).items() if (key := rename(old)) is not None}
     wanted = module.state_dict()
     for key in wanted.keys() - found.keys():
-        if key.endswith(".num_batches_tracked"):  # older files lack it, and only training asks
+        if key.endswith(".num_batches_tracked"):  # older files lack it, and only training uses it
             found[key] = wanted[key]
     missing = [key for key in wanted if key not in found]
     unexpected = [key for key in found if key not in wanted]
@@ -185,7 +185,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
                 found = torch.load(file, map_location="cpu", weights_only=True)
     except DFCError:
         raise
-    except Exception as error:  # whatever a damaged file leads torch's unpickler to
+    except Exception as error:  # any error that torch's unpickler raises for a damaged file
         (reason, *_) = str(error).splitlines() or [repr(error)]
         raise CallerError(
             f"{path} holds no weights: {reason}",
@@ -208,7 +208,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _likely(missing: Sequence[str], unexpected: Sequence[str]) -> str:
-    """What may be wrong with the names: often all of a file share a prefix, or lack one."""
+    """Suggest the cause of names that do not match: often all in a file share a prefix, or lack one."""
     for longer, shorter, verb in (
         (unexpected, missing, "taken from"),
         (missing, unexpected, "put before"),

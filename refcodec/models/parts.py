@@ -1,4 +1,4 @@
-"""What both ways of cutting a network share."""
+"""Common parts of both ways to cut a network."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from refcodec.errors import CallerError
 __all__ = ["WEIGHTED", "Crossing", "close", "main_output"]
 
 WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd)
-"""The layers that multiply by weights: fully connected ones, and convolutions of any rank."""
+"""Layers that multiply by weights: fully connected ones, and convolutions of any rank."""
 
 
 class Crossing(Exception):
-    """Something other than the feature passes from the head to the tail; the text says what."""
+    """Something other than the feature passes from the head to the tail; the text names it."""
 
 
 def main_output(output: Any) -> torch.Tensor:
-    """The output of a network that counts: itself, or of several by name the one called ``out``."""
+    """The main output of a network: a single tensor, or of several by name the one called ``out``."""
     found = output.get("out") if isinstance(output, Mapping) else output
     if isinstance(found, torch.Tensor):
         return found
@@ -33,7 +33,7 @@ def main_output(output: Any) -> torch.Tensor:
 
 
 def close(ours: torch.Tensor, theirs: torch.Tensor) -> bool:
-    """Whether two outputs are the same but for the rounding of their sums."""
+    """True if two outputs are equal up to rounding."""
     if ours.shape != theirs.shape:
         return False
     small = 1e-5 * float(theirs.abs().max())

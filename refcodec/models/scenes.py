@@ -1,11 +1,11 @@
 """Rendered scenes with known masks: pixel-wise labels for segmentation, without a data set.
 
-A scene shows three to six shapes, turned, scaled and partly hidden by one another, before a background. Every
-surface has colours and a texture of its own, drawn alike for all classes, so that nothing but its outline
-tells a class. Uneven light, a soft lens and noise make the picture harder.
+A scene shows three to six shapes, rotated, scaled and partly occluded by one another, on a background. Every
+surface has random colours and a texture, from the same distribution for all classes, so that only the outline
+of a shape reveals its class. Uneven light, blur and noise make the task harder.
 
-All arithmetic is on integers, and all chance is raw bits of PCG64, which numpy keeps the same in every
-version: a scene has the same bytes everywhere.
+All arithmetic is on integers, and random numbers are raw bits of PCG64, which are the same in every version
+of numpy: a scene has the same bytes everywhere.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SIZE = 96
 """Height and width of a scene, pixels."""
 
 CLASSES = ("background", "disk", "square", "triangle", "cross", "ring")
-"""What a pixel of the mask may be; the mask holds the position in this tuple."""
+"""Classes of pixels; a mask holds indices into this tuple."""
 
 TRAINING_SEED = 0
 """Seed of the scenes that networks are trained on."""
@@ -69,13 +69,13 @@ def render_scene(seed: int, number: int) -> tuple[Pixels, Pixels]:
 
 
 class _Chance:
-    """Integers by chance, from the raw bits of PCG64."""
+    """Random integers, from the raw bits of PCG64."""
 
     def __init__(self, seed: int, number: int) -> None:
         self._bits = np.random.PCG64([seed, number])
 
     def draw(self, low: int, high: int, *shape: int) -> Integers:
-        """Integers from ``low`` to ``high - 1``; the ranges are short beside 2^63, so modulo is fair."""
+        """Integers from ``low`` to ``high - 1``; for such short ranges modulo is unbiased enough."""
         raw = self._bits.random_raw(math.prod(shape)).reshape(shape)
         return low + (raw >> np.uint64(1)).astype(np.int64) % (high - low)
 
@@ -83,13 +83,13 @@ class _Chance:
         return int(self.draw(low, high, 1)[0])
 
     def noise(self, shape: tuple[int, ...]) -> Integers:
-        """Noise of the sensor: triangular, from -15 to 15, a nibble less another for each value."""
+        """Sensor noise: triangular from -15 to 15, the difference of two random nibbles per value."""
         raw = self._bits.random_raw(-(-math.prod(shape) // 8)).astype("<u8").view(np.uint8)
         octets = raw[: math.prod(shape)].reshape(shape).astype(np.int64)
         return (octets & 15) - (octets >> 4)
 
 
-# --- outlines: which points of a shape's own coordinates, its centre at 0 and its radius _UNIT, lie inside -
+# --- outlines: true for points inside, in coordinates with the shape's centre at 0 and radius _UNIT ---------
 
 
 def _disk(u: Integers, v: Integers) -> npt.NDArray[np.bool_]:
@@ -126,7 +126,7 @@ _ROW, _COLUMN = np.indices((SIZE, SIZE), np.int64)
 
 
 def _own_coordinates(chance: _Chance) -> tuple[Integers, Integers]:
-    """Where each pixel lies for a shape that is put somewhere, turned and scaled."""
+    """Coordinates of all pixels relative to a shape at a random position, angle and scale."""
     x, y = (_COLUMN, _ROW) - chance.draw(8, SIZE - 8, 2).reshape(2, 1, 1)
     angle, radius = math.radians(chance.one(0, 360)), chance.one(12, 27)
     sine, cosine = round(_UNIT * math.sin(angle)), round(_UNIT * math.cos(angle))
@@ -137,7 +137,7 @@ def _own_coordinates(chance: _Chance) -> tuple[Integers, Integers]:
 
 
 def _texture(chance: _Chance, colour: Integers) -> Integers:
-    """A surface, SIZE x SIZE x 3: stripes, checks or clouds between a colour and one not far from it."""
+    """A surface, SIZE x SIZE x 3: stripes, checks or clouds between a colour and a similar one."""
     pattern = (_stripes, _checks, _clouds)[chance.one(0, 3)](chance)
     return colour + (pattern[:, :, np.newaxis] * chance.draw(-64, 65, 3) >> 8)
 
@@ -149,13 +149,13 @@ def _stripes(chance: _Chance) -> Integers:
 
 
 def _checks(chance: _Chance) -> Integers:
-    """A chequered board, 0 or 256."""
+    """A checkerboard, 0 or 256."""
     side = chance.one(3, 9)
     return (_COLUMN // side + _ROW // side) % 2 * 256
 
 
 def _clouds(chance: _Chance) -> Integers:
-    """Random heights, 0 to 256, at every eighth pixel, interpolated between."""
+    """Random values, 0 to 256, at every eighth pixel, interpolated in between."""
     heights = chance.draw(0, 257, SIZE // 8 + 1, SIZE // 8 + 1)
     row, column, down, right = _ROW // 8, _COLUMN // 8, _ROW % 8, _COLUMN % 8
     above: Integers = heights[row, column] * (8 - right) + heights[row, column + 1] * right
@@ -164,7 +164,7 @@ def _clouds(chance: _Chance) -> Integers:
 
 
 def _light(chance: _Chance, image: Integers) -> Integers:
-    """Light that falls off in some direction, by up to two thirds from one corner to another."""
+    """Apply light that falls off in a random direction, by up to two thirds between opposite corners."""
     dx, dy = chance.draw(-1, 2, 2)
     gain = 192 + dx * (_COLUMN - SIZE // 2) + dy * (_ROW - SIZE // 2)
     lit: Integers = np.clip(image, 0, 255) * gain[:, :, np.newaxis] // 256
@@ -172,7 +172,7 @@ def _light(chance: _Chance, image: Integers) -> Integers:
 
 
 def _blur(image: Integers) -> Integers:
-    """The lens: weights 1, 2, 1 in both directions."""
+    """Blur with weights 1, 2, 1 in both directions."""
     image = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
     image = image[:-2] + 2 * image[1:-1] + image[2:]
     return (image[:, :-2] + 2 * image[:, 1:-1] + image[:, 2:]) // 16

@@ -1,7 +1,7 @@
 """A small fully convolutional network that segments rendered scenes (`refcodec.models.scenes`).
 
 ======================= ============================================ =================
-layer                   what it does                                 what comes out
+layer                   operation                                    output
 ======================= ============================================ =================
 ``conv1``               5 x 5 convolution, normalised, rectified     N x 16 x H x W
 ``pool1``               2 x 2 maximum pooling                        N x 16 x H/2 x W/2
@@ -13,10 +13,10 @@ layer                   what it does                                 what comes 
 ``upsample``            bilinear interpolation                       N x 6 x H x W
 ======================= ============================================ =================
 
-It is a chain, so that it may be cut after any of its layers. Its plan is that of the FCN-ResNet50 which Hu et
-al. 2020 cut at its first convolution and pooling: a residual backbone, dilated instead of pooled in its last
-stage, and the head of Shelhamer et al. 2017 without skips. ``tools/train_segmenter.py`` trained the weights
-that come with the package; with them, the mean IoU is 0.857 on 200 held-out scenes.
+The layers form a chain, so that the network can be cut after any of them. The design is that of the
+FCN-ResNet50 which Hu et al. 2020 cut at its first convolution and pooling: a residual backbone, dilated
+instead of pooled in its last stage, and the head of Shelhamer et al. 2017 without skips. The weights in the
+package were trained by ``tools/train_segmenter.py``; the mean IoU on 200 held-out scenes is 0.857.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cutting a network whose forward pass can be traced into a graph: head and tail are parts of it."""
+"""Cuts of a network whose forward pass can be traced into a graph: head and tail are subgraphs."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ __all__ = ["Traced", "trace"]
 def trace(
     module: nn.Module, layer: str, images: torch.Tensor, others: torch.Tensor
 ) -> Traced | None:
-    """Cut the graph of a network at a module; None where there is no such graph.
+    """Cut the graph of a network at a module; None if it has no graph.
 
-    images, others : two batches that differ. What passes the module by, but is the same for both, such as
-                     the images' height, the tail gets by itself; anything else may not.
+    images, others : two different batches. A value that bypasses the module and is the same for both, such as
+                     the height of the images, becomes a constant of the tail.
 
-    Raises Crossing where it does.
+    Raises Crossing if a value that depends on the images bypasses the module.
     """
     target = module.get_submodule(layer)
     tracer = _Tracer(target)
     try:
         graph = tracer.trace(module, concrete_args=_defaults(module))
-    except Exception:  # whatever a forward pass raises when it meets a proxy in place of a tensor
+    except Exception:  # any error that a forward pass raises for a proxy in place of a tensor
         return None
     cuts = [node for node in graph.nodes if _called(module, node) is target]
-    if len(cuts) != 1:  # it runs once, but the graph is of another path through the network
+    if len(cuts) != 1:  # the module runs once, but the traced graph takes another path
         return None
     return Traced(module, graph, cuts[0], images, others)
 
 
 class Traced:
-    """Head and tail as graphs; see `refcodec.models.cut.Cut` for what they take and give."""
+    """Head and tail as graphs; `refcodec.models.cut.Cut` documents their inputs and outputs."""
 
     replays_head = False
 
@@ -56,7 +56,7 @@ class Traced:
         needed = _needed([output], stop=[cut])
         if cut not in needed:
             raise Crossing("the output does not depend on it")
-        sides = [  # what the tail takes besides the feature, and depends on the images
+        sides = [  # inputs of the tail besides the feature that depend on the images
             node
             for node in graph.nodes
             if node in needed & before - after - {cut}
@@ -98,17 +98,20 @@ class Traced:
         return found
 
     def _side_values(self, features: torch.Tensor) -> Sequence[Any]:
-        """What else the tail takes: it depends on the size of the images and their number alone."""
+        """Further inputs of the tail, which depend only on the size and the number of the images."""
         key = len(features), features.device
         if key not in self._known:
             blank = torch.zeros(1, *self._input_shape, device=features.device)
-            with torch.inference_mode(False), torch.no_grad():  # they outlive a caller's mode
+            with (
+                torch.inference_mode(False),
+                torch.no_grad(),
+            ):  # they are kept beyond the caller's mode
                 self._known[key] = self._sides(blank.expand(len(features), -1, -1, -1))
         return self._known[key]
 
 
 class _Tracer(fx.Tracer):
-    """Traces into every module but torch's own and the target, which stays whole."""
+    """Traces into every module but torch's own and the target, which are kept as leaves."""
 
     def __init__(self, target: nn.Module) -> None:
         super().__init__()
@@ -122,7 +125,7 @@ class _Tracer(fx.Tracer):
 
 
 def _defaults(module: nn.Module) -> dict[str, Any]:
-    """The arguments of a forward pass that need not be given, with the values that they then have."""
+    """Default values of the optional arguments of a forward pass."""
     parameters = inspect.signature(module.forward).parameters.values()
     return {one.name: one.default for one in parameters if one.default is not one.empty}
 
@@ -132,7 +135,7 @@ def _called(module: nn.Module, node: fx.Node) -> nn.Module | None:
 
 
 def _main_node(graph: fx.Graph) -> Any:
-    """The node whose value is the output: of several by name the one called ``out``."""
+    """The node of the main output: of several by name the one called ``out``."""
     (output,) = (node for node in graph.nodes if node.op == "output")
     found = output.args[0]
     return found["out"] if isinstance(found, dict) and "out" in found else found
@@ -142,12 +145,12 @@ def _main_node(graph: fx.Graph) -> Any:
 
 
 def _dependents(nodes: Iterable[fx.Node]) -> set[fx.Node]:
-    """The nodes, and all that depend on them."""
+    """The nodes and all nodes that depend on them."""
     return _reach(nodes, lambda node: node.users)
 
 
 def _needed(nodes: Iterable[fx.Node], stop: Sequence[fx.Node]) -> set[fx.Node]:
-    """The nodes, and all that they depend on, but not what only the ``stop`` nodes depend on."""
+    """The nodes and all nodes that they depend on, except through the ``stop`` nodes."""
     return _reach(nodes, lambda node: () if node in stop else node.all_input_nodes)
 
 
@@ -163,7 +166,7 @@ def _reach(nodes: Iterable[fx.Node], neighbours: Any) -> set[fx.Node]:
 
 
 def _extract(graph: fx.Graph, inputs: Sequence[fx.Node], output: Any) -> fx.Graph:
-    """The part of a graph that leads from the inputs to the output, a node or several in a tuple."""
+    """The subgraph from the inputs to the output, which is a node or a tuple of nodes."""
     ends = list(output) if isinstance(output, tuple) else [output]
     needed = _needed(ends, stop=inputs)
     part = fx.Graph()
@@ -175,25 +178,25 @@ def _extract(graph: fx.Graph, inputs: Sequence[fx.Node], output: Any) -> fx.Grap
     return part
 
 
-# --- what passes the cut by ------------------------------------------------------------------------
+# --- edges that bypass the cut ---------------------------------------------------------------------
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether a value is the same for two batches of images."""
+    """True if a value is the same for two batches of images."""
     if isinstance(one, torch.Tensor):
         return bool(torch.equal(one, other))
     return bool(one == other)
 
 
 def _describe(node: fx.Node, tail: set[fx.Node]) -> str:
-    """What passes the cut by, from where to where."""
+    """Describe a graph edge that bypasses the cut: its source and its target."""
     (user, *_) = (user for user in node.users if user in tail)
     producer = "the input" if node.op == "placeholder" else f"the output of {_place(node)}"
     return f"{producer} also reaches {_place(user)}, past the cut"
 
 
 def _place(node: fx.Node) -> str:
-    """A node by the name of its module, or of its function behind that of the module around it."""
+    """Name of a node: that of its module, or of the enclosing module and the function."""
     if node.op == "call_module":
         return str(node.target)
     if node.op == "output":

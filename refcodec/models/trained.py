@@ -1,9 +1,9 @@
 """The trained networks and the images that refcodec is measured on: CIFAR ResNets, CIFAR-10, photographs.
 
-They are no part of the repository. `data_folder` says where they lie; whoever needs them and finds None there
-says `ABSENT`, and does without.
+They are not part of the repository. `data_folder` finds them; if it returns None, what needs them is skipped
+with the message `ABSENT`.
 
-A `Trained` network is cut at any of `LAYERS`, and takes and gives arrays::
+A `Trained` network can be cut at any of `LAYERS`; its inputs and outputs are arrays::
 
     network = trained("resnet20")
     features = network.head(cifar_images(20)[0], "layer1")      # 20 x 16 x 32 x 32
@@ -43,7 +43,7 @@ Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
 ABSENT: Final = "the networks and images are not here: set REFCODEC_DATA"
-"""Why something is skipped where there is no `data_folder`."""
+"""Message for what is skipped without a `data_folder`."""
 
 LAYERS: Final = ("conv1", "layer1", "layer2", "layer3", "pool")
 """Cut points: after conv1, bn1 and ReLU; after each stage; after global pooling."""
@@ -70,13 +70,13 @@ def _data() -> Path:
 
 
 def weights(name: str) -> Path:
-    """The file of weights of ``resnet20`` or ``resnet56``. Raises EnvironmentFault without data."""
+    """The file of weights of ResNet-20 or ResNet-56, by name. Raises EnvironmentFault without data."""
     return _data() / "weights" / f"{name}_cifar10.safetensors"
 
 
 @cache
 def trained(name: str) -> Trained:
-    """A trained network, ``resnet20`` or ``resnet56``. Raises EnvironmentFault without data."""
+    """Load the trained ResNet-20 or ResNet-56, by name. Raises EnvironmentFault without data."""
     return Trained(load(name, weights(name)).module)
 
 
@@ -117,7 +117,7 @@ class Trained:
 def cifar(part: str, count: int | None = None) -> Source:
     """CIFAR-10, class by class: the first ``count // 10`` images of each class, or all.
 
-    part : ``train`` or ``test``.
+    part : train or test.
     """
     return open_images(str(_data() / "cifar10" / f"{part}.npz"), count=count, size=(32, 32))
 
@@ -137,7 +137,7 @@ def photographs(count: int, first: int = 0) -> Pixels:
 
 
 def pan(count: int, size: int = 64, step: int = 2) -> Floats:
-    """A camera that pans over a photograph: ``count`` crops, each ``step`` pixels further right.
+    """Simulate a camera panning over a photograph: ``count`` crops, each ``step`` pixels further right.
 
     Network input, N x 3 x size x size.
     """

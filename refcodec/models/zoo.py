@@ -1,14 +1,14 @@
-"""The networks that go by a name, and the names that the papers give to their layers.
+"""Networks by name, and the names that the papers give to their layers.
 
-Chen et al. (2020, Table I) count the convolutional blocks of a network: ``conv1`` to ``conv5`` are what comes
-out of them, rectified where the block ends so, ``poolN`` what a pooling layer in block N gives, and ``fcN``
-what a fully connected layer does, the blocks counted on. Hu et al. (2020, Table I) follow them.
+Chen et al. (2020, Table I) number the convolutional blocks of a network: ``conv1`` to ``conv5`` are their
+outputs, rectified if the block ends so, ``poolN`` is the output of a pooling layer in block N, and ``fcN``
+that of a fully connected layer, with the numbers continued. Hu et al. (2020, Table I) follow them.
 
 * In VGG and AlexNet the pooling ends a block. In ResNets and DenseNets it begins one: Table I has their first
   one in block 2. Hu et al. compress "the first 2 shallow layers": ``conv1`` and ``pool1`` of VGG-16,
-  ``conv1`` and ``pool2`` of FCN-ResNet50. So ``pool2`` is the maximum pooling behind the first convolution.
-  Others call it ``pool1``; both names are known here, as are ``pool5`` and ``pool6`` for the average pooling
-  at the end.
+  ``conv1`` and ``pool2`` of FCN-ResNet50. So ``pool2`` is the maximum pooling that follows the first
+  convolution. Others call it ``pool1``; both names are accepted, as are ``pool5`` and ``pool6`` for the
+  average pooling at the end.
 * ``fc6`` and ``fc7`` of VGG and AlexNet are rectified, ``fc8`` are the logits.
 """
 
@@ -109,14 +109,13 @@ _SEGMENTER = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A network that goes by a name.
+    """A network with a name.
 
     build      : makes it, with random weights.
-    input_size : height and width of its images, unless others are asked for.
-    layers     : names of layers, and the modules that they stand for.
-    task       : what it is for.
-    rename     : makes today's name of a parameter from the one in an older file; None for a parameter that
-                 is not wanted.
+    input_size : default height and width of its images.
+    layers     : modules by the names of layers.
+    task       : ``classification`` or ``segmentation``.
+    rename     : current name of a parameter from that in an older file; None for one that is not used.
     weights    : a file of trained weights that comes with the package.
     """
 
@@ -139,12 +138,12 @@ def _torchvision(name: str, layers: Mapping[str, str], **changes: Any) -> Entry:
 
 
 def _without_auxiliary(key: str) -> str | None:
-    """Only training needs the auxiliary classifier."""
+    """Drop the parameters of the auxiliary classifier, which only training uses."""
     return None if key.startswith("aux_classifier.") else key
 
 
 def _dense(key: str) -> str:
-    """The official files of DenseNets say ``denselayer1.norm.1`` for what is ``denselayer1.norm1`` now."""
+    """Rename a parameter of an official file of DenseNet: ``denselayer1.norm.1`` to ``denselayer1.norm1``."""
     return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key)
 
 
@@ -181,7 +180,7 @@ the segmentation network that comes with the package."""
 
 
 def torchvision_models() -> ModuleType:
-    """The module ``torchvision.models``. Raises EnvironmentFault where torchvision is missing or broken."""
+    """The module ``torchvision.models``. Raises EnvironmentFault if torchvision is missing or broken."""
     try:
         return _import_models()
     except ImportError:
@@ -206,9 +205,9 @@ def _import_models() -> ModuleType:
 def _declare_operators() -> None:
     """Declare the operators that torchvision expects to find.
 
-    Its wheels on PyPI are built for CUDA. Beside the CPU build of torch their compiled half does not load,
-    and the import fails where it describes two operators of that half (non-maximum suppression, which no
-    network here runs). It is content once they have a signature.
+    Its wheels on PyPI are built for CUDA. With the CPU build of torch their compiled part does not load, and
+    the import fails at two operators of that part (non-maximum suppression, which no network here uses). With
+    declared signatures it succeeds.
     """
     for name in ("nms", "qnms"):
         torch.library.define(

@@ -1,4 +1,4 @@
-"""Random access: positions of the coded units of a stream, from its index or by passing over all units."""
+"""Random access: positions of the coded units of a stream, from its index or by reading all units."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _END_SIZE = 2 + 16 + CRC_SIZE
 class Directory:
     """The coded units of a stream.
 
-    walk          : has read the feature parameter sets and the metadata.
+    walk          : the walk that has read the feature parameter sets and the metadata.
     offsets       : position of each unit, in bytes.
-    first         : number of the first feature of each; one entry more than units, the number of features.
-    access_points : whether decoding can begin at it.
+    first         : number of the first feature of each unit; a last entry holds the number of features.
+    access_points : per unit, true if decoding can begin there.
     """
 
     stream: StreamWindow
@@ -59,75 +59,82 @@ class Directory:
 
     @classmethod
     @clause("9.5")
-    def _from_index(cls, stream: StreamWindow, walk: Walk, place: int) -> Directory:
+    def _from_index(cls, stream: StreamWindow, walk: Walk, offset: int) -> Directory:
         """(9.5) Read the index, the metadata at the front, and the parameter sets that it points to."""
-        index = _sound(_unit_at(stream, walk, place, UnitType.INDEX), walk.check).content
+        index = _sound(_unit_at(stream, walk, offset, UnitType.INDEX), walk.check).content
         assert isinstance(index, Index)
         offsets = np.cumsum(index.unit_distance)
-        if not ((index.unit_distance > 0) & (offsets > 0) & (offsets < place)).all():
-            raise _lie("the index points outside the stream", place)
+        if not ((index.unit_distance > 0) & (offsets > 0) & (offsets < offset)).all():
+            raise _index_error("the index points outside the stream", offset)
         counts = index.features_minus1
         features = np.ones_like(offsets) if counts is None else counts + 1
         access = np.ones_like(offsets) if index.access_point is None else index.access_point
-        places = index.parameter_set_offset
+        parameter_set_offsets = index.parameter_set_offset
         front = stream.at(STREAM_HEADER_SIZE)
-        while front.position < min([place, *places]):
+        while front.position < min([offset, *parameter_set_offsets]):
             unit = read_unit(front, front.position, walk.limits.max_unit_size)
             if unit is not None and unit.unit_type == UnitType.METADATA:
                 walk.accept(_sound(Visit(unit), walk.check))
-        for one in places:
+        for one in parameter_set_offsets:
             found = _unit_at(stream, walk, one, UnitType.FEATURE_PARAMETER_SET)
             walk.accept(_sound(found, walk.check))
         return cls(stream, walk, offsets, _running_total(features), access > 0)
 
     def unit(self, entry: int) -> CodedUnit:
         """Read, parse and check one coded unit."""
-        place = int(self.offsets[entry])
+        offset = int(self.offsets[entry])
         kinds = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH)
-        coded = _sound(_unit_at(self.stream, self.walk, place, *kinds), self.walk.check_alone).coded
+        coded = _sound(
+            _unit_at(self.stream, self.walk, offset, *kinds), self.walk.check_alone
+        ).coded
         assert coded is not None
         if len(coded.payloads) != self.first[entry + 1] - self.first[entry]:
-            raise _lie("the index gives a coded unit another number of features", place)
+            raise _index_error(
+                "the index gives a wrong number of features for a coded unit", offset
+            )
         return coded
 
 
 def _find_index(stream: StreamWindow) -> int | None:
-    """Position of the index, from the end of the file; None where the end unit names none."""
-    place = stream.size() - _END_SIZE
-    if place < STREAM_HEADER_SIZE:
+    """Position of the index in bytes, from the end unit; None where that names none."""
+    offset = stream.size() - _END_SIZE
+    if offset < STREAM_HEADER_SIZE:
         return None
-    tail = stream.at(place).read(_END_SIZE)
+    tail = stream.at(offset).read(_END_SIZE)
     if tail[:2] != bytes([UnitType.END, 16]):
         return None
-    unit = read_unit(io.BytesIO(tail), place, 16)
+    unit = read_unit(io.BytesIO(tail), offset, 16)
     if unit is None or not unit.crc_matches:
         return None
     end = END.parse_whole(unit.payload, 8 * unit.payload_offset, unit_size=16)
     return end.index_offset or None
 
 
-def _unit_at(stream: StreamWindow, walk: Walk, place: int, *kinds: UnitType) -> Visit:
-    """The unit at a position that the index or the end unit names; of one of these kinds."""
+def _unit_at(stream: StreamWindow, walk: Walk, offset: int, *kinds: UnitType) -> Visit:
+    """The unit at a byte offset that the index or the end unit gives, which must be of one of these types."""
     unit = None
-    if STREAM_HEADER_SIZE <= place < stream.size():
+    if STREAM_HEADER_SIZE <= offset < stream.size():
         with suppress(StreamError):  # bytes that are no unit
-            unit = read_unit(stream.at(place), place, walk.limits.max_unit_size)
+            unit = read_unit(stream.at(offset), offset, walk.limits.max_unit_size)
     if unit is None or unit.unit_type not in kinds:
         names = " or ".join(kind.name.lower() for kind in kinds)
-        raise _lie(f"the index says that a unit of type {names} stands here", place)
+        raise _index_error(f"the index says that a unit of type {names} begins here", offset)
     return Visit(unit)
 
 
 def _sound(visit: Visit, check: Callable[[Visit], Violations]) -> Visit:
-    """The visit, parsed. Raises the first error in it."""
+    """Parse and check the visited unit. Raises the first error in it."""
     for error in check(visit):
         raise error
     return visit
 
 
-def _lie(what: str, place: int) -> ConstraintError:
+def _index_error(what: str, offset: int) -> ConstraintError:
     return ConstraintError(
-        what, bit_offset=8 * place, clause="9.5", hint="read the stream in order, without its index"
+        what,
+        bit_offset=8 * offset,
+        clause="9.5",
+        hint="read the stream in order, without its index",
     )
 
 

@@ -18,8 +18,8 @@ from refcodec.tables import Level
 __all__ = ["LARGEST_BATCH", "check_batch", "check_parameters"]
 
 LARGEST_BATCH = 65_536
-"""Largest unit_size of a coded feature batch, and most elements of its features together: reading one
-feature means verifying its batch, and no batch shall unfold to more than it promises."""
+"""Largest unit_size of a coded feature batch, and greatest number of elements of all its features: to read
+one feature, a decoder verifies the whole batch."""
 
 
 @clause("9.2")
@@ -34,7 +34,7 @@ def check_parameters(
     if parameters.range_max is not None:
         low = parameters.range_min if parameters.range_min is not None else np.zeros(1, np.float32)
         if not (np.isfinite(low).all() and np.isfinite(parameters.range_max).all()):
-            yield wrong("range_max", "a range has a NaN or an infinity")
+            yield wrong("range_max", "a range contains a NaN or an infinity")
         elif (low > parameters.range_max).any():
             yield wrong("range_max", "range_max is less than range_min")
     if parameters.log_step is not None:
@@ -91,5 +91,5 @@ def check_batch(
     if total != len(batch.payloads):
         yield wrong(
             "payload_size_base",
-            f"the payload sizes add up to {total} bytes and {len(batch.payloads)} are there",
+            f"the payload sizes add up to {total} bytes; the unit has {len(batch.payloads)}",
         )

@@ -17,9 +17,9 @@ __all__ = ["CodedUnitTable", "check_index", "check_index_offset"]
 
 
 class CodedUnitTable:
-    """Positions of the coded units and parameter sets of a stream, in their order: 17 bytes for each.
+    """Positions of the coded units and parameter sets of a stream, in stream order; 17 bytes each.
 
-    The writer makes the index of it; the validator compares it with the index that it finds.
+    The writer makes the index from it; the validator compares it with the index in the stream.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class CodedUnitTable:
 
 @clause("9.5")
 def check_index(index: Index, table: CodedUnitTable, trace: Trace) -> Violations:
-    """(9.5) The index agrees with the coded units and parameter sets that stand in the stream."""
+    """(9.5) The index agrees with the coded units and parameter sets of the stream."""
     zeros = np.zeros(index.entry_count, dtype=np.int64)
     counts = index.features_minus1 if index.features_minus1 is not None else zeros
     access = index.access_point if index.access_point is not None else zeros + 1
@@ -78,20 +78,20 @@ def check_index(index: Index, table: CodedUnitTable, trace: Trace) -> Violations
 
 
 @clause("9.5")
-def check_index_offset(end: End, index_offset: int | None, place: int) -> Violations:
+def check_index_offset(end: End, index_offset: int | None, bit_offset: int) -> Violations:
     """(9.5) The end unit points to the index.
 
     index_offset : position of the index unit in bytes; None where there is none.
-    place        : position of the end unit's payload, in bits.
+    bit_offset   : position of the end unit's payload, in bits.
     """
     if end.index_offset is None:
         if index_offset is not None:
             yield ConstraintError(
-                "the end unit does not point to the index", bit_offset=place, clause="9.5"
+                "the end unit does not point to the index", bit_offset=bit_offset, clause="9.5"
             )
     elif end.index_offset != (index_offset or 0):
         yield ConstraintError(
-            f"index_offset is {end.index_offset}; the index stands at byte {index_offset or 0}",
-            bit_offset=place,
+            f"index_offset is {end.index_offset}; the index is at byte {index_offset or 0}",
+            bit_offset=bit_offset,
             clause="9.5",
         )

@@ -16,7 +16,7 @@ __all__ = ["Demand", "check_level", "decoded_size", "element_count", "limits_of"
 
 
 def limits_of(header: StreamHeader) -> Level:
-    """The limits of the stream's level, which `check_level` has found to be defined."""
+    """The limits of the stream's level, which must have passed `check_level`."""
     limits = level(header.level_idc)
     assert limits is not None
     return limits
@@ -24,7 +24,7 @@ def limits_of(header: StreamHeader) -> Level:
 
 @clause("A.3")
 def check_level(header: StreamHeader, max_level: int = HIGHEST_LEVEL) -> Violations:
-    """(A.3) The level is one that is defined, and that this decoder serves."""
+    """(A.3) The level is defined, and not above the decoder's own limit."""
     if level(header.level_idc) is None:
         yield UnsupportedError(
             f"level_idc is {header.level_idc}; levels 1..{HIGHEST_LEVEL} are defined",
@@ -46,7 +46,7 @@ def element_count(fps: FeatureParameterSet) -> int:
 
 
 def decoded_size(fps: FeatureParameterSet, parameters: FeatureParameters) -> int:
-    """Samples that decoding a feature makes: of all its frames with HEVC, else its elements."""
+    """Number of samples to decode for a feature: of all its frames with HEVC, else its elements."""
     if fps.coder_id != Coder.HEVC:
         return element_count(fps)
     height, width = frame_size(fps)
@@ -55,7 +55,7 @@ def decoded_size(fps: FeatureParameterSet, parameters: FeatureParameters) -> int
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Resources that a feature, or a unit, asks of a decoder, in the terms of the levels."""
+    """Resources that a feature or unit needs, in the quantities that levels limit."""
 
     channels: int = 1
     elements: int = 1

@@ -21,21 +21,23 @@ def texts_of(metadata: Metadata) -> dict[str, str]:
 
 @clause("9.4")
 def check_metadata(metadata: Metadata, trace: Trace) -> Violations:
-    """(9.4) Keys are UTF-8, not empty, and stand once; values are UTF-8."""
-    places = [element.offset for element in trace if element.name == "key_size"]
+    """(9.4) Keys are UTF-8, not empty and unique; values are UTF-8."""
+    bit_offsets = [element.offset for element in trace if element.name == "key_size"]
     seen: set[bytes] = set()
-    for place, entry in zip(places, metadata.entries, strict=True):
+    for bit_offset, entry in zip(bit_offsets, metadata.entries, strict=True):
         for text in (entry.key, entry.value):
             try:
                 text.decode("utf-8")
             except UnicodeDecodeError:
                 yield SyntaxViolation(
-                    f"the metadata text {text!r:.40} is not UTF-8", bit_offset=place, clause="9.4"
+                    f"the metadata text {text!r:.40} is not UTF-8",
+                    bit_offset=bit_offset,
+                    clause="9.4",
                 )
         if not entry.key or entry.key in seen:
             yield ConstraintError(
-                f"the metadata key {entry.key!r:.40} is empty or stands twice",
-                bit_offset=place,
+                f"the metadata key {entry.key!r:.40} is empty or occurs twice",
+                bit_offset=bit_offset,
                 clause="9.4",
             )
         seen.add(entry.key)

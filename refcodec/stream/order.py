@@ -26,13 +26,13 @@ class _Sequence:
 
 
 class Order:
-    """What the order of units depends on: the units accepted so far.
+    """State of the checks on the order of units, after the units accepted so far.
 
     parameter_sets : by fps_id.
     feature_count  : number of features.
-    complete       : whether all units could be read, so that features can be counted.
+    complete       : true if all units could be read, so that the number of features is known.
     interrupted    : fps_ids of sequences that lack a feature; see `StrictWalk`.
-    hashed         : targets of the hash units that follow the last coded unit; None where another unit does.
+    hashed         : targets of the hash units since the last coded unit; None if another unit came between.
     """
 
     def __init__(self, limits: Level) -> None:
@@ -47,34 +47,36 @@ class Order:
 
     @clause("9.1")
     def check(self, unit: Unit, content: Record | None) -> Violations:
-        """(9.1) A unit, which was parsed as ``content``, may stand here."""
-        place = 8 * unit.offset
+        """(9.1) A unit, parsed as ``content``, is allowed at this point of the stream."""
+        bit_offset = 8 * unit.offset
         if self._previous == UnitType.INDEX and not isinstance(content, End):
-            yield OrderError("only the end unit follows the index", bit_offset=place, clause="9.1")
+            yield OrderError(
+                "only the end unit follows the index", bit_offset=bit_offset, clause="9.1"
+            )
         match content:
             case FeatureParameterSet() if content.fps_id in self.parameter_sets:
                 yield OrderError(
-                    f"feature parameter set {content.fps_id} stands in the stream twice",
+                    f"feature parameter set {content.fps_id} occurs twice in the stream",
                     bit_offset=8 * unit.payload_offset,
                     clause="9.1",
                 )
             case Metadata() if self.parameter_sets:
                 yield OrderError(
                     "metadata follows a feature parameter set; it must precede all of them",
-                    bit_offset=place,
+                    bit_offset=bit_offset,
                     clause="9.1",
                 )
             case Hash() if self.hashed is None:
                 yield OrderError(
                     "a hash unit must directly follow a coded feature or batch",
-                    bit_offset=place,
+                    bit_offset=bit_offset,
                     clause="9.1",
                 )
             case Hash() if self.hashed is not None and content.hash_target in self.hashed:
                 yield OrderError(
                     f"a second hash unit of the {content.hash_target.name.lower()} follows one "
                     "coded unit",
-                    bit_offset=place,
+                    bit_offset=bit_offset,
                     clause="9.1",
                 )
             case End() if self.complete and content.feature_count not in (None, self.feature_count):
@@ -87,7 +89,7 @@ class Order:
 
     @clause("9.1")
     def check_sequence(self, coded: CodedUnit) -> Violations:
-        """(9.1, A.3) A sequence begins with an access point, and is as short as the level asks."""
+        """(9.1, A.3) A sequence begins with an access point and keeps to the limits of the level."""
         if not coded.fps.temporal_prediction_flag:
             return
         so_far = self._sequences.get(coded.fps.fps_id)
@@ -112,7 +114,7 @@ class Order:
                 )
 
     def accept(self, unit: Unit, content: Record | None, coded: CodedUnit | None) -> None:
-        """Take note of a unit that stands in the stream."""
+        """Record a unit in which nothing is wrong."""
         self._previous = unit.unit_type
         if isinstance(content, FeatureParameterSet):
             self.parameter_sets[content.fps_id] = content
@@ -128,7 +130,7 @@ class Order:
                 self._continue_sequence(coded)
 
     def lose(self, unit: Unit) -> None:
-        """Take note of a unit whose content is unknown; hash units may follow it if it was a coded one."""
+        """Record a unit whose content is unknown; hash units may follow it if it is a coded one."""
         self._previous = unit.unit_type
         if unit.unit_type in (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH):
             self.hashed = set()
@@ -149,7 +151,7 @@ class Order:
 
 
 def no_access_point(coded: CodedUnit) -> StreamError:
-    """A predicted feature whose sequence has no access point."""
+    """The error of a predicted feature whose sequence has no access point."""
     return OrderError(
         "a sequence begins without an access point",
         bit_offset=coded.payloads[0].bit_offset,
@@ -158,12 +160,12 @@ def no_access_point(coded: CodedUnit) -> StreamError:
 
 
 def no_end(offset: int) -> StreamError:
-    """The stream stops at byte ``offset`` without an end unit."""
+    """The error of a stream that stops at byte ``offset`` without an end unit."""
     return TruncatedError(
         "the stream has no end unit", bit_offset=8 * offset, clause="9.1", hint="it was cut"
     )
 
 
 def bytes_follow(end: Unit) -> StreamError:
-    """Bytes follow the end unit."""
+    """The error of bytes after the end unit."""
     return OrderError("bytes follow the end unit", bit_offset=8 * end.end, clause="9.1")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from refcodec.clauses import clause
-from refcodec.coders.protocol import Payload
+from refcodec.coders.protocol import BatchPayloads, Payload
 from refcodec.errors import ConstraintError, OrderError, UnsupportedError
 from refcodec.memory import memory_for
 from refcodec.stream.limits import decoded_size
@@ -35,7 +34,7 @@ ParameterSets = dict[int, FeatureParameterSet]
 
 
 class UnitHash(NamedTuple):
-    """A hash unit: what of its coded unit is hashed, the SHA-256, and where that stands, in bits."""
+    """A hash unit: its target, the SHA-256, and the position of the latter in the stream, in bits."""
 
     target: HashTarget
     sha256: bytes
@@ -44,14 +43,14 @@ class UnitHash(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CodedUnit:
-    """A coded feature or a batch of them, with the hash units that follow.
+    """A coded feature or coded feature batch, with the hash units that follow it.
 
     offset       : position of the unit's first byte.
     fps          : feature parameter set that it refers to.
     parameters   : feature_parameters() of its features.
-    access_point : whether decoding can begin here.
-    samples      : number of samples that decoding it makes, padding included.
-    payloads     : one for each feature; those of a batch are made when they are asked for.
+    access_point : true if decoding can begin here.
+    samples      : number of samples to decode, padding included.
+    payloads     : one per feature; those of a batch are made when they are asked for.
     """
 
     offset: int
@@ -63,49 +62,13 @@ class CodedUnit:
     hashes: tuple[UnitHash, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _BatchPayloads(Sequence[Payload]):
-    """The payloads of a batch, cut out of it one by one: it may hold 65,536 of a few bits.
-
-    ends  : where each of them ends in ``batch.payloads``, in bytes; int64.
-    place : position of the first one in the stream, in bits.
-    """
-
-    fps: FeatureParameterSet
-    batch: CodedFeatureBatch
-    ends: npt.NDArray[np.int64]
-    place: int
-
-    def __len__(self) -> int:
-        return len(self.ends)
-
-    @overload
-    def __getitem__(self, number: int) -> Payload: ...
-    @overload
-    def __getitem__(self, number: slice) -> Sequence[Payload]: ...
-    def __getitem__(self, number: int | slice) -> Payload | Sequence[Payload]:
-        if isinstance(number, slice):
-            return [self[i] for i in range(len(self))[number]]
-        number = range(len(self))[number]
-        start = int(self.ends[number - 1]) if number else 0
-        size = self.fps.sample_hash_size
-        return Payload(
-            self.fps,
-            self.batch.parameters,
-            (self.batch.sample_hashes or b"")[number * size : (number + 1) * size],
-            True,
-            self.batch.payloads[start : int(self.ends[number])],
-            self.place + 8 * start,
-        )
-
-
 @clause("8.2")
 def parse_unit(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> Record | None:
-    """(8.2) The structure in the payload of a unit; None for a unit that is passed over.
+    """(8.2) Parse the payload of a unit into its structure; None for a unit that is skipped.
 
-    trace : receives its elements, also those in front of one that cannot be read.
+    trace : receives its elements; if one cannot be read, those that precede it.
 
-    Raises StreamError; OrderError where a coded unit refers to a parameter set that is not there.
+    Raises StreamError; OrderError for a coded unit whose parameter set is missing.
     """
     offset = 8 * unit.payload_offset
     structure = UNIT_STRUCTURES.get(unit.unit_type)
@@ -123,7 +86,7 @@ def parse_unit(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> Recor
         fps_id = UE(255).read(BitReader(unit.payload, offset), None, "fps_id")
         if fps_id not in parameter_sets:
             raise OrderError(
-                f"feature parameter set {fps_id} is used before it stands in the stream",
+                f"feature parameter set {fps_id} is used before it occurs in the stream",
                 bit_offset=offset,
                 clause="9.1",
             )
@@ -157,20 +120,20 @@ def check_entry_count(unit: Unit) -> None:
 def coded_unit(
     unit: Unit, content: CodedFeature | CodedFeatureBatch, fps: FeatureParameterSet, trace: Trace
 ) -> CodedUnit:
-    """The payloads of a parsed coded feature, or of a batch whose sizes have been checked.
+    """Split a parsed coded feature, or a batch whose sizes have been checked, into payloads.
 
-    trace : its elements; the payload is the last of them.
+    trace : elements of the unit, the payload last.
     """
-    place = trace[-1].offset
+    bit_offset = trace[-1].offset
     if isinstance(content, CodedFeature):
         access_point = content.access_point_flag is None or bool(content.access_point_flag)
         hashed = content.sample_hash or b""
-        one = Payload(fps, content.parameters, hashed, access_point, content.payload, place)
+        one = Payload(fps, content.parameters, hashed, access_point, content.payload, bit_offset)
         size = decoded_size(fps, content.parameters)
         return CodedUnit(unit.offset, fps, content.parameters, access_point, size, (one,))
     sizes = np.full(content.feature_count, content.payload_size_base, dtype=np.int64)
     if content.payload_size_delta is not None:
         sizes += content.payload_size_delta
     samples = content.feature_count * decoded_size(fps, content.parameters)
-    payloads = _BatchPayloads(fps, content, sizes.cumsum(), place)
+    payloads = BatchPayloads(fps, content, sizes.cumsum(), bit_offset)
     return CodedUnit(unit.offset, fps, content.parameters, True, samples, payloads)

@@ -1,4 +1,4 @@
-"""The walk of a validator: it also looks where no decoder has to, and goes on after errors."""
+"""The walk of a validator: it also checks what a decoder may ignore, and goes on after errors."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _CODED = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH)
 
 
 class StrictWalk(Walk):
-    """A walk that finds every violation, not only those that a decoder has to notice.
+    """A walk that finds every violation, not only those that a decoder must detect.
 
-    units     : number of units so far.
-    unchecked : whether features were passed over because something that they need is at fault.
+    unit_count : number of units so far.
+    unchecked  : true if features were skipped because something that they depend on is at fault.
     """
 
     def __init__(self, header: StreamHeader) -> None:
@@ -38,7 +38,7 @@ class StrictWalk(Walk):
         self._parameter_set_lost = False
 
     def check(self, visit: Visit) -> Violations:
-        """Parse and check a unit; what refers to a parameter set that was lost is no error of its own."""
+        """Parse and check a unit; a reference to a lost parameter set is not reported as another error."""
         self.unit_count += 1
         for error in super().check(visit):
             orphan = visit.content is None and visit.unit.unit_type in _CODED
@@ -46,9 +46,9 @@ class StrictWalk(Walk):
                 yield error
 
     def scrutinise(self, visit: Visit) -> Violations:
-        """Yield what a decoder need not notice in an accepted unit."""
+        """Yield violations in an accepted unit that a decoder need not detect."""
         yield from check_skippable_flag(visit.unit)
-        place = 8 * visit.unit.payload_offset
+        bit_offset = 8 * visit.unit.payload_offset
         match visit.content:
             case Metadata():
                 yield from check_metadata(visit.content, visit.trace)
@@ -58,14 +58,14 @@ class StrictWalk(Walk):
                 found = self._index
                 if not self._index_lost:
                     offset = None if found is None else found.unit.offset
-                    yield from check_index_offset(visit.content, offset, place)
+                    yield from check_index_offset(visit.content, offset, bit_offset)
                 if found is not None and isinstance(found.content, Index) and self.order.complete:
                     yield from check_index(found.content, self._table, found.trace)
         if visit.coded is not None:
             yield from self._scrutinise_payload(visit, visit.coded)
 
     def _scrutinise_payload(self, visit: Visit, coded: CodedUnit) -> Violations:
-        """Look inside payloads; those of a sequence that lacks a feature cannot be decoded."""
+        """Check payloads that have headers, and drop units whose sequence lacks a feature."""
         fps_id = coded.fps.fps_id
         sound = True
         if record_of(coded.fps.coder_id).has_headers:
@@ -80,7 +80,7 @@ class StrictWalk(Walk):
             self.unchecked = True
 
     def accept(self, visit: Visit) -> None:
-        """Take note of a unit, and of where it stands."""
+        """Record a unit and its position."""
         if visit.content is None and visit.unit.unit_type in _CODED:  # its parameter set was lost
             self.unchecked = True
             self.refuse(visit)
@@ -96,11 +96,11 @@ class StrictWalk(Walk):
             self._table.add(coded.offset, len(coded.payloads), coded.access_point)
 
     def refuse(self, visit: Visit) -> None:
-        """Take note of a unit that is lost, and of what is lost with it."""
+        """Record a lost unit, and what can no longer be checked without it."""
         super().refuse(visit)
         if visit.unit.unit_type == UnitType.INDEX:
             self._index_lost = True
         if visit.unit.unit_type == UnitType.FEATURE_PARAMETER_SET:
             self._parameter_set_lost = True
-        elif visit.unit.unit_type in _CODED:  # the sequence that it was a part of is unknown
+        elif visit.unit.unit_type in _CODED:  # it is unknown to which sequence it belonged
             self.order.interrupted.update(self.parameter_sets)

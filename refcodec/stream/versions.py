@@ -1,4 +1,4 @@
-"""Elements that a decoder ignores, and a stream of this version does not use (9.1, 9.6)."""
+"""Elements that a decoder ignores and that streams of this version do not use (9.1, 9.6)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["check_reserved_bits", "check_skippable_flag", "check_version"]
 
 @clause("9.6")
 def check_version(header: StreamHeader) -> Violations:
-    """(9.6) The stream header uses nothing that a later version may define."""
+    """(9.6) The stream header uses nothing that is reserved for later versions."""
     if header.version_minor != VERSION_MINOR:
         yield ConstraintError(
             f"version_minor is {header.version_minor}; this validator knows {VERSION_MINOR}",
@@ -43,7 +43,7 @@ def check_reserved_bits(index: Index, trace: Trace) -> Violations:
 
 @clause("9.1")
 def check_skippable_flag(unit: Unit) -> Violations:
-    """(9.1) skippable_flag is the one of the unit's type."""
+    """(9.1) skippable_flag has the value that belongs to the unit's type."""
     known = unit.unit_type in UNIT_STRUCTURES
     if known and unit.skippable_flag != (unit.unit_type in SKIPPABLE_UNITS):
         yield ConstraintError(

@@ -1,11 +1,11 @@
-"""The walk over the units of a stream (8.1, 8.2): parse, check, and hand on the coded ones.
+"""The walk over the units of a stream (8.1, 8.2): parse and check each, and yield the coded ones.
 
     for visit in walk.units(source):      every unit, framed
-        errors = walk.check(visit)        parses it, and yields what is wrong with it
-        walk.accept(visit)                where nothing is
+        errors = walk.check(visit)        parse it, and yield the errors in it
+        walk.accept(visit)                if there are none
 
-:func:`coded_units` is that loop. What becomes of an error is the caller's to say: ``report`` raises it, or
-takes note of it and lets the walk go on with the next unit.
+:func:`coded_units` is that loop. The caller decides about errors: ``report`` raises an error, or records
+it and returns, and the walk goes on with the next unit.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ from refcodec.syntax.units import ByteSource, Unit, read_unit
 __all__ = ["Report", "Visit", "Walk", "coded_units", "raise_error"]
 
 Report = Callable[[StreamError], None]
-"""Receives each error of a walk; where it returns, the walk goes on."""
+"""Receives each error of a walk; if it returns, the walk goes on."""
 
 
 def raise_error(error: StreamError) -> None:
-    """Raise the error: the report of a decoder."""
+    """Raise the error: the ``report`` of a decoder."""
     raise error
 
 
 @dataclass(slots=True)
 class Visit:
-    """A unit as a walk meets it.
+    """A unit and what a walk has found out about it.
 
-    parsed  : whether its payload could be read.
-    content : the structure in its payload; None where it was not read, and for units that are passed over.
-    coded   : the payloads of a coded unit, likewise.
+    parsed  : true if its payload could be read.
+    content : the structure in its payload; None if it was not read, or the unit is skipped.
+    coded   : the payloads of a coded unit in which nothing is wrong, else None.
     trace   : its syntax elements, as far as they could be read.
     """
 
@@ -67,12 +67,12 @@ class Visit:
 
 
 class Walk:
-    """One pass over the units of a stream, and what it has gathered.
+    """One pass over the units of a stream, with the state that later units depend on.
 
     parameter_sets : by fps_id.
     metadata       : text by key.
     feature_count  : number of features so far.
-    end            : the end unit, once it was accepted.
+    end            : the end unit, once accepted.
     """
 
     def __init__(self, header: StreamHeader) -> None:
@@ -94,9 +94,9 @@ class Walk:
 
     @clause("8.1")
     def units(self, source: ByteSource, offset: int = STREAM_HEADER_SIZE) -> Iterator[Visit]:
-        """(8.1) Every unit from byte ``offset`` on, where ``source`` stands, up to and including the end.
+        """(8.1) Yield every unit from byte ``offset``, the position of ``source``, to the end unit.
 
-        Raises StreamError where the framing breaks, the end unit is missing, or bytes follow it.
+        Raises StreamError if the framing is broken, the end unit is missing, or bytes follow it.
         """
         while (unit := read_unit(source, offset, self.limits.max_unit_size)) is not None:
             offset = unit.end
@@ -109,9 +109,9 @@ class Walk:
 
     @clause("8.2")
     def check(self, visit: Visit) -> Violations:
-        """(8.2) Parse a unit; yield what is wrong with it, in an order in which a decoder may stop.
+        """(8.2) Parse a unit and yield the errors in it; a decoder stops at the first.
 
-        Each error makes what follows safe to look at: limits are checked before anything is derived.
+        Limits are checked before anything is derived from the values that they bound.
         """
         yield from self.check_alone(visit)
         if visit.parsed:
@@ -120,9 +120,9 @@ class Walk:
             yield from self.order.check_sequence(visit.coded)
 
     def check_alone(self, visit: Visit) -> Violations:
-        """Parse a unit and check it, but for its place among the others."""
+        """Parse a unit and check everything but its order among the others."""
         unit, trace = visit.unit, visit.trace
-        if not unit.crc_matches:  # the content of a damaged unit says nothing
+        if not unit.crc_matches:  # the content of a damaged unit is not worth checking
             yield unit.damage()
             return
         try:
@@ -149,11 +149,11 @@ class Walk:
                 yield from check_parameters(content.parameters, fps, self.limits, trace)
 
     def scrutinise(self, visit: Visit) -> Violations:
-        """Yield what a decoder need not notice in an accepted unit: nothing here, see `StrictWalk`."""
+        """Yield violations that a decoder need not detect: none here, see `StrictWalk`."""
         return iter(())
 
     def accept(self, visit: Visit) -> None:
-        """Take note of a unit in which nothing is wrong."""
+        """Record a unit in which nothing is wrong."""
         self.order.accept(visit.unit, visit.content, visit.coded)
         match visit.content:
             case Metadata():
@@ -162,18 +162,18 @@ class Walk:
                 self.end = visit.content
 
     def refuse(self, visit: Visit) -> None:
-        """Take note of a unit in which something is wrong, where the walk goes on."""
+        """Record a unit with errors, if the walk goes on."""
         self.order.lose(visit.unit)
 
 
 def coded_units(
     walk: Walk, source: ByteSource, report: Report = raise_error, offset: int = STREAM_HEADER_SIZE
 ) -> Iterator[CodedUnit]:
-    """Go through a stream; yield its coded units, each with the hash units that follow.
+    """Go through a stream and yield its coded units, each with the hash units that follow it.
 
     source : positioned at byte ``offset``, after the stream header.
 
-    Raises what ``report`` raises; a coded unit that is whole is yielded before.
+    Raises what ``report`` raises, once the coded units that precede the error have been yielded.
     """
     pending: CodedUnit | None = None
     broken: list[StreamError] = []
@@ -207,7 +207,7 @@ def coded_units(
 
 
 def _until_broken(visits: Iterator[Visit], broken: list[StreamError]) -> Iterator[Visit]:
-    """Visits up to an error of the framing, which ends every walk; it is put into ``broken``."""
+    """Yield visits up to a framing error, which ends every walk and is appended to ``broken``."""
     try:
         yield from visits
     except StreamError as error:

@@ -1,4 +1,4 @@
-"""The decoder of refcodec as a command that keeps the contract: a pattern for adapters of others.
+"""The decoder of refcodec as a command that follows the contract: an example for other adapters.
 
 refcodec conformance run --decoder 'python -m refcodec.suite.adapter {input} {output}'
 """

@@ -1,13 +1,13 @@
 """The assembler: takes streams apart into syntax elements and puts them together again, legal or not.
 
-    pieces = disassemble(stream)        # the stream header, then one piece a unit
+    pieces = disassemble(stream)        # the stream header, then one piece per unit
     assemble(pieces) == stream
     Set(2, "coded_feature.parameters.qp", 63)(stream)
 
-Each edit is a function from a stream to a stream, and a JSON object in the manifest. An element that an
-edit sets appears in the stream as it was set, whatever the specification says. In the unit that it
-changes, the elements that depend on others are computed again: unit_size, unit_crc, header_crc and
-alignment bits. Units are counted as the inspector lists them, 0 being the stream header.
+Each edit is a function from a stream to a stream, and a JSON object in the manifest. An element that an edit
+sets has that value in the stream, legal or not. In a changed unit, the elements that depend on others are
+computed again: unit_size, unit_crc, header_crc and alignment bits. Units are numbered as the inspector lists
+them, 0 being the stream header.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ Value = int | str | Sequence[int] | Sequence[str]
 class Field:
     """One syntax element: its bits, as a text of 0 and 1.
 
-    pinned : set by an edit, hence not computed again.
+    pinned : true if it was set by an edit and must not be computed again.
     """
 
     path: str
@@ -64,7 +64,7 @@ class Piece:
     fields: list[Field]
 
     def field(self, path: str, occurrence: int = 0) -> Field:
-        """The element of that path; the first such, or a later ``occurrence``."""
+        """The element of a path; the first one, or a later ``occurrence``."""
         return [one for one in self.fields if one.path == path][occurrence]
 
     def settle(self) -> None:
@@ -95,7 +95,7 @@ class Piece:
 
 
 def own_elements(elements: Sequence[Any]) -> list[Any]:
-    """The elements of DFC itself: those that the inspector shows inside a payload are left out."""
+    """The elements of DFC itself, without those that the inspector shows inside a payload."""
     own: list[Any] = []
     for element in elements:
         if not own or element.offset >= own[-1].offset + own[-1].width:
@@ -104,13 +104,13 @@ def own_elements(elements: Sequence[Any]) -> list[Any]:
 
 
 def disassemble(stream: bytes) -> list[Piece]:
-    """The pieces of a stream. Raises StreamError where its header cannot be read."""
+    """Split a stream into pieces. Raises StreamError if its header cannot be read."""
     bits = to_bits(stream)
     pieces = []
     for unit in inspect(stream):
         parts, place = [], unit.offset
         for one in own_elements(unit.elements):
-            if one.offset > place:  # what the inspector could not read
+            if one.offset > place:  # bytes that the inspector could not parse
                 parts.append(Field("unit.unread", "b(v)", bits[place : one.offset]))
             place = one.offset + one.width
             parts.append(Field(one.path, one.descriptor, bits[one.offset : place]))
@@ -119,7 +119,7 @@ def disassemble(stream: bytes) -> list[Piece]:
 
 
 def assemble(pieces: Sequence[Piece]) -> bytes:
-    """The stream that the pieces make."""
+    """Join pieces to a stream."""
     return b"".join(bytes(piece) for piece in pieces)
 
 
@@ -135,7 +135,7 @@ def from_bits(bits: str) -> bytes:
 
 
 def encode(value: Value, descriptor: str) -> str:
-    """The bits of a value under a descriptor of clause 4.4, as the inspector notes it."""
+    """The bits of a value in the coding of a descriptor of clause 4.4, as the inspector prints it."""
     kind, _, rest = descriptor.partition("(")
     if isinstance(value, str):
         return value[2:] if value.startswith("0b") else to_bits(bytes.fromhex(value))
@@ -161,10 +161,10 @@ def leb128(value: int) -> bytes:
 
 
 class Edit(ABC):
-    """A function from a stream to a stream, which the manifest can hold."""
+    """A function from a stream to a stream that the manifest can represent."""
 
     def __call__(self, stream: bytes) -> bytes:
-        """The edited stream. Raises StreamError where the stream cannot be taken apart."""
+        """The edited stream. Raises StreamError if the stream cannot be disassembled."""
         pieces = disassemble(stream)
         self._change(pieces)
         return assemble(pieces)
@@ -175,9 +175,9 @@ class Edit(ABC):
 
 @dataclass(frozen=True)
 class Set(Edit):
-    """Give an element another value, of another width even.
+    """Give an element another value, possibly of another width.
 
-    occurrence : which of the elements of that path.
+    occurrence : number of the element among those of the same path.
     times      : number of repetitions of the value.
     """
 
@@ -291,7 +291,7 @@ _EDITS = {
 
 
 def edit_to_json(edit: Any) -> dict[str, Any]:
-    """An edit as it appears in the manifest, without fields of their default values."""
+    """An edit as it appears in the manifest, without fields that have their default values."""
     defaults = {one.name: one.default for one in fields(edit)}
     chosen = {name: value for name, value in asdict(edit).items() if value != defaults[name]}
     return {"edit": type(edit).__name__.lower(), **chosen}
@@ -304,5 +304,5 @@ def edit_from_json(entry: dict[str, Any]) -> Edit:
 
 
 def _unread(data: str) -> Field:
-    """Bytes that are no known element."""
+    """A field of bytes that are not a known element."""
     return Field("unit.unread", "b(v)", encode(data, "b(v)"))

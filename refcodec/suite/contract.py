@@ -1,4 +1,4 @@
-"""The contract of a decoder under test, which runs in this process or as a command.
+"""The interface of a decoder under test, which runs in this process or as a command.
 
 A command is a template such as ``mydec --quiet {input} {output}``, split as a shell would and run
 without one. It reads the stream {input} and ends in one of these ways:
@@ -6,8 +6,8 @@ without one. It reads the stream {input} and ends in one of these ways:
 ========================================  =====================================================
 exit status 0                             {output} holds all features, one after the other, each in
                                           C order, every value little-endian in its source type
-exit status 1, last line of standard      the stream is refused, for a reason of that class of
-output ``REJECT <class>``                 Annex D; {output} does not matter
+exit status 1, last line of standard      the stream is rejected, for a reason of that class of
+output ``REJECT <class>``                 Annex D; {output} is ignored
 exit status 77                            the decoder does not claim this stream's profile or level
 anything else                             a failure
 ========================================  =====================================================
@@ -32,7 +32,7 @@ from refcodec.errors import CallerError, DFCError, EnvironmentFault, StreamError
 __all__ = ["SKIP_STATUS", "BuiltIn", "Command", "Decoder", "Outcome"]
 
 SKIP_STATUS = 77
-"""Exit status of a decoder that passes a vector over; the one of Automake's tests."""
+"""Exit status of a decoder that skips a vector, as in Automake's tests."""
 
 _MOST_OUTPUT = 64 << 20
 """Bytes of a file or of standard output at which a command is stopped, unless more are expected."""
@@ -43,12 +43,12 @@ _POLL = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of a decoder's run; of the four fields, the first that is not None holds.
+    """The result of a decoder's run; of the four fields, the first that is not None holds.
 
-    problem : it failed, in these words.
-    skip    : it passed the stream over, in these words.
-    reject  : it refused the stream: the class.
-    output  : the bytes of the features; at most one more than was asked for.
+    problem : why the decoder failed.
+    skip    : why it skipped the stream.
+    reject  : class for which it rejected the stream.
+    output  : the bytes of the features; at most one more than expected.
     """
 
     problem: str | None = None
@@ -68,7 +68,7 @@ class Decoder(Protocol):
     def run(self, stream: Path, expected: int, timeout: float) -> Outcome:
         """Decode a stream.
 
-        expected : bytes of output that a right decoder gives; more are not read.
+        expected : bytes of output of a correct decoder; more than one beyond are not read.
         timeout  : seconds.
         """
         ...
@@ -76,7 +76,7 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """The decoder of refcodec itself, in this process, fed as from a pipe."""
+    """The decoder of refcodec itself, in this process, reading as from a pipe."""
 
     ffmpeg: str | None = None
 
@@ -117,13 +117,13 @@ class _Pipe(io.BytesIO):
 
 @dataclass(frozen=True)
 class Command:
-    """A decoder that is a program of its own."""
+    """A decoder that runs as a command."""
 
     words: tuple[str, ...]
 
     @classmethod
     def parse(cls, template: str) -> Command:
-        """Make one of a template. Raises CallerError unless it has {input} and {output}."""
+        """Make a command from a template. Raises CallerError unless it has {input} and {output}."""
         try:
             words = tuple(shlex.split(template))
         except ValueError as error:
@@ -172,7 +172,7 @@ class Command:
 def _watch(
     process: subprocess.Popen[bytes], files: list[Path], most: int, timeout: float
 ) -> str | None:
-    """Wait for a process, and stop it where it takes too long or writes too much; say which."""
+    """Wait for a process, and stop it if it takes too long or writes too much; returns the reason."""
     end = time.monotonic() + timeout
     try:
         while True:

@@ -28,7 +28,7 @@ from refcodec.suite.vectors import Decision, Definition, Edits, Encode, Place
 __all__ = ["Change", "definitions", "edited", "invalid", "invalid_payload", "unnoticed", "vector"]
 
 Change = Callable[..., Edit | Sequence[Edit]]
-"""Gives the edits of a vector; takes the stream of its origin where they depend on it."""
+"""Returns the edits of a vector; takes the stream of its origin if they depend on it."""
 
 
 def definitions(*modules: ModuleType) -> tuple[Definition, ...]:
@@ -41,7 +41,7 @@ def definitions(*modules: ModuleType) -> tuple[Definition, ...]:
 def vector(number: int, *clauses: str) -> Callable[[Encode], Definition]:
     """Define a valid vector by a function that makes its stream.
 
-    clauses : the subjects of the vector, beyond the clauses that the stream shows.
+    clauses : clauses that the vector tests, beyond those derived from the stream.
     """
     return lambda encode: Definition(number, *_titles(encode), clauses, encode=encode)
 
@@ -81,7 +81,7 @@ def invalid(
 
     reject : class of Annex D.
     clause : the clause that the stream breaks.
-    place  : place of the violation; None for the element that the first edit changes.
+    place  : position of the violation; None for the element that the first edit changes.
     """
 
     def define(edit: Change) -> Definition:
@@ -103,7 +103,7 @@ def invalid(
 def unnoticed(
     number: int, origin: str, reject: str, clause: str, place: Place | None = None
 ) -> Callable[[Change], Definition]:
-    """Define an invalid vector whose defect a decoder need not notice; the strict validator does."""
+    """Define an invalid vector whose defect a decoder need not detect; the strict validator does."""
     return invalid(number, origin, reject, clause, place, "either")
 
 
@@ -114,7 +114,7 @@ def invalid_payload(
     reject: str = "payload",
     place: Place | None = None,
 ) -> Callable[[Callable[[bytes], bytes]], Definition]:
-    """Define an invalid vector by a function from the payload of the first feature to a wrong one."""
+    """Define an invalid vector by a function that changes the payload of the first feature."""
 
     def define(change: Callable[[bytes], bytes]) -> Definition:
         def edit(stream: bytes) -> Set:

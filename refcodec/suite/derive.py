@@ -1,7 +1,7 @@
 """Properties derived from a stream: labels, hashes of every stage, and the features that may be released.
 
-A manifest holds nothing typed by hand that can be read from the stream: labels come from here, and a
-test derives them again.
+Everything in a manifest that can be read from a stream is derived from it, never typed by hand; a test
+derives it again.
 """
 
 from __future__ import annotations
@@ -65,11 +65,11 @@ def syntax_hash(stream: bytes) -> str:
 
 
 def released_features(stream: bytes, stop: int | None = None) -> list[Feature]:
-    """Features that a decoder may release of a stream: those that precede bit ``stop``.
+    """Features of a stream that a decoder may release: those that precede bit ``stop``.
 
     stop : position of the defect; None for a stream without one, of which all features are released.
 
-    Raises StreamError for a defect where none is announced.
+    Raises StreamError for a defect that precedes ``stop``.
     """
     source = io.BytesIO(stream if stop is None else stream[: stop // 8])
     units: list[CodedUnit] = []
@@ -98,7 +98,7 @@ def released_features(stream: bytes, stop: int | None = None) -> list[Feature]:
 class Labels:
     """The contents of a stream.
 
-    clauses : those that decoding it needs.
+    clauses : clauses that decoding it involves.
     tags    : its tools, one word each.
     """
 
@@ -123,7 +123,7 @@ _CLAUSES = {
 
 
 _SMALL = 2048
-"""Elements up to which a stream of a native coder is decoded without a compiler in some seconds."""
+"""Most elements of a stream of a native coder that decodes in some seconds without a compiler."""
 
 
 def labels(stream: bytes) -> Labels:

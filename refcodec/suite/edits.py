@@ -1,6 +1,6 @@
-"""Short forms of the edits that most vectors are made by.
+"""Short forms of the most frequent edits.
 
-Units of a stream are counted from its header, 0. In most streams of the suite, unit 1 is the only
+Units are numbered from 0, the stream header. In most streams of the suite, unit 1 is the only
 parameter set, and unit 2 the first coded feature.
 """
 
@@ -45,7 +45,7 @@ def parameter(name: str, value: Value) -> Set:
 
 
 def element(stream: bytes, unit: int, path: str) -> Element:
-    """The first element of that path in a unit. Raises StopIteration where there is none."""
+    """The first element of a path in a unit. Raises StopIteration if there is none."""
     return next(one for one in inspect(stream)[unit].elements if one.path == path)
 
 

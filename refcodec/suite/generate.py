@@ -1,8 +1,7 @@
 """The generator of the suite, and the check of a committed one against its definitions.
 
-A stream that depends on the machine is kept if it exists and decodes as it should: the payloads of
-HEVC streams differ between versions of x265, and the native encoder decides by sums of floating-point
-numbers. Such a stream is checked by decoding it to the committed hashes.
+A stream that depends on the machine is kept if it exists and decodes to the committed hashes: the payloads of
+HEVC streams differ between versions of x265, and the native encoder decides by floating-point sums.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ SUITE_VERSION = "1.0"
 DEFINITIONS: tuple[Definition, ...] = (*VALID, *INVALID)
 
 _OUTSIDE = {"coder:zlib", "coder:gzip", "coder:bzip2", "coder:lzma"}
-"""Coders whose library decides the bytes of a payload, not their meaning."""
+"""Coders whose payloads may differ between versions of a library."""
 
 
 def write(root: Path, *, again: bool = False) -> list[Vector]:
@@ -67,9 +66,9 @@ def write(root: Path, *, again: bool = False) -> list[Vector]:
 def check(suite: Manifest) -> Iterator[str]:
     """Compare a suite with its definitions; yields the differences.
 
-    Streams are made again and compared bit for bit, with three exceptions: an HEVC stream is only
-    decoded; one whose payloads another version of a compression library wrote differently must show
-    the same features; and a native one, for which the encoder decided otherwise, the same labels.
+    Streams are made again and compared bit for bit, with three exceptions: an HEVC stream is only decoded; if
+    a version of a compression library writes other payloads, the features must be the same; if the native
+    encoder decides otherwise, the labels must be.
     """
     features = load_features(suite.root)
     if [vector.id for vector in suite.vectors] != [one.id for one in DEFINITIONS]:
@@ -94,8 +93,8 @@ def check(suite: Manifest) -> Iterator[str]:
 def describe(definition: Definition, stream: bytes, streams: dict[str, bytes]) -> Vector:
     """The manifest's entry for a stream.
 
-    streams : those made before, by name. An edited stream bears the labels of its origin, which can
-              be read whatever the edit did, unless it is conforming itself.
+    streams : those made before, by name. An edited stream has the labels of its origin, unless it conforms
+              itself: it may not be readable.
     """
     violation, origin = None, _origin(definition, streams)
     if definition.violation:
@@ -141,7 +140,7 @@ def _origin(definition: Definition, streams: dict[str, bytes]) -> Origin | None:
 
 
 def _make(definition: Definition, features: Features, streams: dict[str, bytes]) -> bytes:
-    """Make a stream: encode it, or edit its origin as the manifest will tell."""
+    """Make a stream: encode it, or apply the edits that the manifest will list to its origin."""
     if definition.encode:
         return definition.encode(features)
     origin = _origin(definition, streams)
@@ -155,7 +154,7 @@ def _make(definition: Definition, features: Features, streams: dict[str, bytes])
 def _resolve(place: Place, stream: bytes, origin: bytes) -> int:
     """Position of a violation in bits.
 
-    An element is looked for in the stream itself, and in its origin where the edit hides it.
+    An element is searched in the stream itself, and in its origin if the edit hides it.
     """
     if isinstance(place, int):
         return 8 * (place if place >= 0 else len(stream) + 1 + place)
@@ -188,7 +187,7 @@ def _promised(root: Path) -> dict[bytes, tuple[Feature, ...]]:
 
 
 def _is_kept(stream: bytes, promised: tuple[Feature, ...] | None) -> bool:
-    """True for a stream that other machines may encode differently, if it still decodes as promised."""
+    """True for a stream that other machines may encode differently, if it still decodes as expected."""
     try:
         tags = labels(stream).tags
         if "coder:native" not in tags:
@@ -199,7 +198,7 @@ def _is_kept(stream: bytes, promised: tuple[Feature, ...] | None) -> bool:
 
 
 def _is_equivalent(made: bytes, stream: bytes) -> bool:
-    """True if two streams differ in nothing but the bytes of a library or the choices of an encoder."""
+    """True if two streams differ only in the bytes of a library or the choices of an encoder."""
     ours, theirs = labels(made), labels(stream)
     if "coder:native" in theirs.tags:
         return ours == theirs
@@ -208,6 +207,6 @@ def _is_equivalent(made: bytes, stream: bytes) -> bool:
 
 
 def _in_order(clause: str) -> list[tuple[bool, int, str]]:
-    """Sort key: clauses as the specification prints them: 7.10 after 7.9, annexes last."""
+    """Sort key for clauses in the order of the specification: 7.10 after 7.9, annexes last."""
     parts = clause.split(".")
     return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]

@@ -36,7 +36,7 @@ _WORD_SIZES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One feature as a right decoder gives it.
+    """One feature as decoded by a correct decoder.
 
     dtype          : ``float32``, ``float16`` or ``bfloat16``.
     samples        : SHA-256 of the integer samples, little-endian int32 in C order.
@@ -59,7 +59,7 @@ class Violation:
     """The violation of the specification by a stream.
 
     reject     : class of Annex D, the word on the ``REJECT`` line.
-    bit_offset : position of the offending element, as the validator gives it.
+    bit_offset : position of the offending element, as the validator reports it.
     """
 
     reject: str
@@ -69,9 +69,9 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The edits that made a vector from another one.
+    """The edits by which a vector was made from another one.
 
-    vector : its name.
+    vector : name of the other vector.
     change : the edits in words.
     edits  : for ``refcodec.suite.assemble``.
     """
@@ -83,12 +83,12 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """One stream and what is promised of it.
+    """One stream and its expected results.
 
-    decoder   : ``accept``: a decoder gives the features; ``reject``: it refuses the stream, and may
-                have released the features before; ``either``: it need not notice the violation.
-    violation : what the strict validator finds; None for a conforming stream.
-    syntax    : hash of all syntax elements; '' where they cannot all be read.
+    decoder   : ``accept``: a decoder outputs the features; ``reject``: it rejects the stream, and may have
+                released the features first; ``either``: it need not detect the violation.
+    violation : violation that the strict validator finds; None for a conforming stream.
+    syntax    : hash of all syntax elements; '' if they cannot all be read.
     """
 
     id: str
@@ -208,7 +208,7 @@ def schema() -> dict[str, Any]:
 def find_suite(chosen: str | os.PathLike[str] | None = None) -> Path:
     """Folder of the suite: the chosen one, else that of the checkout, else that of the package.
 
-    Raises CallerError where there is none.
+    Raises CallerError if there is none.
     """
     package = Path(__file__).resolve().parents[1]
     places = [Path(chosen)] if chosen else [package.parent / "bitstreams", package / "bitstreams"]

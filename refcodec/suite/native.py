@@ -1,7 +1,7 @@
-"""Native payloads of chosen content: such as no encoder would choose, and some of them illegal.
+"""Native payloads of chosen content, which an encoder would not produce; some are illegal.
 
-An encoder decides by sums of floating-point numbers. Here all numbers are integers, so that
-every machine makes the same bytes.
+An encoder decides by floating-point sums. Here all numbers are integers, so that every machine makes the same
+bytes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def payloads(stream: bytes) -> list[Payload]:
 
 
 def pattern(shape: tuple[int, ...], sparse: int, most: int) -> Samples:
-    """Levels from -``most`` to ``most`` without order, all but one in ``sparse`` of them 0."""
+    """Pseudo-random levels from -``most`` to ``most``, all but one in ``sparse`` of them 0."""
     count = int(np.prod(shape))
     words = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     words ^= words >> np.uint64(29)
@@ -71,12 +71,12 @@ class Content:
 
     levels   : int32, C x H x W.
     block    : largest side of a block, 8, 16 or 32; 4 for samples without a transform.
-    split    : of a channel, row, column, height and width: true where that block is split.
-    temporal : likewise: true where it builds on the reference feature.
+    split    : function of channel, row, column, height and width: true if that block is split.
+    temporal : likewise: true if it is predicted from the reference feature.
     slope    : frequency slope.
     points   : reconstruction points.
-    origin   : of samples without a transform.
-    mode     : of restoration; its corrections are ``offsets`` and ``gains``, per channel.
+    origin   : origin of samples without a transform.
+    mode     : mode of restoration; its corrections are ``offsets`` and ``gains``, per channel.
     shift    : displacement, down and right.
     """
 
@@ -98,9 +98,9 @@ class Content:
         parameters: FeatureParameters,
         reference_feature: Samples | None = None,
     ) -> tuple[bytes, Samples]:
-        """The payload, and the samples that a decoder makes of it; with mode 3, a decoder refuses it.
+        """The payload and its decoded samples; with mode 3, a decoder rejects it.
 
-        reference_feature : samples of the feature before, to predict from.
+        reference_feature : samples of the preceding feature, to predict from.
         """
         content = PayloadContent(
             self._head(reference_feature is not None), self.levels.copy(), self._sizes()
@@ -128,7 +128,7 @@ class Content:
         return head
 
     def _sizes(self) -> Samples:
-        """Sizes of blocks at their first samples, marked where they build on the reference feature."""
+        """Sizes of blocks at their first samples, marked if predicted from the reference feature."""
         ys, xs = (cuts(side, self.block) for side in self.levels.shape[1:])
         sizes = np.zeros(self.levels.shape, np.int32)
         waiting = [

@@ -11,7 +11,7 @@ __all__ = ["as_json", "as_junit", "as_markdown"]
 
 
 def as_json(run: Run) -> dict[str, Any]:
-    """The run as JSON types: the claim that a decoder's maker may publish."""
+    """The run as JSON types, for publication with a claim of conformance."""
     return {
         "decoder": run.decoder,
         "suite": {"version": run.suite.version, "manifest_sha256": run.suite.sha256},
@@ -65,7 +65,7 @@ def as_junit(run: Run) -> str:
 
 
 def as_markdown(run: Run) -> str:
-    """The run as a page of Markdown: a summary, then what did not pass."""
+    """The run as a page of Markdown: a summary, then the vectors that did not pass."""
     counts = run.counts
     lines = [
         "# DFC conformance report",
@@ -96,5 +96,5 @@ def _fails(result: Result) -> bool:
 
 
 def _clean(text: str) -> str:
-    """A decoder's words on one line, without characters that XML does not admit."""
+    """A decoder's message on one line, without characters that XML does not allow."""
     return "".join(c if c.isprintable() else " " for c in text)

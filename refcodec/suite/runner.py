@@ -1,7 +1,7 @@
-"""Holds a decoder to the promises of a suite.
+"""Runs of a decoder over a suite, and verdicts on its results.
 
-A vector is passed only where everything agrees: the number of bytes and the hash of every feature, or
-the class of the rejection. What was not run is no pass.
+A vector passes only if everything agrees: the number of bytes and the hash of every feature, or the class of
+the rejection. A vector that was not run does not pass.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Result:
 class Run:
     """A decoder's results over a suite, or over a part of it.
 
-    stale : entries of the list of known failures that passed, or that name no vector.
+    stale : entries of the list of known failures that passed, or are not the name of a vector.
     """
 
     decoder: str
@@ -81,12 +81,12 @@ def run_suite(
     """Run a decoder over the vectors of a suite.
 
     pattern       : shell pattern on ids, names and tags; None for all vectors.
-    timeout       : seconds a vector.
+    timeout       : seconds per vector.
     workers       : vectors at a time; None for one per processor.
-    known_failing : ids or names of vectors that may fail, and must.
+    known_failing : ids or names of vectors that are expected to fail.
     progress      : called with each result, in the order of the suite.
 
-    Raises CallerError where the decoder cannot be run at all, or no vector matches.
+    Raises CallerError if the decoder cannot be run at all, or no vector matches.
     """
     chosen = suite.select(pattern)
     if not chosen:
@@ -110,7 +110,7 @@ def run_suite(
 def _stale(
     suite: Manifest, results: Sequence[Result], known_failing: Sequence[str]
 ) -> tuple[str, ...]:
-    """Entries that no longer say the truth; those of vectors that were not run may."""
+    """Known failures that passed or do not exist; those of vectors that were not run are not stale."""
     names = {name for vector in suite.vectors for name in (vector.id, vector.name)}
     mended = {
         name
@@ -122,7 +122,7 @@ def _stale(
 
 
 def judge(vector: Vector, stream: Path, decoder: Decoder, timeout: float) -> tuple[Status, str]:
-    """The status of one vector, and the reason where it is not ``pass``."""
+    """The status of one vector, and the reason if it is not ``pass``."""
     try:
         data = stream.read_bytes()
     except OSError as error:
@@ -139,7 +139,7 @@ def judge(vector: Vector, stream: Path, decoder: Decoder, timeout: float) -> tup
 
 
 def _reason(vector: Vector, outcome: Outcome) -> str:
-    """Why an outcome is not the promised one; '' where it is."""
+    """Reason why an outcome is not the expected one; '' if it is."""
     if outcome.reject is not None:
         expected = vector.violation.reject if vector.violation else ""
         if vector.decoder == "accept":
@@ -154,7 +154,7 @@ def _reason(vector: Vector, outcome: Outcome) -> str:
 
 
 def _difference(vector: Vector, output: bytes) -> str:
-    """The first way in which an output differs from the promised features; '' where it does not."""
+    """The first difference of an output from the expected features; '' if there is none."""
     if len(output) > vector.output_size:
         return f"more than the {vector.output_size} bytes of {len(vector.features)} features"
     if len(output) < vector.output_size:
@@ -165,12 +165,12 @@ def _difference(vector: Vector, output: bytes) -> str:
         start += feature.size
         if hashlib.sha256(own).hexdigest() != feature.reconstruction:
             shape = " x ".join(map(str, feature.shape))
-            return f"feature {number} ({shape}, {feature.dtype}) is not the one promised"
+            return f"feature {number} ({shape}, {feature.dtype}) is not the expected one"
     return ""
 
 
 def read_known_failing(path: str | os.PathLike[str]) -> list[str]:
-    """Entries of a list of known failures: one id or name a line; ``#`` begins a comment.
+    """Entries of a list of known failures: one id or name per line; ``#`` begins a comment.
 
     Raises CallerError for a file that cannot be read.
     """

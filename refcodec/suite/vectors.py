@@ -1,4 +1,4 @@
-"""Definitions of vectors, and the features that streams are made of."""
+"""Definitions of vectors, and the source features of their streams."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = [
 ]
 
 Decision = Literal["accept", "reject", "either"]
-"""A decoder accepts a stream, rejects it, or may do either."""
+"""Required decision of a decoder; ``either`` leaves it free."""
 
 Edits = Callable[[bytes], Sequence[Edit]]
 """The edits of a vector, given the stream of its origin."""
 
 Place = tuple[int, str] | tuple[int, str, int] | int
-"""Place of a violation: a unit and an element, '' for the unit itself, and perhaps some bits into it;
-or a byte, counted from END backwards where it is negative."""
+"""Position of a violation: a unit and an element, '' for the unit itself, and optionally bits into it; or a
+byte offset, which counts backwards from END if it is negative."""
 
 END = -1
 """The end of the stream, after its last byte."""
@@ -57,7 +57,7 @@ Encode = Callable[[Features], bytes]
 def load_features(root: Path) -> Features:
     """Read ``features.npz`` of a suite.
 
-    They lie there as a file because a network's sums differ from machine to machine.
+    They are stored in a file because the sums of a network differ between machines.
     """
     with np.load(root / "features.npz", allow_pickle=False) as arrays:
         return Features(**arrays)
@@ -65,15 +65,15 @@ def load_features(root: Path) -> Features:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One vector as its author states it; all else is derived from the stream.
+    """Definition of one vector; everything else is derived from the stream.
 
-    number    : of the stable id; never given twice.
-    clauses   : the subjects of the vector, beyond the clauses that the stream shows.
+    number    : number of the stable id; never used twice.
+    clauses   : clauses that the vector tests, beyond those derived from the stream.
     encode    : makes the stream; None for one that is edited.
     origin    : name of the vector that is edited.
     change    : the edit in words.
-    decoder   : the decision that is required of a decoder.
-    violation : class of Annex D, clause and place, which is None for the element that the first edit
+    decoder   : required decision of a decoder.
+    violation : class of Annex D, clause and position, which is None for the element that the first edit
                 changes; None for a conforming stream.
     """
 
@@ -100,5 +100,5 @@ class Definition:
 
     @property
     def file(self) -> str:
-        """Place of the stream in the suite."""
+        """Path of the stream in the suite."""
         return f"{self.folder}/{self.name}/stream.dfc"

@@ -1,7 +1,7 @@
-"""Bits in, bits out: the position-aware streams under the syntax declarations (clause 4.4).
+"""Readers and writers of bits, for the syntax declarations (clause 4.4).
 
-A :class:`BitReader` stands where construct expects a byte stream. It counts bits from the start of the
-DFC stream, refuses to read past its end, and can note every element that passes through it.
+construct is given a :class:`BitReader` in place of a byte stream. It counts bits from the start of the DFC
+stream, refuses to read past its end, and can record every element that it reads.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ __all__ = ["BitReader", "BitWriter", "Element", "Trace", "position_of"]
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One syntax element as it stands in a stream.
+    """One syntax element of a stream.
 
     path       : names of the enclosing structures and of the element, joined by dots.
-    descriptor : how it is coded, in the notation of clause 4.4: ``u(4)``, ``ue(v)``, ``b(64)``.
+    descriptor : coding of the element, in the notation of clause 4.4: ``u(4)``, ``ue(v)``, ``b(64)``.
     offset     : position of its first bit in the stream.
     width      : number of bits.
-    value      : what was read: int, float, bytes, or a list of these for an array.
-    clause     : the semantics clause of the structure that it belongs to.
+    value      : value read: int, float, bytes, or a list of these for an array.
+    clause     : semantics clause of the structure that it belongs to.
     """
 
     path: str
@@ -47,7 +47,7 @@ Trace = list[Element]
 
 
 def position_of(trace: Trace, name: str) -> int | None:
-    """Position of the first element of that name, else of the structure around it; in bits."""
+    """Position in bits of the first element of a name; else that of its structure."""
     for element in trace:
         if element.name == name:
             return element.offset
@@ -85,11 +85,11 @@ class BitReader:
 
     @property
     def aligned(self) -> bool:
-        """Whether the next bit is the first of a byte."""
+        """True if the next bit is the first of a byte."""
         return self._reader.pos % 8 == 0
 
     def need(self, bits: int, what: str) -> None:
-        """Raise TruncatedError unless ``bits`` more bits are there: asked before any allocation."""
+        """Raise TruncatedError unless ``bits`` more bits are left; called before any allocation."""
         if bits > self.remaining:
             raise TruncatedError(
                 f"{what} needs {bits} bits and {self.remaining} are left",
@@ -114,7 +114,7 @@ class BitReader:
 
     def array(self, count: int, width: int, what: str) -> np.ndarray[Any, np.dtype[np.int64]]:
         """``count`` unsigned integers of ``width`` bits (at most 63), back to back."""
-        if width == 0 and count > 1:  # no bits would vouch for the memory that they ask for
+        if width == 0 and count > 1:  # a few bytes could ask for any amount of memory
             raise SyntaxViolation(
                 f"{what} has {count} entries of no bits",
                 bit_offset=self.position,
@@ -154,7 +154,7 @@ class BitReader:
 
 
 class BitWriter:
-    """Collects bits; the mirror image of :class:`BitReader`."""
+    """Collects bits; the inverse of :class:`BitReader`."""
 
     def __init__(self) -> None:
         self._bits = BitArray()
@@ -166,7 +166,7 @@ class BitWriter:
 
     @property
     def aligned(self) -> bool:
-        """Whether a whole number of bytes has been written."""
+        """True if a whole number of bytes has been written."""
         return len(self._bits) % 8 == 0
 
     def value(self, dtype: Dtype, value: Any) -> None:

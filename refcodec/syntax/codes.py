@@ -1,7 +1,7 @@
-"""Code points: the values of the elements that choose among kinds (clause 7, Annex C).
+"""Code points: the values of elements that are enumerations (clause 7, Annex C).
 
-A member marked *kept* has its number and no meaning yet: a decoder of this version refuses it as
-unsupported, which it tells apart from malformed.
+A member marked *kept* is reserved for a later version: a decoder of this version refuses it as unsupported,
+not as malformed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Profile(IntEnum):
 
 
 class FeatureType(IntEnum):
-    """feature_type: what kind of layer the feature left, hence its shape."""
+    """feature_type: kind of the layer that produced the feature, which determines its rank."""
 
     CONV = 0
     POOL = 1
@@ -60,7 +60,7 @@ class FeatureType(IntEnum):
 
 
 class SourceType(IntEnum):
-    """source_type: the number format that the feature had and that the decoder returns."""
+    """source_type: number format of the original feature, and of the decoded one."""
 
     FLOAT32 = 0
     FLOAT16 = 1
@@ -68,7 +68,7 @@ class SourceType(IntEnum):
 
 
 class Quantiser(IntEnum):
-    """quantiser: how samples become feature values (clause 8.6)."""
+    """quantiser: mapping of samples to feature values (clause 8.6)."""
 
     NONE = 0
     UNIFORM = 1
@@ -77,7 +77,7 @@ class Quantiser(IntEnum):
 
 
 class Restoration(IntEnum):
-    """restoration_mode: over which elements the signalled moments hold (clause 8.5)."""
+    """restoration_mode: elements that each signalled moment is taken over (clause 8.5)."""
 
     OFF = 0
     TENSOR = 1
@@ -85,7 +85,7 @@ class Restoration(IntEnum):
 
 
 class Coder(IntEnum):
-    """coder_id: how the payload is coded (clause 8.3)."""
+    """coder_id: coding of the payload (clause 8.3)."""
 
     RAW = 0
     ZLIB = 1
@@ -99,7 +99,7 @@ class Coder(IntEnum):
 
 
 class ChannelOrder(IntEnum):
-    """channel_order: in which order channels fill the tiles (clause 8.4)."""
+    """channel_order: order in which channels fill the tiles (clause 8.4)."""
 
     IDENTITY = 0
     BY_QP = 1
@@ -107,7 +107,7 @@ class ChannelOrder(IntEnum):
 
 
 class HashTarget(IntEnum):
-    """hash_target: what a hash unit is the hash of (clause 8.8)."""
+    """hash_target: data that a hash unit is computed over (clause 8.8)."""
 
     SAMPLES = 0
     RECONSTRUCTION = 1
@@ -123,5 +123,5 @@ _KEPT: dict[type[IntEnum], frozenset[int]] = {
 
 
 def is_kept(code: IntEnum) -> bool:
-    """Whether a code point has a number and no meaning yet."""
+    """True for a code point that is reserved for a later version."""
     return code in _KEPT.get(type(code), frozenset())

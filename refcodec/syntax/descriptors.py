@@ -1,4 +1,4 @@
-"""Descriptors: how a single syntax element is coded (clause 4.4).
+"""Descriptors: codings of single syntax elements (clause 4.4).
 
 Each is a construct ``Construct``, so that a structure is an ordinary construct declaration, read and
 written from the same lines; each knows its notation, so that the same lines print as a syntax table.
@@ -43,14 +43,14 @@ Expression = Any
 
 
 class Descriptor(Construct):  # type: ignore[misc]  # construct is untyped
-    """The coding of one element: ``read`` and ``write`` are inverse to each other."""
+    """Coding of one element; ``read`` and ``write`` are inverse to each other."""
 
     def __init__(self) -> None:
         super().__init__()
         self.flagbuildnone = True  # an element under a false condition may be absent
 
     def notation(self, context: Any = None) -> str:
-        """As the syntax tables print it; symbolic without a context."""
+        """The descriptor as syntax tables print it; symbolic without a context."""
         raise NotImplementedError
 
     def read(self, reader: BitReader, context: Any, what: str) -> Any:
@@ -62,9 +62,9 @@ class Descriptor(Construct):  # type: ignore[misc]  # construct is untyped
         raise NotImplementedError
 
     def checked(self, value: Any, context: Any, what: str) -> Any:
-        """A value that is about to be written, as reading it would give it.
+        """Normalise a value to be written to the form in which it is read.
 
-        Raises CallerError for one outside the bounds of the declaration.
+        Raises CallerError for a value outside the bounds of the declaration.
         """
         raise NotImplementedError
 
@@ -84,8 +84,8 @@ class Descriptor(Construct):  # type: ignore[misc]  # construct is untyped
 class U(Descriptor):
     """``u(n)``: an unsigned integer of n bits, most significant first.
 
-    values : the code points, where the element is one: reading another, or one that is kept, is
-             UnsupportedError, since a later version of the format may define it.
+    values : the code points, if the element has them; any other value, and a *kept* one, raises
+             UnsupportedError on reading, since a later version of the format may define it.
     """
 
     def __init__(self, width: int, values: type[IntEnum] | None = None) -> None:
@@ -229,9 +229,9 @@ class Array(Descriptor):
 
 
 class Leb128(Descriptor):
-    """``leb128``: seven bits a byte, least significant group first, the top bit says that more follow.
+    """``leb128``: seven bits per byte, least significant group first; the top bit is 1 if more bytes follow.
 
-    At most eight bytes; the shortest form is the only one. A value above ``maximum`` is a violation.
+    At most eight bytes; only the shortest form is valid. A value above ``maximum`` is a violation.
     """
 
     def __init__(self, maximum: int = 2**56 - 1) -> None:

@@ -1,7 +1,7 @@
-"""The headers inside an HEVC payload, as far as clause 9.3 constrains them (Rec. ITU-T H.265, 7.3).
+"""Headers inside an HEVC payload, as far as clause 9.3 constrains them (Rec. ITU-T H.265, 7.3).
 
-Declared with the same descriptors as DFC's own syntax, under the names of that Recommendation. Where
-9.3 fixes an element's value, the declarations go on as if it had that value: the checks name the culprit.
+Declared with the same descriptors as DFC's own syntax, under the names of that Recommendation. If 9.3 fixes
+the value of an element, the declarations assume that value; the checks report any other.
 """
 
 from __future__ import annotations
@@ -272,12 +272,12 @@ def nal_type(nal: bytes) -> int:
 
 
 def is_plain(nal: bytes) -> bool:
-    """Whether a NAL unit is of layer 0 and sub-layer 0: all of its header but the type is fixed."""
+    """True for a NAL unit of layer 0 and sub-layer 0, whose header is fixed but for the type."""
     return nal[0] & 0x81 == 0 and nal[1] == 1
 
 
 def split_nals(stream: bytes, offset: int | None = None) -> list[tuple[int, bytes]]:
-    """The NAL units of an Annex B byte stream, each with the byte position of its header.
+    """Split an Annex B byte stream into NAL units, each with the byte offset of its header.
 
     offset : position of the byte stream in the DFC stream, in bits, for messages.
 
@@ -316,7 +316,7 @@ def parse_nal(nal: bytes, offset: int = 0, trace: Trace | None = None, **paramet
     """
     kind = nal_type(nal)
     head = nal[2 : 2 + _HEADER_BYTES]
-    # emulation prevention: the third byte of 00 00 03 is no part of the syntax
+    # emulation prevention: the third byte of 00 00 03 is not part of the syntax
     prevention = [match.end() - 1 for match in re.finditer(b"\0\0\3", head)]
     rbsp = b"".join(
         head[start + 1 : stop]
@@ -345,7 +345,7 @@ def parse_slice(
 def parse_parameter_sets(
     stream: bytes, offset: int | None = None
 ) -> tuple[VideoParameterSet, SeqParameterSet, PicParameterSet]:
-    """The VPS, the SPS and the PPS of a byte stream that holds these three and nothing else (9.3.1).
+    """Parse a byte stream that consists of one VPS, one SPS and one PPS (9.3.1).
 
     offset : position of the byte stream in the DFC stream, in bits, for messages.
 

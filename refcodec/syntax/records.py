@@ -8,7 +8,7 @@
     STREAM_HEADER.parse_whole(data).profile_idc          # a StreamHeader, known to the type checker
 
 A structure is an ordinary construct ``Struct``; a record is a frozen dataclass of its values. An element
-under a condition that does not hold is None. A test compares the annotations with the codings.
+whose condition is false is None. A test compares the annotations with the codings.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Record:
         dataclass(frozen=True, kw_only=True, eq=False)(cls)
 
     def __getitem__(self, name: str) -> Any:
-        """Value of an element: conditions of other structures look elements up by name."""
+        """Value of an element by name, for the conditions of other structures."""
         return getattr(self, name)
 
     def keys(self) -> list[str]:
-        """Names of the elements, so that ``{**record, "qp": 30}`` are elements to build another from."""
+        """Names of the elements, so that ``{**record, "qp": 30}`` gives the elements of a changed record."""
         return list(vars(self))
 
     def __eq__(self, other: object) -> bool:
@@ -69,9 +69,9 @@ R = TypeVar("R", bound=Record)
 class Structure(Struct, Generic[R]):  # type: ignore[misc]  # construct is untyped
     """A syntax structure: reads and writes records of one class.
 
-    title     : name that the specification prints, ``coded_feature`` for ``CodedFeature``.
-    clause    : number of the clause that tabulates it, 6.x.
-    semantics : number of the clause on the meaning of its elements, 7.x.
+    title     : name in the specification: that of the class in lower case, with underscores.
+    clause    : number of its syntax clause, 6.x.
+    semantics : number of its semantics clause, 7.x.
     """
 
     def __init__(self, record: type[R], clause: str) -> None:
@@ -88,15 +88,15 @@ class Structure(Struct, Generic[R]):  # type: ignore[misc]  # construct is untyp
         """Read the structure from bytes that it fills exactly.
 
         offset     : position of the first bit in the stream, for messages and the trace.
-        parameters : what conditions refer to from outside, such as ``fps``.
+        parameters : outer values that conditions refer to, such as ``fps``.
 
-        Raises TruncatedError, UnsupportedError or SyntaxViolation, the last also where bytes are left over.
+        Raises TruncatedError, UnsupportedError or SyntaxViolation, the last also if bytes are left over.
         """
         reader = BitReader(data, offset, trace, self.title)
         parsed: R = self.parse_stream(reader, **parameters)
         if reader.remaining:
             raise SyntaxViolation(
-                f"{reader.remaining} bits are left behind {self.title}()",
+                f"{reader.remaining} bits follow {self.title}()",
                 bit_offset=reader.position,
                 clause=self.clause,
             )
@@ -109,9 +109,9 @@ class Structure(Struct, Generic[R]):  # type: ignore[misc]  # construct is untyp
         return writer.getvalue()
 
     def make(self, elements: Mapping[str, Any], **parameters: Any) -> R:
-        """Complete a record: absent elements become None, derived variables are computed.
+        """Make a record: elements whose condition is false become None, derived variables are computed.
 
-        Raises CallerError for a value outside the bounds that its declaration states, or a missing one.
+        Raises CallerError for a missing value, or one outside the bounds of its declaration.
         """
         context = Container(_params=Container(parameters))
         for declared in self.subcons:
@@ -126,7 +126,7 @@ class Structure(Struct, Generic[R]):  # type: ignore[misc]  # construct is untyp
             parsed = super()._parse(stream, context, path)
         finally:
             stream.clause = outer
-        del parsed["_io"]  # construct keeps the stream there, and with it every byte of the unit
+        del parsed["_io"]  # the reader, which would keep every byte of the unit in memory
         return self.record(**parsed)
 
     def _build(self, obj: Any, stream: BitWriter, context: Any, path: str) -> Any:
@@ -135,7 +135,7 @@ class Structure(Struct, Generic[R]):  # type: ignore[misc]  # construct is untyp
 
 
 def _settle(coding: Any, value: Any, context: Any, name: str) -> Any:
-    """The value of an element in a record that is being made."""
+    """Check and complete the value of an element of a new record."""
     while isinstance(coding, (IfThenElse, Switch)):
         if isinstance(coding, Switch):
             coding = coding.cases.get(evaluate(coding.keyfunc, context), coding.default)

@@ -67,7 +67,7 @@ __all__ = [
 ]
 
 SIGNATURE = b"\x89DFC"
-"""Its first byte exposes transfers that drop the eighth bit, as in PNG."""
+"""The first byte detects transfers that drop the eighth bit, as in PNG."""
 
 STREAM_HEADER_SIZE = 9
 
@@ -100,7 +100,7 @@ UNIT_HEADER = Structure(UnitHeader, "6.3")
 
 
 class FeatureParameterSet(Record):
-    """Everything that features of one kind have in common (6.4)."""
+    """Parameters that features of one kind have in common (6.4)."""
 
     fps_id: int = element(UE(255))
     feature_type: FeatureType = element(U(3, FeatureType))

@@ -1,7 +1,7 @@
-"""Syntax declarations as syntax tables (clause 6): what the specification prints.
+"""Syntax tables of the specification (clause 6), derived from the declarations.
 
-A :class:`Row` is one line of a table. Conditions that guard several elements in a row are printed once,
-arrays as loops, derived variables as assignments; nothing that a table shows is written anywhere else.
+A :class:`Row` is one line of a table. A condition on several consecutive elements is printed once, arrays
+are printed as loops, derived variables as assignments.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class Row:
     """One line of a syntax table.
 
     indent     : depth of nesting, 0 for the name of the structure and its closing brace.
-    text       : what stands there: an element, a condition, an assignment, a brace.
-    descriptor : how the element is coded, as in clause 4.4; '' where the line is no element.
-    values     : range of its value, ``0..255``; '' where the descriptor says it.
-    element    : name of the element or variable that the line is about; '' where there is none.
-    structure  : name of the structure that the line calls; '' where it calls none.
+    text       : text of the line: an element, a condition, an assignment, a brace.
+    descriptor : coding of the element, as in clause 4.4; '' if the line is not an element.
+    values     : range of its value, ``0..255``; '' if the descriptor implies it.
+    element    : name of the element or variable that the line is about; may be ''.
+    structure  : name of the structure that the line includes; may be ''.
     """
 
     indent: int
@@ -77,16 +77,16 @@ _BINARY = {
     operator.sub: ("-", 6),
     operator.mul: ("*", 7),
 }
-"""Symbol and strength of binding of each operator that the declarations use."""
+"""Symbol and precedence of each operator that the declarations use."""
 
 
 def expression(value: Any) -> str:
-    """A construct expression, a code point or a number as the tables print it, with C's precedence."""
+    """Print a construct expression, a code point or a number, with C's precedence of operators."""
     return _expression(value)[0]
 
 
 def _expression(value: Any) -> tuple[str, int]:
-    """The text, and how strongly its outermost operator binds."""
+    """The text, and the precedence of its outermost operator."""
     if isinstance(value, BinExpr):
         symbol, strength = _BINARY[value.op]
         left, left_strength = _expression(value.lhs)
@@ -108,7 +108,7 @@ def _expression(value: Any) -> tuple[str, int]:
 
 
 def _path(path: Any) -> str:
-    """``this.name`` as ``name``; what is handed in from outside likewise; ``fps.name`` stays."""
+    """Print ``this.name`` and outer values as ``name``; ``fps.name`` stays."""
     names: list[str] = []
     while path is not None:
         names.append(path._Path__field)
@@ -154,7 +154,7 @@ def _loop(count: Any, indent: int) -> Row:
 
 
 def _choice(name: str, coding: Any, indent: int) -> Iterator[Row]:
-    """Conditions: an assignment where all cases are variables, else ``if`` with braces."""
+    """Rows of a condition: an assignment if all cases are variables, else ``if`` with braces."""
     cases, default = _cases(coding)
     if all(isinstance(case, Computed) for case in (*(case for _, case in cases), default)):
         chosen = "".join(f"{condition} ? {expression(case.func)} : " for condition, case in cases)
@@ -170,9 +170,9 @@ def _choice(name: str, coding: Any, indent: int) -> Iterator[Row]:
 
 
 def _cases(coding: Any) -> tuple[list[tuple[str, Any]], Any]:
-    """Conditions with what stands under each, and what stands under none of them.
+    """Conditions, each with its case, and the default case.
 
-    A choice in the place of the latter goes on with the list.
+    A default that is itself a condition continues the list.
     """
     if isinstance(coding, Switch):
         key = expression(coding.keyfunc)
@@ -204,7 +204,7 @@ def _values(coding: Descriptor) -> str:
 
 
 def _power(number: int) -> str:
-    """A bound near a power of two as that power: 65535 is ``2^16 - 1``."""
+    """Print a bound near a power of two by that power: 65535 as ``2^16 - 1``."""
     for less in (0, 1, 2):
         if number > 4096 and (number + less).bit_count() == 1:
             power = f"2^{(number + less).bit_length() - 1}"

@@ -1,7 +1,7 @@
 """Units: the framing of everything after the stream header (clauses 6.2, 6.3 and 8.2).
 
-A unit is a type, a size, a payload and a CRC-32 over the three. This module finds and checks units; it
-does not look into them.
+A unit is a type, a size, a payload and a CRC-32 over the three. This module reads and writes units; it does
+not parse payloads.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _LONGEST_UNIT_HEADER = 9  # one byte of type, at most eight of leb128
 
 
 class ByteSource(Protocol):
-    """What units are read from: bytes, in order."""
+    """Source of bytes that units are read from, in order."""
 
     def read(self, size: int, /) -> bytes:
         """At most ``size`` bytes; none at the end."""
@@ -61,13 +61,13 @@ class ByteSource(Protocol):
 class Unit:
     """One unit of a stream.
 
-    offset         : position of its first byte in the stream.
-    skippable_flag : whether a decoder that does not know the type passes over it.
-    unit_type      : the seven-bit type; not necessarily one that this version knows.
-    payload        : the bytes that the unit carries.
-    payload_offset : position of the first of them.
+    offset         : position of its first byte in the stream, in bytes.
+    skippable_flag : 1 if a decoder that does not know the type skips the unit.
+    unit_type      : the seven-bit type, which this version need not know.
+    payload        : the bytes of the payload.
+    payload_offset : position of the first of them, in bytes.
     crc            : the CRC-32 in the stream.
-    crc_matches    : whether it is the one of type, size and payload.
+    crc_matches    : true if it is the CRC-32 of type, size and payload.
     """
 
     offset: int
@@ -80,11 +80,11 @@ class Unit:
 
     @property
     def end(self) -> int:
-        """Position of the first byte behind the unit."""
+        """Position of the first byte after the unit."""
         return self.payload_offset + len(self.payload) + CRC_SIZE
 
     def damage(self) -> ChecksumError:
-        """The error that the CRC does not match."""
+        """The error of a CRC that does not match."""
         return ChecksumError(
             f"the CRC-32 of the unit at byte {self.offset} does not match",
             bit_offset=8 * (self.end - CRC_SIZE),
@@ -114,8 +114,8 @@ def build_stream_header(profile: Profile, level: int) -> bytes:
 def parse_stream_header(data: bytes, trace: Trace | None = None) -> StreamHeader:
     """(8.2) Read the stream header from the first bytes of a stream.
 
-    Raises SignatureError where the file is no DFC stream, TruncatedError, ChecksumError, and
-    UnsupportedError for another major version or reserved bits that must be zero.
+    Raises SignatureError if the file is not a DFC stream, TruncatedError, ChecksumError, and UnsupportedError
+    for another major version or reserved bits that must be zero and are not.
     """
     if data[:4] != SIGNATURE[: len(data)] or not data:
         raise SignatureError(
@@ -127,7 +127,7 @@ def parse_stream_header(data: bytes, trace: Trace | None = None) -> StreamHeader
         )
     if len(data) < STREAM_HEADER_SIZE:
         raise TruncatedError(
-            f"the stream header has {STREAM_HEADER_SIZE} bytes and {len(data)} are there",
+            f"the stream header has {STREAM_HEADER_SIZE} bytes; the file has {len(data)}",
             bit_offset=8 * len(data),
             clause="6.2",
         )
@@ -158,7 +158,7 @@ def parse_stream_header(data: bytes, trace: Trace | None = None) -> StreamHeader
 
 
 def build_unit(unit_type: UnitType, payload: bytes) -> bytes:
-    """A whole unit: header, payload, CRC-32."""
+    """Build a unit: header, payload, CRC-32."""
     writer = BitWriter()
     UNIT_HEADER.build_stream(
         {
@@ -178,12 +178,11 @@ def read_unit(
 ) -> Unit | None:
     """(8.2) Read the next unit of ``source``, whose position in the stream is ``offset`` bytes.
 
-    largest : the level's limit on a payload, in bytes; a greater size is refused before it is read.
+    largest : the level's limit on a payload, in bytes; a larger one is refused before it is read.
     trace   : receives the header's elements.
 
     Returns None at the end of the source. Raises TruncatedError, SyntaxViolation, UnsupportedError;
-    EnvironmentFault where memory does not suffice.
-    The CRC is computed, not enforced: :meth:`Unit.check` does that.
+    EnvironmentFault if memory does not suffice. A wrong CRC is not an error here: see ``crc_matches``.
     """
     head = _read_exactly(source, 2)
     if not head:
@@ -227,7 +226,7 @@ def read_unit(
 
 
 def _read_exactly(source: ByteSource, size: int) -> bytes:
-    """``size`` bytes, or fewer at the end; in pieces, so that a promised size costs no memory."""
+    """Read ``size`` bytes, or fewer at the end, in pieces, so that a false size costs no memory."""
     pieces: list[bytes] = []
     while size > 0:
         piece = source.read(min(size, 1 << 20))

@@ -83,7 +83,7 @@ def clause_titles() -> dict[str, str]:
 
 @cache
 def hevc_constraints() -> dict[str, Any]:
-    """What the parameter sets of an HEVC payload may say (9.3.1): profiles, elements that are zero."""
+    """Constraints on the parameter sets of an HEVC payload (9.3.1): profiles, elements that are zero."""
     return _toml("hevc.toml")
 
 
@@ -105,7 +105,7 @@ def power_of_two() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
 def logistic() -> tuple[npt.NDArray[np.int32], ...]:
     """The tables of 8.9.2: stretch (4096 entries), squash (5633) and reciprocal (256).
 
-    As int32: what is looked up at every decision should fit the nearest cache.
+    As int32: tables that every decision reads should fit the first-level cache.
     """
     import numpy as np
 
@@ -143,7 +143,10 @@ def native_model() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
 def format_native_model(
     states: npt.NDArray[np.int32], weights: npt.NDArray[np.int64], digest: str
 ) -> str:
-    """The text that :func:`native_model` reads. digest : SHA-256 of the corpus of the training."""
+    """Format states and weights as the text that :func:`native_model` reads.
+
+    digest : SHA-256 of the list of files of the training corpus.
+    """
     lines = [
         "# Initial states and weights of the native coder (8.3.7.3), made by tools/train_tables.py",
         f"# from the corpus whose SHA256SUMS has the SHA-256 {digest}.",

@@ -5,7 +5,7 @@
             w.write(feature)
 
 The writer gathers features that can share a run of ffmpeg or a batch unit (``gathering``), has them coded
-together, and hands them to the ``sink`` of units. A path receives its file whole or not at all.
+together, and passes them to the ``sink`` of units. A file appears under its path whole or not at all.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def create(
     """Open a stream for writing.
 
     target   : a path, written atomically, or a binary file object, a pipe included.
-    config   : choices; ``options`` change single ones: ``create("f.dfc", coder="zlib")``.
-    progress : called now and then with the number of features coded.
+    config   : configuration; ``options`` change single fields: ``create("f.dfc", coder="zlib")``.
+    progress : called from time to time with the number of features coded.
 
-    Raises CallerError for a choice that does not exist, or a path that cannot be written.
+    Raises CallerError for an invalid option, or a path that cannot be written.
     """
     return Writer(target, (config or EncoderConfig()).but(**options), progress)
 

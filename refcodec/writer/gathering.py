@@ -1,4 +1,4 @@
-"""Features that wait to be coded: those of one parameter set and configuration are coded together."""
+"""Features waiting to be coded; those of one parameter set and configuration are coded together."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from refcodec.syntax.structures import FeatureParameterSet
 __all__ = ["Waiting", "code_in_order", "units_of"]
 
 _SHARED = ("qp", "qp_eighths", "qp_delta", "range_min", "range_max", "log_step")
-"""Elements of feature_parameters() that tell the features of one parameter set apart."""
+"""Elements of feature_parameters() in which features of one parameter set may differ."""
 
 
 class Waiting(NamedTuple):
-    """A feature to code, its encoder, and the configuration that it came with, less its QP."""
+    """A feature to code, its encoder, and the configuration to use, without its QP."""
 
     encoder: FeatureEncoder
     config: EncoderConfig
@@ -32,9 +32,9 @@ class Waiting(NamedTuple):
 
 
 def code_in_order(waiting: Sequence[Waiting]) -> Iterator[CodedRun]:
-    """Code features; those of one parameter set together, in runs of one configuration.
+    """Code features, those of one parameter set together, in runs of one configuration.
 
-    Yields consecutive features of one run, in the order in which they waited.
+    Yields the coded features in the order of ``waiting``, as runs of consecutive ones.
     """
     keys = [id(one.encoder) for one in waiting]
     coded = {key: list(_code(own)) for key, own in by_key(waiting, keys).items()}
@@ -76,7 +76,7 @@ def units_of(run: CodedRun) -> Iterator[tuple[UnitType, Sequence[CodedFeature]]]
 
 
 def _end_of_batch(features: Sequence[CodedFeature], start: int, fps: FeatureParameterSet) -> int:
-    """Number of the first feature that has no room in the batch that begins at ``start``."""
+    """Number of the first feature that does not fit in the batch that begins at ``start``."""
     size = 8 * fps.ranges + 64
     last = min(len(features), start + LARGEST_BATCH // element_count(fps))
     for stop in range(start, last):
@@ -87,6 +87,6 @@ def _end_of_batch(features: Sequence[CodedFeature], start: int, fps: FeaturePara
 
 
 def _share(one: CodedFeature, other: CodedFeature) -> bool:
-    """Whether two features have the same feature_parameters(), so that they can share a batch."""
+    """True if two features have the same feature_parameters(), so that they can share a batch."""
     mine, theirs = vars(one.parameters), vars(other.parameters)
     return all(np.array_equal(mine[name], theirs[name]) for name in _SHARED)

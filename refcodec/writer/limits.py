@@ -1,4 +1,4 @@
-"""Profile and level of a stream that is being written: what is declared, and what its features ask for."""
+"""Profile and level of a stream that is being written: the declared ones, and those that it needs."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from refcodec.tables import HIGHEST_LEVEL, level
 __all__ = ["StreamLimits"]
 
 _PIPE_LEVEL = 3
-"""Level declared on a pipe, whose header cannot be mended at the end."""
+"""Level declared on a pipe, whose header cannot be corrected at the end."""
 
 
 class StreamLimits:
     """Profile and level of one stream.
 
-    profile  : the first that has all coders so far.
-    declared : highest level that features may ask for.
-    reached  : highest level that they have asked for.
+    profile  : the first that has all coders used so far.
+    declared : highest level that features may need.
+    reached  : highest level that they have needed.
     """
 
     def __init__(self, config: EncoderConfig, coder: Coder, *, revisable: bool) -> None:
         """Begin with the coder of the configuration.
 
-        revisable : whether the stream header can be written again at the end.
+        revisable : true if the stream header can be rewritten at the end.
         """
         self._revisable = revisable
         self.declared = config.level or (HIGHEST_LEVEL if revisable else _PIPE_LEVEL)
@@ -44,7 +44,7 @@ class StreamLimits:
         qps: tuple[float, ...],
         config: EncoderConfig,
     ) -> None:
-        """Note the demands of a feature, C x H x W. Raises CallerError if they exceed what is declared."""
+        """Note the demands of a feature, C x H x W. Raises CallerError if they exceed the declared level."""
         self._admit_coder(fps.coder_id)
         side, samples = 0, feature.size
         if fps.coder_id == Coder.HEVC:
@@ -64,7 +64,7 @@ class StreamLimits:
         self.require(demand, f"a feature of shape {feature.shape}")
 
     def _admit_coder(self, coder: Coder) -> None:
-        """Raise CallerError where no profile has this coder and those before it, or a pipe has begun."""
+        """Raise CallerError if no profile has all coders so far, or a pipe has declared one without this."""
         coders = profile_coders()
         if coder in coders[self.profile]:
             return
@@ -75,11 +75,11 @@ class StreamLimits:
                 hint="write two streams",
             )
         if not self._revisable:
-            raise CallerError(f"the pipe was begun with the lossless profile, without {name}")
+            raise CallerError(f"the pipe has declared the lossless profile, which lacks {name}")
         self.profile = _profile_of(coder)
 
     def require(self, demand: Demand, what: str) -> None:
-        """Raise CallerError where a demand exceeds the level that is declared."""
+        """Raise CallerError if a demand exceeds the declared level."""
         needed = demand.level()
         if not 0 < needed <= self.declared:
             raise CallerError(
@@ -90,5 +90,5 @@ class StreamLimits:
 
 
 def _profile_of(coder: Coder) -> Profile:
-    """The first profile that has a coder: lossless for all that every profile has."""
+    """The first profile that has a coder; lossless if all profiles have it."""
     return next(profile for profile, coders in profile_coders().items() if coder in coders)

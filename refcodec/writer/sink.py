@@ -1,4 +1,4 @@
-"""The sink of a stream: units in, bytes out, and a table of them for the index."""
+"""The sink of a stream: writes units, and keeps the table of their positions for the index."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ __all__ = ["Sink"]
 
 
 class Sink:
-    """Puts units into a file or a pipe, in the order in which it is called.
+    """Writes units to a file or a pipe, in the order of the calls.
 
     name     : name of the output in messages.
-    seekable : whether the stream header can be written again at the end.
+    seekable : true if the stream header can be rewritten at the end.
     limits   : profile and level of the stream.
     written  : number of features so far.
     """
@@ -51,7 +51,7 @@ class Sink:
         self._seekable = seekable
         self._position = 0
         self._table = CodedUnitTable()
-        self._known: set[int] = set()  # fps_ids of the parameter sets so far
+        self._known: set[int] = set()  # fps_ids of the parameter sets written so far
         self.written = 0
 
     def begin(self, metadata: Mapping[str, str]) -> None:
@@ -67,7 +67,7 @@ class Sink:
             self._put_unit(UnitType.METADATA, METADATA.build_whole(elements))
 
     def put_parameter_set(self, fps: FeatureParameterSet) -> None:
-        """Write a parameter set, unless it stands in the stream."""
+        """Write a parameter set, unless it is in the stream already."""
         if fps.fps_id not in self._known:
             self._known.add(fps.fps_id)
             self._table.parameter_set_offsets.append(self._position)
@@ -116,10 +116,10 @@ class Sink:
             self._put_unit(UnitType.HASH, HASH.build_whole(elements))
 
     def finish(self, *, index: bool | None, level: int | None) -> None:
-        """Write index and end, and the stream header again where that is possible.
+        """Write the index and the end unit, and rewrite the stream header if that is possible.
 
-        index : whether to write one; None for where there is more than one unit to find.
-        level : level to declare; None for the least that the features ask for.
+        index : true to write one; None writes one for more than one coded unit.
+        level : level to declare; None for the lowest that the features need.
         """
         wanted = len(self._table) > 1 if index is None else index
         end: dict[str, int] = {}
@@ -127,7 +127,7 @@ class Sink:
             end = {"index_offset": self._position, "feature_count": self.written}
             self._put_unit(UnitType.INDEX, INDEX.build_whole(self._table.elements()))
         self._put_unit(UnitType.END, END.build_whole(end, unit_size=16 if end else 0))
-        if self._seekable:  # now the profile and the least level are known
+        if self._seekable:  # now the profile and the lowest level are known
             with self._storage_errors():
                 self._target.seek(self._origin)
             size, self._position = self._position, 0
@@ -151,10 +151,10 @@ class Sink:
     def _put(self, data: bytes) -> None:
         with self._storage_errors():
             rest = memoryview(data)
-            while rest:  # a raw file may take a part only
+            while rest:  # a raw file may write only a part
                 taken = self._target.write(rest)
                 if taken is None and not isinstance(self._target, io.RawIOBase):
-                    break  # a sink that does not count has taken all
+                    break  # an output that returns no count has written all
                 rest = rest[taken or 0 :]
         self._position += len(data)
 
@@ -162,7 +162,7 @@ class Sink:
     def _storage_errors(self) -> Iterator[None]:
         try:
             yield
-        except BrokenPipeError:  # the reader has left: no fault, and not ours to report
+        except BrokenPipeError:  # the reader of the pipe has left: not an error of storage
             raise
         except OSError as error:
             raise storage_error(error, self._name) from None

@@ -1,4 +1,4 @@
-"""The writer: takes features, has them coded some at a time, and closes the stream."""
+"""The writer: takes features, has them coded in groups, and closes the stream."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from refcodec.writer.sink import Sink
 __all__ = ["Writer"]
 
 _WAITING_BYTES = 32 << 20
-"""Source bytes that wait for others to share a run of ffmpeg."""
+"""Bytes of features to gather before they are coded together."""
 
 _WAITING_FEATURES = 1024
 
@@ -38,8 +38,8 @@ _MOST_PARAMETER_SETS = 256
 class Writer:
     """Writes features to a stream, in order. Made by :func:`create`; closed by ``with``.
 
-    A path is written under a hidden name and renamed at the end, so that what stood there before stays
-    until the new file is whole. After an error the new file is dropped.
+    A path is written under a hidden name and renamed at the end, so that an old file stays until the new one
+    is whole. After an error the new file is deleted.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Writer:
         self._config = config
         self._progress = progress
         self._encoders: dict[Hashable, FeatureEncoder] = {}  # by kind
-        self._kinds: dict[Hashable, FeatureEncoder] = {}  # by what tells kinds apart at a glance
+        self._kinds: dict[Hashable, FeatureEncoder] = {}  # by a key that is quick to compute
         self._waiting: list[Waiting] = []
         self._waiting_bytes = 0
         self._closed = False
@@ -62,7 +62,7 @@ class Writer:
         else:
             name = str(getattr(target, "name", "the output"))
             file = target
-        appends = "a" in str(getattr(file, "mode", ""))  # every write goes to the end
+        appends = "a" in str(getattr(file, "mode", ""))  # every write goes to the end of the file
         seekable = file.seekable() and not appends
         try:
             coder = coder_named(config.coder).coder_id
@@ -89,13 +89,13 @@ class Writer:
         qp       : QP of this feature, one or one per channel; None for the configuration's.
         weights  : costs of a squared error, relative to each other: one per channel, or C x H x W (native;
                    of no effect on vectors, and with the speed ``fast``, which only rounds).
-        spectral : whether weights C x H x W belong to the frequencies of the whole map (its cosine
-                   transform), instead of to its samples.
+        spectral : true if weights C x H x W are of the frequencies of the whole map (its cosine transform)
+                   instead of its samples.
         choice   : levels and blocks to code instead of those that the encoder would choose (native).
         config   : a configuration for this feature; its options of the stream (index, level, metadata)
                    are not used. Features that cannot share a feature parameter set get one of their own.
 
-        Raises CallerError. Features are coded some at a time: other errors may come with a later call.
+        Raises CallerError. Features are coded in groups, so that other errors may be raised by a later call.
         """
         if self._closed:
             raise CallerError("the writer is closed")
@@ -120,7 +120,9 @@ class Writer:
         if self._waiting_bytes >= _WAITING_BYTES or len(self._waiting) >= _WAITING_FEATURES:
             try:
                 self._flush()
-            except BaseException as error:  # what waited is lost: no whole file can come of it
+            except (
+                BaseException
+            ) as error:  # waiting features are lost, so the file cannot be completed
                 self._abandon(error)
                 raise
         return number
@@ -128,7 +130,7 @@ class Writer:
     def _encoder_of(
         self, array: Feature, config: EncoderConfig, qps: tuple[float, ...]
     ) -> FeatureEncoder:
-        """The encoder of a feature's kind; the first feature of a kind decides its grid."""
+        """The encoder of a feature's kind; the first feature of a kind decides the grid of tiles."""
         own = None if config is self._config else repr(config)
         glance = (own, array.shape, array.dtype, is_signed(config, array))
         if glance not in self._kinds:
@@ -144,7 +146,7 @@ class Writer:
         return self._kinds[glance]
 
     def _flush(self) -> None:
-        """Code the features that wait, and write them in order."""
+        """Code the waiting features and write them in order."""
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         for run in code_in_order(waiting):
             self._sink.put_parameter_set(run.fps)
@@ -159,7 +161,7 @@ class Writer:
             self._progress(self._sink.written)
 
     def close(self) -> None:
-        """Code the features that wait, write index and end, and give the file its name."""
+        """Code the waiting features, write the index and the end unit, and give the file its name."""
         if self._closed:
             return
         try:
@@ -172,7 +174,7 @@ class Writer:
         self._stack.close()
 
     def _abandon(self, error: BaseException) -> None:
-        """Drop the new file; what stood in its place stays."""
+        """Delete the new file; an old one under its name stays."""
         self._closed = True
         self._stack.__exit__(type(error), error, error.__traceback__)
 
@@ -198,7 +200,7 @@ def _advice(
     spectral: bool,
     choice: Choice | None,
 ) -> Advice:
-    """Advice on one feature. Raises CallerError for advice that its coder would not take."""
+    """Advice on one feature. Raises CallerError for advice that its coder does not use."""
     if (weights is not None or choice is not None) and config.coder != "native":
         raise CallerError(
             f"weights and chosen levels are for the coder native; this is {config.coder}"
@@ -213,7 +215,7 @@ def _as_weights(weights: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float32]
     try:
         array = np.asarray(weights, np.float64)
     except (TypeError, ValueError) as error:
-        raise CallerError(f"weights are no array of numbers: {error}") from None
+        raise CallerError(f"weights are not an array of numbers: {error}") from None
     if array.shape == shape[:1]:
         array = array[:, None, None]
     elif array.shape != shape:

@@ -72,7 +72,7 @@ def render(rows: dict[str, list[dict[str, Any]]], maps: int) -> str:
         _TITLE.format(maps=maps, **machine),
         _section("Lossless", _LOSSLESS, rows["lossless"], _CODING),
         _section("HEVC", _HEVC, rows["hevc"], _LOSSY),
-        _section("Speed beside x265 itself", _X265.format(maps=maps), rows["x265"], _RATIO),
+        _section("Speed compared with x265", _X265.format(maps=maps), rows["x265"], _RATIO),
         _section("Sequences", _SEQUENCES, rows["sequence"], _SEQUENCE),
         _section("Overheads", _OVERHEADS, rows["overhead"], _OVERHEAD),
     ]
@@ -91,7 +91,7 @@ _CODING: Sequence[Column] = (
 _LOSSY: Sequence[Column] = (
     ("layer", "layer", "s"),
     ("QP", "qp", "d"),
-    ("bits an element", "bits", ".3f"),
+    ("bits per element", "bits", ".3f"),
     ("feature SNR, dB", "feature_snr", ".1f"),
     ("logit SNR, dB", "logit_snr", ".1f"),
     ("fidelity", "fidelity", ".3f"),
@@ -102,7 +102,7 @@ _RATIO: Sequence[Column] = (
     ("maps", "maps", "d"),
     ("x265 alone, s", "x265_seconds", ".1f"),
     ("refcodec, s", "refcodec_seconds", ".1f"),
-    ("rate of refcodec / rate of x265", "ratio", ".3f"),
+    ("speed of refcodec / speed of x265", "ratio", ".3f"),
 )
 _SEQUENCE: Sequence[Column] = (
     ("layer", "layer", "s"),
@@ -125,31 +125,32 @@ Rates, speeds and overheads
 ===========================
 
 Measured by ``python tools/bench --maps {maps}`` on {processor}, {cores} cores,
-Python {python}, {packages}. One thread; the start of ffmpeg is included; medians of three rounds. Rates are
-bytes of whole files: one file holds the features of a whole set. Features are those of ResNet-56 (CIFAR) on
-the first 20 test images of each class; the network's own tail runs on what comes back.
-The machine did other work besides: its speeds are lower bounds, ratios taken in turn hold.
+Python {python}, {packages}. One thread; the start of ffmpeg is included; medians of three rounds. Sizes are
+those of whole files: one file holds the features of a whole set. Features are those of ResNet-56 (CIFAR) on
+the first 20 test images of each class; the network's own tail runs on the decoded features.
+The machine did other work at the same time: speeds are lower bounds; ratios are measured in turn and
+unaffected.
 """
 _LOSSLESS = """\
-Coded size over float32 size, smaller is better, with the compressors' default settings; ``+ shuffle`` groups
-the bytes of equal significance first.
+Coded size over float32 size, smaller is better, with the compressors' default settings; ``+ shuffle`` first
+groups the bytes by significance.
 """
 _HEVC = """\
 10-bit uniform quantisation with the tensor's range, channels tiled into one frame, x265 ``medium``, all
-intra, one QP, statistics restoration ``auto``. Speeds in million elements a second; encoding includes
-decoding again, for the sample hash. *Fidelity* is the share of images whose decision is kept (Hu et al. 2020,
+intra, one QP, statistics restoration ``auto``. Speeds in million elements per second; encoding includes
+decoding, for the sample hash. *Fidelity* is the share of images whose decision is kept (Hu et al. 2020,
 eq. 4); *logit SNR* is 10 log10(var(out) / MSE) of the network's output.
 """
 _X265 = """\
 {maps} maps of 16 x 32 x 32 (``conv1``), QP 32, one process at a time. *x265 alone* is the same ffmpeg with
-the same frames and options and nothing else; the two take turns, 2,000 maps each.
+the same frames and options, without refcodec; the two take turns, 2,000 maps each.
 """
 _SEQUENCES = """\
-A 64 x 64 window pans over a photograph, 2 pixels a frame; the features of 32 consecutive frames at QP 32,
+A 64 x 64 window pans over a photograph, 2 pixels per frame; the features of 32 consecutive frames at QP 32,
 coded all intra and predicted over time (``gop=16``).
 """
 _OVERHEADS = """\
-Bytes beside payload, of real files. HEVC parameter sets count as payload.
+Headers and side information of real files. HEVC parameter sets count as payload.
 """
 
 

@@ -27,7 +27,7 @@ def _machine(record: Record) -> str:
 
 
 def _rates(record: Record, coder: str) -> str:
-    """BD-rates against one QP for all channels, a row a method."""
+    """BD-rates against one QP for all channels, one row per method."""
     rates: dict[str, dict[str, float]] = {}
     for row in record["bd_rate"]:
         own, layer, _ = row["place"].split("/")
@@ -45,13 +45,13 @@ def _rates(record: Record, coder: str) -> str:
 
 
 def _seconds(record: Record) -> str:
-    """What each method takes: seconds a feature, or once for all."""
+    """Time of each method: seconds per feature, or once for all."""
 
     def rows() -> Iterator[list[str]]:
         for method, name in (
-            ("literal", "HEVC: Algorithm 1 literally, a feature"),
-            ("algorithm1", "HEVC: algorithm1, a feature"),
-            ("selection", "HEVC: selection, a feature"),
+            ("literal", "HEVC: Algorithm 1 literally, per feature"),
+            ("algorithm1", "HEVC: algorithm1, per feature"),
+            ("selection", "HEVC: selection, per feature"),
         ):
             found = (record["literal_s"][f"hevc/{layer}/small"][method] for layer in LAYERS)
             yield [name, *(f"{seconds:.3f}" for seconds in found)]

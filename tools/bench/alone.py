@@ -1,4 +1,4 @@
-"""Measures what needs a process of its own: peak memory of coding a feature, seconds of the first use.
+"""Measurements that need a process of their own: peak memory of coding a feature, time of the first use.
 
 python tools/bench/alone.py memory LAYER SIZE
 python tools/bench/alone.py first-use

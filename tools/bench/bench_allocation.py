@@ -2,9 +2,10 @@
 
     python tools/bench/bench_allocation.py [--resume]
 
-ResNet-56, one file for a whole set, the network's own tail on what comes back. HEVC with a channel a frame,
-10 bit uniform, x265 medium, nothing restored; and the native coder as it comes. Calibration is on training
-images, which no curve is measured on. The record, ``docs/results/allocation.json``, holds every point.
+ResNet-56, one file for a whole set, the network's own tail on the decoded features. HEVC with one channel per
+frame, 10 bit uniform, x265 medium, nothing restored; and the native coder as it comes. Calibration is on
+training images, which no curve is measured on. The record, ``docs/results/allocation.json``, holds every
+point.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ QPS = {
 """QP_base that takes each curve from some 30 dB of logit SNR to 8, as near as QPs reach."""
 
 CALIBRATION = 20
-"""Training images, of each class as many."""
+"""Number of training images, equally many of each class."""
 
 METHODS = {
     "hevc": (
@@ -76,8 +77,8 @@ METHODS = {
         "gradient, calibrated",
     ),
 }
-"""What is not calibrated is measured on the feature itself. *Gradient* gives QPs of channels, and with the
-native coder weights of frequencies; *selection* is that of `refcodec.allocate.selection`."""
+"""Methods by name; those without calibration measure on the feature itself. *Gradient* gives QPs of channels,
+and with the native coder weights of frequencies; *selection* is that of `refcodec.allocate.selection`."""
 
 _LITERAL_FEATURES, _TIMED_FEATURES = 5, 20
 
@@ -103,7 +104,7 @@ def calibration(layer: str, size: str) -> features.Floats:
 
 
 class Place:
-    """Features of a layer, a coder, and what the network makes of the features."""
+    """Features of a layer, a coder, and the network's output on the features."""
 
     def __init__(self, coder: str, layer: str, size: str, count: int | None) -> None:
         self.config = CODERS[coder]
@@ -112,7 +113,7 @@ class Place:
         self.cut, self.known = cut_of(layer, size), calibration(layer, size)
 
     def advice(self, method: str, qp: int) -> list[dict[str, Any]]:
-        """What the writer takes with each feature, by one of METHODS around QP_base."""
+        """Arguments of the writer for each feature, by one of METHODS around QP_base."""
         config, cut, known = self.config.but(qp=qp), self.cut, self.known
         count = len(self.maps)
         match method:
@@ -139,7 +140,7 @@ class Place:
         return found | {"allocation_s": round(seconds, 3)}
 
     def seconds(self, layer: str) -> dict[str, float]:
-        """Seconds a feature, at a middle QP, one method after the other."""
+        """Seconds per feature at a middle QP, one method after the other."""
         qps = QPS["hevc"][layer]
         qp = qps[len(qps) // 2]
         few = self.maps[:_LITERAL_FEATURES]

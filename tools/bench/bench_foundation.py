@@ -144,7 +144,7 @@ def test_batch_of_fc(benchmark: Any, coder: str) -> None:
         "what": f"a batch of {len(maps)} fc features of 64 values, {coder}",
         "measured": (len(data) - payload_bytes(data)) / len(maps),
         "bound": 2.0,
-        "unit": "bytes a feature",
+        "unit": "bytes per feature",
     }
 
 
@@ -180,10 +180,10 @@ def test_qps(benchmark: Any) -> None:
         worst = max(worst, (beside[1] - beside[0]) / len(one))
     benchmark.pedantic(lambda: None, rounds=1)
     benchmark.extra_info |= {
-        "what": "a QP for each channel, base minus 0 to 5",
+        "what": "a QP per channel, base minus 0 to 5",
         "measured": worst,
         "bound": 0.5,
-        "unit": "bytes a channel",
+        "unit": "bytes per channel",
     }
 
 

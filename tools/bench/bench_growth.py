@@ -42,7 +42,7 @@ from rich import box, console, progress, table  # noqa: E402
 SMALLEST, LARGEST = 100, 100_000
 
 _WIDTH = 140
-"""Columns of the table where it is printed to no terminal."""
+"""Width of the table if it is not printed to a terminal, in columns."""
 
 _START = 10.0
 """Seconds that a process may take beyond its budget, to start and to warm up with compiled kernels."""
@@ -127,7 +127,7 @@ class Streams:
     late: set[str] = field(default_factory=set)
 
     def has(self, job: Job, kind: str) -> bool:
-        """Write the stream, where it is not there; returns whether it is."""
+        """Write the stream unless it exists; returns True if it exists afterwards."""
         if not job.stream(kind).exists() and kind not in self.late:
             try:
                 _child(Job(**{**asdict(job), "path": kind}), self.budget + _START)
@@ -189,7 +189,7 @@ def _expected(points: Sequence[Point], units: int) -> float:
 
 
 def _child(job: Job, seconds: float) -> str:
-    """Have a job done in a process of its own. Raises TimeoutExpired, CalledProcessError."""
+    """Run a job in a process of its own. Raises TimeoutExpired, CalledProcessError."""
     command = [sys.executable, str(HERE / "growth_paths.py"), json.dumps(asdict(job))]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(

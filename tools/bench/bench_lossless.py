@@ -122,23 +122,23 @@ The native lossless coder
 Measured by ``python tools/bench/bench_lossless.py`` on {processor}, {cores} cores, Python {python}, numpy
 {numpy}, numba {numba}, pcodec {pcodec}. Features are those of ResNet-56 (CIFAR): *small* on the first
 {maps:d} test images, *large* on the first {photographs:d} photographs, *fc* after pooling. Its tables were
-trained on ResNet-20, CIFAR training images and other photographs. Every feature is compressed alone;
-sizes are sums over the set, of payloads without the units around them. The peers have their default
-settings. One thread; the coders take turns on every feature; processor time, not time on the clock, since
-the machine did other work besides; the fastest of {rounds} rounds for the native coder and pcodec. What ran
-beside shared caches and clock: speeds are lower bounds.
+trained on ResNet-20, CIFAR training images and other photographs. Each feature is compressed independently;
+sizes are sums over the set, of payloads without units. The peers have their default
+settings. One thread; the coders take turns on every feature; processor time, not wall-clock time, since
+the machine did other work at the same time; the fastest of {rounds} rounds for the native coder and pcodec.
+Other processes shared caches and clock: speeds are lower bounds.
 
 Sizes
 -----
 
-Coded size over float32 size; in brackets what the native coder saves.
+Coded size over float32 size; next to it the saving of the native coder.
 
 {sizes}
 Speeds
 ------
 
-MB/s of float32, encoding / decoding. A call costs some ten microseconds whatever the feature: that is most
-of what fc features of 256 bytes take.
+MB/s of float32, encoding / decoding. Each call has an overhead of some ten microseconds, which is most of
+the time for fc features of 256 bytes.
 
 {speeds}
 """

@@ -1,4 +1,4 @@
-"""Measures what tail-aware encoding costs other tails than the one it was made for, and what mu gives back.
+"""Measures the loss by tail-aware encoding in other tails than the given one, and the effect of mu.
 
     python tools/bench/bench_tails.py [--resume]
 
@@ -34,11 +34,11 @@ TRAINING, TESTED = 4000, 60
 
 CONFIG = EncoderConfig(coder="native", workers=1)
 QPS = (34, 38, 42, 46, 49)
-"""Of the curve without tail-awareness."""
+"""QPs of the curve without tail-awareness."""
 
 QP = 40
 STRENGTHS = {0: (25, 5, 1), 10: (10, 3, 1), 40: (20, 8, 3)}
-"""By mu, what takes each curve over about the same rates."""
+"""Strengths by mu, such that all curves cover about the same rates."""
 
 GIVEN = (10, 3)
 """Strengths of the curve that is given a second tail, the one that draws the picture; its mu is 10."""
@@ -99,7 +99,7 @@ class Place:
         }
 
     def originals(self) -> Record:
-        """What the tails make of features that were not compressed."""
+        """Outputs of the tails on features that were not compressed."""
         figures = unseen.measure(self._others, self._others, self._labels, self._images)
         return {name: figures[name] for name in ("classifier_top1", "picture_psnr")}
 

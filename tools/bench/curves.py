@@ -1,4 +1,4 @@
-"""Rate-distortion curves of the benchmarks: bits an element over the signal-to-noise ratio of the logits."""
+"""Rate-distortion curves of the benchmarks: bits per element over the signal-to-noise ratio of the logits."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Growth:
-    """What is known of one path.
+    """Measurements of one path, and their fit.
 
     points  : by rising number of units.
     stopped : why larger sizes were left out; '' where none was.

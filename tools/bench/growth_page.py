@@ -41,14 +41,14 @@ Time and memory of each path through ``refcodec``, over the number of units of t
    $ {command}
 
 on {processor}, {cores} cores, Python {python}, {packages}, {date}. The machine may have done other work
-besides; every size ran in a process of its own.
+at the same time; every size ran in a process of its own.
 
-*Time* is processor time of the path alone, after a warm-up; of what is short, the median of up to five runs.
+*Time* is processor time of the path alone, after a warm-up; of short runs, the median of up to five.
 Its exponent *b* in time = *a* units\\ :sup:`b` is fitted by least squares on logarithms, over the upper half
-of the sizes. At most {most} is asked for.
+of the sizes. The goal is at most {most}.
 
-*Memory* is the peak of what is resident, beyond what the process held before the path began. *Bytes per unit*
-is its growth from the smallest size to the largest; the *memory exponent* is that of what exceeds the
+*Memory* is the growth of peak resident memory from the beginning of the path. *Bytes per unit*
+is its growth from the smallest size to the largest; the *memory exponent* is that of the excess over the
 smallest size, and {none} where that is never more than 1 MiB. Numbers of units, seconds and memory in the
 table are those of the largest size that a path reached within {budget:g} s.
 
@@ -60,8 +60,8 @@ the coder ``native`` with ``gop={gop}``.
    :alt: Processor time and peak memory over the number of units, a line for each path
 
 {table}
-What each path does
--------------------
+Paths
+-----
 
 {titles}
 """

@@ -228,7 +228,7 @@ PATHS = {
     "sequence-access": Way("sequence", "every feature by number, in order", _look_up_all),
     "sequence-validating": Way("sequence", "refcodec.validate", _validate),
 }
-"""What is measured, by name; a *sequence* is predicted over time, *batches* are of vectors."""
+"""Paths to measure, by name; a *sequence* is predicted over time, *batches* are of vectors."""
 
 
 # --- measuring -------------------------------------------------------------------------------------

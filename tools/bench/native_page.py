@@ -19,7 +19,7 @@ _SIZES = {"small": "small maps", "large": "large maps"}
 _CURVES = (
     ("native", {"label": "native", "color": BLUE, "marker": "o", "linewidth": 1.6, "zorder": 4}),
     ("A2", {"label": "A2: x265 slower, tiled", "color": VERMILION, "marker": "s"}),
-    ("A1", {"label": "A1: x265 medium, a frame a channel", "color": INK, "marker": "^"}),
+    ("A1", {"label": "A1: x265 medium, one frame per channel", "color": INK, "marker": "^"}),
 )
 
 
@@ -112,7 +112,7 @@ def _points(record: Record) -> str:
         for place, points in record["native"].items()
         for one in points
     ]
-    heads = ("maps", "layer", "QP", "bytes", "bits an element", "logit SNR, dB", "fidelity")
+    heads = ("maps", "layer", "QP", "bytes", "bits per element", "logit SNR, dB", "fidelity")
     return table(heads, rows)
 
 
@@ -186,7 +186,7 @@ def _compilation(record: Record) -> str:
 
 
 def draw(record: Record, size: str, path: Path) -> None:
-    """Logit SNR over bits an element, a panel for each layer."""
+    """Logit SNR over bits per element, a panel for each layer."""
     layers = [place.partition("/")[0] for place in record["native"] if place.endswith(size)]
     if not layers:
         return
@@ -195,7 +195,7 @@ def draw(record: Record, size: str, path: Path) -> None:
         panels = figure.subplots(2, -(-len(layers) // 2), squeeze=False).ravel()
         for panel, layer in zip(panels, layers, strict=False):
             _panel(panel, record, layer, size)
-        figure.supxlabel("bits an element", fontsize="medium")
+        figure.supxlabel("bits per element", fontsize="medium")
         figure.supylabel("logit SNR, dB", fontsize="medium")
         plotting.legend(figure, [panels[0]], len(_CURVES))
         image = plotting.save(figure, "png", dpi=130)

@@ -24,7 +24,7 @@ _ROUNDS = {"small": 3, "large": 1}
 
 
 def beside_a2(record: Record, layer: str, size: str, count: int | None) -> Record:
-    """Elements a second of the native coder and of A2 in turn: the median of some rounds."""
+    """Elements per second of the native coder and of A2, in alternation: the median of several rounds."""
     maps = features.part(layer, size, count)
     ours = _nearest(record["native"][f"{layer}/{size}"])
     theirs = _nearest(record["peers"][f"{layer}/{size}/A2"])
@@ -54,7 +54,7 @@ def _nearest(points: list[Point]) -> int:
 
 
 def settings(layer: str, size: str, count: int | None, step: Step) -> list[Record]:
-    """BD-rates against ``default`` and elements a second of the speed settings, on `FEWER` features."""
+    """BD-rates against ``default`` and elements per second of the speed settings, on `FEWER` features."""
     count = min(FEWER[size], count or FEWER[size])
     source, qps = features.Source(layer, size, count), QPS[size][layer]
     elements = len(qps) * source.maps.size

@@ -1,6 +1,6 @@
 """Pages of results that programs fill: tables between markers.
 
-A page holds ``.. generated NAME`` and ``.. end of NAME`` lines; what stands between is replaced.
+A page holds ``.. generated NAME`` and ``.. end of NAME`` lines; the lines between are replaced.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from refcodec.files import atomic_file
 
 
 def fill(page: Path, parts: Mapping[str, str]) -> None:
-    """Put each part between its markers. Raises ValueError where a page has not just one place for it."""
+    """Put each part between its markers. Raises ValueError unless a page has exactly one pair of them."""
     text = page.read_text()
     for name, lines in parts.items():
         pattern = rf"(?<=\.\. generated {name}\n).*?(?=\.\. end of {name}\n)"

@@ -83,7 +83,7 @@ class Coder:
         return peers.dequantise(back, self._peer), seconds
 
     def size(self, stream: bytes) -> int:
-        """Bytes that count."""
+        """Number of bytes that are counted."""
         counted = Counted()
         counted.add(stream)
         ranges = peers.RANGE_BYTES * len(self._coded.low)

@@ -59,7 +59,7 @@ def save(record: Record, path: Path) -> None:
 
 
 def machine() -> Record:
-    """What the numbers of a run depend on."""
+    """Environment that the numbers of a run depend on."""
     found = describe_machine(("numpy", "numba", "torch", "imageio-ffmpeg"))
     return found | {"load": round(os.getloadavg()[0], 1)}
 

@@ -29,7 +29,7 @@ _CURVES = {
 
 
 def draw(record: Record, path: Path) -> None:
-    """What each tail has of its output, over bits an element: a row for each layer."""
+    """Quality of the output of each tail over bits per element: a row for each layer."""
     layers = list(record["curves"])
     with plotting.styled():
         size = (2.3 * len(_PANELS), 0.5 + 2.5 * len(layers))
@@ -42,7 +42,7 @@ def draw(record: Record, path: Path) -> None:
                 if measure in record["originals"][layer]:
                     panel.axhline(record["originals"][layer][measure], color=FAINT, linewidth=0.6)
             row[0].set_ylabel(layer)
-        figure.supxlabel("bits an element", fontsize="medium")
+        figure.supxlabel("bits per element", fontsize="medium")
         plotting.legend(figure, [panels[0, 0]], len(_CURVES))
         image = plotting.save(figure, "png")
     with atomic_file(path) as file:

@@ -25,7 +25,7 @@ _BATCH = 100
 
 
 class Outputs(NamedTuple):
-    """What the tails make of features.
+    """Outputs of the tails on features.
 
     classifier : logits, N x 10.
     attributes : N x 6, of mean 0 and variance 1 over the training images.

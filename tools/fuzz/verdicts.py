@@ -1,4 +1,4 @@
-"""The verdict on one input: what the decoder, the validator and the inspector make of it, and at what cost."""
+"""Verdict on one input: what decoder, validator and inspector make of it, and what that costs."""
 
 from __future__ import annotations
 

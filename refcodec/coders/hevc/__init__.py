@@ -1,11 +1,11 @@
 """The HEVC coder: channels as monochrome frames in an HEVC elementary stream (clauses 8.3.6 and 9.3).
 
-The parameter sets of the elementary stream stand once, in the feature parameter set; a payload holds the
+The parameter sets of the elementary stream are stored once, in the feature parameter set; a payload holds the
 slices of its feature's frames, one NAL unit per frame. Parameter sets and payloads, concatenated, are an
-Annex B byte stream that any HEVC decoder plays.
+Annex B byte stream that any HEVC decoder can decode.
 
-``decoding`` is clause 8.3.6, ``checks`` is clause 9.3, ``encoding`` runs x265, ``headers`` shows
-what stands in NAL units.
+``decoding`` is clause 8.3.6, ``checks`` is clause 9.3, ``encoding`` runs x265, ``headers`` shows the headers
+of NAL units.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Hevc(PayloadCoder):
     ) -> Violations:
         grid = list(check_grid(fps, limits, trace))
         yield from grid
-        if not grid:  # frames of no sound grid would be found wrong again
+        if not grid:  # with a wrong grid every frame size would be an error, too
             yield from check_parameter_sets(fps, position_of(trace, "parameter_sets") or 0)
 
     def check_payload(self, payload: Payload) -> Violations:

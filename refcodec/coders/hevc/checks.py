@@ -77,7 +77,7 @@ def check_grid(fps: FeatureParameterSet, limits: Level, trace: Trace) -> Violati
 
 @clause("9.3.1")
 def check_parameter_sets(fps: FeatureParameterSet, offset: int = 0) -> Violations:
-    """(9.3.1) One VPS, one SPS and one PPS, of an accepted profile, saying what the syntax says.
+    """(9.3.1) One VPS, SPS and PPS, of an accepted profile, that agree with the feature parameter set.
 
     offset : position of parameter_sets in the stream, in bits.
     """
@@ -98,7 +98,7 @@ def _check_headers(
 ) -> Violations:
     rules = hevc_constraints()
     if fps.bits > FRAME_DEPTHS[-1]:
-        return  # no frames: 9.2 says so
+        return  # no frames: check_grid reports it
     depth = frame_depth(fps.bits)
     frame_height, frame_width = frame_size(fps)
     beside = (sps.conf_win_left_offset or 0) + (sps.conf_win_right_offset or 0)
@@ -144,7 +144,7 @@ def _check_headers(
 
 
 _parse_once = lru_cache(maxsize=16)(parse_parameter_sets)
-"""Parameter sets that the slices of a whole stream refer to."""
+"""Parse parameter sets once for all slices that refer to them."""
 
 
 @clause("9.3.2")
@@ -153,7 +153,7 @@ def check_slices(payload: Payload) -> Violations:
     fps, offset = payload.fps, payload.bit_offset
     try:
         _, sps, pps = _parse_once(fps.parameter_sets or b"")
-    except StreamError:  # check_parameter_sets has said so
+    except StreamError:  # reported by check_parameter_sets
         return
     try:
         nals = split_nals(payload.data, offset)
@@ -164,19 +164,19 @@ def check_slices(payload: Payload) -> Violations:
     if len(nals) != len(qps):
         yield wrong_count(len(nals), len(qps), offset)
     for number, ((at, nal), qp) in enumerate(zip(nals, qps, strict=False)):
-        place = offset + 8 * at
+        bit_offset = offset + 8 * at
         kind = nal_type(nal)
         idr = payload.access_point and (number == 0 or not fps.temporal_prediction_flag)
         if kind not in (_IDR if idr else _TRAIL) or not is_plain(nal):
             yield ConstraintError(
                 f"frame {number} has the NAL unit header {nal[:2].hex()}, type {kind}; "
                 f"{'an IDR picture (19, 20)' if idr else 'a trailing picture (0, 1)'} of layer 0 is expected",
-                bit_offset=place,
+                bit_offset=bit_offset,
                 clause="9.3.2",
             )
             continue
         try:
-            head = parse_slice(nal, place, sps, pps)
+            head = parse_slice(nal, bit_offset, sps, pps)
         except StreamError as error:
             yield error
             continue
@@ -188,19 +188,19 @@ def check_slices(payload: Payload) -> Violations:
         ):
             yield ConstraintError(
                 f"frame {number} is not one slice of the expected type",
-                bit_offset=place,
+                bit_offset=bit_offset,
                 clause="9.3.2",
             )
         elif not fps.hevc_lossless_flag and slice_qp != qp:
             yield ConstraintError(
                 f"frame {number} is coded with QP {slice_qp}; {qp} is signalled",
-                bit_offset=place,
+                bit_offset=bit_offset,
                 clause="9.3.2",
             )
 
 
 def wrong_count(found: int, expected: int, offset: int) -> PayloadError:
-    """A payload with another number of NAL units than its feature has frames."""
+    """The error of a payload whose number of NAL units is not the number of frames."""
     return PayloadError(
         f"an HEVC payload has {found} NAL units; {expected} slices are expected",
         bit_offset=offset,

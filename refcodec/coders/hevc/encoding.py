@@ -23,19 +23,19 @@ from refcodec.syntax.structures import FeatureParameterSet
 __all__ = ["encode", "x265_options"]
 
 _RUN_FRAMES = 1984
-"""Frames of one run of x265 at most: few enough that their QPs fit one argument of a command line
-(131,071 bytes), and a multiple of 31, the period of a bit by which x265 marks its slices."""
+"""Most frames per run of x265: few enough for their QPs to fit in one argument of a command line (131,071
+bytes), and a multiple of 31, the period of a bit in the slice headers of x265."""
 
 _RUN_BYTES = 8 << 20
-"""Raw bytes of one run of x265, roughly: some seconds of its work, so that its start does not count, and
-several runs find work for several processors."""
+"""Approximate raw bytes per run of x265: some seconds of work, so that start-up time is negligible, and there
+are runs for several processors."""
 
 _DETERMINISTIC = (
     "bframes=0:b-adapt=0:scenecut=0:open-gop=0:rc-lookahead=0:lookahead-slices=0:ipratio=1:pbratio=1:"
     "aq-mode=0:cutree=0:psy-rd=0:psy-rdoq=0:weightp=0:weightb=0:info=0:hash=0:aud=0:hrd=0:"
     "wpp=0:pmode=0:pme=0:frame-threads=1:pools=none:repeat-headers=1:log-level=error"
 )
-"""One thread, no look-ahead, nothing that moves a QP, nothing in the stream but slices."""
+"""Options of x265: one thread, no look-ahead, fixed QPs, nothing in the stream but slices."""
 
 
 class _Run(NamedTuple):
@@ -47,7 +47,7 @@ class _Run(NamedTuple):
 
 
 def encode(jobs: Sequence[Job], fps: FeatureParameterSet, config: EncoderConfig) -> Encoded:
-    """Code features of one parameter set, several per run of ffmpeg, several runs at a time."""
+    """Code features of one parameter set, several per run of ffmpeg, with several runs in parallel."""
     machine = Machine(config.ffmpeg, config.parallel, config.timeout)
     layouts = [layout_of(fps, job.parameters) for job in jobs]
     temporal = bool(fps.temporal_prediction_flag)
@@ -156,7 +156,7 @@ def _run_x265(
 
 def x265_options(qps: Sequence[int], *, lossless: bool, temporal: bool) -> str:
     """The value of ``-x265-params`` for one run; ``qps`` has the QP of each frame, or of all."""
-    # four references reach the frame of the same QP in the feature before, for up to four QPs
+    # with up to four QPs, four references include the frame of the same QP in the preceding feature
     options = ["keyint=-1:ref=4" if temporal else "keyint=1:ref=1", _DETERMINISTIC]
     if lossless:
         options.append("lossless=1")

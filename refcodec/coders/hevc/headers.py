@@ -1,4 +1,4 @@
-"""Headers of NAL units, for whoever looks at a stream."""
+"""Headers of NAL units, for the inspector."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["show_headers"]
 
 
 def show_headers(stream: bytes, trace: Trace, fps: FeatureParameterSet | None = None) -> None:
-    """Add the headers of the NAL units in ``stream``, whose element stands last in ``trace``.
+    """Add the headers of the NAL units in ``stream``, the last element of ``trace``, to the trace.
 
-    fps : parameter set that slices refer to; without, only parameter sets are shown.
+    fps : parameter set that slices refer to; if None, only parameter sets are shown.
     """
     start = trace[-1].offset
     headers: dict[str, Any] = {}

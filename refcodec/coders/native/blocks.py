@@ -51,9 +51,9 @@ def code_block(
     coder: Int64, data: Uint8, w: Workspace, levels: Int32, samples: Int32, displaced: Int32,
     y: int, x: int, height: int, width: int, temporal: int,
 ) -> int:  # fmt: skip
-    """(8.3.7.5) Code one block, and reconstruct it; returns whether it builds on the reference feature.
+    """(8.3.7.5) Code one block and reconstruct it; returns 1 if it is predicted from the reference feature.
 
-    displaced : samples of the reference feature, displaced, H x W, or an array without any.
+    displaced : displaced samples of the reference feature, H x W, or an empty array.
     """
     area = height * width
     shape = size_class(height, width)
@@ -127,7 +127,7 @@ def code_temporal(
     coder: Int64, data: Uint8, w: Workspace, y: int, x: int, shape: int, beside: int, behind: int,
     around: int, temporal: int,
 ) -> int:  # fmt: skip
-    """(8.3.7.5) Code whether a block builds on the reference feature; returns it."""
+    """(8.3.7.5) Code the temporal decision, 1 if a block is predicted from the reference; returns it."""
     above = 2 if y == 0 else int(w.edges[ABOVE_TEMPORAL, x])
     left = 2 if x == 0 else int(w.edges[LEFT_TEMPORAL, y])
     w.contexts[0] = shape * 9 + above * 3 + left
@@ -144,10 +144,10 @@ def code_dc(
     coder: Int64, data: Uint8, w: Workspace, levels: Int32, y: int, x: int, height: int, width: int,
     shape: int, beside: int, behind: int, around: int, temporal: int, displaced_mean: int,
 ) -> tuple[int, int]:  # fmt: skip
-    """(8.3.7.5) Code the first level of a block, less its prediction from the means beside it.
+    """(8.3.7.5) Code the first level of a block, minus its prediction from the means of its neighbours.
 
-    Means are in units of 2^-8 steps. ``displaced_mean`` is that of the displaced samples where the block
-    builds on them, else 0; its first level is then coded without prediction. Returns the level and its
+    Means are in units of 2^-8 steps. ``displaced_mean`` is that of the displaced samples if the block is
+    predicted from them, else 0; the first level is then coded without prediction. Returns the level and its
     residual.
     """
     root = int(ROOTS[height * width])  # of the area, in units of 2^-4

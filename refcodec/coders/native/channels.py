@@ -28,12 +28,12 @@ __all__ = ["Geometry", "Planes", "Setting", "code_levels", "cuts", "displace", "
 
 
 class Planes(NamedTuple):
-    """Levels and blocks of a feature, and the samples that come of them, all int32.
+    """Levels, block sizes and samples of a feature, all int32.
 
     levels    : C x H x W.
-    sizes     : of blocks, at their first samples, C x H x W; a decoder needs but 1 x H x W.
+    sizes     : of blocks, at their first samples, C x H x W; for a decoder 1 x H x W suffices.
     samples   : C x H x W, receives the reconstruction.
-    displaced : samples of the reference feature, displaced, C x H x W; C x 0 x 0 where there is none.
+    displaced : displaced samples of the reference feature, C x H x W; C x 0 x 0 if there is none.
     """
 
     levels: Int32
@@ -43,11 +43,11 @@ class Planes(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """Parameters of a feature that precede its first level.
+    """Parameters of a feature that are known before its first level.
 
-    head    : of its payload.
-    steps   : of each channel, in units of 2^-16 samples.
-    largest : greatest sample.
+    head    : head of its payload.
+    steps   : step of each channel, in units of 2^-16 samples.
+    largest : largest sample value.
     ys, xs  : boundaries of the largest blocks.
     """
 
@@ -59,11 +59,11 @@ class Setting(NamedTuple):
 
 
 class Geometry(NamedTuple):
-    """Boundaries of largest blocks, from 0 to H and W; the scans of all blocks that can lie within.
+    """Boundaries of the largest blocks, and the scans of all blocks that can occur in them.
 
-    ys, xs  : boundaries of rows and columns.
-    scans   : see ``coefficients.scan``, end to end.
-    scan_at : where the scan of a block height x width begins in them, 33 x 33.
+    ys, xs  : boundaries of rows and columns, from 0 to H and W.
+    scans   : concatenated scans, see ``coefficients.scan``.
+    scan_at : position of the scan of a block height x width in them, 33 x 33.
     """
 
     ys: Int64
@@ -77,14 +77,14 @@ class Geometry(NamedTuple):
 
 @clause("8.3.7.2")
 def cuts(length: int, block: int) -> Int64:
-    """(8.3.7.2) Boundaries of the fewest parts of nearly equal length, none longer than ``block``."""
+    """(8.3.7.2) Boundaries of the fewest parts of nearly equal length not above ``block``."""
     count = -(-length // block)
     return np.array([i * length // count for i in range(count + 1)])
 
 
 @lru_cache(64)
 def geometry(height: int, width: int, block: int) -> Geometry:
-    """(8.3.7.2) Cut rows and columns into largest blocks, and find the scans of all blocks within."""
+    """(8.3.7.2) Divide rows and columns into largest blocks, and list the scans of all blocks in them."""
     ys, xs = cuts(height, block), cuts(width, block)
     return Geometry(ys, xs, *_scans(_lengths(ys), _lengths(xs)))
 
@@ -102,7 +102,7 @@ def _scans(heights: frozenset[int], widths: frozenset[int]) -> tuple[Int64, Int6
 
 
 def _lengths(boundaries: Int64) -> frozenset[int]:
-    """All lengths that blocks can have between these boundaries, splits included."""
+    """All lengths of blocks between these boundaries, whole or split."""
     found: set[int] = set()
     new = {int(n) for n in np.diff(boundaries)}
     while new:
@@ -113,7 +113,7 @@ def _lengths(boundaries: Int64) -> frozenset[int]:
 
 @kernel
 def displace(reference_feature: Int32, head: Int64, largest: int, displaced: Int32) -> None:
-    """(8.3.7.2) Displace the samples of the reference feature, clip them, and continue their borders."""
+    """(8.3.7.2) Displace and clip the samples of the reference feature; borders are repeated."""
     height = reference_feature.shape[1]
     width = reference_feature.shape[2]
     for c in range(reference_feature.shape[0]):

@@ -58,7 +58,7 @@ class _Native(PayloadCoder):
         return Encoded(coded)
 
     def show_payload(self, payload: Payload, trace: Trace) -> None:
-        """Add the head, whose decisions have no bits of their own: all stand where the payload begins."""
+        """Add the elements of the head, all at the start of the payload, as decisions have no own bits."""
         place = trace[-1].offset
         if not payload.data:
             return

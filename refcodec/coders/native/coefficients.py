@@ -1,4 +1,4 @@
-"""Coefficients: the levels of a block behind the first, in the order of a scan (clause 8.3.7.6)."""
+"""Coefficients: the levels of a block that follow the first, in the order of a scan (clause 8.3.7.6)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LAST_REST = FAMILIES["last_rest"]
 @clause("8.3.7.6")
 @cache
 def scan(height: int, width: int) -> Int64:
-    """(8.3.7.6) The coefficients of a block by rising frequency, each with its classes.
+    """(8.3.7.6) The coefficients of a block by increasing frequency, each with its classes.
 
     Ordered by ``u * width + v * height``, then by u. An entry is ``u | v << 5 | place << 10 | ring << 16``,
     with ``place = 8 * down + right``, where *down* is u, in eighths of a height above 8, and *right* is v
@@ -54,7 +54,7 @@ def code_coefficients(
     coder: Int64, data: Uint8, w: Workspace, levels: Int32, y: int, x: int, height: int, width: int,
     shape: int, beside: int, behind: int, around: int, dc: int, residual: int,
 ) -> int:  # fmt: skip
-    """(8.3.7.6) Code the levels that follow the first: where the last one is, then from there to the front.
+    """(8.3.7.6) Code the levels that follow the first: the number of the last one, then all in reverse order.
 
     Returns the sum of their magnitudes.
     """
@@ -82,7 +82,7 @@ def code_coefficients(
         v = (entry >> 5) & 31
         place = (entry >> 10) & 63  # frequencies in eighths of the block's sides
         ring = entry >> 16
-        near = 0  # the levels of higher frequency around, nearer ones twice
+        near = 0  # neighbouring levels of higher frequency, nearer ones twice
         if u + 1 < height:
             near += 2 * abs(int(levels[y + u + 1, x + v]))
             if v + 1 < width:
@@ -119,7 +119,7 @@ def code_coefficients(
 
 @kernel
 def code_last(coder: Int64, data: Uint8, w: Workspace, shape: int, last: int, area: int) -> int:
-    """(8.3.7.6) Code the number in the scan of the last level that is not 0: its length, then its bits."""
+    """(8.3.7.6) Code the scan number of the last level that is not 0: its bit length, then its bits."""
     longest = bit_length(area - 1)
     wanted = bit_length(last)
     length = 0

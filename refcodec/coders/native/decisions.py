@@ -1,7 +1,7 @@
 """Decisions, families and classes of contexts (clause 8.3.7.3).
 
-A *decision* is predicted by six states, each chosen by another context. Decisions of one *family* (of
-coefficients, of first levels, ...) share their contexts.
+A *decision* is predicted by six states, each selected by a context of its own. Decisions of one *family* (of
+coefficients, of first levels, ...) share states and weights.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ __all__ = [
 ]
 
 INPUTS = 6
-"""States that predict one decision."""
+"""Number of states that predict one decision."""
 
 RATE = 4
-"""Speed at which weights learn, in units of 2^-16."""
+"""Learning rate of the weights, in units of 2^-16."""
 
 LIMIT = 127
 """Greatest count of a state."""
 
 LONGEST_UNARY = 14
-"""Most decisions of a magnitude; what is left is coded as an Exp-Golomb remainder."""
+"""Most decisions of a magnitude; the remainder is coded in Exp-Golomb code."""
 
 
 class Family(NamedTuple):
     """The states and weights of one family of decisions.
 
     first_state  : index of its first state; then ``inputs x flags x contexts`` of them.
-    flags        : decisions told apart: "greater than 0", "greater than 1", ...
-    contexts     : contexts of one input.
+    flags        : number of different decisions: "greater than 0", "greater than 1", ...
+    contexts     : number of contexts of one input.
     first_set    : index of its first set of weights; then ``sets x flags`` of them.
-    sets         : sets of weights to choose from.
+    sets         : number of sets of weights.
     """
 
     first_state: int
@@ -105,7 +105,7 @@ WEIGHT_SETS = CORRECTION.first_set + CORRECTION.flags * CORRECTION.sets
 def code_decision(
     coder: Int64, data: Uint8, w: Workspace, family: Family, weight_set: int, flag: int, bit: int
 ) -> int:
-    """(8.3.7.3) Code one decision of a family in the contexts of ``w.contexts``; returns it."""
+    """(8.3.7.3) Code one decision of a family with the contexts ``w.contexts``; returns it."""
     stride = family.flags * family.contexts
     at = family.first_state + flag * family.contexts
     for i in range(INPUTS):
@@ -123,10 +123,10 @@ def code_magnitude(
     coder: Int64, data: Uint8, w: Workspace, family: Family, weight_set: int, magnitude: int,
     least: int, most: int, order: int,
 ) -> int:  # fmt: skip
-    """(8.3.7.3) Code a magnitude not below ``least``; returns it.
+    """(8.3.7.3) Code a magnitude of at least ``least``; returns it.
 
-    Is it greater than ``least``, than the next number, ...? From ``most`` on, the remainder follows in
-    Exp-Golomb code of an order.
+    Decisions: is it greater than ``least``, than ``least + 1``, ...? From ``most`` on, the remainder follows
+    in Exp-Golomb code of an order.
     """
     value = least
     while value < most:
@@ -139,7 +139,7 @@ def code_magnitude(
 
 @inlined
 def bucket(value: int) -> int:
-    """(8.3.7.3) A coarse logarithm of a non-negative number: 0, 1, 2, 3-4, 5-6, 7-10, ... to 11."""
+    """(8.3.7.3) Coarse logarithm of a non-negative number, at most 11: 0, 1, 2, 3-4, 5-6, 7-10, ..."""
     if value < 3:
         return value
     if value < 7:
@@ -155,7 +155,7 @@ def bucket(value: int) -> int:
 
 @inlined
 def size_class(height: int, width: int) -> int:
-    """(8.3.7.3) A class for the size of a block: up to 16, 64, 256 and more samples."""
+    """(8.3.7.3) Class of the size of a block: up to 16, 64 or 256 samples, or more."""
     area = height * width
     if area <= 16:
         return 0
@@ -176,7 +176,7 @@ def bit_length(value: int) -> int:
 
 @kernel
 def sign_class(value: int) -> int:
-    """(8.3.7.3) 0, 1 or 2 for nought, positive or negative."""
+    """(8.3.7.3) Class of a sign: 0, 1 or 2 for zero, positive or negative."""
     if value == 0:
         return 0
     return 1 if value > 0 else 2

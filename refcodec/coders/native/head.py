@@ -1,4 +1,4 @@
-"""Head: what holds for a whole payload; and the steps of its channels (clause 8.3.7.1)."""
+"""Head: the parameters of a whole payload; and the steps of its channels (clause 8.3.7.1)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ POINTS = 2  # and 3, 4
 ORIGIN = 5
 RESTORATION = 6
 PREDICTED = 7
-"""Not coded: 1 where there is a reference feature, else 0."""
+"""Not coded: 1 if there is a reference feature, else 0."""
 SHIFT_DOWN = 8
 SHIFT_RIGHT = 9
 HEAD_SIZE = 10
@@ -59,7 +59,7 @@ _OCTAVE = np.array([round(2 ** (16 + j / 48)) for j in range(48)])
 
 @kernel
 def code_head(coder: Int64, data: Uint8, head: Int64) -> None:
-    """(8.3.7.1) Code what holds for the whole payload."""
+    """(8.3.7.1) Code the parameters of the whole payload."""
     head[BLOCK] = code_bits(coder, data, int(head[BLOCK]), 2)
     if int(head[BLOCK]) > 0:
         slope = code_signed_golomb(coder, data, int(head[FREQUENCY_SLOPE]), 0)
@@ -89,20 +89,20 @@ def step_sizes(fps: FeatureParameterSet, parameters: FeatureParameters) -> Int64
 
 
 def block_side(head: Int64) -> int:
-    """Longest side of a block, 8, 16 or 32; 4 where samples are coded without a transform."""
+    """Longest side of a block, 8, 16 or 32; 4 if samples are coded without a transform."""
     return 4 << int(head[BLOCK])
 
 
-# --- informative: a look at a head -----------------------------------------------------------------
+# --- informative: inspection of a head -------------------------------------------------------------
 
 
 def read_head(payload: bytes, *, predicted: bool) -> Int64:
-    """Decode the head of a payload, and nothing behind it.
+    """Decode only the head of a payload.
 
-    predicted : whether there is a reference feature.
+    predicted : true if there is a reference feature.
     """
     coder, head = np.zeros(CODER_SIZE, np.int64), np.zeros(HEAD_SIZE, np.int64)
-    data = np.frombuffer(bytearray(payload), np.uint8)  # writable: kernels go both ways
+    data = np.frombuffer(bytearray(payload), np.uint8)  # writable: kernels work in both directions
     head[PREDICTED] = predicted
     start_decoding(coder, data)
     code_head(coder, data, head)
@@ -110,7 +110,7 @@ def read_head(payload: bytes, *, predicted: bool) -> Int64:
 
 
 def named_elements(head: Int64) -> dict[str, int]:
-    """The elements that a head has, by name, in the order of the payload."""
+    """The elements of a head, by name, in the order of the payload."""
     entries = {"block": BLOCK}
     if head[BLOCK]:
         entries["frequency_slope"] = FREQUENCY_SLOPE

@@ -1,4 +1,4 @@
-"""Payload: start, head, levels, corrections and end, in either direction (clause 8.3.7)."""
+"""Payload: start, head, levels, corrections and end, in both directions (clause 8.3.7)."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ __all__ = [
 class Corrections(NamedTuple):
     """Changes that restoration makes to each channel, int64, C each.
 
-    offsets : of its mean, in fractions of the step.
-    gains   : of its spread, in 1/32, beyond 1.
+    offsets : added to its mean, in fractions of the step.
+    gains   : factors on its deviation, minus 1, in units of 1/32.
     """
 
     offsets: Int64
@@ -62,9 +62,9 @@ class Corrections(NamedTuple):
 
 
 class Content(NamedTuple):
-    """Content of a payload: read where it is coded, filled where it is decoded.
+    """Content of a payload: input of encoding, output of decoding.
 
-    head   : HEAD_SIZE entries, of which PREDICTED is given in either direction.
+    head   : HEAD_SIZE entries, of which PREDICTED is an input in both directions.
     levels : C x H x W.
     sizes  : of blocks, at their first samples, C x H x W; 1 x H x W to decode.
     """
@@ -75,7 +75,7 @@ class Content(NamedTuple):
 
 
 class Coded(NamedTuple):
-    """Result in either direction: size of the payload in bytes, samples C x H x W, and their corrections."""
+    """Result in both directions: size of the payload in bytes, samples C x H x W, and their corrections."""
 
     size: int
     samples: Int32
@@ -83,7 +83,7 @@ class Coded(NamedTuple):
 
 
 def no_corrections(samples: Int32) -> Corrections:
-    """Corrections that leave all channels as they are; room for those of a decoder."""
+    """Corrections that change nothing; arrays for those that a decoder reads."""
     return Corrections(*np.zeros((2, len(samples)), np.int64))
 
 
@@ -105,7 +105,9 @@ def decode_payload(payload: Payload, reference_feature: Int32 | None = None) -> 
     head[PREDICTED] = reference_feature is not None
     content = Content(head, np.zeros(shape, np.int32), np.zeros((1, *shape[1:]), np.int32))
     coder = np.zeros(CODER_SIZE, np.int64)
-    data = np.frombuffer(bytearray(payload.data), np.uint8)  # writable: kernels go both ways
+    data = np.frombuffer(
+        bytearray(payload.data), np.uint8
+    )  # writable: kernels work in both directions
     steps, largest = step_sizes(fps, payload.parameters), (1 << fps.bits) - 1
     try:
         return code_payload(coder, data, content, steps, largest, reference_feature).samples
@@ -125,15 +127,15 @@ def code_payload(
     corrections: Callable[[Int32], Corrections] = no_corrections,
     model: tuple[Int32, Int64] | None = None,
 ) -> Coded:
-    """(8.3.7) Decode a payload; or code it, where ``coder[DIRECTION]`` is 1.
+    """(8.3.7) Decode a payload; or encode it, if ``coder[DIRECTION]`` is 1.
 
-    steps             : of each channel, in units of 2^-16 samples.
-    largest           : greatest sample.
-    reference_feature : samples of the feature before, C x H x W; None for an access point.
-    corrections       : finds them from the samples reconstructed so far; to decode, makes room for them.
-    model             : states and weights to go on from, and to adapt; None for those of the tables.
+    steps             : step of each channel, in units of 2^-16 samples.
+    largest           : largest sample value.
+    reference_feature : samples of the preceding feature, C x H x W; None for an access point.
+    corrections       : from reconstructed samples to their corrections; when decoding, to arrays for them.
+    model             : initial states and weights, which are adapted; None for those of the tables.
 
-    Raises PayloadError where it decodes.
+    Raises PayloadError when decoding.
     """
     head = content.head
     _start(coder, data)
@@ -156,7 +158,7 @@ def code_payload(
 def workspace(
     height: int, width: int, block: int, model: tuple[Int32, Int64] | None = None
 ) -> tuple[Workspace, Int64, Int64]:
-    """(8.3.7) The arrays of a coder as a payload finds them, and the cuts of rows and columns."""
+    """(8.3.7) The initial arrays of a payload, and the boundaries of rows and columns."""
     ys, xs, scans, scan_at = geometry(height, width, block)
     if model is None:
         states, weights = native_model()
@@ -182,7 +184,7 @@ def workspace(
 def displaced_samples(
     reference_feature: Int32 | None, head: Int64, largest: int, shape: tuple[int, ...]
 ) -> Int32:
-    """(8.3.7.2) The displaced samples to predict from, C x H x W; C x 0 x 0 where there are none."""
+    """(8.3.7.2) The displaced samples to predict from, C x H x W; C x 0 x 0 without a reference feature."""
     if reference_feature is None:
         return np.zeros((shape[0], 0, 0), np.int32)
     displaced = np.zeros(shape, np.int32)
@@ -191,7 +193,7 @@ def displaced_samples(
 
 
 def _start(coder: Int64, data: Uint8) -> None:
-    """(8.3.7) Begin, in either direction."""
+    """(8.3.7) Begin, in both directions."""
     if int(coder[DIRECTION]) == 0:
         start_decoding(coder, data)
     else:
@@ -199,7 +201,7 @@ def _start(coder: Int64, data: Uint8) -> None:
 
 
 def _finish(coder: Int64, data: Uint8) -> int:
-    """(8.3.7) End: the size of the payload in bytes. Raises PayloadError for one with another end."""
+    """(8.3.7) End; returns the size of the payload in bytes. Raises PayloadError for a wrong end."""
     if int(coder[DIRECTION]) == 1:
         return int(finish_encoding(coder, data))
     if not finish_decoding(coder, data):
@@ -207,7 +209,7 @@ def _finish(coder: Int64, data: Uint8) -> int:
         raise PayloadError(
             "the payload is cut"
             if coder[OVERRUN] > MOST_OVERRUN
-            else f"{unread} bytes stand behind the last decision of the payload",
+            else f"{unread} bytes follow the last decision of the payload",
             clause="8.3.7",
             hint="it is corrupt: code the feature again",
         )

@@ -17,7 +17,7 @@ __all__ = ["dequantise_level", "reconstruct_block"]
 def dequantise_level(w: Workspace, level: int, step: int) -> int:
     """(8.3.7.7) A level to a coefficient or sample, in units of 2^-4 samples.
 
-    step : in units of 2^-16 samples, below 2^40; |level| <= 2^25 is bounded first so that int64 holds.
+    step : in units of 2^-16 samples, below 2^40; |level| is first bounded by 2^25 so that int64 holds.
     """
     magnitude = abs(level)
     if magnitude == 0:
@@ -30,7 +30,7 @@ def dequantise_level(w: Workspace, level: int, step: int) -> int:
 
 @inlined
 def frequency_step(w: Workspace, u: int, v: int, height: int, width: int) -> int:
-    """(8.3.7.7) The step of one frequency: larger or smaller the higher it is, by ``frequency_slope``."""
+    """(8.3.7.7) The step of one frequency: it rises or falls with frequency, by ``frequency_slope``."""
     step = int(w.channel[STEP])
     scale = 16 + int(w.channel[SLOPE]) * (u * width + v * height) // (height * width)
     return (step * scale) >> 4
@@ -41,7 +41,7 @@ def reconstruct_block(
     w: Workspace, levels: Int32, samples: Int32, displaced: Int32, y: int, x: int, height: int,
     width: int, temporal: int,
 ) -> None:  # fmt: skip
-    """(8.3.7.7) Samples of a block from its levels, and the displaced ones where it builds on them."""
+    """(8.3.7.7) Reconstruct the samples of a block from its levels and, if predicted, the displaced ones."""
     used_rows = 0
     used_columns = 0
     for u in range(height):

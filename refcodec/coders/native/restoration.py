@@ -1,4 +1,4 @@
-"""Restoration: corrections of the mean and the spread of each channel (clause 8.3.7.9)."""
+"""Restoration: corrections of the mean and the deviation of each channel (clause 8.3.7.9)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CORRECTION = FAMILIES["correction"]
 def code_restoration(
     coder: Int64, data: Uint8, w: Workspace, head: Int64, offsets: Int64, gains: Int64
 ) -> None:
-    """(8.3.7.9) Code the corrections of each channel: of its mean, and with mode 2 of its spread too."""
+    """(8.3.7.9) Code the corrections of each channel: of its mean, and with mode 2 of its deviation."""
     for kind in range(int(head[RESTORATION])):
         last = 0
         second = 0
@@ -64,12 +64,12 @@ def code_restoration(
 
 @kernel
 def restore(samples: Int32, head: Int64, steps: Int64, offsets: Int64, gains: Int64) -> None:
-    """(8.3.7.9) Move and stretch each channel: offsets in fractions of the step, gains in 1/32 beyond 1.
+    """(8.3.7.9) Shift and scale each channel: offsets in fractions of the step, gains 1 + k / 32.
 
-    The more samples a channel has, the finer the offsets: in 2^-shift steps, with shift = 2 + b // 2 for a
-    count of samples that takes b bits.
+    The unit of offsets is 2^-shift steps, with shift = 2 + b // 2 for a channel whose number of samples has
+    b bits.
 
-    Samples stay within 2^24; those below 0 or above the largest are kept, for the moments' sake.
+    Samples stay within 2^24; they may be below 0 or above the largest, as clipping would change the moments.
     """
     if int(head[RESTORATION]) == 0:
         return

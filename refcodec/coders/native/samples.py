@@ -30,7 +30,7 @@ def code_samples(
     coder: Int64, data: Uint8, w: Workspace, levels: Int32, samples: Int32, channel: int,
     origin: int,
 ) -> None:  # fmt: skip
-    """(8.3.7.8) Code one channel sample by sample: levels of the distance to ``origin``."""
+    """(8.3.7.8) Code one channel sample by sample: levels of the difference from ``origin``."""
     height = levels.shape[1]
     width = levels.shape[2]
     alone = int(height * width == 1)

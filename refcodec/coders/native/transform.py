@@ -1,6 +1,6 @@
 """Block transforms: integer cosine transforms of every length from 1 to 32 (clause 8.3.7.10).
 
-A side of any length is cut into blocks of nearly equal length, so that no map is padded: 14 becomes 7 and
+A side of any length is divided into blocks of nearly equal length, so that no map is padded: 14 becomes 7 and
 7, 13 becomes 7 and 6, and a map of 1x1 is a block of 1x1. The normative inverse comes first.
 """
 
@@ -23,7 +23,7 @@ LARGEST_BLOCK = 32
 """Longest side of a block."""
 
 COEFFICIENT_LIMIT = 1 << 26
-"""Bound of a coefficient, in units of 2^-4 samples: what 16-bit samples can need, and some more."""
+"""Bound of a coefficient, in units of 2^-4 samples: more than 16-bit samples need."""
 
 
 @cache
@@ -31,7 +31,7 @@ def cosine_basis(length: int) -> Int64:
     """(8.3.7.10) The basis of one length, frequency x position, in units of 2^-14.
 
     ``rint(2^14 * s * cos(pi * (2 x + 1) * u / (2 n)))`` with ``s = sqrt(1 / n)`` for u = 0 and
-    ``sqrt(2 / n)`` else. No entry lies near enough to a half for its rounding to be in doubt.
+    ``sqrt(2 / n)`` else. No entry is so close to a half that its rounding could differ between machines.
     """
     rows = [
         [
@@ -51,7 +51,7 @@ BASIS_AT = np.array([sum(m * m for m in range(n)) for n in range(LARGEST_BLOCK +
 """Index of the first entry of each length in :data:`BASIS`."""
 
 BASIS = np.concatenate([cosine_basis(n).ravel() for n in range(1, LARGEST_BLOCK + 1)])
-"""The bases of the lengths 1 to 32, end to end."""
+"""The bases of the lengths 1 to 32, concatenated."""
 
 
 # --- normative -------------------------------------------------------------------------------------
@@ -62,11 +62,11 @@ def inverse_block(
     coefficients: Int64, rows: Int64, samples: Int32, y: int, x: int, height: int, width: int,
     used_rows: int, used_columns: int,
 ) -> None:  # fmt: skip
-    """(8.3.7.10) Add the inverse transform of a block to the samples at its place.
+    """(8.3.7.10) Add the inverse transform of a block to the samples at its position.
 
     coefficients : in units of 2^-4 samples, within 2^26; only ``used_rows`` x ``used_columns`` of them
                    differ from 0.
-    rows         : room for the intermediate values, within 2^33, in units of 2^-8 samples.
+    rows         : work space for intermediate values, within 2^33, in units of 2^-8 samples.
     """
     row_basis = int(BASIS_AT[height])
     column_basis = int(BASIS_AT[width])
@@ -90,8 +90,8 @@ def inverse_block(
 def forward(plane: npt.NDArray[Any], ys: Any, xs: Any) -> npt.NDArray[Any]:
     """Orthonormal transform of planes (..., H, W), cut into blocks at ``ys`` and ``xs``.
 
-    plane  : float32, or float64 for whole numbers below 2^12 in magnitude, on which it is exact but for the
-             final scaling: no order of summation or fused operation can change it.
+    plane  : float32, or float64 for integers below 2^12 in magnitude, for which all but the final scaling is
+             exact, whatever the order of summation.
     ys, xs : boundaries, from 0 to H and W.
     """
     across = _forward(plane, xs)

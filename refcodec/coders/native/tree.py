@@ -22,13 +22,13 @@ __all__ = ["SPLIT_FROM", "STACK_SIZE", "TEMPORAL_MARK", "code_tree"]
 SPLIT = FAMILIES["split"]
 
 SPLIT_FROM = 6
-"""Sides from this on can be split: into halves, the first the longer one."""
+"""Shortest side that can be split: into halves, the first the longer one."""
 
 TEMPORAL_MARK = 4096
-"""Added in ``sizes`` to the size of a block that builds on the displaced reference feature."""
+"""Added in ``sizes`` to the size of a block that is predicted from the displaced reference feature."""
 
 STACK_SIZE = 16
-"""Three blocks wait at each of three splits, and one is at work."""
+"""Three blocks wait at each of three splits, and one is being coded."""
 
 
 # --- normative -------------------------------------------------------------------------------------
@@ -39,9 +39,9 @@ def code_tree(
     coder: Int64, data: Uint8, w: Workspace, levels: Int32, sizes: Int32, samples: Int32,
     displaced: Int32, y: int, x: int, height: int, width: int,
 ) -> None:  # fmt: skip
-    """(8.3.7.4) Code a largest block: whole, or split into two or four, and so on down to sides below 6.
+    """(8.3.7.4) Code a largest block: whole, or split into two or four, recursively down to sides below 6.
 
-    ``w.stack`` holds the blocks to come, the next one on top.
+    ``w.stack`` holds the blocks to be coded, the next one on top.
     """
     push(w, 0, y, x, height, width)
     count = 1
@@ -90,7 +90,7 @@ def push(w: Workspace, count: int, y: int, x: int, height: int, width: int) -> N
 def code_split(
     coder: Int64, data: Uint8, w: Workspace, y: int, x: int, height: int, width: int, split: int
 ) -> int:
-    """(8.3.7.4) Code whether a block is split; returns it."""
+    """(8.3.7.4) Code the split decision of a block, 1 if it is split; returns it."""
     shape = size_class(height, width)
     above = 3 if y == 0 else int(w.edges[ABOVE_SIZE, x])
     left = 3 if x == 0 else int(w.edges[LEFT_SIZE, y])

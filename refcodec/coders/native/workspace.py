@@ -28,7 +28,7 @@ __all__ = [
     "edge_mean",
 ]
 
-# rows of Workspace.edges: what lies above and to the left of the next block, sample by sample
+# rows of Workspace.edges: values above and to the left of the next block, one entry per sample
 ABOVE_ACTIVITY = 0
 LEFT_ACTIVITY = 1
 ABOVE_MEAN = 2
@@ -39,7 +39,7 @@ ABOVE_TEMPORAL = 6
 LEFT_TEMPORAL = 7
 EDGES = 8
 
-# entries of Workspace.channel: what is known of the current channel
+# entries of Workspace.channel: values of the current channel
 ACTIVITY = 0
 MEAN = 1
 STEP = 2
@@ -50,21 +50,21 @@ CHANNEL_SIZE = 8
 
 
 class Workspace(NamedTuple):
-    """Arrays for the length of one payload, all int64 but for the states (int32).
+    """Arrays that live as long as one payload, all int64 but for the states (int32).
 
     states   : adaptive states, as many as the families have.
     weights  : six weights for each set of the families, flat.
     contexts : the six contexts of the next decision.
-    chosen   : the six states that they choose.
+    chosen   : indices of the six states that they select.
     inputs   : their stretched probabilities.
     edges    : EDGES rows of max(H, W) entries, see ABOVE_ACTIVITY and so on.
-    field    : activity of the channels before, one entry for 4 x 4 samples.
+    field    : activity of the preceding channels, one entry per 4 x 4 samples.
     channel  : CHANNEL_SIZE values, see ACTIVITY and so on.
     scans    : coefficients in coding order, with their classes, see ``coefficients.scan``.
-    scan_at  : where the scan of a block height x width begins in it.
+    scan_at  : position of the scan of a block height x width in it.
     block    : 32 x 32, coefficients of a block.
     rows     : 32 x 32, intermediate values of the transform.
-    stack    : blocks to come, tree.STACK_SIZE x 4.
+    stack    : blocks to be coded, tree.STACK_SIZE x 4.
     """
 
     states: Int32
@@ -87,7 +87,7 @@ class Workspace(NamedTuple):
 
 @kernel
 def edge_mean(w: Workspace, row: int, before: int, start: int, length: int) -> int:
-    """(8.3.7.4) Mean of an edge along one side of a block; 0 where the block lies at the border."""
+    """(8.3.7.4) Mean of an edge along one side of a block; 0 if the block lies at the border."""
     if before == 0:
         return 0
     total = 0

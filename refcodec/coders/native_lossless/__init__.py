@@ -1,4 +1,4 @@
-"""The native lossless coder: floats of any bit pattern, smaller than any general compressor (clause 8.3.8).
+"""The native lossless coder: floating-point numbers of any bit pattern (clause 8.3.8).
 
 The normative modules, in the order of the clauses:
 
@@ -9,6 +9,6 @@ The normative modules, in the order of the clauses:
              models    their states and weights, and how they predict and adapt
     8.3.8.3  fast      exponents by static frequencies, signs and mantissas raw
 
-``encoder`` holds the encoder's half, none of which is normative. Nothing is imported here: kernels, and the
-compiler behind them, take their time.
+``encoder`` is the encoder, none of which is normative. Nothing is imported here, as importing kernels and
+their compiler takes time.
 """

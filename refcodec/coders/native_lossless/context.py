@@ -1,13 +1,14 @@
 """Context mode: exponents and leading mantissa bits by mixed contexts (clause 8.3.8.2).
 
-A value is a word of sign, exponent and mantissa. In raster order of each channel every word takes these
-decisions: is it zero, its sign, does it repeat a neighbour, its exponent by steps up or down from the one
-expected, and some leading bits of its mantissa. What remains of the mantissa is noise, and is stored as
-it is. What is *expected* comes from the neighbours west, north-west, north and north-east, as linear
-*levels*: |value| in units of 2^-15 of the power of two that the header calls ``reference``.
+A value is a word of sign, exponent and mantissa. In raster order of each channel, these decisions are coded
+for every word: is it zero, its sign, does it repeat a neighbour, its exponent by steps up or down from the
+expected one, and some leading bits of its mantissa. The remaining bits of the mantissa are noise and are
+stored without a model. The *expected* value is computed from the neighbours west, north-west, north and
+north-east, as linear *levels*: |value| in units of 2^-15 of the power of two that the header calls
+``reference``.
 
-One function, :func:`code_floats`, decodes and codes: it visits the same contexts in the same order either
-way.
+One function, :func:`code_floats`, decodes and encodes: it uses the same contexts in the same order in both
+directions.
 """
 
 from __future__ import annotations
@@ -45,28 +46,28 @@ from refcodec.kernel import announce_compilation, kernel
 __all__ = ["code_floats", "decode_context"]
 
 MOST_BITS = 6
-"""Leading bits of a mantissa that are modelled at most."""
+"""Most leading bits of a mantissa that are modelled."""
 
 MOST_STEPS = 16
-"""Steps after which an exponent is stored as it is: what one word can cost is bounded."""
+"""Steps after which an exponent is stored in raw bits, which bounds the cost of one word."""
 
 MOST_DECISIONS = 3 + MOST_STEPS + MOST_BITS
-"""Of one word: zero, sign, repeat, the steps of its exponent, bits of its mantissa."""
+"""Most decisions of one word: zero, sign, repeat, the steps of its exponent, bits of its mantissa."""
 
 BUFFER = 4096
-"""The encoder's decisions that wait for the arithmetic coder."""
+"""Decisions that an encoder buffers before they are coded."""
 
 LOGARITHMS = np.array(
     [0] + [8 * x.bit_length() - 7 + (16 * x >> x.bit_length()) % 8 for x in range(1, 256)]
 )
-"""Of 0..255, in eighths of an octave, linear within it: 0 for 0, 1 for 1, 9 for 2."""
+"""Logarithms of 0..255, in eighths of an octave, linear within each: 0 for 0, 1 for 1, 9 for 2."""
 
 
 # --- normative -------------------------------------------------------------------------------------
 
 
 def decode_context(data: Uint8, words: Int32, shape: Int64, kind: Int64, header: Int64) -> None:
-    """(8.3.8.2) Decisions from the front, raw bits from the end; between them nothing is left."""
+    """(8.3.8.2) Decode decisions from the front and raw bits from the end; no bytes may remain between."""
     announce_compilation("context.code_floats")
     work = np.zeros(WORK_SIZE, np.int64)
     words.fill(0)
@@ -80,7 +81,7 @@ def decode_context(data: Uint8, words: Int32, shape: Int64, kind: Int64, header:
 
 @kernel
 def logarithm(x: int) -> int:
-    """(8.3.8.2) Of a level, in eighths of an octave: 0 for 0, 1 for 1, 9 for 2, 121 for 2^15; at most 127."""
+    """(8.3.8.2) Logarithm of a level, in eighths of an octave: 0 for 0, 1 for 1, 9 for 2; at most 127."""
     if x < 256:
         return int(LOGARITHMS[x])
     return min(int(LOGARITHMS[min(x >> 8, 255)]) + 64, 127)
@@ -90,7 +91,7 @@ def logarithm(x: int) -> int:
 def decode_decision(
     interval: int, code: int, position: int, data: Uint8, chance: int
 ) -> tuple[int, int, int, int]:
-    """(8.3.8.2) As ``decode_bit`` of 8.9.1, its state in variables: the bit, and the state after it."""
+    """(8.3.8.2) ``decode_bit`` of 8.9.1 with its state in variables; returns the bit and the new state."""
     split = (interval * chance) >> 16
     bit = 0
     if code < split:
@@ -110,8 +111,8 @@ def decode_decision(
 
 @kernel
 def encode_decisions(work: Int64, data: Uint8, decided: Int32, count: int) -> None:
-    """(Encoder.) Code decisions, each ``2 * probability + bit``. A decoder has none."""
-    width = int(work[RANGE])  # kept out of the array while the loop runs: half the time
+    """Code buffered decisions, each ``2 * probability + bit``. Informative: only an encoder has any."""
+    width = int(work[RANGE])  # a variable instead of an array element: half the time
     low = int(work[CODE])
     for i in range(count):
         one = int(decided[i])
@@ -140,13 +141,13 @@ def code_floats(
     work: Int64, data: Uint8, raw: Uint8, decoding: bool, words: Int32, shape: Int64, kind: Int64,
     header: Int64, states: Int32, weights: Int64,
 ) -> None:  # fmt: skip
-    """(8.3.8.2) Decode, or code, the words of a feature.
+    """(8.3.8.2) Decode or encode the words of a feature.
 
-    words  : int32, C * H * W, received or given.
+    words  : int32, C * H * W; output of decoding, input of encoding.
     shape  : C, H, W.
     kind   : bits of the mantissa, and the position of the sign bit.
     header : flags, highest exponent, reference exponent, trailing zero bits of all mantissas.
-    states, weights : as initialised; changed.
+    states, weights : initial ones, which are adapted.
     """
     channels, height, width = int(shape[0]), int(shape[1]), int(shape[2])
     mantissa_bits, sign_bit = int(kind[0]), int(kind[1])
@@ -155,7 +156,7 @@ def code_floats(
     interval, code, position = int(work[RANGE]), int(work[CODE]), int(work[POSITION])
     magnitudes = (1 << sign_bit) - 1
     above = np.zeros(width + 2, np.int64)  # levels of the row above, from column -1 on
-    # mean |level - expected| at each place over the channels so far, in eighths; one row and column more
+    # mean |level - expected| at each position over the channels so far, in eighths; one row and column more
     activity = np.zeros((height + 1) * (width + 1) + 1, np.int64)
     usual = 48  # running mean of reference - exponent, in sixteenths
     run = 0  # the last three outcomes of repeated
@@ -168,7 +169,7 @@ def code_floats(
             above[x] = 0
         for y in range(height):
             if decoding and position > data.shape[0] + 4:
-                break  # the payload has ended: what follows could only be refused
+                break  # the payload has ended and will be refused
             west = int(above[1])
             north_west = west
             far_west = west
@@ -279,7 +280,7 @@ def code_floats(
                 if repeated == 1:
                     magnitude = candidate & magnitudes
                 elif nonzero == 1:
-                    # the exponent: is it at least ``bound``? up or down from there, until that turns
+                    # the exponent: is it at least ``bound``? move up or down until the answer changes
                     exponent = magnitude >> mantissa_bits
                     bound = reference - (usual >> 4)
                     if place > 0:
@@ -329,7 +330,7 @@ def code_floats(
                     shift = reference - exponent
                     usual += ((shift << 4) - usual) >> 3
 
-                    # the mantissa: more modelled bits where the neighbours agree better
+                    # the mantissa: the better the neighbours agree, the more bits are modelled
                     depth = min(max(shift, 0), 15)
                     threshold = 121 - (shift << 3)
                     modelled = 1

@@ -1,9 +1,9 @@
 """Fast mode: exponents by static frequencies, signs and mantissas raw (clause 8.3.8.3).
 
-The *rank* of a value says how far its exponent lies below the header's ``reference``: 0 to 13; 14 where
-the exponent is another, which then follows as raw bits; 15 for zero. Ranks are coded by range asymmetric
-numeral systems (Duda 2013), with frequencies that the payload carries, in units of 1/256, for each of
-eight classes: the mean rank of the neighbours west and north, halved.
+The *rank* of a value is the distance of its exponent below the header's ``reference``, 0 to 13; 14 for any
+other exponent, which then follows in raw bits; 15 for zero. Ranks are coded by range asymmetric numeral
+systems (Duda 2013), with frequencies from the payload, in units of 1/256, for each of eight classes: half the
+mean rank of the neighbours west and north.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ZERO = 15
 
 
 def decode_fast(data: Uint8, words: Int32, shape: Int64, kind: Int64, header: Int64) -> None:
-    """(8.3.8.3) Frequencies and ranks from the front, raw bits from the end; between them nothing is left."""
+    """(8.3.8.3) Decode frequencies and ranks from the front, raw bits from the end; no bytes may remain."""
     announce_compilation("fast.decode_ranks")
     frequencies, begin = read_frequencies(data.tobytes()[: CLASSES * (RANKS + 2)])
     data = data[begin:]
@@ -53,13 +53,16 @@ def decode_fast(data: Uint8, words: Int32, shape: Int64, kind: Int64, header: In
 
 
 def read_frequencies(data: bytes) -> tuple[Int64, int]:
-    """(8.3.8.3) Per class, 16 bits that say which ranks occur, then the frequency of each but the last."""
+    """(8.3.8.3) Read, per class, 16 bits for the ranks that occur, and their frequencies but the last."""
     frequencies: list[int] = []
     at = 0
     for one in range(CLASSES):
         mask = int.from_bytes(data[at : at + 2], "big")
         at += 2
-        left, last = 256, mask & -mask  # the last rank of a class has what the others leave
+        left, last = (
+            256,
+            mask & -mask,
+        )  # the frequency of the last rank of a class is 256 minus the others
         for rank in range(RANKS):
             bit = 0x8000 >> rank & mask
             frequency = 0
@@ -92,7 +95,7 @@ def spread_frequencies(frequencies: Int64, slots: Uint8, starts: Int64) -> None:
 
 @kernel
 def class_of(ranks: Uint8, y: int, x: int, at: int, width: int) -> int:
-    """(8.3.8.3) The class of a value by the ranks of its neighbours west and north; at first, one or none."""
+    """(8.3.8.3) The class of a value by the ranks of its neighbours west and north, if there are any."""
     if x > 0:
         west = int(ranks[at - 1]) & 0xFF
         if y > 0:

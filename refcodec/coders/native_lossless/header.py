@@ -1,13 +1,13 @@
-"""Header: the mode of a payload, and what its words have in common (clause 8.3.8.1).
+"""Header: the mode of a payload, and common properties of its words (clause 8.3.8.1).
 
-A payload begins with a byte that names its mode and says which fields of the header follow::
+A payload begins with a byte that gives its mode and the fields of the header that follow::
 
     0x00            00000000  raw: the sample bytes follow
     0x40 | fields   01......  fast (8.3.8.3): frequencies, ranks, then raw bits from the end
     0x80 | fields   10......  context (8.3.8.2): decisions, then raw bits from the end
 
     0x20  ..1.....  a byte follows: trailing zero bits common to all mantissas
-    0x10  ...1....  a byte follows: the reference exponent, which is else the highest one
+    0x10  ...1....  a byte follows: the reference exponent, otherwise the highest exponent
     0x08  ....0...  reserved
     0x04  .....1..  words may repeat their neighbours (context)
     0x02  ......1.  there are negative words
@@ -54,7 +54,7 @@ KINDS = {
 
 
 def read_header(payload: bytes, kind: Int64) -> tuple[Int64, int]:
-    """(8.3.8.1) Flags, highest exponent, reference exponent and trailing zero bits; and the header's size."""
+    """(8.3.8.1) Read flags, highest and reference exponent and trailing zero bits; and the header's size."""
     fields = payload[0]
     size = 2 + bool(fields & HAS_REFERENCE) + bool(fields & HAS_TRAILING)
     if len(payload) < size:
@@ -73,5 +73,5 @@ def read_header(payload: bytes, kind: Int64) -> tuple[Int64, int]:
 
 
 def refusal(what: str) -> PayloadError:
-    """The error of a payload that no decoder accepts."""
+    """The error of a payload that every decoder rejects."""
     return PayloadError(what, clause="8.3.8")

@@ -37,7 +37,7 @@ __all__ = [
     "predict",
 ]
 
-# the tables of 8.9.2, narrow enough to stay in a processor's first cache
+# the tables of 8.9.2, in small types so that they fit the first-level cache
 STRETCH = mixing.STRETCH.astype(np.int16)
 SQUASH = mixing.SQUASH.astype(np.int32)
 RECIPROCAL = mixing.RECIPROCAL.astype(np.int32)
@@ -64,13 +64,13 @@ BIT_WEIGHTS = STEP_WEIGHTS + 14  # two each for six bits
 WEIGHTS = BIT_WEIGHTS + 12
 
 RATE = 4
-"""Speed at which weights learn."""
+"""Learning rate of the weights."""
 
 LIMIT = 255
 """Greatest count of a state."""
 
 CHANNEL_LIMIT = 16
-"""Count of a channel's own states when the next channel begins: they adapt quickly again."""
+"""Largest count of a channel's own states at the start of the next channel: they adapt quickly again."""
 
 
 # --- normative -------------------------------------------------------------------------------------
@@ -78,7 +78,7 @@ CHANNEL_LIMIT = 16
 
 @cache
 def _trained_model() -> tuple[Int32, Int64]:
-    """(8.3.8.2) The states and weights of the table, as it is trained."""
+    """(8.3.8.2) The trained states and weights, from the table."""
     text = (files("refcodec.tables") / "floats.txt").read_text(encoding="ascii")
     lines = (line for line in text.split("\n") if not line.startswith("#"))
     numbers = np.array(" ".join(lines).split(), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Defects of native features, and of parameter sets and profiles that admit no native coder."""
+"""Defects of native features, and of parameter sets and profiles that do not allow a native coder."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _payload(stream: bytes) -> bytes:
 def _first(stream: bytes, kind: type[StreamError], payloads: Iterable[bytes]) -> Edit:
     """The first of some payloads that the decoder refuses with an error of this kind.
 
-    Only decoding shows the meaning of a payload of an arithmetic coder that was changed.
+    The effect of a change in a payload of an arithmetic coder is known only by decoding it.
     """
     for payload in payloads:
         edit = feature("payload", payload.hex())

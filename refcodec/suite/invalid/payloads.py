@@ -36,9 +36,9 @@ def zlib_bomb(payload: bytes) -> bytes:
 
 
 def _bomb(expected: int) -> bytes:
-    """A zlib stream of a few hundred bytes, and thousands of times ``expected`` zeros.
+    """A zlib stream of a few hundred bytes that decompresses to thousands of times ``expected`` zeros.
 
-    Written by hand, so that the bytes depend on no version of zlib: one block of fixed Huffman codes,
+    Built by hand, so that the bytes do not depend on the version of zlib: one block of fixed Huffman codes,
     the byte 0 and matches of 258 bytes at distance 1.
     """
     matches = 1000

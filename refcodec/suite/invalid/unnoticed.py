@@ -1,4 +1,4 @@
-"""Defects that a decoder need not notice; the strict validator does."""
+"""Defects that a decoder need not detect; the strict validator does."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The vectors that every decoder of their profile must decode, in the order of the manifest.
 
-``values`` holds their features, ``build`` and ``content`` what makes streams of them.
+``values`` holds their features; ``build`` and ``content`` make streams of them.
 """
 
 from refcodec.suite.define import definitions

@@ -42,7 +42,7 @@ def exact(*features: Feature, **options: Any) -> bytes:
 
 
 def samples(dtype: np.dtype[Any], span: tuple[float, float], chosen: range) -> bytes:
-    """A stream of chosen 16-bit samples, which no feature of the source type would give."""
+    """A stream of chosen 16-bit samples, which no feature of the source type is quantised to."""
     blank = np.zeros((len(chosen), 1, 1), dtype)
     stream = coded(blank, coder="raw", quantiser="uniform", bits=16, clip=span)
     return feature("payload", np.array(chosen, ">u2").tobytes().hex())(stream)

@@ -15,9 +15,9 @@ __all__ = ["checks", "content", "every_other"]
 
 
 def content(*contents: Content, value: float = 0.0, eighths: int = 0, **options: Any) -> bytes:
-    """A stream of payloads of chosen content; several make a sequence.
+    """A stream of payloads of chosen content; several form a sequence.
 
-    value   : of the feature whose payloads are replaced.
+    value   : value of the feature whose payloads are replaced.
     eighths : added to its QP.
     """
     blank = np.full(contents[0].levels.shape, value, np.float32)
@@ -36,10 +36,10 @@ def content(*contents: Content, value: float = 0.0, eighths: int = 0, **options:
 
 
 def every_other(c: int, y: int, x: int, height: int, width: int) -> bool:
-    """Split two blocks of three, without order, to every depth."""
+    """Split two blocks of three, pseudo-randomly, at every depth."""
     return (7 * c + 5 * y + 3 * x + height + 2 * width) % 3 > 0
 
 
 def checks(c: int, y: int, x: int, height: int, width: int) -> bool:
-    """Choose blocks as on a chessboard."""
+    """Choose blocks in a checkerboard pattern."""
     return (c + y // 4 + x // 8) % 2 > 0

@@ -17,7 +17,7 @@ _STEPS = tuple(22 + 4 * (c % 4) for c in range(16))
 
 
 def _sequence(feature: Feature) -> list[Feature]:
-    """Seven features, of which each lies one sample to the right of its predecessor, and is weaker."""
+    """Seven features, each of them the preceding one shifted right by one sample and attenuated."""
     return [np.roll(feature, n, axis=2) * np.float32(1 - n / 16) for n in range(7)]
 
 

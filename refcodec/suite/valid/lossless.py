@@ -1,4 +1,4 @@
-"""Values as they are and quantised samples, in the byte coders."""
+"""Source values and quantised samples, in the byte coders."""
 
 from __future__ import annotations
 

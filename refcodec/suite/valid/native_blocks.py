@@ -1,4 +1,4 @@
-"""Native features: blocks of all sizes, and maps of sizes that blocks do not divide."""
+"""Native features: blocks of all sizes, and maps whose sides are not multiples of a block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Legal and rare: elements that a decoder ignores, arithmetic at its limits, fields that are optional."""
+"""Legal but unusual: elements that a decoder ignores, arithmetic at its limits, optional fields."""
 
 from __future__ import annotations
 

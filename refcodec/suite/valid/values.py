@@ -1,4 +1,4 @@
-"""Features of chosen values, beside those of the demonstration network."""
+"""Features of chosen values, in addition to those of the demonstration network."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SPECIAL_BRAIN = _words(
 
 
 def hills(channels: int, height: int, width: int, moved: int = 0) -> Feature:
-    """Smooth float32 maps of whole numbers, moved right by some samples and down by twice as many."""
+    """Smooth float32 maps of integers, shifted right by ``moved`` samples and down by twice as many."""
     c, y, x = np.ogrid[:channels, :height, :width]
     y, x = y - 2 * moved, x - moved
     folded = (3 * x + 5 * y + 7 * c) % 64

@@ -1,4 +1,4 @@
-"""Advice: what a caller knows of a feature that it does not show."""
+"""Advice: information that a caller has on a feature besides its values."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ __all__ = ["NO_ADVICE", "Advice"]
 class Advice:
     """Advice to the encoder of one feature (native).
 
-    weights  : cost of a squared error, float32, 1 on average: C x 1 x 1 or C x H x W; None for 1
-               everywhere.
-    spectral : weights C x H x W belong to the frequencies of the map, not to its samples.
-    choice   : the head, levels and blocks to code, chosen already.
+    weights  : of squared errors, float32, 1 on average: C x 1 x 1 or C x H x W; None for 1 everywhere.
+    spectral : true if weights C x H x W are of the frequencies of the map, not of its samples.
+    choice   : head, levels and blocks to code, if they are chosen already.
     """
 
     weights: npt.NDArray[np.float32] | None = None

@@ -1,7 +1,7 @@
 """Blocks and levels of one channel, chosen by rate and distortion, compiled.
 
-Coefficients come in units of their step, as float32, one plane for each depth of splitting. Distortion is
-in squared steps, rate in bits, as the states of the tables predict them.
+Coefficients are in units of their step, float32, one plane per depth of splitting. Distortion is in squared
+steps, rate in bits by the initial states of the tables.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 HOPELESS = 1.15
-"""Blocks whose parts cost so many times as much are not split further."""
+"""If the parts of a block cost more than this times the block, it is not split further."""
 
 
 @compiled
@@ -30,22 +30,22 @@ def choose_channel(
 ) -> float:  # fmt: skip
     """Choose blocks and levels of one channel.
 
-    planes   : float32, n x depth x H x W, coefficients in steps, of the blocks of each depth. n is 2 where
-               the second ones are those of the difference from the displaced reference feature.
-    weights  : float32, depth x H x W: cost of a squared error of each coefficient; or depth x 1 x 1.
-    strength : the multiplier of a bit; 0 rounds to the nearest level.
+    planes   : float32, n x depth x H x W, coefficients in steps, of the blocks of each depth. n is 2 if there
+               are also those of the difference from the displaced reference feature.
+    weights  : float32, depth x H x W: of squared errors of coefficients; or depth x 1 x 1.
+    strength : Lagrange multiplier of a bit; 0 rounds to the nearest level.
     blocks   : and ``starts``, see ``grids.list_blocks``.
-    trial    : int32, n x depth x H x W, room for candidates.
-    levels   : int32, H x W, receives the choice; sizes likewise.
+    trial    : int32, n x depth x H x W, work space for candidates.
+    levels   : int32, H x W, receives the choice, as does ``sizes``.
     sums     : 2 x 3, receives the sum of |coefficient| - |level| and the count, for levels 1, 2 and more.
 
     Returns the cost of the channel.
     """
     costs = np.zeros(1024)
     deepest = planes.shape[1] - 1
-    cost = np.full((deepest + 1, *levels.shape), np.inf)  # of the block that begins at a sample
+    cost = np.full((deepest + 1, *levels.shape), np.inf)  # of the block with that first sample
     marks = np.zeros((deepest + 1, *levels.shape), np.int32)
-    closed = np.zeros(levels.shape, np.uint8)  # where smaller blocks need not be tried
+    closed = np.zeros(levels.shape, np.uint8)  # 1 where smaller blocks need not be tried
     for depth in range(deepest + 1):
         for k in range(starts[depth], starts[depth + 1]):
             y, x, height, width = blocks[k]
@@ -101,7 +101,7 @@ def choose_channel(
 
 @compiled
 def cost_of_parts(cost: Doubles, y: int, x: int, height: int, width: int) -> float:
-    """Cost of the parts of a block together; infinite where one was not tried."""
+    """Total cost of the parts of a block; infinite if one was not tried."""
     top = (height + 1) // 2 if height >= SPLIT_FROM else height
     left = (width + 1) // 2 if width >= SPLIT_FROM else width
     parts = 0.0
@@ -116,7 +116,7 @@ def choose_block(
     plane: Floats, weights: Floats, strength: float, rates: Floats, scans: Int64, scan_at: Int64,
     levels: Int32, costs: Doubles, y: int, x: int, height: int, width: int,
 ) -> tuple[float, int]:  # fmt: skip
-    """Choose levels of a block of one size; returns their cost, and the number of the last one."""
+    """Choose levels of a block of one size; returns their cost and the number of the last one."""
     each = weights.shape[0] * weights.shape[1] > 1
     weight = float(weights[0, 0])
     shape = size_class(height, width)
@@ -161,7 +161,7 @@ def choose_block(
         if level > 0:
             spent = strength * (1.0 + rates[0, context, 1])
             best = 0
-            if level >= 8:  # so large that the rate hardly tells two levels apart
+            if level >= 8:  # so large that neighbouring levels have nearly the same rate
                 best = level
                 cost = weight * (size - level) * (size - level)
                 cost += strength * (6.0 + 2.0 * bit_length(level - 7))
@@ -179,7 +179,7 @@ def choose_block(
             levels[y + u, x + v] = 0
         costs[k] = cost - weight * size * size
         nothing += weight * size * size
-    # the last level: the costs of what comes before it, less what leaving it out would cost
+    # the last level: the cost of those before it, minus the cost of leaving them out
     best_total = 0.0
     running = 0.0
     last = 0
@@ -202,7 +202,7 @@ def take_block(
     plane: Floats, trial: Int32, levels: Int32, taken: Uint8, sums: Doubles, y: int, x: int,
     height: int, width: int,
 ) -> None:  # fmt: skip
-    """Copy the chosen levels of a block, and gather its reconstruction points."""
+    """Copy the chosen levels of a block, and add to the sums for reconstruction points."""
     for i in range(y, y + height):
         for j in range(x, x + width):
             taken[i, j] = 1

@@ -1,4 +1,4 @@
-"""Choice: what an encoder decided on a feature before it codes it."""
+"""Choice: the decisions of an encoder on a feature before it is coded."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Choice"]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Head, levels and blocks, as they are to be coded.
+    """Head, levels and blocks to be coded.
 
-    head   : of the payload.
+    head   : head of the payload.
     levels : int32, C x H x W.
     sizes  : of blocks, at their first samples, int32, C x H x W.
-    cost   : estimate of squared error and rate, in squared steps; 0 without a transform.
+    cost   : estimated rate-distortion cost, in squared steps; 0 without a transform.
     """
 
     head: Int64

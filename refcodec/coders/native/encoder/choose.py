@@ -51,7 +51,7 @@ def choose(
     exact      : samples before rounding, C x H x W.
     steps      : of each channel, in units of 2^-16 samples.
     rates      : see ``rates.rate_table``; None for those of the initial states.
-    prediction : what blocks may be predicted from.
+    prediction : samples that blocks may be predicted from.
     """
     head = np.zeros(HEAD_SIZE, np.int64)
     head[FREQUENCY_SLOPE] = slope
@@ -74,20 +74,20 @@ def choose(
         cost = _choose_blocks(
             exact, scales, tuning, advice, block, slope, rates, prediction, levels, sizes, sums
         )
-    if not (block == 0 and (steps == 65536).all()):  # there, every level is a sample
+    if not (block == 0 and (steps == 65536).all()):  # otherwise every level is a sample
         points = np.rint(32 * sums[0] / np.maximum(sums[1], 1))
         head[POINTS : POINTS + 3] = np.clip(points, -8, 7)
     return Choice(head, levels, sizes, cost)
 
 
 def _commonest(exact: npt.NDArray[Any]) -> int:
-    """The commonest sample."""
+    """The most frequent sample value."""
     values, counts = np.unique(np.rint(exact).astype(np.int64), return_counts=True)
     return int(values[counts.argmax()])
 
 
 def _round_samples(scaled: Floats, levels: Int32, sums: npt.NDArray[np.float64]) -> None:
-    """Levels of samples without a transform; see ``choose`` for the sums."""
+    """Round samples to levels, without a transform; see ``choose`` for the sums."""
     np.rint(scaled, out=levels, casting="unsafe")
     for m in (1, 2, 3):
         chosen = (np.abs(levels) == m) if m < 3 else np.abs(levels) > 2

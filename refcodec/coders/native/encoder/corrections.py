@@ -1,4 +1,4 @@
-"""Corrections: the mean and the spread that restoration gives back to each channel."""
+"""Corrections: the mean and the standard deviation that restoration gives back to each channel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RESTORED_SAMPLES = 64
 
 
 def restoration_mode(shape: tuple[int, ...], tuning: Tuning) -> int:
-    """The mode of restoration: that of the tuning, or one by the size of a channel."""
+    """The mode of restoration: that of the tuning, or one chosen by the size of a channel."""
     if tuning.restoration is not None:
         return tuning.restoration
     return 2 if shape[1] * shape[2] >= _RESTORED_SAMPLES else 0
@@ -27,11 +27,11 @@ def restoration_mode(shape: tuple[int, ...], tuning: Tuning) -> int:
 def find_corrections(
     exact: npt.NDArray[Any], samples: Int32, steps: Int64, mode: int
 ) -> Corrections:
-    """Offsets and gains that give each channel its mean and its standard deviation back.
+    """Find the offsets and gains that restore the mean and the standard deviation of each channel.
 
     exact   : samples before rounding, C x H x W.
     samples : their reconstruction.
-    mode    : of restoration; what it does not have is 0.
+    mode    : mode of restoration; corrections that it lacks are 0.
     """
     wanted = exact.reshape(len(steps), -1)
     found = samples.reshape(len(steps), -1).astype(np.float64)

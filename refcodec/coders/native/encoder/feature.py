@@ -1,4 +1,4 @@
-"""One feature: some choices, each of them coded, and the best taken."""
+"""Encoding of one feature: several choices are coded, and the best is taken."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["encode_payload"]
 _DEFAULT = Tuning()
 
 _SAMPLED_CHANNELS = 8
-"""One channel in so many decides on the largest block."""
+"""One channel in this many is used to choose the largest block."""
 
 
 def encode_payload(
@@ -37,10 +37,10 @@ def encode_payload(
     """Code one feature.
 
     exact             : samples before rounding, float, C x H x W.
-    advice            : where errors matter; or the choice to code, on which ``tuning`` has no effect.
+    advice            : weights of errors; or the choice to code, and then ``tuning`` has no effect.
     reference_feature : decoded samples of the preceding feature, to predict from.
 
-    Returns the payload and the samples that a decoder will have.
+    Returns the payload and the decoded samples.
     """
     announce_compilation()
     steps, largest = step_sizes(fps, parameters), (1 << fps.bits) - 1
@@ -69,7 +69,7 @@ def encode_payload(
 
 
 def _blocks_to_try(exact: npt.NDArray[Any], steps: Int64, tuning: Tuning) -> tuple[int, ...]:
-    """The largest blocks worth coding with: all of the tuning's, or the best by a sample of channels."""
+    """Largest blocks to code with: all of the tuning's, or the best one on a subset of the channels."""
     if exact[0].size == 1:
         return (0,)
     longest = max(exact.shape[1:])

@@ -1,4 +1,4 @@
-"""From a choice to a payload: the normative functions, forwards."""
+"""Coding of a choice to a payload, by the normative functions in the direction of encoding."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def run_forwards(
     largest: int,
     prediction: Prediction | None = None,
 ) -> tuple[bytes, Coded]:
-    """Code what was chosen; returns the payload, and what a decoder will have.
+    """Code a choice; returns the payload, and the decoded samples with their corrections.
 
-    exact : samples before rounding, C x H x W: corrections are found on the way, from what became of them.
+    exact : samples before rounding, C x H x W: corrections depend on them and on their reconstruction.
     """
     mode = int(choice.head[RESTORATION])
     content = Content(choice.head, choice.levels, choice.sizes)

@@ -16,7 +16,7 @@ Grid = tuple[Int64, Int64]
 
 
 def split_grids(ys: Int64, xs: Int64, depths: int) -> list[Grid]:
-    """Boundaries of blocks when all of them are split once, twice, ...; the whole ones first."""
+    """Boundaries of blocks when all are whole, split once, split twice, ..."""
     grids = [(ys, xs)]
     while len(grids) <= depths:
         finer = _halves(grids[-1][0]), _halves(grids[-1][1])
@@ -27,7 +27,7 @@ def split_grids(ys: Int64, xs: Int64, depths: int) -> list[Grid]:
 
 
 def _halves(boundaries: Int64) -> Int64:
-    """Boundaries when all parts that can be split are, the first half being the longer one."""
+    """Boundaries after splitting all parts that can be split, the first half being the longer one."""
     parts = [boundaries[:1]]
     for start, stop in pairwise(boundaries):
         middle = [start + (stop - start + 1) // 2] if stop - start >= SPLIT_FROM else []
@@ -38,7 +38,7 @@ def _halves(boundaries: Int64) -> Int64:
 def list_blocks(
     grids: list[Grid],
 ) -> tuple[Int64, Int64]:
-    """All blocks as (y, x, height, width), depth after depth, and the number of the first of each depth.
+    """List all blocks as (y, x, height, width), depth by depth, and the number of the first at each depth.
 
     grids : boundaries of rows and columns at each depth.
     """

@@ -1,4 +1,4 @@
-"""Prediction: the displacement at which the reference feature resembles a feature most."""
+"""Prediction: the displacement of the reference feature that matches a feature best."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from refcodec.entropy.arrays import Int32
 __all__ = ["Prediction", "find_prediction"]
 
 _MATCHED_CHANNELS, _REACH = 6, 8
-"""Channels by which a displacement is searched, and its largest size, in samples."""
+"""Number of channels used to search a displacement, and the largest one searched, in samples."""
 
 
 class Prediction(NamedTuple):
     """Samples that blocks may be predicted from.
 
     shift             : displacement, down and right, in samples.
-    reference_feature : decoded samples of the feature before, C x H x W.
-    displaced         : the same, displaced.
+    reference_feature : decoded samples of the preceding feature, C x H x W.
+    displaced         : displaced samples of the reference feature, C x H x W.
     """
 
     shift: tuple[int, int]
@@ -32,7 +32,7 @@ class Prediction(NamedTuple):
 
 
 def find_prediction(exact: npt.NDArray[Any], reference_feature: Int32, largest: int) -> Prediction:
-    """Find the displacement of the reference feature that fits best, by the channels that vary most."""
+    """Find the displacement that matches best in the channels of largest variance."""
     chosen = np.argsort(-exact.reshape(len(exact), -1).var(axis=1))[:_MATCHED_CHANNELS]
     wanted, found = exact[chosen].astype(np.float32), reference_feature[chosen].astype(np.float32)
     _, height, width = wanted.shape

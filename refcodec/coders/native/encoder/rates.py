@@ -17,7 +17,7 @@ __all__ = ["initial_rates", "rate_table"]
 def rate_table(states: Int32) -> npt.NDArray[np.float32]:
     """Bits of each decision on a coefficient, flags x contexts x outcome, from the states of input 1.
 
-    In units of 2^-8, so that no last bit of a logarithm shows.
+    Rounded to units of 2^-8, so that results do not depend on the last bit of a logarithm.
     """
     first, flags, contexts = COEFFICIENT[:3]
     chosen = states[first + flags * contexts : first + 2 * flags * contexts]
@@ -28,5 +28,5 @@ def rate_table(states: Int32) -> npt.NDArray[np.float32]:
 
 @cache
 def initial_rates() -> npt.NDArray[np.float32]:
-    """Bits of decisions on coefficients by the states of the tables."""
+    """Bits of decisions on coefficients, from the initial states of the tables."""
     return rate_table(native_model()[0])

@@ -1,4 +1,4 @@
-"""Tuning: how much an encoder tries, by speed."""
+"""Tuning: the choices that an encoder tries, by speed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class Tuning:
     """The choices that an encoder tries for a feature.
 
     blocks      : largest block sides to choose among; 0 codes samples without a transform.
-    exhaustive  : choose by coding the feature with each of them, instead of by an estimate.
-    depths      : number of times that blocks of 16 may be split; of 32, once more.
-    strength    : the multiplier of a bit, in squared steps.
+    exhaustive  : true to code the feature with each of them, instead of estimating.
+    depths      : number of times that blocks of 16 may be split; blocks of 32 once more.
+    strength    : Lagrange multiplier of a bit, in squared steps.
     slopes      : frequency slopes to choose among.
-    restoration : its mode, 0, 1 or 2; None decides by the size of a channel.
+    restoration : mode of restoration, 0, 1 or 2; None chooses by the size of a channel.
     """
 
     blocks: tuple[int, ...] = (16, 32)
@@ -37,5 +37,5 @@ _RESTORATIONS = {"off": 0, "mean": 1, "channel": 2, "auto": None}
 
 
 def tuning_of(speed: str, restoration: str) -> Tuning:
-    """The tuning of a speed, with the restoration that a configuration asks for."""
+    """The tuning of a speed, with the restoration of a configuration."""
     return replace(_SPEEDS[speed], restoration=_RESTORATIONS[restoration])

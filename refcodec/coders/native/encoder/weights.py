@@ -1,4 +1,4 @@
-"""Weights: the cost of a squared error of each coefficient."""
+"""Weights of the squared errors of coefficients."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["averages", "weight_planes"]
 
 
 def weight_planes(advice: Advice, channels: int, grids: list[Grid]) -> npt.NDArray[np.float32]:
-    """Cost of a squared error of each coefficient at every depth of splitting, C x depth x H x W.
+    """Weight of a squared error of each coefficient at every depth of splitting, C x depth x H x W.
 
-    C x depth x 1 x 1 where all coefficients of a channel cost the same.
+    C x depth x 1 x 1 if all coefficients of a channel have the same weight.
     """
     given = advice.weights
     if given is None or given[0].size == 1:
@@ -28,9 +28,10 @@ def weight_planes(advice: Advice, channels: int, grids: list[Grid]) -> npt.NDArr
 
 
 def averages(boundaries: Int64, spectral: bool) -> npt.NDArray[np.float64]:
-    """A matrix that averages weights along a side, for each coefficient, length x length.
+    """Matrix that averages weights along a side, per coefficient, length x length.
 
-    Averaged are the samples of its block, or the frequencies of the whole side that its own one covers.
+    The average is over the samples of its block, or over the frequencies of the whole side that correspond to
+    its own.
     """
     length = int(boundaries[-1])
     rows = np.zeros((length, length))

@@ -1,7 +1,7 @@
 """The native lossless encoder; nothing here is normative.
 
-payload  one feature: header, mode, and raw where nothing is gained
-survey   what the words of a feature have in common
-context  the context mode, forwards
-fast     the fast mode, forwards
+payload  one feature: header, mode, and raw if coding gains nothing
+survey   the header of a feature, from all its words
+context  encoding in the context mode
+fast     encoding in the fast mode
 """

@@ -1,4 +1,4 @@
-"""The context mode, forwards."""
+"""Encoding in the context mode."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["encode_context"]
 
 
 def encode_context(words: Int32, shape: Int64, kind: Int64, header: Int64, size: int) -> bytes:
-    """Decisions and raw bits, or nothing where they take more than ``size`` bytes."""
+    """Encode decisions and raw bits; returns b'' if they take more than ``size`` bytes."""
     announce_compilation("context.code_floats")
     work = np.zeros(WORK_SIZE, np.int64)
     data, raw = np.empty(size + 8, np.uint8), np.empty(size + 8, np.uint8)
@@ -27,7 +27,7 @@ def encode_context(words: Int32, shape: Int64, kind: Int64, header: Int64, size:
 
 @kernel
 def finish_floats(work: Int64, data: Uint8) -> int:
-    """Write the fewest bytes that begin a number of the interval whatever follows; at most two.
+    """Write the fewest bytes, at most two, that give a number in the interval whatever bytes follow.
 
     Returns the size of what was coded, in bytes; raw bits may follow at once.
     """

@@ -1,4 +1,4 @@
-"""The fast mode, forwards."""
+"""Encoding in the fast mode."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["encode_fast", "scale_frequencies", "write_frequencies"]
 
 
 def encode_fast(words: Int32, shape: Int64, kind: Int64, header: Int64, size: int) -> bytes:
-    """Frequencies, ranks and raw bits, or nothing where they take more than ``size`` bytes."""
+    """Encode frequencies, ranks and raw bits; returns b'' if they take more than ``size`` bytes."""
     announce_compilation("fast.code_ranks")
     work, raw = np.zeros(WORK_SIZE, np.int64), np.empty(size + 8, np.uint8)
     ranks, entries, data = (np.empty(words.size + 8, np.uint8) for _ in range(3))
@@ -82,7 +82,7 @@ def count_ranks(
 
 @kernel
 def scale_frequencies(counts: Int64, frequencies: Int64) -> None:
-    """Counts to frequencies that add up to 256 in each class; no rank that occurs gets 0."""
+    """Scale counts to frequencies that add up to 256 in each class; ranks that occur get at least 1."""
     for one in range(CLASSES):
         total = 0
         for rank in range(RANKS):
@@ -98,7 +98,7 @@ def scale_frequencies(counts: Int64, frequencies: Int64) -> None:
             left -= frequency
             if frequency > int(frequencies[most]):
                 most = entry
-        if total > 0:  # the most frequent rank has at least 16 of 256: it can give what is missing
+        if total > 0:  # the most frequent rank has at least 16 of 256, so it absorbs the rounding
             frequencies[most] = int(frequencies[most]) + left
 
 
@@ -117,7 +117,7 @@ def write_frequencies(data: Uint8, frequencies: Int64) -> int:
                 data[position] = frequency & 0xFF
                 position += 1
         if mask > 0:
-            position -= 1  # the last one is what the others leave
+            position -= 1  # the last one is 256 minus the others
         data[begin] = mask >> 8
         data[begin + 1] = mask & 0xFF
     return position
@@ -125,7 +125,7 @@ def write_frequencies(data: Uint8, frequencies: Int64) -> int:
 
 @kernel
 def code_ranks(data: Uint8, entries: Uint8, frequencies: Int64, starts: Int64) -> int:
-    """Code all ranks, from the last to the first; returns the position in ``data`` of the first byte."""
+    """Code all ranks, from the last to the first; returns the position of the first byte in ``data``."""
     position = int(data.shape[0])
     state = 0x10000
     for at in range(entries.shape[0] - 1, -1, -1):

@@ -1,4 +1,4 @@
-"""One feature, forwards: its header, its mode, and raw words where nothing is gained."""
+"""Encoding of one feature: its header and mode, or raw words if coding gains nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from refcodec.syntax.structures import FeatureParameterSet
 __all__ = ["encode_payload"]
 
 _SMALLEST_FAST = 1024
-"""Elements below which frequencies cost more than they gain, and speed does not matter."""
+"""Fewest elements for the fast mode: below, frequencies cost more than they gain."""
 
 
 def encode_payload(samples: Int32, fps: FeatureParameterSet, effort: str = "default") -> bytes:

@@ -1,4 +1,4 @@
-"""Survey: what the words of a feature have in common, for the header."""
+"""Survey of the words of a feature, for the header."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from refcodec.kernel import kernel
 __all__ = ["survey_floats"]
 
 REPEATS_PAY = 128
-"""One word in so many must repeat a neighbour for repeats to be worth a decision each."""
+"""Repeats are coded if at least one word in this many repeats a neighbour."""
 
 OUTLIERS = 1024
-"""One word in so many may lie above the reference exponent, so that few do not spoil the levels."""
+"""At most one word in this many lies above the reference exponent, so that outliers do not determine it."""
 
 
 @kernel
@@ -23,7 +23,7 @@ def survey_floats(words: Int32, shape: Int64, kind: Int64, header: Int64) -> Non
     width = int(shape[2])
     mantissa_bits, sign_bit = int(kind[0]), int(kind[1])
     magnitudes = (1 << sign_bit) - 1
-    exponents = np.zeros(256, np.int64)  # how often each occurs, of words that are not zero
+    exponents = np.zeros(256, np.int64)  # histogram, of words that are not zero
     count = words.shape[0]
     negative = 0
     union = 0
