@@ -19,6 +19,7 @@ from refcodec.coders.protocol import Machine, Payload, Samples, Violations
 from refcodec.errors import DFCError, EnvironmentFault, HashError, StreamError
 from refcodec.grouping import by_key, in_order
 from refcodec.hashes import sample_hash, unit_hash
+from refcodec.memory import memory_for
 from refcodec.quantise import dequantise
 from refcodec.registry import record_of
 from refcodec.stream.order import no_access_point
@@ -89,13 +90,26 @@ def decode_window(
         if isinstance(attempt, DFCError):
             failed(unit, attempt)
         elif attempt is not None:
-            features = [
-                reconstruct(payload, own)
-                for payload, own in zip(unit.payloads, attempt, strict=True)
-            ]
-            for error in check_hashes(unit, attempt, features):
+            try:
+                decoded, errors = _finish(unit, attempt)
+            except EnvironmentFault as error:
                 failed(unit, error)
-            yield DecodedUnit(unit, attempt, features)
+                continue
+            for wrong in errors:
+                failed(unit, wrong)
+            yield decoded
+
+
+def _finish(unit: CodedUnit, samples: list[Samples]) -> tuple[DecodedUnit, list[StreamError]]:
+    """The features of a unit from its samples, and the hashes that are not theirs.
+
+    Raises EnvironmentFault where memory does not suffice.
+    """
+    with memory_for(f"to reconstruct {_shape_of(unit)}"):
+        features = [
+            reconstruct(payload, own) for payload, own in zip(unit.payloads, samples, strict=True)
+        ]
+        return DecodedUnit(unit, samples, features), list(check_hashes(unit, samples, features))
 
 
 _Attempt = list[Samples] | DFCError | None
@@ -159,10 +173,19 @@ def _decode(
     """Yield the samples of consecutive units of one parameter set, unit by unit."""
     if not units[0].access_point and previous is None:
         raise no_access_point(units[0])
-    payloads = [payload for unit in units for payload in unit.payloads]
-    samples = payload_coder(units[0].fps.coder_id).decode(payloads, machine, previous)
+    with memory_for(f"to decode {_shape_of(units[0])}"):
+        payloads = [payload for unit in units for payload in unit.payloads]
+        samples = payload_coder(units[0].fps.coder_id).decode(payloads, machine, previous)
     for unit in units:
-        yield [next(samples) for _ in unit.payloads]
+        with memory_for(f"to decode {_shape_of(unit)}"):
+            own = [next(samples) for _ in unit.payloads]
+        yield own
+
+
+def _shape_of(unit: CodedUnit) -> str:
+    """Size of the features of a unit, for messages."""
+    fps = unit.fps
+    return f"a feature of {fps.channels} x {fps.height} x {fps.width}"
 
 
 @clause("8.6")

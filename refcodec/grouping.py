@@ -1,11 +1,11 @@
-"""Processing of items in groups and windows, with the results in the order of the items."""
+"""Processing of items in groups, with the results in the order of the items."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-__all__ = ["by_key", "in_order", "in_windows"]
+__all__ = ["by_key", "in_order"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,26 +25,3 @@ def in_order(results: Mapping[Key, Iterable[Result]], keys: Sequence[Key]) -> It
     rest = {key: iter(own) for key, own in results.items()}
     for key in keys:
         yield next(rest[key])
-
-
-def in_windows(items: Iterable[tuple[Item, int]], largest: int, most: int) -> Iterator[list[Item]]:
-    """Split items, each with its cost, into windows of at most ``most`` that cost at most ``largest``.
-
-    An item that costs more has a window of its own. If ``items`` raises an error, the window gathered so far
-    is yielded first.
-    """
-    window: list[Item] = []
-    total = 0
-    try:
-        for item, cost in items:
-            if window and (total + cost > largest or len(window) == most):
-                yield window
-                window, total = [], 0
-            window.append(item)
-            total += cost
-    except Exception:
-        if window:
-            yield window
-        raise
-    if window:
-        yield window

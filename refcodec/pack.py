@@ -22,14 +22,18 @@ __all__ = [
     "Frames",
     "Layout",
     "channel_qps",
+    "frame_count",
+    "frame_size",
+    "grid_of",
     "layout_of",
     "near_square",
+    "order_of",
     "pack",
     "unpack",
 ]
 
 Samples = npt.NDArray[np.int32]
-Frames = npt.NDArray[np.uint16]
+Frames = npt.NDArray[np.uint16] | npt.NDArray[np.uint8]
 
 SMALLEST_SIDE = 16
 """Smallest side of a coded frame, in samples: HEVC's smallest coding tree block."""
@@ -61,12 +65,12 @@ class Layout:
     @property
     def frame_height(self) -> int:
         """Height of the coded frames, padding included."""
-        return max(_smallest_side(self.columns * self.width), self.rows * self.height)
+        return _frame_side(self.rows * self.height, self.columns * self.width)
 
     @property
     def frame_width(self) -> int:
         """Width of the coded frames, padding included."""
-        return max(_smallest_side(self.rows * self.height), self.columns * self.width)
+        return _frame_side(self.columns * self.width, self.rows * self.height)
 
 
 # --- normative -------------------------------------------------------------------------------------
@@ -82,30 +86,32 @@ def channel_qps(fps: FeatureParameterSet, parameters: FeatureParameters) -> npt.
 
 
 @clause("8.4.1")
+def order_of(qps: npt.NDArray[np.int64], parameters: FeatureParameters) -> npt.NDArray[np.int64]:
+    """(8.4.1) Channels in the order in which they fill the frames, given the QP of each."""
+    if parameters.channel_order == ChannelOrder.EXPLICIT and parameters.channel_at is not None:
+        return parameters.channel_at
+    if parameters.channel_order == ChannelOrder.BY_QP:
+        return np.argsort(-qps, kind="stable")  # "by decreasing QP, equal ones by channel number"
+    return np.arange(len(qps))
+
+
+@clause("8.4.1")
 def layout_of(fps: FeatureParameterSet, parameters: FeatureParameters) -> Layout:
     """(8.4.1) Derive the frame and the tile of each channel."""
     qps = channel_qps(fps, parameters)
-    if parameters.channel_order == ChannelOrder.EXPLICIT and parameters.channel_at is not None:
-        order = parameters.channel_at
-    elif parameters.channel_order == ChannelOrder.BY_QP:
-        order = np.argsort(-qps, kind="stable")  # "by decreasing QP, equal ones by channel number"
-    else:
-        order = np.arange(fps.channels)
-    columns, rows = (fps.tile_columns_minus1 or 0) + 1, (fps.tile_rows_minus1 or 0) + 1
-    capacity = columns * rows
+    order = order_of(qps, parameters)
+    columns, rows = grid_of(fps)
+    ordered = qps[order]
+    changes = np.diff(ordered, prepend=ordered[0] + 1) != 0  # here a run of one QP begins
+    starts = np.flatnonzero(changes)
+    place = np.arange(fps.channels) - starts[np.cumsum(changes) - 1]  # of a channel in its run
+    tiles = place % (columns * rows)
     frame = np.empty(fps.channels, dtype=np.int64)
     tile = np.empty(fps.channels, dtype=np.int64)
-    ordered = qps[order]
-    starts = np.flatnonzero(
-        np.diff(ordered, prepend=ordered[0] + 1)
-    )  # where a run of one QP begins
-    frames: list[int] = []
-    for start, stop in zip(starts, [*starts[1:], fps.channels], strict=True):
-        place = np.arange(stop - start)
-        frame[order[start:stop]] = len(frames) + place // capacity
-        tile[order[start:stop]] = place % capacity
-        frames.extend([int(ordered[start])] * (1 + int(place[-1]) // capacity))
-    return Layout(frame, tile, tuple(frames), columns, rows, fps.height, fps.width)
+    frame[order] = np.cumsum(tiles == 0) - 1
+    tile[order] = tiles
+    frames = tuple(ordered[tiles == 0].tolist())
+    return Layout(frame, tile, frames, columns, rows, fps.height, fps.width)
 
 
 @clause("8.4.2")
@@ -122,8 +128,30 @@ def unpack(frames: Frames, layout: Layout) -> Samples:
     return tiles[layout.frame, row, :, column, :].astype(np.int32)
 
 
-def _smallest_side(other: int) -> int:
-    return SMALLEST_SIDE if other <= LONG_SIDE else 2 * SMALLEST_SIDE
+def _frame_side(tiles: int, other: int) -> int:
+    """A side of the coded frames, given that of the grid of tiles and the grid's other side."""
+    return max(tiles, SMALLEST_SIDE if other <= LONG_SIDE else 2 * SMALLEST_SIDE)
+
+
+def grid_of(fps: FeatureParameterSet) -> tuple[int, int]:
+    """Columns and rows of tiles."""
+    return (fps.tile_columns_minus1 or 0) + 1, (fps.tile_rows_minus1 or 0) + 1
+
+
+def frame_size(fps: FeatureParameterSet) -> tuple[int, int]:
+    """Height and width of the coded frames, padding included."""
+    columns, rows = grid_of(fps)
+    height, width = rows * fps.height, columns * fps.width
+    return _frame_side(height, width), _frame_side(width, height)
+
+
+def frame_count(fps: FeatureParameterSet, parameters: FeatureParameters) -> int:
+    """Number of frames of a feature: that of `layout_of`, without the layout."""
+    qps = channel_qps(fps, parameters)
+    ordered = qps[order_of(qps, parameters)]
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] + 1))
+    columns, rows = grid_of(fps)
+    return int((-(-np.diff(starts, append=len(qps)) // (columns * rows))).sum())
 
 
 # --- informative -----------------------------------------------------------------------------------

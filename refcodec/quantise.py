@@ -10,6 +10,7 @@ Samples are int32, C x H x W; parameters have one entry (per tensor) or C entrie
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import ml_dtypes
@@ -52,6 +53,9 @@ GAIN_LIMIT = 1 << 20
 """Greatest gain of statistics restoration, in units of 2^-16: a factor of 16."""
 
 
+_BLOCK = 1 << 16
+"""Elements that are reconstructed at a time."""
+
 _FINE_STEP = 64
 """Logarithmic steps below this, in units of 2^-24, are too coarsely represented: a scale is signalled."""
 
@@ -69,11 +73,13 @@ def restore_moments(
 
     Returns positions C x H x W: samples in units of 2^-16. "A variance of 0 is the identity."
     """
-    groups = samples.reshape(len(mean), -1).astype(np.int64)
-    positions = groups << 16
+    groups = samples.reshape(len(mean), -1)
+    positions = groups.astype(np.int64)
+    positions <<= 16
     count = groups.shape[1]
-    sums = groups.sum(axis=1)
-    squares = (groups * groups).sum(axis=1)  # at most 2^28 elements of 2^32: int64 holds it
+    sums = groups.sum(axis=1, dtype=np.int64)
+    # at most 2^28 elements of 2^32: int64 holds it
+    squares = np.einsum("ij,ij->i", groups, groups, dtype=np.int64)
     for i in range(len(groups)):
         first, second = int(sums[i]), int(squares[i])
         spread = count * second - first * first  # count^2 times the variance; below 2^86
@@ -84,7 +90,12 @@ def restore_moments(
         gain = min(gain, GAIN_LIMIT)
         own_mean = ((first << 16) + count // 2) // count
         # |position - own_mean| < 2^32 and gain <= 2^20: int64 holds the product
-        positions[i] = (int(mean[i]) << bits) + (((positions[i] - own_mean) * gain + 32768) >> 16)
+        own = positions[i]  # a view
+        own -= own_mean
+        own *= gain
+        own += 32768
+        own >>= 16
+        own += int(mean[i]) << bits
     return positions.reshape(samples.shape)
 
 
@@ -104,29 +115,58 @@ def dequantise(
     Returns an array C x H x W of the source type.
     """
     source = SourceType(fps.source_type)
+    numpy_type = NUMPY_TYPES[source]
     if fps.quantiser == Quantiser.NONE:
-        numpy_type = NUMPY_TYPES[source]
         return samples.astype(f"u{numpy_type.itemsize}").view(numpy_type)
-    step, exponent, high = parameters.log_step, parameters.log_exponent, parameters.range_max
-    if step is not None and exponent is not None:
-        values = dequantise_logarithmic(
-            samples, step, exponent, fps.bits, bool(fps.log_signed_flag)
-        )
-    else:
-        assert high is not None  # the one that remains is uniform
-        low = np.zeros_like(high) if parameters.range_min is None else parameters.range_min
-        values = dequantise_uniform(_positions(samples, fps, parameters), low, high, fps.bits)
-    return round_to_source(values, source)
+    positions = _restored(samples, fps, parameters)
+    result = np.empty(samples.shape, numpy_type)
+    for channels, rows in blocks(samples.shape):
+        given = samples[channels, rows] if positions is None else positions[channels, rows]
+        values = _values_of(given, channels, fps, parameters)
+        result[channels, rows] = round_to_source(values, source)
+    return result
 
 
-def _positions(
+def blocks(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
+    """Channels and rows of an array C x H x W, block by block: binary64 numbers of all would fill memory."""
+    count, height, width = shape
+    rows = max(1, _BLOCK // width)
+    channels = max(1, _BLOCK // (height * width))
+    for c in range(0, count, channels):
+        for y in range(0, height, rows):
+            yield slice(c, c + channels), slice(y, y + rows)
+
+
+def _restored(
     samples: Samples, fps: FeatureParameterSet, parameters: FeatureParameters
-) -> npt.NDArray[np.int64]:
-    """Samples in units of 2^-16, after statistics restoration where it is signalled."""
+) -> npt.NDArray[np.int64] | None:
+    """Positions after statistics restoration, in units of 2^-16; None where it is not signalled."""
     mean, deviation = parameters.restoration_mean, parameters.restoration_deviation
     if mean is None or deviation is None:
-        return samples.astype(np.int64) << 16
+        return None
     return restore_moments(samples, mean, deviation, fps.bits)
+
+
+def _values_of(
+    block: npt.NDArray[Any],
+    channels: slice,
+    fps: FeatureParameterSet,
+    parameters: FeatureParameters,
+) -> Values:
+    """Values of a block: samples (int32), or positions (int64), of these channels."""
+
+    def own(entries: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return entries[channels] if len(entries) > 1 else entries
+
+    step, exponent, high = parameters.log_step, parameters.log_exponent, parameters.range_max
+    if step is not None and exponent is not None:
+        return dequantise_logarithmic(
+            block, own(step), exponent, fps.bits, bool(fps.log_signed_flag)
+        )
+    assert high is not None  # the one that remains is uniform
+    low = np.zeros_like(high) if parameters.range_min is None else parameters.range_min
+    positions = block if block.dtype == np.int64 else block.astype(np.int64) << 16
+    return dequantise_uniform(positions, own(low), own(high), fps.bits)
 
 
 @clause("8.6.1")

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,13 +24,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from variation import PATIENCE
 
 import refcodec
 from refcodec.errors import (
     CallerError,
     ChecksumError,
     ConstraintError,
-    DFCError,
     EnvironmentFault,
     HashError,
     OrderError,
@@ -433,6 +434,20 @@ def test_an_index_of_many_entries_without_bits_costs_nothing(count: bytes) -> No
         with pytest.raises(StreamError):
             refcodec.decode(data)
         assert refcodec.validate(data).violations
+
+
+def test_an_index_of_more_units_than_fit_in_front_of_it(take_apart: TakeApart) -> None:
+    """Its arrays would take 64 times its size."""
+    index = (
+        b"\x80\x80\x80\x02" + b"\0" + b"\x04\x10" + b"\xff" * (1 << 19)
+    )  # 2^22 distances of one bit
+    data = take_apart(several(coder="raw")).change(UnitType.INDEX, lambda _: index)
+    with memory_below(8 * len(data)):
+        report = refcodec.validate(data)
+        with pytest.raises(ConstraintError, match=r"at most .* units fit in front of it"):
+            list(refcodec.open(io.BytesIO(data)))
+    (violation,) = report.violations
+    assert (violation.clause, violation.reject) == ("9.5", "constraint")
 
 
 @pytest.mark.parametrize("offset", [1, 50, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
@@ -903,19 +918,60 @@ def test_an_ffmpeg_that_encodes_nothing(text: str, ffmpeg: Callable[[str], str])
 
 
 @pytest.mark.parametrize(
-    ("text", "error"),
+    "text",
     [
-        ("cat > /dev/null; echo garbage", PayloadError),
-        ("cat > /dev/null; head -c 512 /dev/zero", HashError),  # a frame, but another
-        ("cat > /dev/null; exit 0", PayloadError),
-        ("echo invalid data >&2; exit 1", PayloadError),
+        "cat > /dev/null; echo garbage",
+        "cat > /dev/null; exit 0",
+        "exit 0",
+        "echo invalid data >&2; exit 1",
+        "exec cat /dev/zero",
     ],
 )
-def test_an_ffmpeg_that_decodes_something_else(
-    text: str, error: type[DFCError], ffmpeg: Callable[[str], str], hevc_stream: bytes
+def test_a_program_that_decodes_no_sound_picture_is_at_fault_itself(
+    text: str, ffmpeg: Callable[[str], str], hevc_stream: bytes
 ) -> None:
-    with pytest.raises(error):
+    with pytest.raises(EnvironmentFault, match=r"does not decode HEVC: .*check REFCODEC_FFMPEG"):
         refcodec.decode(hevc_stream, ffmpeg=ffmpeg(text))
+    report = refcodec.validate(hevc_stream, ffmpeg=ffmpeg(text))
+    assert (report.violations, len(report.unverified)) == ([], 1)
+
+
+def test_an_ffmpeg_that_decodes_something_else(
+    ffmpeg: Callable[[str], str], hevc_stream: bytes
+) -> None:
+    with pytest.raises(HashError):
+        refcodec.decode(hevc_stream, ffmpeg=ffmpeg("cat > /dev/null; head -c 512 /dev/zero"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("head -c 100 /dev/zero", "decodes to 100 bytes; 512 are expected"),
+        ("exec cat /dev/zero", "decodes to more bytes; 512 are expected"),
+        ("echo invalid data >&2; exit 1", "ffmpeg rejects the HEVC payload: invalid data"),
+    ],
+)
+def test_a_sound_ffmpeg_blames_the_payload(
+    text: str, message: str, ffmpeg: Callable[[str], str], hevc_stream: bytes
+) -> None:
+    """It decodes the picture of 256 bytes that is known to be sound, and not this one."""
+    sound = "printf '\\200%.0s' $(seq 256)"
+    program = ffmpeg(f'case "$*" in *gray10le*) {text};; *) {sound};; esac')
+    with pytest.raises(PayloadError, match=message):
+        refcodec.decode(hevc_stream, ffmpeg=program)
+
+
+def test_what_a_wrapper_of_ffmpeg_started_ends_with_it(
+    ffmpeg: Callable[[str], str], hevc_stream: bytes
+) -> None:
+    program = ffmpeg('sleep 100000 & echo $! > "$0.pid"; wait')
+    with pytest.raises(EnvironmentFault, match="stopped after 1 s"):
+        refcodec.decode(hevc_stream, ffmpeg=program, timeout=1)
+    child = int(Path(f"{program}.pid").read_text(encoding="utf-8"))
+    state = Path(f"/proc/{child}/stat")
+    with suppress(OSError):  # gone, or dead and not yet waited for
+        while ") Z " not in state.read_text(encoding="utf-8"):
+            time.sleep(0.01)
 
 
 def test_a_program_that_is_none(tmp_path: Path) -> None:
@@ -1036,3 +1092,38 @@ def test_an_unused_parameter_set_is_checked(take_apart: TakeApart) -> None:
     parts.units.insert(0, (UnitType.FEATURE_PARAMETER_SET, FEATURE_PARAMETER_SET.build_whole(fps)))
     with pytest.raises(ConstraintError, match="VPS, SPS and PPS"):
         refcodec.decode(parts.join())
+
+
+# --- memory ----------------------------------------------------------------------------------------
+
+LITTLE_MEMORY = """
+import resource, sys
+import numpy as np
+import refcodec
+
+def coded(shape):
+    return refcodec.encode(np.zeros(shape, np.float32), coder=sys.argv[1])
+
+stream = coded((4, 1024, 1024))
+refcodec.decode(coded((1, 1, 1)))
+taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + (12 << 20),) * 2)
+try:
+    refcodec.decode(stream)
+except refcodec.EnvironmentFault as error:
+    print(error.what)
+report = refcodec.validate(stream)
+print(len(report.violations), report.conforming)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="limits of memory need Linux")
+@pytest.mark.parametrize("coder", ["zlib", "native-lossless"])
+def test_too_little_memory_is_the_fault_of_the_machine(coder: str) -> None:
+    command = [sys.executable, "-c", LITTLE_MEMORY, coder]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stderr == ""
+    what, verdict = done.stdout.splitlines()
+    assert what.startswith("there is not enough memory to ")
+    assert what.endswith("a feature of 4 x 1024 x 1024")
+    assert verdict == "0 False"

@@ -37,6 +37,9 @@ LZMA_MEMORY_LIMIT = 80 << 20
 """Memory that decoding an LZMA payload may use, in bytes: enough for every xz preset (8.3.5)."""
 
 
+_PIECE = 1 << 16
+"""Samples that are unpacked at a time."""
+
 _XZ_CHECKS = frozenset({lzma.CHECK_NONE, lzma.CHECK_CRC32, lzma.CHECK_CRC64, lzma.CHECK_SHA256})
 
 
@@ -63,7 +66,10 @@ def samples_of(data: bytes, fps: FeatureParameterSet) -> Samples:
     if _is_packed(fps):
         if data[-1] & ((1 << (8 * len(data) - count * bits)) - 1):
             raise PayloadError("the padding bits of a raw payload are not zero", clause="8.3.1")
-        samples = BitReader(data).array(count, bits, "samples").astype(np.int32)
+        reader, samples = BitReader(data), np.empty(count, np.int32)
+        for start in range(0, count, _PIECE):
+            part = samples[start : start + _PIECE]
+            part[:] = reader.array(len(part), bits, "samples")
     else:
         size = expected // count
         if fps.shuffle_flag:

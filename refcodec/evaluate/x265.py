@@ -69,7 +69,7 @@ def hevc_to_raw(stream: bytes, pixels: str, frame_shape: tuple[int, ...]) -> npt
 
     Raises PayloadError if ffmpeg rejects the stream, EnvironmentFault if it does not run.
     """
-    raw = decode_hevc(stream, pixel_format=pixels, ffmpeg=None, timeout=_TIMEOUT)
+    raw = decode_hevc(stream, pixel_format=pixels, size=None, ffmpeg=None, timeout=_TIMEOUT)
     depth = "<u2" if pixels.endswith("le") else np.uint8
     return np.frombuffer(raw, depth).reshape(-1, *frame_shape)
 

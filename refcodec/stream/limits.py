@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import UnsupportedError
-from refcodec.pack import layout_of
+from refcodec.pack import frame_count, frame_size
 from refcodec.syntax.codes import Coder
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet, StreamHeader
 from refcodec.tables import HIGHEST_LEVEL, Level, level, levels
@@ -49,8 +49,8 @@ def decoded_size(fps: FeatureParameterSet, parameters: FeatureParameters) -> int
     """Number of samples to decode for a feature: of all its frames with HEVC, else its elements."""
     if fps.coder_id != Coder.HEVC:
         return element_count(fps)
-    layout = layout_of(fps, parameters)
-    return len(layout.qps) * layout.frame_height * layout.frame_width
+    height, width = frame_size(fps)
+    return frame_count(fps, parameters) * height * width
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from refcodec.clauses import clause
-from refcodec.coders.protocol import Payload
-from refcodec.errors import OrderError, UnsupportedError
+from refcodec.coders.protocol import BatchPayloads, Payload
+from refcodec.errors import ConstraintError, OrderError, UnsupportedError
+from refcodec.memory import memory_for
 from refcodec.stream.limits import decoded_size
 from refcodec.syntax.bits import BitReader, Trace
 from refcodec.syntax.codes import HashTarget, UnitType
-from refcodec.syntax.descriptors import UE
+from refcodec.syntax.descriptors import UE, Leb128
 from refcodec.syntax.records import Record
 from refcodec.syntax.structures import (
+    STREAM_HEADER_SIZE,
     UNIT_STRUCTURES,
     CodedFeature,
     CodedFeatureBatch,
     FeatureParameters,
     FeatureParameterSet,
 )
-from refcodec.syntax.units import Unit
+from refcodec.syntax.units import SMALLEST_UNIT, Unit
 
 __all__ = ["CodedUnit", "ParameterSets", "UnitHash", "coded_unit", "parse_unit"]
 
@@ -47,7 +50,7 @@ class CodedUnit:
     parameters   : feature_parameters() of its features.
     access_point : true if decoding can begin here.
     samples      : number of samples to decode, padding included.
-    payloads     : one per feature.
+    payloads     : one per feature; those of a batch are made when they are asked for.
     """
 
     offset: int
@@ -55,7 +58,7 @@ class CodedUnit:
     parameters: FeatureParameters
     access_point: bool
     samples: int
-    payloads: tuple[Payload, ...]
+    payloads: Sequence[Payload]
     hashes: tuple[UnitHash, ...] = ()
 
 
@@ -88,10 +91,30 @@ def parse_unit(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> Recor
                 clause="9.1",
             )
         parameters["fps"] = parameter_sets[fps_id]
+    elif unit.unit_type == UnitType.INDEX:
+        check_entry_count(unit)
     elif unit.unit_type == UnitType.END:
         parameters["unit_size"] = len(unit.payload)
-    parsed: Record = structure.parse_whole(unit.payload, offset, trace, **parameters)
+    with memory_for(f"to parse the unit of {len(unit.payload)} bytes at byte {unit.offset}"):
+        parsed: Record = structure.parse_whole(unit.payload, offset, trace, **parameters)
     return parsed
+
+
+@clause("9.5")
+def check_entry_count(unit: Unit) -> None:
+    """(9.5) Refuse an index of more units than fit in front of it, before its arrays are reserved.
+
+    Raises ConstraintError; StreamError where the count cannot be read.
+    """
+    place = 8 * unit.payload_offset
+    count = Leb128().read(BitReader(unit.payload[:8], place), None, "entry_count")
+    most = (unit.offset - STREAM_HEADER_SIZE) // SMALLEST_UNIT
+    if count > most:
+        raise ConstraintError(
+            f"entry_count of the index is {count}; at most {most} units fit in front of it",
+            bit_offset=place,
+            clause="9.5",
+        )
 
 
 def coded_unit(
@@ -111,18 +134,6 @@ def coded_unit(
     sizes = np.full(content.feature_count, content.payload_size_base, dtype=np.int64)
     if content.payload_size_delta is not None:
         sizes += content.payload_size_delta
-    ends = sizes.cumsum().tolist()
-    size, hashes = fps.sample_hash_size, content.sample_hashes or b""
     samples = content.feature_count * decoded_size(fps, content.parameters)
-    payloads = (
-        Payload(
-            fps,
-            content.parameters,
-            hashes[i * size : (i + 1) * size],
-            True,
-            content.payloads[start:end],
-            bit_offset + 8 * start,
-        )
-        for i, (start, end) in enumerate(zip([0, *ends], ends, strict=False))
-    )
-    return CodedUnit(unit.offset, fps, content.parameters, True, samples, tuple(payloads))
+    payloads = BatchPayloads(fps, content, sizes.cumsum(), bit_offset)
+    return CodedUnit(unit.offset, fps, content.parameters, True, samples, payloads)

@@ -4,22 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from refcodec.grouping import in_windows
 from refcodec.stream.parsing import CodedUnit
 
 __all__ = ["windows_of"]
 
 _UNITS = 64
-"""Most coded units per window: so many are read before the first feature is decoded."""
+"""Coded units of a window at most."""
 
-_SAMPLES = 1 << 24
-"""Most samples per window, unless a single unit has more."""
+_SAMPLES = 1 << 22
+"""Samples of a window at most, unless one unit has more."""
 
 _FEATURE_COST = 256
-"""Memory of a feature beside its samples, expressed as a number of samples."""
+"""Samples that cost as much memory as what a feature takes beside them."""
 
 
 def windows_of(units: Iterable[CodedUnit]) -> Iterator[list[CodedUnit]]:
-    """Split coded units into windows; if ``units`` raises, the units before the error are yielded first."""
-    costs = ((unit, unit.samples + _FEATURE_COST * len(unit.payloads)) for unit in units)
-    return in_windows(costs, _SAMPLES, _UNITS)
+    """Split the coded units of a stream; where ``units`` raises, what precedes the error is yielded first.
+
+    The first window is the first unit, as soon as it is there; each further one may have twice as many.
+    """
+    window: list[CodedUnit] = []
+    cost, most = 0, 1
+    try:
+        for unit in units:
+            own = unit.samples + _FEATURE_COST * len(unit.payloads)
+            if window and cost + own > _SAMPLES:
+                yield window
+                window, cost = [], 0
+            window.append(unit)
+            cost += own
+            if len(window) == most or cost >= _SAMPLES:
+                yield window
+                window, cost, most = [], 0, min(2 * most, _UNITS)
+    except Exception:
+        if window:
+            yield window
+        raise
+    if window:
+        yield window

@@ -7,6 +7,7 @@ stream, refuses to read past its end, and can record every element that it reads
 from __future__ import annotations
 
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -147,10 +148,9 @@ class BitReader:
         """Record an element that began at ``start`` and ends here."""
         if self.trace is not None:
             names = [self.root, *path.split(" -> ")[1:]]
+            name = intern(".".join(names))  # thousands of elements may bear it
             width = self.position - start
-            self.trace.append(
-                Element(".".join(names), descriptor, start, width, value, self.clause)
-            )
+            self.trace.append(Element(name, descriptor, start, width, value, self.clause))
 
 
 class BitWriter:

@@ -17,6 +17,7 @@ from refcodec.errors import (
     TruncatedError,
     UnsupportedError,
 )
+from refcodec.memory import memory_for
 from refcodec.syntax.bits import BitReader, BitWriter, Trace
 from refcodec.syntax.codes import SKIPPABLE_UNITS, Profile, UnitType
 from refcodec.syntax.structures import (
@@ -29,6 +30,7 @@ from refcodec.syntax.structures import (
 
 __all__ = [
     "CRC_SIZE",
+    "SMALLEST_UNIT",
     "VERSION_MAJOR",
     "VERSION_MINOR",
     "ByteSource",
@@ -42,6 +44,7 @@ __all__ = [
 VERSION_MAJOR = 1
 VERSION_MINOR = 0
 CRC_SIZE = 4
+SMALLEST_UNIT = 2 + CRC_SIZE  # bytes of a unit without a payload
 
 _LONGEST_UNIT_HEADER = 9  # one byte of type, at most eight of leb128
 
@@ -178,8 +181,8 @@ def read_unit(
     largest : the level's limit on a payload, in bytes; a larger one is refused before it is read.
     trace   : receives the header's elements.
 
-    Returns None at the end of the source. Raises TruncatedError, SyntaxViolation, UnsupportedError. A wrong
-    CRC is not an error here: see ``crc_matches``.
+    Returns None at the end of the source. Raises TruncatedError, SyntaxViolation, UnsupportedError;
+    EnvironmentFault if memory does not suffice. A wrong CRC is not an error here: see ``crc_matches``.
     """
     head = _read_exactly(source, 2)
     if not head:
@@ -199,8 +202,10 @@ def read_unit(
             clause="A.3",
             hint="the size is corrupt, or the stream needs a higher level",
         )
-    body = _read_exactly(source, size + CRC_SIZE)
     payload_offset = offset + len(head)
+    with memory_for(f"for the unit of {size} bytes at byte {offset}"):
+        body = _read_exactly(source, size + CRC_SIZE)
+        payload = body[:size]
     if len(body) < size + CRC_SIZE:
         raise TruncatedError(
             f"the unit needs {size + CRC_SIZE} more bytes and {len(body)} are left",
@@ -208,7 +213,7 @@ def read_unit(
             clause="6.3",
             hint="the stream was cut",
         )
-    payload, stored = body[:size], int.from_bytes(body[size:], "big")
+    stored = int.from_bytes(body[size:], "big")
     return Unit(
         offset=offset,
         skippable_flag=header.skippable_flag,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numpy as np
-
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Payload, Violations
 from refcodec.errors import ConstraintError, PayloadError, StreamError, UnsupportedError
-from refcodec.pack import Layout, layout_of
+from refcodec.pack import frame_size, grid_of, layout_of
 from refcodec.syntax.bits import Trace, position_of
 from refcodec.syntax.hevc import (
     NAL,
@@ -39,7 +37,9 @@ FRAME_DEPTHS = (8, 10, 12)
 _P, _I = 1, 2  # slice_type
 _IDR, _TRAIL = (NAL.IDR_W_RADL, NAL.IDR_N_LP), (NAL.TRAIL_N, NAL.TRAIL_R)
 
-_NOWHERE = np.empty(0, dtype=np.int64)
+_PADDING = 16
+"""Samples that a coded picture has beyond its frame, in either direction, fewer than: room for what the
+smallest coding blocks of 8 or 16 ask."""
 
 
 def frame_depth(bits: int) -> int:
@@ -50,7 +50,7 @@ def frame_depth(bits: int) -> int:
 @clause("9.2")
 def check_grid(fps: FeatureParameterSet, limits: Level, trace: Trace) -> Violations:
     """(9.2) The grid of tiles fits the channels, and its frames the level (A.3)."""
-    columns, rows = _grid(fps)
+    columns, rows = grid_of(fps)
     if (rows - 1) * columns >= fps.channels or columns > fps.channels:
         yield ConstraintError(
             f"a grid of {columns} x {rows} tiles has empty rows or columns for {fps.channels} channels",
@@ -73,11 +73,6 @@ def check_grid(fps: FeatureParameterSet, limits: Level, trace: Trace) -> Violati
             bit_offset=position_of(trace, "parameter_sets_size"),
             clause="9.3",
         )
-
-
-def _grid(fps: FeatureParameterSet) -> tuple[int, int]:
-    """Columns and rows of tiles."""
-    return (fps.tile_columns_minus1 or 0) + 1, (fps.tile_rows_minus1 or 0) + 1
 
 
 @clause("9.3.1")
@@ -105,19 +100,16 @@ def _check_headers(
     if fps.bits > FRAME_DEPTHS[-1]:
         return  # no frames: check_grid reports it
     depth = frame_depth(fps.bits)
-    columns, rows = _grid(fps)
-    layout = Layout(_NOWHERE, _NOWHERE, (), columns, rows, fps.height, fps.width)
-    width, height = sps.pic_width_in_luma_samples, sps.pic_height_in_luma_samples
-    if sps.conformance_window_flag:
-        width -= (sps.conf_win_left_offset or 0) + (sps.conf_win_right_offset or 0)
-        height -= (sps.conf_win_top_offset or 0) + (sps.conf_win_bottom_offset or 0)
+    frame_height, frame_width = frame_size(fps)
+    beside = (sps.conf_win_left_offset or 0) + (sps.conf_win_right_offset or 0)
+    above = (sps.conf_win_top_offset or 0) + (sps.conf_win_bottom_offset or 0)
     tier = sps.profile_tier_level
     flags = f"{tier.general_profile_compatibility_flags:08x}:{tier.general_constraint_flags:012x}"
     profile = f"{tier.general_profile_idc}:{flags}"
     found: dict[str, tuple[object, object]] = {
         "chroma_format_idc": (sps.chroma_format_idc, 0),
-        "the frame width": (width, layout.frame_width),
-        "the frame height": (height, layout.frame_height),
+        "the frame width": (sps.pic_width_in_luma_samples - beside, frame_width),
+        "the frame height": (sps.pic_height_in_luma_samples - above, frame_height),
         "the luma bit depth": (sps.bit_depth_luma_minus8 + 8, depth),
         "max_num_reorder_pics": (sps.sub_layer_ordering.max_num_reorder_pics, 0),
         "profile_tier_level() of the VPS": (vps.profile_tier_level, tier),
@@ -136,6 +128,13 @@ def _check_headers(
                 bit_offset=offset,
                 clause="9.3.1",
             )
+    if max(beside, above) >= _PADDING:
+        yield ConstraintError(
+            f"the HEVC conformance window crops {beside} columns and {above} rows; fewer than "
+            f"{_PADDING} of each are expected",
+            bit_offset=offset,
+            clause="9.3.1",
+        )
     if profile not in rules["profiles"]:
         yield ConstraintError(
             f"the HEVC profile, compatibility and constraint flags {profile} are not among those listed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,8 @@ def take_channels(
     for layout in layouts:
         own = frames[first : first + len(layout.qps)]
         first += len(layout.qps)
-        yield np.minimum(unpack(own, layout), top)
+        samples = unpack(own, layout)
+        yield np.minimum(samples, top, out=samples)
 
 
 def decode_frames(
@@ -63,17 +65,12 @@ def decode_frames(
     """Decode slices that follow the parameter set's own; exactly ``count`` frames must come back."""
     depth = frame_depth(fps.bits)
     height, width = layout.frame_height, layout.frame_width
+    sample: np.dtype[Any] = np.dtype(np.uint8 if depth == 8 else "<u2")
     raw = decode_hevc(
         (fps.parameter_sets or b"") + slices,
         pixel_format=PIXEL_FORMATS[depth],
+        size=count * height * width * sample.itemsize,
         ffmpeg=machine.ffmpeg,
         timeout=machine.seconds(count * height * width),
     )
-    sample = np.dtype(np.uint8 if depth == 8 else "<u2")
-    if len(raw) != count * height * width * sample.itemsize:
-        raise PayloadError(
-            f"the HEVC payload decodes to {len(raw)} bytes; {count} frames of {width}x{height} at "
-            f"{depth} bit are expected",
-            clause="8.3.6",
-        )
-    return np.frombuffer(raw, sample).reshape(count, height, width).astype(np.uint16, copy=False)
+    return np.frombuffer(raw, sample).reshape(count, height, width)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from refcodec.suite.assemble import Edit, Patch, encode
+import re
+
+from refcodec.suite.assemble import Edit, Patch, Value, encode, from_bits, to_bits
 from refcodec.suite.define import invalid
 from refcodec.suite.edits import element, header, parameter, parameter_set
+from refcodec.syntax.bits import BitReader, Trace
+from refcodec.syntax.hevc import SPS, split_nals
 
 
 @invalid(119, "raw-float32", "truncated", "7.4", (1, "feature_parameter_set.channels_minus1", 21))
@@ -109,6 +113,24 @@ def hevc_frame_size(stream: bytes) -> list[Edit]:
     return _inside(stream, 40, "seq_parameter_set.pic_width_in_luma_samples")
 
 
+@invalid(210, "hevc-8-bit", "constraint", "9.3.1")
+def hevc_cropped_columns(stream: bytes) -> list[Edit]:
+    """the SPS has pictures 48 samples wide, of which a conformance window crops 16"""
+    return _with_sps(
+        stream, pic_width_in_luma_samples=48, conformance_window_flag="0b1" + _window(right=16)
+    )
+
+
+@invalid(211, "hevc-8-bit", "constraint", "9.3.1")
+def hevc_cropped_rows(stream: bytes) -> list[Edit]:
+    """the SPS has pictures of 2048 rows, of which a conformance window crops all but 32"""
+    return _with_sps(
+        stream,
+        pic_height_in_luma_samples=2048,
+        conformance_window_flag="0b1" + _window(top=1000, bottom=1016),
+    )
+
+
 @invalid(45, "hevc-8-bit", "constraint", "9.3.1")
 def hevc_profile(stream: bytes) -> list[Edit]:
     """VPS and SPS name the HEVC profile 5, which is not listed"""
@@ -122,3 +144,30 @@ def _inside(stream: bytes, value: int, *inner: str) -> list[Edit]:
     start = element(stream, 1, outer).offset
     found = [element(stream, 1, path) for path in inner]
     return [Patch(1, outer, one.offset - start, encode(value, one.descriptor)) for one in found]
+
+
+def _window(left: int = 0, right: int = 0, top: int = 0, bottom: int = 0) -> str:
+    """The bits of the offsets of a conformance window."""
+    return "".join(encode(offset, "ue(v)") for offset in (left, right, top, bottom))
+
+
+def _with_sps(stream: bytes, **values: Value) -> list[Edit]:
+    """Give elements of the SPS other values, of any width."""
+    sets = element(stream, 1, "feature_parameter_set.parameter_sets").value
+    vps, sps, pps = (nal for _, nal in split_nals(sets))
+    payload = sps[2:].replace(b"\0\0\3", b"\0\0")  # without emulation prevention
+    trace: Trace = []
+    SPS.parse_stream(BitReader(payload, 0, trace, SPS.title))
+    bits = to_bits(payload).rstrip("0")[:-1]  # without the trailing bits
+    for one in reversed(trace):
+        if one.name in values:
+            new = encode(values[one.name], one.descriptor)
+            bits = bits[: one.offset] + new + bits[one.offset + one.width :]
+    bits += "1"
+    payload = from_bits(bits + "0" * (-len(bits) % 8))
+    sps = sps[:2] + re.sub(rb"\0\0(?=[\0-\3])", b"\0\0\3", payload)
+    sets = b"".join(b"\0\0\1" + nal for nal in (vps, sps, pps))
+    return [
+        parameter_set("parameter_sets", sets.hex()),
+        parameter_set("parameter_sets_size", len(sets)),
+    ]
