@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,10 @@ import numpy.typing as npt
 from refcodec.config import EncoderConfig
 from refcodec.errors import StreamError
 from refcodec.syntax.bits import Trace
-from refcodec.syntax.structures import CodedFeatureBatch, FeatureParameters, FeatureParameterSet
+from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 from refcodec.tables import Level
 
 __all__ = [
-    "BatchPayloads",
     "Coded",
     "Encoded",
     "Job",
@@ -78,42 +77,6 @@ class Payload:
     access_point: bool
     data: bytes
     bit_offset: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class BatchPayloads(Sequence[Payload]):
-    """The payloads of a batch, cut out of it one by one: it may hold 65,536 of a few bits.
-
-    ends  : where each of them ends in ``batch.payloads``, in bytes; int64.
-    place : position of the first one in the stream, in bits.
-    """
-
-    fps: FeatureParameterSet
-    batch: CodedFeatureBatch
-    ends: npt.NDArray[np.int64]
-    place: int
-
-    def __len__(self) -> int:
-        return len(self.ends)
-
-    @overload
-    def __getitem__(self, number: int) -> Payload: ...
-    @overload
-    def __getitem__(self, number: slice) -> Sequence[Payload]: ...
-    def __getitem__(self, number: int | slice) -> Payload | Sequence[Payload]:
-        if isinstance(number, slice):
-            return [self[i] for i in range(len(self))[number]]
-        number = range(len(self))[number]
-        start = int(self.ends[number - 1]) if number else 0
-        size = self.fps.sample_hash_size
-        return Payload(
-            self.fps,
-            self.batch.parameters,
-            (self.batch.sample_hashes or b"")[number * size : (number + 1) * size],
-            True,
-            self.batch.payloads[start : int(self.ends[number])],
-            self.place + 8 * start,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from refcodec.clauses import clause
-from refcodec.coders.protocol import BatchPayloads, Payload
+from refcodec.coders.protocol import Payload
 from refcodec.errors import ConstraintError, OrderError, UnsupportedError
 from refcodec.memory import memory_for
 from refcodec.stream.limits import decoded_size
@@ -50,7 +49,7 @@ class CodedUnit:
     parameters   : feature_parameters() of its features.
     access_point : true if decoding can begin here.
     samples      : number of samples to decode, padding included.
-    payloads     : one per feature; those of a batch are made when they are asked for.
+    payloads     : one per feature.
     """
 
     offset: int
@@ -58,7 +57,7 @@ class CodedUnit:
     parameters: FeatureParameters
     access_point: bool
     samples: int
-    payloads: Sequence[Payload]
+    payloads: tuple[Payload, ...]
     hashes: tuple[UnitHash, ...] = ()
 
 
@@ -134,6 +133,18 @@ def coded_unit(
     sizes = np.full(content.feature_count, content.payload_size_base, dtype=np.int64)
     if content.payload_size_delta is not None:
         sizes += content.payload_size_delta
+    ends = sizes.cumsum().tolist()
+    size, hashes = fps.sample_hash_size, content.sample_hashes or b""
     samples = content.feature_count * decoded_size(fps, content.parameters)
-    payloads = BatchPayloads(fps, content, sizes.cumsum(), bit_offset)
-    return CodedUnit(unit.offset, fps, content.parameters, True, samples, payloads)
+    payloads = (
+        Payload(
+            fps,
+            content.parameters,
+            hashes[i * size : (i + 1) * size],
+            True,
+            content.payloads[start:end],
+            bit_offset + 8 * start,
+        )
+        for i, (start, end) in enumerate(zip([0, *ends], ends, strict=False))
+    )
+    return CodedUnit(unit.offset, fps, content.parameters, True, samples, tuple(payloads))
