@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,17 @@ from refcodec.syntax.bits import Trace
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 from refcodec.tables import Level
 
-__all__ = ["Coded", "Encoded", "Job", "Machine", "Payload", "PayloadCoder", "Samples", "Violations"]
+__all__ = [
+    "Coded",
+    "Encoded",
+    "Job",
+    "Machine",
+    "Payload",
+    "PayloadCoder",
+    "Reference",
+    "Samples",
+    "Violations",
+]
 
 Samples = npt.NDArray[np.int32]
 Violations = Iterator[StreamError]
@@ -50,7 +60,7 @@ class Payload:
     """The payload of one feature, with everything that decoding it takes.
 
     fps          : feature parameter set that its coded unit refers to.
-    parameters   : feature_parameters() of its unit.
+    parameters   : feature_parameters() of its unit, with the feature's own ranges.
     sample_hash  : leading bytes of the SHA-256 of its samples; may be empty.
     access_point : whether decoding can begin here.
     data         : coded samples.
@@ -63,6 +73,13 @@ class Payload:
     access_point: bool
     data: bytes
     bit_offset: int = 0
+
+
+class Reference(NamedTuple):
+    """The preceding feature of a sequence: its samples, int32, C x H x W, and its parameters."""
+
+    samples: Samples
+    parameters: FeatureParameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +149,11 @@ class PayloadCoder(ABC):
 
     @abstractmethod
     def decode(
-        self, run: Sequence[Payload], machine: Machine, previous: Samples | None = None
+        self, run: Sequence[Payload], machine: Machine, previous: Reference | None = None
     ) -> Iterator[Samples]:
         """(8.3) Decode consecutive features of one parameter set.
 
-        previous : samples of the preceding feature, for coders that resume; without, the first one is an
-                   access point.
+        previous : the preceding feature, for coders that resume; without, the first one is an access point.
 
         Yields int32 samples, C x H x W. Raises PayloadError, SyntaxViolation or ConstraintError with the
         position of the payload; EnvironmentFault where another program fails.
