@@ -18,7 +18,6 @@ from refcodec.syntax.codes import Quantiser
 from refcodec.syntax.structures import CodedFeatureBatch, FeatureParameters, FeatureParameterSet
 
 __all__ = [
-    "LARGEST_RANK",
     "Bounds",
     "bounds_of",
     "convert_reference",
@@ -31,10 +30,6 @@ __all__ = [
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Samples = npt.NDArray[np.int32]
-
-LARGEST_RANK = 0x7F7FFFFF
-"""Rank of the greatest finite binary32 number."""
-
 
 # --- normative: 8.6.3 ranges of a batch --------------------------------------------------------------
 

@@ -83,7 +83,8 @@ class FeatureEncoder:
         fps = self.fps
         batched = is_batched(fps, config)
         fitted = [fit_parameters(one.feature, fps, config.clip) for one in requests]
-        if batched or shares_elements(fps):
+        given = config.clip is not None and config.range == "tensor"  # as it stands, for all of them
+        if (batched and not given) or shares_elements(fps):
             shared = list(share_ranges(fitted, fps))
         else:
             shared = [(elements, Share()) for elements in fitted]

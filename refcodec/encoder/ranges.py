@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.ranges import number_of_rank, rank_of
-from refcodec.stream.features import LARGEST_BATCH
+from refcodec.stream.features import LARGEST_BATCH, largest_step
 from refcodec.stream.limits import element_count
-from refcodec.syntax.codes import FeatureType, Quantiser
+from refcodec.syntax.codes import Quantiser
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 
 __all__ = ["TOLERANCE", "Share", "batch_elements", "share_ranges", "shares_elements"]
@@ -108,8 +108,8 @@ class _Bounds(NamedTuple):
 
 
 def shares_elements(fps: FeatureParameterSet) -> bool:
-    """Whether ranges belong to elements of vectors: only several vectors have such ranges."""
-    return fps.feature_type == FeatureType.FC and bool(fps.range_per_channel_flag)
+    """Whether ranges belong to single elements: only several features have such ranges."""
+    return bool(fps.range_per_channel_flag) and fps.height * fps.width == 1
 
 
 def share_ranges(
@@ -130,7 +130,7 @@ def share_ranges(
             common = own.part(start, stop).common().elements(0)
             yield from ((common, Share(batch)) for _ in range(start, stop))
         return
-    shifts = _shifts(own)
+    shifts = _shifts(own, largest_step(fps))
     own = own.snapped(shifts)
     for batch, (start, stop) in enumerate(_pairs(_cut(own, shifts, fps))):
         share = Share(batch, int(shifts[start:stop].min()))
@@ -194,15 +194,22 @@ def _codes(table: Integers, shift: int) -> tuple[Integers, int, Integers | None]
 # --- which features share a batch --------------------------------------------------------------------
 
 
-def _shifts(own: _Bounds) -> Integers:
-    """The greatest shift for each feature at which its range stays as it is, or within the tolerance."""
+def _shifts(own: _Bounds, largest: int) -> Integers:
+    """The greatest shift for each feature at which its range stays as it is, or within the tolerance.
+
+    largest : greatest step of the logarithmic quantiser.
+    """
     exact, near = np.zeros((2, len(own.first)), np.int64)
     squares = own.squared_steps()
     for shift in range(1, _LARGEST_SHIFT + 1):
         snapped = own.snapped(shift)
         same = (snapped.first == own.first).all(axis=1) & (snapped.second == own.second).all(axis=1)
         exact[same] = shift
-        near[snapped.squared_steps() <= TOLERANCE * squares] = shift
+        close = snapped.squared_steps() <= TOLERANCE * squares
+        if own.logarithmic:
+            close |= (own.second == -1).all(axis=1)  # a feature of zeros takes every step
+            close &= (snapped.second >= -largest).all(axis=1)
+        near[close] = shift
     return np.where(exact >= _EXACT_SHIFT, exact, near)
 
 

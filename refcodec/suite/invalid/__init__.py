@@ -11,6 +11,7 @@ from refcodec.suite.invalid import (
     native_lossless,
     parameter_sets,
     payloads,
+    ranges,
     units,
     unnoticed,
 )
@@ -26,4 +27,5 @@ INVALID = definitions(
     unnoticed,
     native,
     native_lossless,
+    ranges,
 )

@@ -13,6 +13,7 @@ from refcodec.suite.valid import (
     native_steps,
     native_streams,
     quantisers,
+    ranges,
     streams,
     unusual,
 )
@@ -30,4 +31,5 @@ VALID = definitions(
     native_restoration,
     native_streams,
     native_lossless,
+    ranges,
 )
