@@ -259,7 +259,9 @@ def quantise(
         positions = (values - low[:, None, None]) * (top / span)[:, None, None]
         np.clip(positions, 0, top, out=positions)
         varied = high > low
-        if len(high) == values.size and varied.any():  # elements of a vector with ranges of their own
+        if (
+            len(high) == values.size and varied.any()
+        ):  # elements of a vector with ranges of their own
             positions[~varied] = np.rint(positions[varied].mean())  # constant: every sample will do
         return np.rint(positions).astype(np.int32), positions
     step = log_step.astype(np.float64)[:, None, None]

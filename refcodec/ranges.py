@@ -36,7 +36,7 @@ Samples = npt.NDArray[np.int32]
 
 @clause("8.6.3")
 def rank_of(numbers: Floats) -> Integers:
-    """(8.6.3) Ranks of binary32 numbers: the word without its sign, which the rank takes; 0 for both zeros."""
+    """(8.6.3) Ranks of binary32 numbers: words without their signs, which the ranks take."""
     words = np.ascontiguousarray(numbers, np.float32).view(np.int32).astype(np.int64)
     magnitudes = words & 0x7FFFFFFF
     return np.where(words < 0, -magnitudes, magnitudes)
@@ -50,7 +50,9 @@ def number_of_rank(ranks: Integers) -> Floats:
 
 
 @clause("8.6.3")
-def own_bounds(common: Integers, codes: Integers | None, bits: int, shift: int, sign: int) -> Integers:
+def own_bounds(
+    common: Integers, codes: Integers | None, bits: int, shift: int, sign: int
+) -> Integers:
     """(8.6.3) Move a common bound by the code of each feature; the greatest code stands for 0.
 
     common : of one range, or of one per channel: R entries.
@@ -123,7 +125,6 @@ def convert_reference(
     """
     if fps.quantiser == Quantiser.LOGARITHMIC:
         return _convert_levels(samples, reference, own, fps)
-    assert reference.range_max is not None and own.range_max is not None
     old_low, old_high = _wide_range(reference)
     low, high = _wide_range(own)
     if np.array_equal(old_low, low) and np.array_equal(old_high, high):
@@ -151,7 +152,8 @@ def _convert_levels(
     samples: Samples, reference: FeatureParameters, own: FeatureParameters, fps: FeatureParameterSet
 ) -> Samples:
     """Levels of the logarithmic quantiser from one step to another."""
-    assert reference.log_step is not None and own.log_step is not None
+    assert reference.log_step is not None
+    assert own.log_step is not None
     if np.array_equal(reference.log_step, own.log_step):
         return samples
     top = (1 << fps.bits) - 1
@@ -159,4 +161,5 @@ def _convert_levels(
     old_step, step = reference.log_step[:, None, None], own.log_step[:, None, None]
     level = np.clip(samples.astype(np.int64), 0, top) - zero
     moved = (2 * np.abs(level) * old_step + step) // (2 * step)  # below 2^50
-    return np.clip(np.where(level < 0, -moved, moved) + zero, 0, top).astype(np.int32)
+    converted: Integers = np.where(level < 0, -moved, moved) + zero
+    return np.clip(converted, 0, top).astype(np.int32)

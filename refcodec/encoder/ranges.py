@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,7 +51,7 @@ _FAR = np.int64(1) << 40  # beyond every bound
 
 
 class Share(NamedTuple):
-    """What the range of a feature shares with others.
+    """Company of a feature, as far as its range is concerned.
 
     batch      : number that features have in common which may share a batch.
     code_shift : precision of the codes of their ranges; None where they have one range.
@@ -108,7 +109,7 @@ class _Bounds(NamedTuple):
 
 
 def shares_elements(fps: FeatureParameterSet) -> bool:
-    """Whether ranges belong to single elements: only several features have such ranges."""
+    """True where each element has a range, which only several features give it."""
     return bool(fps.range_per_channel_flag) and fps.height * fps.width == 1
 
 
@@ -126,25 +127,18 @@ def share_ranges(
         return
     own = _bounds_of(fitted)
     if shares_elements(fps):
-        for batch, (start, stop) in enumerate(_pairs(_cut_vectors(own))):
+        for batch, (start, stop) in enumerate(pairwise(_cut_vectors(own))):
             common = own.part(start, stop).common().elements(0)
             yield from ((common, Share(batch)) for _ in range(start, stop))
         return
     shifts = _shifts(own, largest_step(fps))
     own = own.snapped(shifts)
-    for batch, (start, stop) in enumerate(_pairs(_cut(own, shifts, fps))):
+    for batch, (start, stop) in enumerate(pairwise(_cut(own, shifts, fps))):
         share = Share(batch, int(shifts[start:stop].min()))
         yield from ((own.elements(i), share) for i in range(start, stop))
 
 
-def _pairs(cuts: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Begin and end of what lies between cuts."""
-    return zip(cuts, cuts[1:], strict=False)
-
-
-def batch_elements(
-    features: Sequence[FeatureParameters], code_shift: int | None
-) -> dict[str, Any]:
+def batch_elements(features: Sequence[FeatureParameters], code_shift: int | None) -> dict[str, Any]:
     """Parameters and codes of a coded feature batch, from those of its features."""
     shared = features[0]
     coded = None if code_shift is None else _bounds_of([vars(one) for one in features])
@@ -179,7 +173,7 @@ def _bounds_of(fitted: Sequence[Mapping[str, Any]]) -> _Bounds:
 
 
 def _codes(table: Integers, shift: int) -> tuple[Integers, int, Integers | None]:
-    """The common bounds of a table, and its codes with their width; those of one width are multiples of 2^shift."""
+    """The common bounds of a table of multiples of 2^shift, the width of its codes, and the codes."""
     zero = table == 0
     common = np.where(zero, _FAR, table).min(axis=0)
     common = np.where(common == _FAR, 0, common)

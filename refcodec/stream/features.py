@@ -38,9 +38,9 @@ def check_parameters(
             yield wrong("range_max", "a range has a NaN or an infinity")
         elif (low > parameters.range_max).any():
             yield wrong("range_max", "range_max is less than range_min")
-    if parameters.log_step is not None:
-        if (parameters.log_step < 1).any() or (parameters.log_step > largest_step(fps)).any():
-            yield wrong("log_step", "log_step is 0, or its largest level exceeds 2^130")
+    step = parameters.log_step
+    if step is not None and ((step < 1) | (step > largest_step(fps))).any():
+        yield wrong("log_step", "log_step is 0, or its largest level exceeds 2^130")
     largest_qp = record_of(fps.coder_id).largest_qp
     if parameters.qp is not None and largest_qp is not None:
         qps = channel_qps(fps, parameters)

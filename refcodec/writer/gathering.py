@@ -98,4 +98,6 @@ def _end_of_batch(features: Sequence[CodedFeature], start: int, fps: FeaturePara
 def _share(one: CodedFeature, other: CodedFeature) -> bool:
     """Whether two features can share a batch: their feature_parameters() differ in codable ranges only."""
     mine, theirs = vars(one.parameters), vars(other.parameters)
-    return one.share == other.share and all(np.array_equal(mine[name], theirs[name]) for name in _SHARED)
+    return one.share == other.share and all(
+        np.array_equal(mine[name], theirs[name]) for name in _SHARED
+    )

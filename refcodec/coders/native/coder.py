@@ -37,7 +37,9 @@ class _Native(PayloadCoder):
             return
         for payload in run:
             reference = None if payload.access_point else previous
-            samples = decode_payload(payload, _converted(reference, payload.parameters, payload.fps))
+            samples = decode_payload(
+                payload, _converted(reference, payload.parameters, payload.fps)
+            )
             previous = Reference(samples, payload.parameters)
             yield samples
 

@@ -15,9 +15,7 @@ def batch_range_empty() -> Edit:
     return Set(2, _SHIFT, 26)
 
 
-@invalid(
-    192, "exact-fc-batch", "constraint", "9.2", (2, "coded_feature_batch.range_codes_flag")
-)
+@invalid(192, "exact-fc-batch", "constraint", "9.2", (2, "coded_feature_batch.range_codes_flag"))
 def batch_codes_without_quantiser(stream: bytes) -> list[Edit]:
     """range_codes_flag is 1 where there is no quantiser"""
     payloads = element(stream, 2, "coded_feature_batch.payloads").value.hex()

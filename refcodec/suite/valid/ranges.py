@@ -1,4 +1,4 @@
-"""Ranges that features do not share: codes in batches, elements of vectors, and ranges that change in a sequence."""
+"""Ranges that features do not share: in batches, per element of vectors, and in sequences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from refcodec.suite.valid.build import coded, native
 from refcodec.suite.valid.values import BRAIN, Feature, hills
 from refcodec.suite.vectors import Features
 
-_SCALES = np.float32([1, 300, 0.5, 1, 0.01, 70, 1, 2])
+_SCALES = np.array([1, 300, 0.5, 1, 0.01, 70, 1, 2], np.float32)
 """Factors of the vectors of a batch, none of them a power of two of all others."""
 
 
@@ -35,7 +35,9 @@ def batch_ranges_zero(f: Features) -> bytes:
 @vector(192)
 def batch_ranges_channel(f: Features) -> bytes:
     """small maps with a range per feature and channel"""
-    maps = f.pool[:4, :5] * np.float32([1, 40, 0.3, 1])[:, None, None, None] - np.float32(0.25)
+    maps = f.pool[:4, :5] * np.array([1, 40, 0.3, 1], np.float32)[:, None, None, None] - np.float32(
+        0.25
+    )
     return coded(
         *maps, coder="zlib", quantiser="uniform", bits=7, range="channel", batch=True, index=False
     )
@@ -44,14 +46,14 @@ def batch_ranges_channel(f: Features) -> bytes:
 @vector(193)
 def batch_ranges_log(f: Features) -> bytes:
     """steps and exponents of the logarithmic quantiser, one per feature"""
-    vectors = f.fc[:6] * np.float32([1, 1e-7, 50, 0, 1e-5, 3])[:, None]
+    vectors = f.fc[:6] * np.array([1, 1e-7, 50, 0, 1e-5, 3], np.float32)[:, None]
     return coded(*vectors, coder="raw", quantiser="log", bits=9)
 
 
 @vector(194)
 def batch_ranges_log_signed(f: Features) -> bytes:
     """logarithmic steps per feature and channel, with signs"""
-    maps = (f.pool[:3, :4] - 0.5) * np.float32([1, 5, 0.01])[:, None, None, None]
+    maps = (f.pool[:3, :4] - 0.5) * np.array([1, 5, 0.01], np.float32)[:, None, None, None]
     return coded(*maps, coder="zlib", quantiser="log", bits=6, range="channel", batch=True)
 
 
