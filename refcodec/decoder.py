@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from refcodec.clauses import clause
 from refcodec.coders import payload_coder
-from refcodec.coders.protocol import Machine, Payload, Samples, Violations
+from refcodec.coders.protocol import Machine, Payload, Reference, Samples, Violations
 from refcodec.errors import DFCError, EnvironmentFault, HashError, StreamError
 from refcodec.grouping import by_key, in_order
 from refcodec.hashes import sample_hash, unit_hash
@@ -57,11 +57,11 @@ class Sequence:
     """State of a sequence of predicted features that decoding the next window needs.
 
     units : coded units since the last access point, for a coder that must decode from there again.
-    last  : samples of the last feature, for a coder that can resume from them.
+    last  : the last feature, for a coder that can resume from it.
     """
 
     units: list[CodedUnit] = field(default_factory=list)
-    last: Samples | None = None
+    last: Reference | None = None
 
 
 Sequences = dict[int, Sequence]
@@ -141,14 +141,17 @@ def _attempt_sequence(
     found = found[len(past) :]
     if early and found[0] is None:
         found[0] = early[0]  # units of earlier windows fail together with these
-    sequence.last = found[-1][-1] if isinstance(found[-1], list) else None
+    last = found[-1]
+    sequence.last = (
+        Reference(last[-1], run[-1].payloads[-1].parameters) if isinstance(last, list) else None
+    )
     starts = [i for i, unit in enumerate(run) if unit.access_point]
     sequence.units = run[starts[-1] :] if starts else []
     return found
 
 
 def _attempt_run(
-    run: list[CodedUnit], machine: Machine, previous: Samples | None
+    run: list[CodedUnit], machine: Machine, previous: Reference | None
 ) -> list[_Attempt]:
     """Decode consecutive units of one parameter set; if that fails, sequence by sequence."""
     found: list[_Attempt] = []
@@ -168,7 +171,7 @@ def _attempt_run(
 
 
 def _decode(
-    units: list[CodedUnit], machine: Machine, previous: Samples | None = None
+    units: list[CodedUnit], machine: Machine, previous: Reference | None = None
 ) -> Iterator[list[Samples]]:
     """Yield the samples of consecutive units of one parameter set, unit by unit."""
     if not units[0].access_point and previous is None:

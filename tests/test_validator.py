@@ -617,6 +617,7 @@ def test_hevc_features_are_not_batched(hevc: bytes, take_apart: Callable[[bytes]
         "fps_id": 0,
         "feature_count_minus1": 0,
         "payload_size_base": len(one.payload),
+        "range_codes_flag": 0,
         "payload_size_bits": 0,
         "parameters": one.parameters,
         "sample_hashes": one.sample_hash,

@@ -50,7 +50,7 @@ def make_parameter_set(
                 "width_minus1": width - 1,
                 "quantiser": QUANTISERS[config.quantiser],
                 "bits_minus1": config.bits - 1,
-                "range_per_channel_flag": config.range == "channel" and kind != "fc",
+                "range_per_channel_flag": config.range == "channel",
                 "restoration_enabled_flag": restored,
                 "log_signed_flag": signed,
                 "sample_hash_size_code": _HASH_CODES[config.hash_size],

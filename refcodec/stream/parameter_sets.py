@@ -9,7 +9,7 @@ from refcodec.errors import ConstraintError, UnsupportedError
 from refcodec.registry import record_of
 from refcodec.stream.limits import element_count, limits_of
 from refcodec.syntax.bits import Trace, position_of
-from refcodec.syntax.codes import FeatureType, Quantiser
+from refcodec.syntax.codes import Quantiser
 from refcodec.syntax.structures import FeatureParameterSet, StreamHeader
 
 __all__ = ["check_parameter_set"]
@@ -41,10 +41,6 @@ def check_parameter_set(fps: FeatureParameterSet, header: StreamHeader, trace: T
             "coder_id",
             f"profile {header.profile_idc.name.lower()} has no coder {record.name}",
             "A.2",
-        )
-    if fps.feature_type == FeatureType.FC and fps.range_per_channel_flag:
-        yield wrong(
-            "range_per_channel_flag", "an fc feature has one range: its channels are single values"
         )
     if fps.log_signed_flag and fps.bits == 1:
         yield wrong("log_signed_flag", "signed logarithmic samples need at least 2 bits")

@@ -11,6 +11,7 @@ from refcodec.clauses import clause
 from refcodec.coders.protocol import Payload
 from refcodec.errors import ConstraintError, OrderError, UnsupportedError
 from refcodec.memory import memory_for
+from refcodec.ranges import own_parameters
 from refcodec.stream.limits import decoded_size
 from refcodec.syntax.bits import BitReader, Trace
 from refcodec.syntax.codes import HashTarget, UnitType
@@ -46,7 +47,7 @@ class CodedUnit:
 
     offset       : position of the unit's first byte.
     fps          : feature parameter set that it refers to.
-    parameters   : feature_parameters() of its features.
+    parameters   : feature_parameters() of its features; ranges may differ from payload to payload.
     access_point : true if decoding can begin here.
     samples      : number of samples to decode, padding included.
     payloads     : one per feature.
@@ -139,12 +140,14 @@ def coded_unit(
     payloads = (
         Payload(
             fps,
-            content.parameters,
+            parameters,
             hashes[i * size : (i + 1) * size],
             True,
             content.payloads[start:end],
             bit_offset + 8 * start,
         )
-        for i, (start, end) in enumerate(zip([0, *ends], ends, strict=False))
+        for i, (start, end, parameters) in enumerate(
+            zip([0, *ends], ends, own_parameters(content, fps), strict=False)
+        )
     )
     return CodedUnit(unit.offset, fps, content.parameters, True, samples, tuple(payloads))

@@ -17,7 +17,7 @@ from itertools import chain
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import StreamError
-from refcodec.stream.features import check_batch, check_parameters
+from refcodec.stream.features import check_batch, check_parameters, check_ranges
 from refcodec.stream.limits import limits_of
 from refcodec.stream.metadata import texts_of
 from refcodec.stream.order import Order, bytes_follow, no_end
@@ -147,6 +147,8 @@ class Walk:
                 if isinstance(content, CodedFeatureBatch):
                     yield from check_batch(content, fps, len(unit.payload), trace)
                 yield from check_parameters(content.parameters, fps, self.limits, trace)
+                if isinstance(content, CodedFeatureBatch):
+                    yield from check_ranges(content, fps, trace)
 
     def scrutinise(self, visit: Visit) -> Violations:
         """Yield violations that a decoder need not detect: none here, see `StrictWalk`."""

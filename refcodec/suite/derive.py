@@ -112,6 +112,7 @@ _CLAUSES = {
     **{f"coder:{name}": record.clauses for name, record in CODERS.items()},
     "quantiser:uniform": ("8.6.1", "8.7"),
     "quantiser:logarithmic": ("8.6.2", "8.7"),
+    "range:feature": ("8.6.3",),
     "restoration:tensor": ("8.5",),
     "restoration:channel": ("8.5",),
     "sample-hash": ("8.8",),
@@ -195,6 +196,8 @@ def _tags_of_unit(unit: CodedUnit, unit_type: int) -> Iterator[str]:
     parameters = unit.parameters
     if parameters.restoration_mode:
         yield f"restoration:{parameters.restoration_mode.name.lower()}"
+    if any(payload.parameters is not parameters for payload in unit.payloads):
+        yield "range:feature"
     if parameters.qp_delta is not None:
         yield "qp:channel"
     if parameters.qp_eighths:

@@ -19,8 +19,11 @@ from refcodec.syntax.structures import FeatureParameterSet
 
 __all__ = ["Waiting", "code_in_order", "units_of"]
 
-_SHARED = ("qp", "qp_eighths", "qp_delta", "range_min", "range_max", "log_step")
-"""Elements of feature_parameters() in which features of one parameter set may differ."""
+_SHARED = ("qp", "qp_eighths", "qp_delta")
+"""Elements of feature_parameters(), ranges apart, in which features of one parameter set may differ."""
+
+_MOST_APART = (1 << 15) - 1
+"""Greatest difference of the sizes of payloads of one batch."""
 
 
 class Waiting(NamedTuple):
@@ -77,16 +80,24 @@ def units_of(run: CodedRun) -> Iterator[tuple[UnitType, Sequence[CodedFeature]]]
 
 def _end_of_batch(features: Sequence[CodedFeature], start: int, fps: FeatureParameterSet) -> int:
     """Number of the first feature that does not fit in the batch that begins at ``start``."""
-    size = 8 * fps.ranges + 64
+    ranges = 8 * fps.ranges
+    codes = 0 if features[start].share.code_shift is None else ranges
+    size = ranges + 64
     last = min(len(features), start + LARGEST_BATCH // element_count(fps))
+    least = most = len(features[start].coded.data)
     for stop in range(start, last):
-        size += len(features[stop].coded.data) + fps.sample_hash_size + 4
-        if size > LARGEST_BATCH or not _share(features[start], features[stop]):
+        payload = len(features[stop].coded.data)
+        least, most = min(least, payload), max(most, payload)
+        size += payload + codes + fps.sample_hash_size + 4
+        full = size > LARGEST_BATCH or most - least > _MOST_APART
+        if full or not _share(features[start], features[stop]):
             return stop
     return last
 
 
 def _share(one: CodedFeature, other: CodedFeature) -> bool:
-    """True if two features have the same feature_parameters(), so that they can share a batch."""
+    """True if two features can share a batch: their feature_parameters() differ at most in codable ranges."""
     mine, theirs = vars(one.parameters), vars(other.parameters)
-    return all(np.array_equal(mine[name], theirs[name]) for name in _SHARED)
+    return one.share == other.share and all(
+        np.array_equal(mine[name], theirs[name]) for name in _SHARED
+    )

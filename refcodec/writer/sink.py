@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from refcodec.encoder.encoding import CodedFeature
+from refcodec.encoder.ranges import batch_elements
 from refcodec.files import storage_error
 from refcodec.hashes import sample_hash, unit_hash
 from refcodec.quantise import dequantise
@@ -96,7 +97,7 @@ class Sink:
             "payload_size_base": base,
             "payload_size_bits": int(sizes.max() - base).bit_length(),
             "payload_size_delta": sizes - base,
-            "parameters": batch[0].parameters,
+            **batch_elements([one.parameters for one in batch], batch[0].share.code_shift),
             "sample_hashes": b"".join(
                 sample_hash(one.coded.samples, fps.sample_hash_size) for one in batch
             ),

@@ -11,6 +11,7 @@ from refcodec.suite.invalid import (
     native_lossless,
     parameter_sets,
     payloads,
+    ranges,
     types,
     units,
     unnoticed,
@@ -28,4 +29,5 @@ INVALID = definitions(
     native,
     native_lossless,
     types,
+    ranges,
 )

@@ -71,12 +71,6 @@ def alignment_bits() -> Edit:
     return parameter("alignment", "0b0000001")
 
 
-@invalid(38, "fc-batch", "constraint", "9.2")
-def fc_range_channel() -> Edit:
-    """an fc feature has a range per channel"""
-    return parameter_set("range_per_channel_flag", 1)
-
-
 @invalid(39, "log-signed", "constraint", "9.2", (1, "feature_parameter_set.log_signed_flag"))
 def log_signed_1_bit() -> Edit:
     """signed logarithmic samples have one bit"""

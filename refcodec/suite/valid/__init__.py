@@ -13,6 +13,7 @@ from refcodec.suite.valid import (
     native_steps,
     native_streams,
     quantisers,
+    ranges,
     streams,
     types,
     unusual,
@@ -32,4 +33,5 @@ VALID = definitions(
     native_streams,
     native_lossless,
     types,
+    ranges,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refcodec.suite.define import vector
-from refcodec.suite.valid.build import coded
+from refcodec.suite.valid.build import coded, extent
 from refcodec.suite.vectors import Features
 
 
@@ -22,13 +22,14 @@ def fc_single(f: Features) -> bytes:
 @vector(32)
 def fc_batch(f: Features) -> bytes:
     """a batch of payloads of one size"""
-    return coded(*f.fc[:12], coder="raw", quantiser="uniform", bits=8)
+    return coded(*f.fc[:12], coder="raw", quantiser="uniform", bits=8, clip=extent(f.fc[:12]))
 
 
 @vector(33)
 def fc_batch_sizes(f: Features) -> bytes:
     """a batch of payloads of different sizes, each with a sample hash"""
-    return coded(*f.fc[:6], coder="zlib", quantiser="uniform", bits=6, hash_size=16)
+    clip = extent(f.fc[:6])
+    return coded(*f.fc[:6], coder="zlib", quantiser="uniform", bits=6, clip=clip, hash_size=16)
 
 
 @vector(34)
@@ -39,6 +40,7 @@ def batch_conv(f: Features) -> bytes:
         coder="zlib",
         quantiser="uniform",
         bits=8,
+        clip=extent(f.pool[:4]),
         batch=True,
         feature_type="pool",
     )
@@ -104,7 +106,8 @@ def hash_units(f: Features) -> bytes:
 @vector(41)
 def hash_units_batch(f: Features) -> bytes:
     """hash units of a whole batch"""
-    return coded(*f.fc[14:18], coder="zlib", quantiser="log", bits=6, hashes=True)
+    clip = extent(f.fc[14:18])
+    return coded(*f.fc[14:18], coder="zlib", quantiser="log", bits=6, clip=clip, hashes=True)
 
 
 @vector(42)
