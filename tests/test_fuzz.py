@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import io
+import json
 import random
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from variation import PATIENCE
 
 import refcodec
 from refcodec.errors import StreamError
+from refcodec.suite.assemble import edit_from_json
 from refcodec.syntax.bits import BitWriter
 from refcodec.syntax.descriptors import Leb128
 from refcodec.syntax.structures import STREAM_HEADER_SIZE
@@ -79,3 +84,58 @@ def test_damage_ends_in_an_error_or_in_features(path: Path) -> None:
         except StreamError as error:
             refused = str(error)
         assert report.violations or not refused, "the validator finds nothing"
+
+
+@pytest.fixture
+def campaign(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The fuzzer, ``tools/fuzz``."""
+    for folder in ("bench", "fuzz"):
+        monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "tools" / folder))
+    return importlib.import_module("campaign")
+
+
+@pytest.mark.slow
+def test_the_fuzzer_finds_nothing(campaign: Any) -> None:
+    """Structure-aware cases, in a process with a budget of memory and time for each."""
+    tally = campaign.run(0, seed=1, seconds=PATIENCE, most=400)
+    assert tally.inputs == 400
+    assert tally.findings == {}
+    assert len(tally.refused) > 5  # the edits reach many a check
+
+
+def test_a_case_is_its_number_and_its_edits(campaign: Any, tmp_path: Path) -> None:
+    mutations = importlib.import_module("mutations")
+    for number in range(20):
+        one = campaign.case(number, 3)
+        assert campaign.case(number, 3) == one
+        stream = mutations.seeds()[one.origin]
+        for edit in one.edits:
+            stream = edit_from_json(edit)(stream)
+        assert stream == one.stream
+    place = campaign.save(one, ["a finding"], tmp_path)
+    assert place.read_bytes() == one.stream
+    assert json.loads(place.with_suffix(".json").read_text(encoding="utf-8"))["edits"] == one.edits
+
+
+def _fails(*source: Any, **options: Any) -> Any:
+    raise KeyError("no")
+
+
+def _content(*source: Any, **options: Any) -> Any:
+    return refcodec.Report()
+
+
+@pytest.mark.parametrize(
+    ("validator", "finding"),
+    [
+        (_fails, "validate: KeyError at test_fuzz"),
+        (_content, "validator: nothing wrong; decoder: "),
+    ],
+)
+def test_what_a_wrong_validator_does_is_a_finding(
+    validator: Any, finding: str, campaign: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refcodec, "validate", validator)
+    stream = next(path for path in VALID if path.parent.name == "raw-float32").read_bytes()
+    (found,) = importlib.import_module("verdicts").judge(stream[:-1]).findings
+    assert found.startswith(finding)

@@ -29,6 +29,7 @@ from refcodec.suite.assemble import (
     Set,
     disassemble,
     edit_to_json,
+    from_bits,
 )
 from refcodec.suite.manifest import load_manifest
 
@@ -130,7 +131,7 @@ def _set_number(pieces: list[Piece], chance: random.Random) -> Edit:
 def _set_bytes(pieces: list[Piece], chance: random.Random) -> Edit:
     """Cut, repeat, blank or exchange a text of bytes."""
     at, one, occurrence = _field(pieces, chance, lambda field: field.descriptor[0] in "bf")
-    data = int(one.bits or "0", 2).to_bytes(len(one.bits) // 8, "big")
+    data = _whole_bytes(one.bits)
     place = chance.randrange(len(data) + 1)
     data = chance.choice(
         [
@@ -169,7 +170,7 @@ def _splice(pieces: list[Piece], chance: random.Random) -> Edit:
     other = disassemble(seeds()[chance.choice(list(seeds()))])
     unit = chance.choice(other[1:]).fields
     payload = "".join(one.bits for one in unit[3:-1])
-    data = int(payload or "0", 2).to_bytes(len(payload) // 8, "big")
+    data = _whole_bytes(payload)
     return Insert(to, int(unit[1].bits, 2), int(unit[0].bits), data.hex())
 
 
@@ -192,6 +193,11 @@ def _field(
     one = chance.choice([field for field in pieces[at].fields if suits(field)])
     same = [field for field in pieces[at].fields if field.path == one.path]
     return at, one, next(i for i, field in enumerate(same) if field is one)
+
+
+def _whole_bytes(bits: str) -> bytes:
+    """The bytes of a text of bits, of which some at its end may make none."""
+    return from_bits(bits[: len(bits) // 8 * 8])
 
 
 def _dimensions(descriptor: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 import numpy.typing as npt
-from footprint import peak, reset_peak
+from memory import peak, reset_peak
 from mutations import SUITE
 
 import refcodec
