@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from refcodec.inspector import inspect
     from refcodec.reader import Reader, decode
     from refcodec.reader import open_stream as open
+    from refcodec.tensors import to_torch
     from refcodec.validator import Report, validate
     from refcodec.writer import Writer, create, encode
 
@@ -46,6 +47,7 @@ _HOME = {
     "create": "writer",
     "encode": "writer",
     "inspect": "inspector",
+    "to_torch": "tensors",
     "Report": "validator",
     "validate": "validator",
     "CallerError": "errors",
@@ -72,6 +74,7 @@ __all__ = [
     "encode",
     "inspect",
     "open",
+    "to_torch",
     "validate",
 ]
 

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from refcodec.errors import CallerError, DFCError, EnvironmentFault
 
-__all__ = ["StreamWindow", "atomic_file", "byte_source", "json_value", "storage_error"]
+__all__ = ["atomic_file", "byte_source", "json_value", "storage_error"]
 
 
 @contextmanager
@@ -81,34 +81,6 @@ def byte_source(source: str | os.PathLike[str] | bytes) -> Iterator[BinaryIO]:
         raise storage_error(error, source) from None
     with file:
         yield file
-
-
-class StreamWindow:
-    """A stream inside a file that can seek, with a reading position of its own.
-
-    file  : the file, whose position others may move.
-    start : where in the file the stream begins, in bytes.
-    """
-
-    def __init__(self, file: BinaryIO, start: int, position: int = 0) -> None:
-        self._file = file
-        self._start = start
-        self.position = position
-
-    def at(self, position: int) -> StreamWindow:
-        """The same stream, to be read from ``position`` on."""
-        return StreamWindow(self._file, self._start, position)
-
-    def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes; none at the end."""
-        self._file.seek(self._start + self.position)
-        data = self._file.read(size)
-        self.position += len(data)
-        return data
-
-    def size(self) -> int:
-        """Number of bytes from the start of the stream to the end of the file."""
-        return self._file.seek(0, os.SEEK_END) - self._start
 
 
 def storage_error(error: OSError, path: str | os.PathLike[str]) -> DFCError:

@@ -1,0 +1,229 @@
+"""The walk of a rescuer: it passes over what is damaged, and takes note of what is missing.
+
+After damage it goes on with the next unit whose CRC-32 matches: the one that follows by the damaged unit's
+size, the one that the index names, or the first that a search finds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from refcodec.coders.protocol import Violations
+from refcodec.errors import StreamError
+from refcodec.sources import StreamWindow
+from refcodec.stream.directory import IndexEntries, read_index
+from refcodec.stream.walk import Visit, Walk
+from refcodec.syntax.codes import UnitType
+from refcodec.syntax.structures import SIGNATURE, STREAM_HEADER_SIZE, StreamHeader
+from refcodec.syntax.units import ByteSource, Unit, parse_stream_header, read_unit
+
+__all__ = ["Gap", "SalvageWalk", "merged"]
+
+_CODED = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH)
+
+_KINDS = "".join(f"\\x{flag << 7 | kind:02x}" for kind in UnitType for flag in (0, 1))
+_CANDIDATE = re.compile(
+    f"(?=([{_KINDS}][\\x80-\\xff]{{0,7}}[\\x00-\\x7f])|{SIGNATURE.decode('latin-1')})".encode(
+        "latin-1"
+    ),
+    re.DOTALL,
+)
+"""Bytes that can be the header of a unit that this version knows, or begin another stream."""
+
+_PIECE = 1 << 20
+_WORK = 32
+"""Bytes to compute a CRC of, for each byte of the stream, before a search gives up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A part of a stream that could not be used.
+
+    start, end : positions of its first byte, and of the first byte that follows it.
+    reason     : what is wrong there.
+    features   : number of features that are missing; None where it is unknown.
+    """
+
+    start: int
+    end: int
+    reason: str
+    features: int | None
+
+    def moved(self, start: int) -> Gap:
+        """The same gap of a stream that begins at byte ``start`` of its file."""
+        return replace(self, start=self.start + start, end=self.end + start)
+
+    def __str__(self) -> str:
+        count = {None: "an unknown number of features", 0: "no feature", 1: "1 feature"}
+        held = count.get(self.features, f"{self.features} features")
+        place = (
+            f"bytes {self.start} to {self.end}" if self.end > self.start else f"byte {self.start}"
+        )
+        return f"{place}: {self.reason}; {held} missing"
+
+
+def merged(gaps: Iterable[Gap]) -> list[Gap]:
+    """Gaps in the order of the stream; neighbours with one reason as one."""
+    found: list[Gap] = []
+    for gap in sorted(gaps, key=lambda gap: (gap.start, gap.end)):
+        last = found[-1] if found else None
+        if last is not None and last.end == gap.start and last.reason == gap.reason:
+            known = last.features is not None and gap.features is not None
+            features = (last.features or 0) + (gap.features or 0) if known else None
+            found[-1] = replace(last, end=gap.end, features=features)
+        else:
+            found.append(gap)
+    return found
+
+
+class SalvageWalk(Walk):
+    """A walk that yields what is sound.
+
+    gaps      : what is missing so far; `merged` puts them in order.
+    following : where another stream begins; None where the file ends with this one.
+    """
+
+    def __init__(self, header: StreamHeader, stream: StreamWindow) -> None:
+        super().__init__(header)
+        self.gaps: list[Gap] = []
+        self.following: int | None = None
+        self._stream = stream
+        self._size = stream.size()
+        self._work = _WORK * max(self._size, _PIECE)
+        self._error: StreamError | None = None
+        self._index: IndexEntries | None = None
+        with suppress(StreamError):
+            self._index = read_index(stream, Walk(header))
+
+    # -- units
+
+    def units(self, source: ByteSource, offset: int = STREAM_HEADER_SIZE) -> Iterator[Visit]:
+        """Yield every sound unit; ``source`` is not read, but the stream that the walk was made for."""
+        ended = False
+        while True:
+            behind: int | None = None  # where the next unit stands by the size of a damaged one
+            try:
+                for visit in super().units(self._stream.at(offset), offset):
+                    behind = visit.unit.end
+                    if not visit.unit.crc_matches:
+                        raise visit.unit.damage()
+                    offset, behind = visit.unit.end, None
+                    ended = visit.unit.unit_type == UnitType.END
+                    yield visit
+                return
+            except StreamError as error:
+                if ended and self._begins(offset):
+                    self.following = offset
+                    return
+                place = self._size if ended else self._resume(offset, behind)
+                self.lose(offset, place, error.what, 0 if ended else None)
+                if place == self._size or self.following is not None:
+                    return
+                offset = place
+
+    def _resume(self, offset: int, behind: int | None) -> int:
+        """Where the next sound unit, or another stream, begins; the size of the stream if nowhere."""
+        if behind is not None and (behind == self._size or self._sound(behind)):
+            return behind
+        if self._index is not None:
+            entries = self._index
+            for place in sorted(
+                {*entries.offsets.tolist(), *entries.parameter_sets, entries.place}
+            ):
+                if place > offset and self._sound(place):
+                    return int(place)
+        return self._search(offset + 1)
+
+    def _search(self, start: int) -> int:
+        """The first sound unit, or stream header, from ``start`` on; the size of the stream if none."""
+        while start < self._size:
+            piece = self._stream.at(start).read_whole(_PIECE + 16)
+            for match in _CANDIDATE.finditer(piece):
+                place = start + match.start()
+                if match.start() >= _PIECE or self._work < 0:
+                    break
+                if match[1] is None:
+                    if self._begins(place):
+                        self.following = place
+                        return place
+                elif self._sound(place):
+                    return place
+            start += _PIECE if self._work >= 0 else self._size
+        return self._size
+
+    def _sound(self, place: int) -> bool:
+        """Whether a unit of a known type, with a CRC-32 that matches, stands there."""
+        unit: Unit | None = None
+        with suppress(StreamError):
+            unit = read_unit(self._stream.at(place), place, self._most(place))
+        if unit is None:
+            return False
+        self._work -= len(unit.payload)
+        return unit.crc_matches and unit.unit_type in UnitType.__members__.values()
+
+    def _most(self, place: int) -> int:
+        """Largest payload that a unit at that place can have, in bytes."""
+        return min(self.limits.max_unit_size, max(self._size - place, 0))
+
+    def _begins(self, place: int) -> bool:
+        """Whether a stream header stands there."""
+        with suppress(StreamError):
+            parse_stream_header(self._stream.at(place).read_whole(STREAM_HEADER_SIZE))
+            return True
+        return False
+
+    # -- what is wrong with them
+
+    def note(self, error: StreamError) -> None:
+        """Receive an error of a unit, which will be refused."""
+        self._error = self._error or error
+
+    def refuse(self, visit: Visit) -> None:
+        """Take note of a unit that is lost, and of what is lost with it."""
+        super().refuse(visit)
+        error, self._error = self._error, None
+        unit, features = visit.unit, 0
+        if unit.unit_type in _CODED:  # the sequence that it was a part of is unknown
+            self.order.interrupted.update(self.parameter_sets)
+            batch = getattr(visit.content, "feature_count", None)
+            features = batch if unit.unit_type == UnitType.CODED_FEATURE_BATCH else 1
+        self.lose(unit.offset, unit.end, error.what if error else "it is damaged", features)
+
+    def scrutinise(self, visit: Visit) -> Violations:
+        """Leave out what is predicted from a feature that is lost."""
+        coded = visit.coded
+        if coded is None or coded.access_point:
+            return iter(())
+        if coded.fps.fps_id in self.order.interrupted:
+            visit.coded = None
+            self.lose(visit.unit.offset, visit.unit.end, PREDICTED, len(coded.payloads))
+        return iter(())
+
+    def lose(self, start: int, end: int, reason: str, features: int | None) -> None:
+        """Take note of a part that cannot be used; the index, where there is one, counts its features."""
+        if features is None and self._index is not None:
+            offsets, first = self._index.offsets, self._index.first
+            low, high = np.searchsorted(offsets, [start, end])
+            features = int(first[high] - first[low])
+        self.gaps.append(Gap(start, end, reason, features))
+
+    def settled(self, found: int) -> list[Gap]:
+        """The gaps, after the walk; a single unknown number follows from the end unit's.
+
+        found : number of features that were given.
+        """
+        gaps = merged(self.gaps)
+        unknown = [i for i, gap in enumerate(gaps) if gap.features is None]
+        total = self._index.first[-1] if self._index else self.end and self.end.feature_count
+        if total is not None and len(unknown) == 1:
+            rest = int(total) - found - sum(gap.features or 0 for gap in gaps)
+            gaps[unknown[0]] = replace(gaps[unknown[0]], features=max(rest, 0))
+        return gaps
+
+
+PREDICTED = "it is predicted from a feature that is lost"
