@@ -1,4 +1,4 @@
-"""What a caller asks of decoding, checked: the highest level, and the program for HEVC."""
+"""Checks of what a caller asks of decoding: the highest level, and the program for HEVC."""
 
 from __future__ import annotations
 

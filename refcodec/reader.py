@@ -397,7 +397,7 @@ def open_stream(
     ffmpeg    : program that decodes HEVC payloads; None for the bundled one.
     timeout   : seconds for one run of it; None for a bound that grows with the work.
     like      : ``"torch"`` for tensors that share the memory of the arrays (`to_torch`).
-    salvage   : give what is whole of a damaged stream; ``reader.missing`` says what is not.
+    salvage   : give what is whole of a damaged stream; `Reader.missing` says what is not.
 
     Raises StreamError where the stream is at fault, CallerError where the source is.
     """
