@@ -219,7 +219,13 @@ class Reader:
 
     def __iter__(self) -> Iterator[Feature]:
         self._origin.require_open()
-        return map(self._convert, self._salvage() if self._salvages else self._in_order())
+        return self._given(self._salvage() if self._salvages else self._in_order())
+
+    def _given(self, features: Iterator[Feature]) -> Iterator[Feature]:
+        """Features as they are wanted, as long as the reader is open."""
+        for feature in features:
+            yield self._convert(feature)
+            self._origin.require_open()
 
     def _in_order(self) -> Iterator[Feature]:
         for units in self._streams():

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import io
 import os
 import pickle
@@ -321,7 +322,10 @@ def _of_path(path: str) -> Source | Pipe:
     try:
         file = open(path, "rb", buffering=0)  # noqa: SIM115 - the source closes it
     except OSError as error:
-        raise storage_error(error, path) from None
+        fault = storage_error(error, path)
+        if left := _left_by_writers(path):
+            fault.hint = f"a writer that did not end has left {left}: salvage that one"
+        raise fault from None
     try:
         if file.seekable():
             return _PlainFile(file, 0, path, owned=True)
@@ -329,6 +333,16 @@ def _of_path(path: str) -> Source | Pipe:
     except BaseException:
         file.close()
         raise
+
+
+def _left_by_writers(path: str) -> str:
+    """The hidden files of writers of a file that is not there; see `atomic_file`."""
+    target = Path(path)
+    try:
+        found = sorted(target.parent.glob(f".{glob.escape(target.name)}.*.tmp"))
+        return "" if target.exists() else ", ".join(map(str, found[:3]))
+    except (OSError, ValueError):
+        return ""
 
 
 def _of_buffer(source: Any) -> Source:

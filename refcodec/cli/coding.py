@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import repeat
 from pathlib import Path
@@ -14,7 +15,14 @@ import refcodec
 from refcodec.cli import options
 from refcodec.cli.configuration import Choices, encoder_config, with_encoder_options
 from refcodec.cli.progress import progress
-from refcodec.cli.terminal import PIPE, open_input, print_note, print_rate, standard_output
+from refcodec.cli.terminal import (
+    PIPE,
+    open_input,
+    print_note,
+    print_rate,
+    printable,
+    standard_output,
+)
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
 from refcodec.files import storage_error
@@ -143,10 +151,12 @@ def decode(
     max_level: options.MaxLevel = None,
     ffmpeg: options.Ffmpeg = None,
     timeout: options.Timeout = None,
+    salvage: options.Salvage = False,
 ) -> None:
     """Reconstruct the features of a stream.
 
-    A .npy stacks several features of one shape; .npz and .safetensors hold an array each.
+    A .npy stacks several features of one shape; .npz and .safetensors hold an array each. With --salvage,
+    a damaged stream gives those features that are whole, and standard error says what is missing.
     """
     from refcodec.cli.outputs import write_features
     from refcodec.tables import HIGHEST_LEVEL
@@ -157,12 +167,25 @@ def decode(
             max_level=HIGHEST_LEVEL if max_level is None else max_level,
             ffmpeg=ffmpeg,
             timeout=timeout,
+            salvage=salvage,
         )
-        total = None if source == PIPE else len(reader)
+        total = None if source == PIPE or salvage else len(reader)
         with progress("decoding", total) as show:
-            count = write_features(target, _counted(reader, show))
+            count = write_features(target, _counted(_salvaged(reader) if salvage else reader, show))
     if target != PIPE:
         print_note(f"{target}: features {count:,}")
+
+
+def _salvaged(reader: refcodec.Reader) -> Iterator[Array]:
+    """The features of a damaged stream; after the last one, what is missing is said."""
+    count = 0
+    for feature in reader:
+        yield feature
+        count += 1
+    for gap in reader.missing:
+        print(printable(f"missing: {gap}"), file=sys.stderr)
+    if not count and reader.missing:
+        raise CallerError("nothing of the stream can be salvaged", hint="see refcodec validate")
 
 
 def _counted(features: Iterable[Array], show: Any) -> Iterator[Array]:

@@ -90,4 +90,5 @@ Timeout = Annotated[
         panel=panel_of("ffmpeg"),
     ),
 ]
+Salvage = Annotated[bool, _option("--salvage", text="Decode what is whole of a damaged stream.")]
 Json = Annotated[bool, _option("--json", text="Print one JSON document.")]

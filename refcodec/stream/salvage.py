@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from refcodec.coders.protocol import Violations
-from refcodec.errors import StreamError
+from refcodec.errors import OrderError, StreamError
 from refcodec.sources import StreamWindow
 from refcodec.stream.directory import IndexEntries, read_index
 from refcodec.stream.walk import Visit, Walk
@@ -22,7 +22,7 @@ from refcodec.syntax.codes import UnitType
 from refcodec.syntax.structures import SIGNATURE, STREAM_HEADER_SIZE, StreamHeader
 from refcodec.syntax.units import ByteSource, Unit, parse_stream_header, read_unit
 
-__all__ = ["Gap", "SalvageWalk", "merged"]
+__all__ = ["PREDICTED", "Gap", "SalvageWalk", "merged"]
 
 _CODED = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH)
 
@@ -34,6 +34,8 @@ _CANDIDATE = re.compile(
     re.DOTALL,
 )
 """Bytes that can be the header of a unit that this version knows, or begin another stream."""
+
+PREDICTED = "it is predicted from a feature that is lost"
 
 _PIECE = 1 << 20
 _WORK = 32
@@ -96,6 +98,10 @@ class SalvageWalk(Walk):
         self._size = stream.size()
         self._work = _WORK * max(self._size, _PIECE)
         self._error: StreamError | None = None
+        self._damaged = (
+            0,
+            0,
+        )  # the unit that will be refused: its position, and that of what follows
         self._index: IndexEntries | None = None
         with suppress(StreamError):
             self._index = read_index(stream, Walk(header))
@@ -106,28 +112,37 @@ class SalvageWalk(Walk):
         """Yield every sound unit; ``source`` is not read, but the stream that the walk was made for."""
         ended = False
         while True:
-            behind: int | None = None  # where the next unit stands by the size of a damaged one
             try:
                 for visit in super().units(self._stream.at(offset), offset):
-                    behind = visit.unit.end
+                    offset, start = visit.unit.end, offset
                     if not visit.unit.crc_matches:
-                        raise visit.unit.damage()
-                    offset, behind = visit.unit.end, None
+                        offset = self._resume(start, offset)
+                        self._damaged = start, offset
                     ended = visit.unit.unit_type == UnitType.END
-                    yield visit
-                return
+                    yield visit  # a damaged one is refused, and what came before it goes on
+                    if offset != visit.unit.end:
+                        break
+                else:
+                    return
             except StreamError as error:
                 if ended and self._begins(offset):
                     self.following = offset
                     return
-                place = self._size if ended else self._resume(offset, behind)
+                place = self._size if ended else self._resume(offset, None)
+                self._forget()
                 self.lose(offset, place, error.what, 0 if ended else None)
-                if place == self._size or self.following is not None:
-                    return
                 offset = place
+            if offset == self._size or self.following is not None:
+                return
 
     def _resume(self, offset: int, behind: int | None) -> int:
-        """Where the next sound unit, or another stream, begins; the size of the stream if nowhere."""
+        """The position of the next sound unit, or of another stream; the stream's size if there is none.
+
+        behind : where the next unit stands by the size of the damaged one at ``offset``.
+        """
+        if self._begins(offset):
+            self.following = offset
+            return offset
         if behind is not None and (behind == self._size or self._sound(behind)):
             return behind
         if self._index is not None:
@@ -187,12 +202,29 @@ class SalvageWalk(Walk):
         """Take note of a unit that is lost, and of what is lost with it."""
         super().refuse(visit)
         error, self._error = self._error, None
-        unit, features = visit.unit, 0
-        if unit.unit_type in _CODED:  # the sequence that it was a part of is unknown
+        unit, coded = visit.unit, visit.unit.unit_type in _CODED
+        if coded:  # the sequence that it was a part of is unknown
             self.order.interrupted.update(self.parameter_sets)
-            batch = getattr(visit.content, "feature_count", None)
-            features = batch if unit.unit_type == UnitType.CODED_FEATURE_BATCH else 1
-        self.lose(unit.offset, unit.end, error.what if error else "it is damaged", features)
+        reason = error.what if error else "it is damaged"
+        if not unit.crc_matches:
+            start, end = self._damaged
+            self._forget(keep_hashes=coded and end == unit.end)
+            self.lose(start, end, reason, None)
+            return
+        if coded and visit.content is None and isinstance(error, OrderError):
+            reason = "its feature parameter set is missing"
+        features: int | None = 0
+        if coded:
+            batch = unit.unit_type == UnitType.CODED_FEATURE_BATCH
+            features = getattr(visit.content, "feature_count", None) if batch else 1
+        self.lose(unit.offset, unit.end, reason, features)
+
+    def _forget(self, *, keep_hashes: bool = False) -> None:
+        """Take note that units are lost of which nothing is known."""
+        self.order.complete = False
+        self.order.interrupted.update(self.parameter_sets)
+        if not keep_hashes:
+            self.order.hashed = None
 
     def scrutinise(self, visit: Visit) -> Violations:
         """Leave out what is predicted from a feature that is lost."""
@@ -219,11 +251,12 @@ class SalvageWalk(Walk):
         """
         gaps = merged(self.gaps)
         unknown = [i for i, gap in enumerate(gaps) if gap.features is None]
-        total = self._index.first[-1] if self._index else self.end and self.end.feature_count
+        total: int | None = None if self.end is None else self.end.feature_count
+        if self._index is not None:
+            total = int(self._index.first[-1])
         if total is not None and len(unknown) == 1:
-            rest = int(total) - found - sum(gap.features or 0 for gap in gaps)
+            rest = total - found - sum(gap.features or 0 for gap in gaps)
             gaps[unknown[0]] = replace(gaps[unknown[0]], features=max(rest, 0))
         return gaps
 
 
-PREDICTED = "it is predicted from a feature that is lost"
