@@ -26,6 +26,15 @@ __all__ = ["PREDICTED", "Gap", "SalvageWalk", "merged"]
 
 _CODED = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH)
 
+_HELD: dict[int, int] = {
+    UnitType.CODED_FEATURE: 1,
+    UnitType.FEATURE_PARAMETER_SET: 0,
+    UnitType.HASH: 0,
+    UnitType.METADATA: 0,
+    UnitType.INDEX: 0,
+}
+"""Features of a unit, where its type is not what is damaged."""
+
 _KINDS = "".join(f"\\x{flag << 7 | kind:02x}" for kind in UnitType for flag in (0, 1))
 _CANDIDATE = re.compile(
     f"(?=([{_KINDS}][\\x80-\\xff]{{0,7}}[\\x00-\\x7f])|{SIGNATURE.decode('latin-1')})".encode(
@@ -98,6 +107,7 @@ class SalvageWalk(Walk):
         self._size = stream.size()
         self._work = _WORK * max(self._size, _PIECE)
         self._error: StreamError | None = None
+        self._guesses: dict[int, int] = {}  # features of damaged units, by position
         self._damaged = (
             0,
             0,
@@ -209,6 +219,8 @@ class SalvageWalk(Walk):
         if not unit.crc_matches:
             start, end = self._damaged
             self._forget(keep_hashes=coded and end == unit.end)
+            if end == unit.end and unit.unit_type in _HELD:
+                self._guesses[start] = _HELD[unit.unit_type]
             self.lose(start, end, reason, None)
             return
         if coded and visit.content is None and isinstance(error, OrderError):
@@ -245,7 +257,7 @@ class SalvageWalk(Walk):
         self.gaps.append(Gap(start, end, reason, features))
 
     def settled(self, found: int) -> list[Gap]:
-        """The gaps, after the walk; a single unknown number follows from the end unit's.
+        """The gaps, after the walk; unknown numbers as far as they follow from the one in the end unit.
 
         found : number of features that were given.
         """
@@ -254,9 +266,14 @@ class SalvageWalk(Walk):
         total: int | None = None if self.end is None else self.end.feature_count
         if self._index is not None:
             total = int(self._index.first[-1])
-        if total is not None and len(unknown) == 1:
-            rest = total - found - sum(gap.features or 0 for gap in gaps)
-            gaps[unknown[0]] = replace(gaps[unknown[0]], features=max(rest, 0))
+        if total is None or not unknown:
+            return gaps
+        rest = total - found - sum(gap.features or 0 for gap in gaps)
+        guesses = [self._guesses.get(gaps[i].start) for i in unknown]
+        if len(unknown) == 1:
+            guesses = [max(rest, 0)]
+        elif None in guesses or sum(map(int, filter(None, guesses))) != rest:
+            return gaps
+        for i, features in zip(unknown, guesses, strict=True):
+            gaps[i] = replace(gaps[i], features=features)
         return gaps
-
-
