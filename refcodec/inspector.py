@@ -111,16 +111,21 @@ def _parse(unit: Unit, parameter_sets: ParameterSets, trace: Trace, lost: bool) 
     if unit.unit_type not in UNIT_STRUCTURES:
         _note(trace, name, "unit_payload", "b(v)", place, unit.payload, "7.3")
     else:
+        inside: int | None = None  # position of what a coder looks into, in bits
         try:
             content = parse_unit(unit, parameter_sets, trace)
             if isinstance(content, FeatureParameterSet):
                 parameter_sets[content.fps_id] = content
+                inside = trace[-1].offset
                 payload_coder(content.coder_id).show_parameter_set(content, trace)
             elif isinstance(content, CodedFeature):
                 fps = parameter_sets[content.fps_id]
                 for payload in coded_unit(unit, content, fps, trace).payloads:
+                    inside = payload.bit_offset
                     payload_coder(fps.coder_id).show_payload(payload, trace)
         except StreamError as error:
+            if error.bit_offset is None:
+                error.bit_offset = inside
             orphan = lost and isinstance(error, OrderError)
             reason = "its feature parameter set could not be read" if orphan else str(error)
             problem = problem or reason  # the content of a damaged unit says nothing

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -109,26 +108,33 @@ def test_wrong_limits_are_told_once(folder: Path) -> None:
 
 # --- validate and inspect --------------------------------------------------------------------------
 
-LOOKS_FURTHER = {"exact-quantiser-uniform", "native-quantiser-none", "unit-size-gigabytes"}
+LOOKS_FURTHER = {
+    "exact-quantiser-uniform",
+    "hevc-no-parameter-sets",
+    "hevc-no-sample-hash",
+    "native-quantiser-none",
+    "unit-size-gigabytes",
+}
 """Vectors in which `inspect` shows what follows from a value that `validate` refuses before."""
 
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.parent.name)
 def test_validate_and_inspect_cite_one_clause(path: Path) -> None:
-    assert INVALID
-    cited = {
-        (one.bit_offset, one.clause) for one in refcodec.validate(path, ffmpeg="none").violations
-    }
+    cited = {one.clause for one in refcodec.validate(path).violations}
     try:
         problems = [unit.problem for unit in refcodec.inspect(path) if unit.problem]
     except StreamError as error:
         problems = [str(error)]
-    found: set[Any] = set()
+    found = set()
     for problem in problems:
-        place = re.search(r"\[bit (\d+), byte \d+; clause ([\w.]+)\]", problem)
+        place = re.search(r"\[bit \d+, byte \d+; clause ([\w.]+)\]", problem)
         assert place or problem == "its feature parameter set could not be read"
-        found |= {(int(place[1]), place[2])} if place else set()
+        found |= {place[1]} if place else set()
     assert found <= cited or path.parent.name in LOOKS_FURTHER
+
+
+def test_there_are_invalid_streams() -> None:
+    assert {path.parent.name for path in INVALID} >= LOOKS_FURTHER
 
 
 # --- salvage ---------------------------------------------------------------------------------------
@@ -154,7 +160,7 @@ def test_decode_salvages(folder: Path) -> None:
 
 def test_a_damaged_pipe_is_salvaged(folder: Path) -> None:
     data = (folder / "a.dfc").read_bytes()
-    result = run("decode", "-", folder / "out.npy", "--salvage", stdin=data[:-250])
+    result = run("decode", "-", folder / "out.npy", "--salvage", stdin=data[:-100])
     assert len(np.load(folder / "out.npy")) == 5
     assert "an unknown number of features missing" in result.stderr
 
