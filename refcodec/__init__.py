@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from refcodec.reader import Reader, decode
     from refcodec.reader import open_stream as open
     from refcodec.validator import Report, validate
-    from refcodec.writer import Writer, create, encode
+    from refcodec.writer import Writer, concat, create, encode
 
 _HOME = {
     "EncoderConfig": "config",
@@ -43,6 +43,7 @@ _HOME = {
     "decode": "reader",
     "open": "reader:open_stream",
     "Writer": "writer",
+    "concat": "writer",
     "create": "writer",
     "encode": "writer",
     "inspect": "inspector",
@@ -67,6 +68,7 @@ __all__ = [
     "StreamError",
     "UnsupportedError",
     "Writer",
+    "concat",
     "create",
     "decode",
     "encode",
