@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from types import TracebackType
@@ -18,17 +18,18 @@ from typing import Any, BinaryIO, Self
 
 import numpy.typing as npt
 
-from refcodec.coders.protocol import Machine
-from refcodec.decoder import DecodedUnit, Sequences, decode_window
+from refcodec.coders.protocol import Machine, Violations
+from refcodec.decoder import DecodedUnit, Sequences, check_unit_hashes, decode_window
 from refcodec.errors import CallerError
 from refcodec.files import StreamWindow, storage_error
+from refcodec.stream.arriving import Arriving, windows_at_hand
 from refcodec.stream.directory import Directory
 from refcodec.stream.limits import check_level
-from refcodec.stream.parsing import CodedUnit
-from refcodec.stream.walk import Walk, coded_units
+from refcodec.stream.parsing import CodedUnit, UnitHash
+from refcodec.stream.walk import Walk, arriving_units, coded_units
 from refcodec.stream.windows import windows_of
 from refcodec.syntax.structures import STREAM_HEADER_SIZE, FeatureParameterSet
-from refcodec.syntax.units import parse_stream_header
+from refcodec.syntax.units import ByteSource, parse_stream_header
 from refcodec.tables import HIGHEST_LEVEL
 
 __all__ = ["Reader", "decode", "open_stream"]
@@ -64,11 +65,12 @@ class Reader:
         self._machine = Machine(ffmpeg=ffmpeg, timeout=timeout)
         self._last: tuple[int, CodedUnit] | None = None  # the unit read last, by its entry
         self._sequence: dict[int, DecodedUnit] = {}  # units of the sequence decoded last, by entry
-        self.header = parse_stream_header(_read_header(source))
+        self._arriving = None if source.seekable() else Arriving(source)
+        self.header = parse_stream_header(_read_header(self._arriving or source))
         """The stream header: version, profile_idc, level_idc."""
         for error in check_level(self.header, max_level):
             raise error
-        self._pipe = None if source.seekable() else Walk(self.header)
+        self._pipe = Walk(self.header) if self._arriving else None
         self._exhausted = False
         self._start = 0 if self._pipe else source.tell() - STREAM_HEADER_SIZE
 
@@ -76,7 +78,7 @@ class Reader:
 
     @property
     def parameters(self) -> list[FeatureParameterSet]:
-        """The feature parameter sets in the order of their ids; of a pipe, those met so far."""
+        """The feature parameter sets in force at the end, by their ids; of a pipe, those in force so far."""
         return [fps for _, fps in sorted(self._walk.parameter_sets.items())]
 
     @property
@@ -103,20 +105,26 @@ class Reader:
     # -- features in order
 
     def __iter__(self) -> Iterator[Feature]:
+        if self._arriving is not None and self._pipe is not None:
+            yield from self._as_they_come(self._arriving, self._pipe)
+            return
+        stream = StreamWindow(self._source, self._start, STREAM_HEADER_SIZE)
         sequences: Sequences = {}
-        for window in windows_of(self._units()):
+        for window in windows_of(coded_units(Walk(self.header), stream)):
             for unit in decode_window(window, self._machine, sequences):
                 yield from unit.features
 
-    def _units(self) -> Iterator[CodedUnit]:
-        """All coded units, from the front."""
-        if self._pipe is None:
-            stream = StreamWindow(self._source, self._start, STREAM_HEADER_SIZE)
-            return coded_units(Walk(self.header), stream)
+    def _as_they_come(self, source: Arriving, walk: Walk) -> Iterator[Feature]:
+        """The features of a pipe, each as soon as its unit is whole."""
         if self._exhausted:
             raise CallerError("a pipe can be read once", hint="write it to a file first")
         self._exhausted = True
-        return coded_units(self._pipe, self._source)
+        released = _Released(source.holds_unit)
+        sequences: Sequences = {}
+        for window in windows_at_hand(arriving_units(walk, source, arrival=released)):
+            for unit in decode_window(window, self._machine, sequences):
+                released.last = unit
+                yield from unit.features
 
     # -- features by number
 
@@ -152,12 +160,14 @@ class Reader:
         """Units from the access point that a unit needs up to the next one, by their entries."""
         directory = self._directory
         unit = self._unit(entry)
-        run, fps_id = {entry: unit}, unit.fps.fps_id
+        run, fps = {entry: unit}, unit.fps
 
         def others(entries: range) -> Iterator[tuple[int, CodedUnit]]:
             for other in entries:
                 found = directory.unit(other)
-                if found.fps.fps_id == fps_id:
+                if found.fps.fps_id == fps.fps_id:
+                    if found.fps != fps:  # another parameter set replaces this one, or was replaced
+                        return
                     yield other, found
 
         if not unit.access_point:
@@ -190,7 +200,20 @@ class Reader:
         self.close()
 
 
-def _read_header(source: BinaryIO) -> bytes:
+class _Released:
+    """What was yielded of a stream that is still arriving, and how to see whether more is there."""
+
+    def __init__(self, ready: Callable[[], bool]) -> None:
+        self.ready = ready
+        self.last: DecodedUnit | None = None
+
+    def check_late(self, one: UnitHash) -> Violations:
+        """Check a hash unit that came after its features were yielded."""
+        assert self.last is not None
+        return check_unit_hashes([one], self.last.samples, self.last.features)
+
+
+def _read_header(source: ByteSource) -> bytes:
     data = b""
     while len(data) < STREAM_HEADER_SIZE and (more := source.read(STREAM_HEADER_SIZE - len(data))):
         data += more

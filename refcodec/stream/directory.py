@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +17,17 @@ from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import ConstraintError, StreamError
 from refcodec.files import StreamWindow
-from refcodec.stream.parsing import CodedUnit
+from refcodec.stream.parsing import CodedUnit, ParameterSets, fps_id_of
 from refcodec.stream.walk import Visit, Walk, coded_units
 from refcodec.syntax.codes import UnitType
-from refcodec.syntax.structures import END, STREAM_HEADER_SIZE, Index, StreamHeader
-from refcodec.syntax.units import CRC_SIZE, read_unit
+from refcodec.syntax.structures import (
+    END,
+    STREAM_HEADER_SIZE,
+    FeatureParameterSet,
+    Index,
+    StreamHeader,
+)
+from refcodec.syntax.units import CRC_SIZE, Unit, read_unit
 
 __all__ = ["Directory"]
 
@@ -30,14 +39,14 @@ _END_SIZE = 2 + 16 + CRC_SIZE
 class Directory:
     """The coded units of a stream.
 
-    walk          : has read the feature parameter sets and the metadata.
+    walk          : has read the feature parameter sets and the metadata, and knows where the former stand.
     offsets       : position of each unit, in bytes.
     first         : number of the first feature of each; one entry more than units, the number of features.
     access_points : whether decoding can begin at it.
     """
 
     stream: StreamWindow
-    walk: Walk
+    walk: Survey
     offsets: npt.NDArray[np.int64]
     first: npt.NDArray[np.int64]
     access_points: npt.NDArray[np.bool_]
@@ -45,7 +54,7 @@ class Directory:
     @classmethod
     def of(cls, stream: StreamWindow, header: StreamHeader) -> Directory:
         """Locate the coded units of a stream. Raises StreamError."""
-        walk = Walk(header)
+        walk = Survey(header)
         index_offset = _find_index(stream)
         if index_offset is not None:
             return cls._from_index(stream, walk, index_offset)
@@ -59,7 +68,7 @@ class Directory:
 
     @classmethod
     @clause("9.5")
-    def _from_index(cls, stream: StreamWindow, walk: Walk, place: int) -> Directory:
+    def _from_index(cls, stream: StreamWindow, walk: Survey, place: int) -> Directory:
         """(9.5) Read the index, the metadata at the front, and the parameter sets that it points to."""
         index = _sound(_unit_at(stream, walk, place, UnitType.INDEX), walk.check).content
         assert isinstance(index, Index)
@@ -70,6 +79,8 @@ class Directory:
         features = np.ones_like(offsets) if counts is None else counts + 1
         access = np.ones_like(offsets) if index.access_point is None else index.access_point
         places = index.parameter_set_offset
+        if any(place <= before for before, place in pairwise(places)):
+            raise _lie("the index lists feature parameter sets out of order", place)
         front = stream.at(STREAM_HEADER_SIZE)
         while front.position < min([place, *places]):
             unit = read_unit(front, front.position, walk.limits.max_unit_size)
@@ -84,11 +95,49 @@ class Directory:
         """Read, parse and check one coded unit."""
         place = int(self.offsets[entry])
         kinds = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH)
-        coded = _sound(_unit_at(self.stream, self.walk, place, *kinds), self.walk.check_alone).coded
+        visit = _unit_at(self.stream, self.walk, place, *kinds)
+        in_force = self._in_force(visit.unit)
+        coded = _sound(visit, lambda visit: self.walk.check_alone(visit, in_force)).coded
         assert coded is not None
         if len(coded.payloads) != self.first[entry + 1] - self.first[entry]:
             raise _lie("the index gives a coded unit another number of features", place)
         return coded
+
+    def _in_force(self, unit: Unit) -> ParameterSets:
+        """The parameter set that a coded unit refers to: the last with its fps_id that precedes it."""
+        if not unit.crc_matches:
+            return {}
+        fps_id = fps_id_of(unit)
+        places = self.walk.places.get(fps_id, array("q"))
+        before = bisect_left(places, unit.offset)
+        if before == 0:
+            return {}
+        if before == len(places):
+            return {fps_id: self.walk.parameter_sets[fps_id]}
+        visit = _unit_at(
+            self.stream, self.walk, places[before - 1], UnitType.FEATURE_PARAMETER_SET
+        )
+        fps = _sound(visit, self.walk.check_alone).content
+        assert isinstance(fps, FeatureParameterSet)
+        return {fps_id: fps}
+
+
+class Survey(Walk):
+    """A walk that notes where feature parameter sets stand.
+
+    places : positions in bytes, ascending, by fps_id.
+    """
+
+    def __init__(self, header: StreamHeader) -> None:
+        super().__init__(header)
+        self.places: dict[int, array[int]] = {}
+
+    def accept(self, visit: Visit) -> None:
+        """Take note of a unit, and of where it stands."""
+        super().accept(visit)
+        if isinstance(visit.content, FeatureParameterSet):
+            places = self.places.setdefault(visit.content.fps_id, array("q"))
+            places.append(visit.unit.offset)
 
 
 def _find_index(stream: StreamWindow) -> int | None:
