@@ -103,7 +103,7 @@ class Writer:
             return None
         if not isinstance(target, (str, os.PathLike)):
             raise CallerError("mode 'a' takes a path: what is added to is read first")
-        return Part.open(self._stack, target) if os.path.lexists(target) else None
+        return Part.open(self._stack, target) if os.path.exists(target) else None
 
     def write(
         self,
