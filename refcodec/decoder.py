@@ -26,7 +26,14 @@ from refcodec.stream.parsing import CodedUnit, UnitHash
 from refcodec.syntax.codes import FeatureType
 from refcodec.syntax.structures import FeatureParameterSet
 
-__all__ = ["DecodedUnit", "Sequences", "check_hashes", "check_unit_hashes", "decode_window", "reconstruct"]
+__all__ = [
+    "DecodedUnit",
+    "Sequences",
+    "check_hashes",
+    "check_unit_hashes",
+    "decode_window",
+    "reconstruct",
+]
 
 Feature = npt.NDArray[Any]
 
@@ -101,7 +108,7 @@ def decode_window(
 def _parameter_sets(window: list[CodedUnit]) -> list[int]:
     """A number for each unit, equal for units of one parameter set; one that replaces another has its own."""
     in_force: dict[int, tuple[int, FeatureParameterSet]] = {}
-    numbers = []
+    numbers: list[int] = []
     for unit in window:
         fps = unit.fps
         number, known = in_force.get(fps.fps_id, (-1, None))

@@ -20,7 +20,7 @@ __all__ = ["StreamWindow", "atomic_file", "byte_source", "json_value", "storage_
 _File = TypeVar("_File", bound=BinaryIO)
 
 _LONGEST_STEM = 100
-"""Bytes of a name that its hidden name repeats: names of 255 bytes are common limits, and shorter ones exist."""
+"""Bytes of a name that its hidden name repeats: many file systems take names of 255 bytes, some of 143."""
 
 
 @contextmanager

@@ -201,7 +201,10 @@ class Reader:
 
 
 class _Released:
-    """What was yielded of a stream that is still arriving, and how to see whether more is there."""
+    """The last unit that was yielded of a stream that is still arriving.
+
+    ready : tells whether the next unit is there.
+    """
 
     def __init__(self, ready: Callable[[], bool]) -> None:
         self.ready = ready

@@ -109,7 +109,8 @@ def append(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="IN", help=".npy, .npz, .safetensors, or .dfc to code anew; - is .npy on a pipe."
+            metavar="IN",
+            help=".npy, .npz, .safetensors, or .dfc to code anew; - is .npy on a pipe.",
         ),
     ],
     choices: Choices,
@@ -118,8 +119,8 @@ def append(
 ) -> None:
     """Code features, and add them to a stream.
 
-    What FILE.dfc holds is copied as it is; it stays whole until all is written. To add the features of another
-    stream without coding them anew, use refcodec concat.
+    What FILE.dfc holds is copied as it is, and the old file stays until the new one is whole. To join streams
+    without coding anything anew, use refcodec concat.
     """
     if target == PIPE:
         raise CallerError("append takes a file", hint="use refcodec encode on a pipe")

@@ -90,7 +90,5 @@ Timeout = Annotated[
         panel=panel_of("ffmpeg"),
     ),
 ]
-Force = Annotated[
-    bool, _option("--force", text="Replace a file of that name without asking.")
-]
+Force = Annotated[bool, _option("--force", text="Replace a file of that name without asking.")]
 Json = Annotated[bool, _option("--json", text="Print one JSON document.")]

@@ -100,7 +100,10 @@ def open_input(path: str) -> Iterator[BinaryIO]:
 
 
 def may_replace(path: str, force: bool) -> None:
-    """Let a file be replaced where ``--force`` says so, or whoever sits at the terminal. Raises CallerError."""
+    """Return where a file may be replaced: by ``--force``, or by who is asked at a terminal.
+
+    Raises CallerError where it may not.
+    """
     if path == PIPE or force or not Path(path).is_file():
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):

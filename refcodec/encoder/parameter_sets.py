@@ -36,8 +36,8 @@ def make_parameter_set(
 
     qps : one per channel, which a grid of tiles is made for (hevc).
 
-    Its fps_id is 0: a stream gives it another one. HEVC's own parameter sets are missing in it: they are known once features are coded. Raises CallerError
-    for shapes that the syntax has no room for.
+    Its fps_id is 0: the stream gives it another one. HEVC's own parameter sets are missing in it: they are known
+    once features are coded. Raises CallerError for shapes that the syntax has no room for.
     """
     kind = config.feature_type or ("fc" if first.ndim == 1 else "conv")
     record = coder_named(config.coder)
@@ -89,12 +89,12 @@ def kind_of(fps: FeatureParameterSet, config: EncoderConfig) -> Hashable:
 
 
 def always_differ(one: FeatureParameterSet, other: FeatureParameterSet) -> bool:
-    """Whether two parameter sets differ, whatever their grids and HEVC's own parameter sets turn out to be."""
+    """True if two parameter sets differ whatever their first features are."""
     return _fixed(one) != _fixed(other)
 
 
 def _fixed(fps: FeatureParameterSet) -> Hashable:
-    """What the first features of a kind do not decide."""
+    """Values of the elements that the first features of a kind do not decide."""
     return tuple(value for name, value in vars(fps).items() if name not in _FREE)
 
 

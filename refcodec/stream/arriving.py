@@ -1,7 +1,6 @@
-"""Streams that are still arriving: a coded unit goes on as soon as it is whole, and the sender may stall after it.
+"""Streams that are still arriving: a feature can be decoded as soon as its unit is whole.
 
-Units are decoded together as far as they are there already: what the source holds is looked at without
-waiting for more.
+Units that are there already are decoded together; a window ends where the next unit would have to be waited for.
 """
 
 from __future__ import annotations
@@ -46,8 +45,8 @@ def windows_at_hand(units: Iterator[CodedUnit | None]) -> Iterator[list[CodedUni
 class Arriving:
     """A source of bytes, pipe or socket, that can tell whether a whole unit has come.
 
-    It takes what is there, more than was asked for: nobody else reads from the source afterwards. Of a source that
-    is neither, nothing is known in advance: no unit is ever there.
+    It takes what is there, more than was asked for: nobody else reads from the source afterwards. Of a source
+    that is neither, nothing is known in advance: no unit is ever there.
     """
 
     def __init__(self, source: Any) -> None:
@@ -68,7 +67,7 @@ class Arriving:
         return data
 
     def holds_unit(self) -> bool:
-        """Whether reading the next unit, or the end, does not have to wait."""
+        """True if the next unit, or the end, can be read without waiting."""
         while not self._is_whole():
             if self._descriptor is None or not _is_readable(self._descriptor):
                 return False
@@ -79,14 +78,14 @@ class Arriving:
         return True
 
     def _is_whole(self) -> bool:
-        """Whether the buffer begins with a whole unit, or with what can be none."""
+        """True if the buffer begins with a whole unit, or with what can be none."""
         head = bytes(self._buffer[:9])
         reader = BitReader(head, 0)
         try:
             size = UNIT_HEADER.parse_stream(reader).unit_size
         except StreamError:
             return len(head) == 9
-        return len(self._buffer) >= reader.position // 8 + size + CRC_SIZE
+        return len(self._buffer) - reader.position // 8 >= int(size) + CRC_SIZE
 
 
 def _descriptor_of(source: Any) -> int | None:

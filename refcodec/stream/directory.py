@@ -114,9 +114,7 @@ class Directory:
             return {}
         if before == len(places):
             return {fps_id: self.walk.parameter_sets[fps_id]}
-        visit = _unit_at(
-            self.stream, self.walk, places[before - 1], UnitType.FEATURE_PARAMETER_SET
-        )
+        visit = _unit_at(self.stream, self.walk, places[before - 1], UnitType.FEATURE_PARAMETER_SET)
         fps = _sound(visit, self.walk.check_alone).content
         assert isinstance(fps, FeatureParameterSet)
         return {fps_id: fps}

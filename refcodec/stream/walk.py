@@ -174,10 +174,10 @@ class Walk:
 
 
 class Arrival(Protocol):
-    """What is known of a stream that is still arriving."""
+    """Knowledge of a stream that is still arriving."""
 
     def ready(self) -> bool:
-        """Whether the next unit can be read without waiting."""
+        """True if the next unit can be read without waiting."""
         ...
 
     def check_late(self, one: UnitHash) -> Violations:
@@ -206,8 +206,8 @@ def arriving_units(
 ) -> Iterator[CodedUnit | None]:
     """The loop of :func:`coded_units`, which also yields None before it waits for the next unit.
 
-    arrival : of a stream that is still arriving: what comes before None has been yielded by then, and hash units
-              that come late are checked there. None where every unit waits for its hash units.
+    arrival : of a stream that is still arriving: a coded unit does not wait for hash units that are not there,
+              which are checked when they come. None where every coded unit waits for its hash units.
     """
     pending: CodedUnit | None = None
     broken: list[StreamError] = []

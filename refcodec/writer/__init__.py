@@ -37,8 +37,8 @@ def create(
 
     target   : a path, written atomically, or a binary file object, a pipe included.
     config   : choices; ``options`` change single ones: ``create("f.dfc", coder="zlib")``.
-    mode     : ``w`` for a new stream; ``a`` to add features to the one at the path, if there is one. That costs
-               a copy of it: the old file stays until the new one is whole.
+    mode     : ``w`` for a new stream; ``a`` to add features to the one at the path, if there is one. It is
+               copied: the old file stays until the new one is whole.
     exist_ok : whether a new stream may replace a file: True, or False; None for yes, with a warning.
     progress : called now and then with the number of features coded.
 

@@ -98,8 +98,9 @@ class Part:
     @classmethod
     def open(cls, stack: ExitStack, source: Source, name: str = "") -> Part:
         """Open a stream until the stack closes. Raises StreamError, CallerError."""
-        known = isinstance(source, (str, os.PathLike))
-        return cls(stack.enter_context(byte_source(source)), os.fspath(source) if known else name)
+        if isinstance(source, (str, os.PathLike)):
+            name = os.fspath(source)
+        return cls(stack.enter_context(byte_source(source)), name)
 
     @cached_property
     def metadata(self) -> dict[str, str]:
@@ -122,7 +123,9 @@ class _Copying(Walk):
         super().__init__(header)
         self._sink = sink
         self._name = name
-        self._ranks: dict[int, tuple[Hashable, int]] = {}  # content and rank of those in force, by fps_id
+        self._ranks: dict[
+            int, tuple[Hashable, int]
+        ] = {}  # content and rank of those in force, by fps_id
 
     def accept(self, visit: Visit) -> None:
         """Take note of a unit, and copy it."""

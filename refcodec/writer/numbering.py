@@ -16,8 +16,8 @@ _FPS_IDS = 256
 class Numbering:
     """The parameter sets in force, each under its fps_id.
 
-    A new one takes a number that is free, or else replaces the one that was used least recently. The caller
-    sees to it that a sequence under way is among the 256 used last, or that what it no longer needs is released.
+    A new one takes a number that is free, or else replaces the one that was used least recently. A sequence that
+    goes on must be among the 256 used last: the caller sees to that, and releases what is no longer needed.
     """
 
     def __init__(self) -> None:
@@ -50,5 +50,5 @@ class Numbering:
 
 
 def content_of(fps: FeatureParameterSet) -> Hashable:
-    """What a parameter set says, whatever its number."""
+    """The content of a parameter set, whatever its number."""
     return tuple(value for name, value in vars(fps).items() if name != "fps_id")

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -42,16 +43,16 @@ _WAITING_BYTES = 32 << 20
 _WAITING_FEATURES = 1024
 
 _MOST_KINDS = 256
-"""Kinds of features, with an encoder each, that are known at a time: no more fps_ids are there for sequences that
-alternate."""
+"""Kinds of features that are known at a time, with an encoder each: as many as there are fps_ids, which
+sequences that alternate need."""
 
 
 class Writer:
     """Writes features to a stream, in order. Made by :func:`create`; closed by ``with``.
 
     A path is written under a hidden name and renamed at the end, so that what stood there before stays
-    until the new file is whole. After an error the new file is dropped, and so it is where the writer is never
-    closed, with a ResourceWarning.
+    until the new file is whole. After an error the new file is dropped; where the writer is never closed it is
+    dropped with a ResourceWarning.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class Writer:
             return None
         if not isinstance(target, (str, os.PathLike)):
             raise CallerError("mode 'a' takes a path: what is added to is read first")
-        return Part.open(self._stack, target) if os.path.exists(target) else None
+        return Part.open(self._stack, target) if Path(target).exists() else None
 
     def write(
         self,
@@ -171,9 +172,7 @@ class Writer:
         self._limits.admit(volume, encoder.fps, qps, chosen)
         return Waiting(encoder, rank, base, Request(volume, qps, advice))
 
-    def _encoder_of(
-        self, array: Feature, config: EncoderConfig, qps: tuple[float, ...]
-    ) -> _Known:
+    def _encoder_of(self, array: Feature, config: EncoderConfig, qps: tuple[float, ...]) -> _Known:
         """The encoder of a feature's kind; the first feature of a kind decides its grid."""
         own = None if config is self._config else repr(config)
         glance = (own, array.shape, array.dtype, is_signed(config, array))
@@ -283,6 +282,7 @@ class Writer:
             warnings.warn(
                 f"unclosed writer of {self._name}: {features} features are lost",
                 ResourceWarning,
+                stacklevel=2,
                 source=self,
             )
         finally:

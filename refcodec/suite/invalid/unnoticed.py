@@ -34,12 +34,12 @@ def index_twice() -> Edit:
     return Set(6, "index.unit_distance", [21, 0, 177, 182])
 
 
-@unnoticed(
-    235, "parameter-sets-alternate", "constraint", "9.5", (7, "index.parameter_set_offset")
-)
+@unnoticed(235, "parameter-sets-alternate", "constraint", "9.5", (7, "index.parameter_set_offset"))
 def index_parameter_sets_swapped(stream: bytes) -> list[Edit]:
     """the index lists the two parameter sets out of their order"""
-    places = [one.value for one in inspect(stream)[7].elements if one.name == "parameter_set_offset"]
+    places = [
+        one.value for one in inspect(stream)[7].elements if one.name == "parameter_set_offset"
+    ]
     return [
         Set(7, "index.parameter_set_offset", places[1]),
         Set(7, "index.parameter_set_offset", places[0], occurrence=1),
