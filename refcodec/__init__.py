@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from refcodec.reader import open_stream as open
     from refcodec.tensors import to_torch
     from refcodec.validator import Report, validate
-    from refcodec.writer import Writer, create, encode
+    from refcodec.writer import Writer, concat, create, encode
 
 _HOME = {
     "EncoderConfig": "config",
@@ -44,6 +44,7 @@ _HOME = {
     "decode": "reader",
     "open": "reader:open_stream",
     "Writer": "writer",
+    "concat": "writer",
     "create": "writer",
     "encode": "writer",
     "inspect": "inspector",
@@ -69,6 +70,7 @@ __all__ = [
     "StreamError",
     "UnsupportedError",
     "Writer",
+    "concat",
     "create",
     "decode",
     "encode",

@@ -138,23 +138,26 @@ class Access:
         for other in range(entry - 1, -1, -1):
             if directory.access_points[other]:
                 unit = directory.unit(other)
-                if unit.fps.fps_id == wanted.fps.fps_id and unit.access_point:
-                    return other
+                if unit.fps.fps_id == wanted.fps.fps_id:
+                    if unit.fps != wanted.fps:  # replaced since: the sequence has no beginning
+                        break
+                    if unit.access_point:
+                        return other
         return entry  # where decoding fails, and says why
 
 
 def _units_from(directory: Directory, start: int) -> Iterator[CodedUnit]:
     """Units of one sequence, from its access point up to the next one. Raises StreamError."""
     order = Order(directory.walk.limits)
-    fps_id = None
+    fps = None
     for entry in range(start, len(directory.offsets)):
         visit = directory.visit(entry)
         unit = visit.coded
         assert unit is not None
-        fps_id = unit.fps.fps_id if fps_id is None else fps_id
-        if unit.fps.fps_id != fps_id:
+        fps = unit.fps if fps is None else fps
+        if unit.fps.fps_id != fps.fps_id:
             continue
-        if entry > start and unit.access_point:
+        if entry > start and (unit.access_point or unit.fps != fps):  # another one may replace it
             return
         for error in order.check_sequence(unit):
             raise error

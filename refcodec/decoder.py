@@ -7,7 +7,7 @@ Units of one parameter set are decoded together, some at a time, and come out in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,10 +22,18 @@ from refcodec.hashes import sample_hash, unit_hash
 from refcodec.quantise import dequantise
 from refcodec.registry import record_of
 from refcodec.stream.order import no_access_point
-from refcodec.stream.parsing import CodedUnit
+from refcodec.stream.parsing import CodedUnit, UnitHash
 from refcodec.syntax.codes import FeatureType
+from refcodec.syntax.structures import FeatureParameterSet
 
-__all__ = ["DecodedUnit", "Sequences", "check_hashes", "decode_window", "reconstruct"]
+__all__ = [
+    "DecodedUnit",
+    "Sequences",
+    "check_hashes",
+    "check_unit_hashes",
+    "decode_window",
+    "reconstruct",
+]
 
 Feature = npt.NDArray[Any]
 
@@ -79,10 +87,10 @@ def decode_window(
 
     Units that fail are reported, and left out if the report returns; so are those that depend on them.
     """
-    keys = [unit.fps.fps_id for unit in window]
+    keys = _parameter_sets(window)
     attempts = {
-        fps_id: _attempt(units, machine, sequences)
-        for fps_id, units in by_key(window, keys).items()
+        number: _attempt(units, machine, sequences)
+        for number, units in by_key(window, keys).items()
     }
     for unit, attempt in zip(window, in_order(attempts, keys), strict=True):
         if isinstance(attempt, DFCError):
@@ -95,6 +103,20 @@ def decode_window(
             for error in check_hashes(unit, attempt, features):
                 failed(unit, error)
             yield DecodedUnit(unit, attempt, features)
+
+
+def _parameter_sets(window: list[CodedUnit]) -> list[int]:
+    """A number for each unit, equal for units of one parameter set; one that replaces another has its own."""
+    in_force: dict[int, tuple[int, FeatureParameterSet]] = {}
+    numbers: list[int] = []
+    for unit in window:
+        fps = unit.fps
+        number, known = in_force.get(fps.fps_id, (-1, None))
+        if known is not fps and known != fps:
+            number = len(numbers)
+            in_force[fps.fps_id] = number, fps
+        numbers.append(number)
+    return numbers
 
 
 _Attempt = list[Samples] | DFCError | None
@@ -183,7 +205,15 @@ def check_hashes(unit: CodedUnit, samples: list[Samples], features: list[Feature
                 clause="8.8",
                 hint="the payload is corrupt, or the HEVC decoder at work here is wrong",
             )
-    for target, expected, place in unit.hashes:
+    yield from check_unit_hashes(unit.hashes, samples, features)
+
+
+@clause("8.8")
+def check_unit_hashes(
+    hashes: Iterable[UnitHash], samples: list[Samples], features: list[Feature]
+) -> Violations:
+    """(8.8) Compare hash units with what was decoded of their coded unit."""
+    for target, expected, place in hashes:
         if unit_hash(target, zip(samples, features, strict=True)) != expected:
             yield HashError(
                 f"the SHA-256 of the {target.name.lower()} is not the one in the hash unit",

@@ -10,54 +10,114 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
+from refcodec import leftovers
 from refcodec.errors import CallerError, DFCError, EnvironmentFault
 
 __all__ = ["atomic_file", "byte_source", "json_value", "storage_error"]
 
+_File = TypeVar("_File", bound=BinaryIO)
+
+_LONGEST_STEM = 100
+"""Bytes of a name that its hidden name repeats: many file systems take names of 255 bytes, some of 143."""
+
 
 @contextmanager
-def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def atomic_file(path: str | os.PathLike[str], *, exist_ok: bool = True) -> Iterator[BinaryIO]:
     """Open a file for writing that takes its name only when the block ends without an error.
 
     Until then the old file, if any, stays as it is, also when the process is killed; what was written
-    stands beside it under a hidden name. A link is followed; what is no regular file, such as a named
-    pipe, is written directly.
+    stands beside it under a hidden name, which goes away with the block, with the process, and with SIGTERM.
+    A link is followed; what is no regular file, such as a named pipe, is written directly.
+
+    exist_ok : whether the file may replace another one.
 
     Raises CallerError where the place cannot be written, EnvironmentFault where the disk fails.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file() and not target.is_dir():
         try:
-            device = target.open("wb")
+            device = io.BufferedWriter(_Storage(target, "wb", path))
         except OSError as error:
             raise storage_error(error, path) from None
-        with device:
+        with _closing(device):
             yield device
         return
     try:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+        if target.exists() and not exist_ok:
+            raise _exists(path)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=_prefix(target), suffix=".tmp")
     except OSError as error:
         raise storage_error(error, path) from None
     hidden = Path(name)
-    try:
-        with os.fdopen(handle, "w+b") as file:
+    with leftovers.removed(hidden):
+        with _closing(io.BufferedRandom(_Storage(handle, "w+b", path))) as file:
             yield file
-            try:
+            with _blaming(path):
                 _finish(file, hidden, target)
-            except OSError as error:
-                raise storage_error(error, path) from None
+        if target.exists() and not exist_ok:
+            raise _exists(path)
+        with _blaming(path):
+            hidden.replace(target)
+
+
+class _Storage(io.FileIO):
+    """A file whose errors in writing are those of whoever can mend them."""
+
+    def __init__(self, file: int | Path, mode: str, path: str | os.PathLike[str]) -> None:
+        super().__init__(file, mode)
+        self._path = path
+        self._owner = os.getpid()
+
+    def write(self, data: Any, /) -> int:
+        if os.getpid() != self._owner:  # what is buffered is the parent's to write
+            raise CallerError(f"{os.fspath(self._path)} was opened before this process was forked")
+        try:
+            return super().write(data)
+        except BrokenPipeError:  # the reader has left: no fault
+            raise
+        except OSError as error:
+            raise storage_error(error, self._path) from None
+
+
+@contextmanager
+def _closing(file: _File) -> Iterator[_File]:
+    """Close a file at the end; after an error, whatever closing it may say."""
+    try:
+        yield file
     except BaseException:
-        with suppress(OSError):
-            hidden.unlink()
+        with suppress(OSError, DFCError):
+            file.close()
         raise
+    file.close()
+
+
+def _prefix(target: Path) -> str:
+    """The beginning of a hidden name, short enough to leave room for its end."""
+    name = target.name
+    while len(os.fsencode(name)) > _LONGEST_STEM:
+        name = name[:-1]
+    return f".{name}."
+
+
+def _exists(path: str | os.PathLike[str]) -> CallerError:
+    return CallerError(f"{os.fspath(path)} exists", hint="exist_ok=True replaces it")
+
+
+@contextmanager
+def _blaming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Errors of the operating system, as those of whoever can mend them."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, path) from None
 
 
 def _finish(file: BinaryIO, hidden: Path, target: Path) -> None:
-    """Bring the file to the disk, and give it the mode and the name that it was meant to have."""
+    """Bring the file to the disk, and give it the mode that it was meant to have."""
     file.flush()
     os.fsync(file.fileno())
     if target.exists():
@@ -66,7 +126,6 @@ def _finish(file: BinaryIO, hidden: Path, target: Path) -> None:
         mask = os.umask(0)
         os.umask(mask)
         hidden.chmod(0o666 & ~mask)
-    hidden.replace(target)
 
 
 @contextmanager

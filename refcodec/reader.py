@@ -18,16 +18,18 @@ import numpy.typing as npt
 
 from refcodec.asked import asked_level, asked_machine
 from refcodec.catalogue import Access, Catalogue
-from refcodec.decoder import Sequences, decode_window
+from refcodec.coders.protocol import Violations
+from refcodec.decoder import DecodedUnit, Sequences, check_unit_hashes, decode_window
 from refcodec.errors import CallerError, StreamError
 from refcodec.registry import record_of
 from refcodec.salvage import salvaged_units
 from refcodec.sources import Anything, Pipe, Source, StreamWindow, open_source
+from refcodec.stream.arriving import Arriving, windows_at_hand
 from refcodec.stream.directory import Directory, OneStream
 from refcodec.stream.limits import check_level
-from refcodec.stream.parsing import CodedUnit
+from refcodec.stream.parsing import UnitHash
 from refcodec.stream.salvage import Gap, SalvageWalk, merged
-from refcodec.stream.walk import Walk, coded_units
+from refcodec.stream.walk import Walk, arriving_units, coded_units
 from refcodec.stream.windows import windows_of
 from refcodec.syntax.codes import FeatureType
 from refcodec.syntax.structures import (
@@ -98,11 +100,13 @@ class Reader:
                 origin = open_source(_whole(origin))
             self._origin: Source | Pipe = origin
             self._pipe = origin if isinstance(origin, Pipe) else None
-            first = origin if isinstance(origin, Pipe) else StreamWindow(origin)
+            self._arriving = None if self._pipe is None else Arriving(self._pipe)
+            first = self._arriving or self._stream(0)
             self.header = self._header_of(first)
         except BaseException:
             origin.close()
             raise
+        self.met = Walk(self.header)  # what reading in order has met so far
         self._exhausted = False
         self._walks: list[Walk] = []  # of a pipe
         self._found: Catalogue | None = None
@@ -143,7 +147,7 @@ class Reader:
 
     @property
     def parameters(self) -> list[FeatureParameterSet]:
-        """The feature parameter sets in the order of their ids; of a pipe, those met so far."""
+        """The feature parameter sets in force at the end, by their ids; of a pipe, those in force so far."""
         return [fps for walk in self._all_walks() for _, fps in sorted(walk.parameter_sets.items())]
 
     @property
@@ -228,26 +232,32 @@ class Reader:
             self._origin.require_open()
 
     def _in_order(self) -> Iterator[Feature]:
-        for units in self._streams():
+        for walk, source in self._streams():
             sequences: Sequences = {}
-            for window in windows_of(units):
+            released = _Released(self._arriving)
+            if self._arriving is None:
+                windows = windows_of(coded_units(walk, source))
+            else:
+                windows = windows_at_hand(arriving_units(walk, source, arrival=released))
+            for window in windows:
                 for unit in decode_window(window, self._machine, sequences):
+                    released.last = unit
                     yield from unit.features
 
-    def _streams(self) -> Iterator[Iterator[CodedUnit]]:
-        """The coded units of each stream, from the front; to be taken in turn."""
+    def _streams(self) -> Iterator[tuple[Walk, OneStream]]:
+        """Each stream of the source, from the front; to be gone through before the next one."""
         header, start = self.header, 0
         if self._pipe is not None:
             if self._exhausted:
                 raise CallerError("a pipe can be read once", hint="write it to a file first")
             self._exhausted = True
         while True:
-            source: ByteSource = self._pipe or self._stream(start).at(STREAM_HEADER_SIZE)
-            walk = Walk(header)
+            source: ByteSource = self._arriving or self._stream(start).at(STREAM_HEADER_SIZE)
+            self.met = walk = Walk(header)
             if self._pipe is not None:
                 self._walks.append(walk)
             one = OneStream(source, walk)
-            yield coded_units(walk, one)
+            yield walk, one
             if not one.another:
                 return
             if isinstance(source, StreamWindow):
@@ -347,6 +357,23 @@ class Reader:
 
 _SMALL = 16 << 20
 """Bytes of a source over which a reader passes in order to tell what it is."""
+
+
+class _Released:
+    """What was yielded of a stream that is still arriving, and how to see whether more is there."""
+
+    def __init__(self, source: Arriving | None) -> None:
+        self._source = source
+        self.last: DecodedUnit | None = None
+
+    def ready(self) -> bool:
+        """Whether the next unit can be read without waiting."""
+        return self._source is None or self._source.holds_unit()
+
+    def check_late(self, one: UnitHash) -> Violations:
+        """Check a hash unit that came after its features were yielded."""
+        assert self.last is not None
+        return check_unit_hashes([one], self.last.samples, self.last.features)
 
 
 def _opened_again(source: Source, asked: dict[str, Any]) -> Reader:

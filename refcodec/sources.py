@@ -17,7 +17,7 @@ import os
 import pickle
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -214,17 +214,27 @@ class _SharedFile(Source):
 
 
 class Pipe(Origin, Front):
-    """A source without random access, such as a pipe or a socket."""
+    """A source without random access, such as a pipe or a socket.
+
+    file : the file object, which nobody else may read.
+    """
 
     def __init__(self, file: Any, name: str, *, owned: bool = False) -> None:
         super().__init__(name)
-        self._file = file
+        self.file = file
         self._owned = owned
         self._process = os.getpid()
         self.position = 0
 
     def read(self, size: int, /) -> bytes:
         """At most ``size`` bytes; none at the end."""
+        return self._taken(self.file.read, size)
+
+    def read1(self, size: int, /) -> bytes:
+        """What is there, at most ``size`` bytes; waits for the first of them. None at the end."""
+        return self._taken(getattr(self.file, "read1", self.file.read), size)
+
+    def _taken(self, take: Callable[[int], Any], size: int) -> bytes:
         self.require_open()
         if os.getpid() != self._process:
             raise CallerError(
@@ -232,7 +242,7 @@ class Pipe(Origin, Front):
                 hint="open it in the process that reads it, or write the stream to a file first",
             )
         with _blaming(self):
-            data = _as_bytes(self._file.read(size), size, self.name)
+            data = _as_bytes(take(size), size, self.name)
         self.position += len(data)
         return data
 
@@ -240,7 +250,7 @@ class Pipe(Origin, Front):
         """Let go of what was opened; later reading raises CallerError."""
         super().close()
         if self._owned:
-            self._file.close()
+            self.file.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise CallerError(

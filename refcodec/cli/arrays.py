@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from tokenize import TokenError
@@ -40,10 +40,22 @@ _SUFFIXES = (".npy", ".npz", ".safetensors")
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """The features of a file: how many, and each in turn."""
+    """The features of a file: how many, and each in turn.
+
+    arrays : names of the arrays that they come from, and how many each holds; none where it has no name.
+    """
 
     count: int
     features: Iterator[Array]
+    arrays: tuple[tuple[str, int], ...] = ()
+
+    def origin(self, number: int) -> str:
+        """The array that a feature comes from, for messages; '' where it has no name."""
+        for name, count in self.arrays:
+            if number < count:
+                return f"array {name!r}"
+            number -= count
+        return ""
 
 
 # --- reading ---------------------------------------------------------------------------------------
@@ -76,7 +88,7 @@ def open_features(source: str, key: str | None = None) -> Iterator[Features]:
                     found = Features(len(reader), iter(reader))
                 case _:
                     found = _read_safetensors(source, key)
-        yield Features(found.count, _blaming(source, found.features))
+        yield replace(found, features=_blaming(source, found.features))
 
 
 def known_suffix(path: str, known: tuple[str, ...] = _SUFFIXES) -> str:
@@ -205,23 +217,37 @@ def _read_npz(file: BinaryIO, key: str | None) -> Features:
     names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
     def one(name: str) -> Iterator[Array]:
-        with archive.open(f"{name}.npy") as member:
+        with archive.open(f"{name}.npy") as member, _array(name):
             found = _read_npy(member)  # type: ignore[arg-type]  # it reads, and that is all
             yield from found.features
 
     chosen = _choose(names, key)
-    count = 0
+    counts = []
     for name in chosen:
-        with archive.open(f"{name}.npy") as member:
-            count += _count(_npy_header(member).shape)  # type: ignore[arg-type]
-    return Features(count, chain.from_iterable(map(one, chosen)))
+        with archive.open(f"{name}.npy") as member, _array(name):
+            counts.append(_count(_npy_header(member).shape))  # type: ignore[arg-type]
+    arrays = tuple(zip(chosen, counts, strict=True))
+    return Features(sum(counts), chain.from_iterable(map(one, chosen)), arrays)
+
+
+@contextmanager
+def _array(name: str) -> Iterator[None]:
+    """Name the array in errors about it."""
+    try:
+        yield
+    except CallerError as error:
+        raise CallerError(f"array {name!r}: {error.what}", hint=error.hint) from None
 
 
 def _read_safetensors(path: str, key: str | None) -> Features:
     file: Any = safe_open(path, framework="np")
     chosen = _choose(list(file.keys()), key)
-    count = sum(_count(tuple(file.get_slice(name).get_shape())) for name in chosen)
-    return Features(count, chain.from_iterable(_rows(file.get_tensor(name)) for name in chosen))
+    counts = []
+    for name in chosen:
+        with _array(name):
+            counts.append(_count(tuple(file.get_slice(name).get_shape())))
+    rows = chain.from_iterable(_rows(file.get_tensor(name)) for name in chosen)
+    return Features(sum(counts), rows, tuple(zip(chosen, counts, strict=True)))
 
 
 def _choose(names: list[str], key: str | None) -> list[str]:

@@ -1,10 +1,11 @@
-"""``refcodec encode`` and ``refcodec decode``."""
+"""``refcodec encode``, ``refcodec append`` and ``refcodec decode``."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from refcodec.cli.configuration import Choices, encoder_config, with_encoder_opt
 from refcodec.cli.progress import progress
 from refcodec.cli.terminal import (
     PIPE,
+    may_replace,
     open_input,
     print_note,
     print_rate,
@@ -30,7 +32,7 @@ from refcodec.files import storage_error
 if TYPE_CHECKING:
     from refcodec.cli.arrays import Array
 
-__all__ = ["decode", "encode"]
+__all__ = ["append", "decode", "encode"]
 
 
 @with_encoder_options(
@@ -62,11 +64,13 @@ def encode(
     sensitivity: options.Sensitivity = None,
     fit_statistics: options.FitStatistics = False,
     target_fidelity: options.TargetFidelity = None,
+    force: options.Force = False,
 ) -> None:
     """Code features as a stream.
 
     An array of rank 1 or 3 is one feature, D or C x H x W; one of rank 2 or 4 is a batch of them.
     """
+    may_replace(target, force)
     network = (model, layer, weights, input_size)
     named = any(one is not None for one in network)
     advised = named or sensitivity is not None
@@ -99,8 +103,39 @@ def encode(
     )
 
 
+@with_encoder_options(remarks={"metadata": "May be repeated; goes before that of FILE."})
+def append(
+    target: Annotated[
+        str, typer.Argument(metavar="FILE.dfc", help="The stream; made where there is none.")
+    ],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="IN",
+            help=".npy, .npz, .safetensors, or .dfc to code anew; - is .npy on a pipe.",
+        ),
+    ],
+    choices: Choices,
+    key: options.Key = None,
+    qp_file: options.QpFile = None,
+) -> None:
+    """Code features, and add them to a stream.
+
+    What FILE.dfc holds is copied as it is, and the old file stays until the new one is whole. To join streams
+    without coding anything anew, use refcodec concat.
+    """
+    if target == PIPE:
+        raise CallerError("append takes a file", hint="use refcodec encode on a pipe")
+    _encode(source, target, encoder_config(choices), key, qp_file, mode="a")
+
+
 def _encode(
-    source: str, target: str, config: EncoderConfig, key: str | None, qp_file: Path | None
+    source: str,
+    target: str,
+    config: EncoderConfig,
+    key: str | None,
+    qp_file: Path | None,
+    mode: str = "w",
 ) -> None:
     from refcodec.cli.arrays import open_features
 
@@ -109,14 +144,29 @@ def _encode(
         qps = _qps(qp_file, found.count)
         with (
             progress("encoding", found.count) as show,
-            refcodec.create(output, config, progress=show) as writer,
+            refcodec.create(output, config, mode=mode, exist_ok=True, progress=show) as writer,
         ):
             elements = original = 0
-            for feature, qp in zip(found.features, qps, strict=False):
-                writer.write(feature, qp=qp)
+            for number, (feature, qp) in enumerate(zip(found.features, qps, strict=False)):
+                with _naming(source, found.origin(number)):
+                    writer.write(feature, qp=qp)
                 elements, original = elements + feature.size, original + feature.nbytes
-    if target != PIPE and elements:
+    if mode == "a":
+        print_note(f"{target}: features {found.count:,} more")
+    elif target != PIPE and elements:
         print_rate(target, found.count, elements, original)
+
+
+@contextmanager
+def _naming(source: str, origin: str) -> Iterator[None]:
+    """Say in errors which array of a file is meant."""
+    try:
+        yield
+    except CallerError as error:
+        if not origin:
+            raise
+        hint = error.hint or "--key takes one array"
+        raise CallerError(f"{source}, {origin}: {error.what}", hint=hint) from None
 
 
 def _qps(path: Path | None, count: int) -> Iterable[list[int] | None]:

@@ -114,7 +114,7 @@ def _measure(
     """Code the features of one cut into a file, and see what comes back from it."""
     path = folder / f"{layer} {_describe(config)}.dfc".lower().replace(" ", "-")
     start = time.perf_counter()
-    with refcodec.create(path, config, feature_type=layer) as writer:
+    with refcodec.create(path, config, feature_type=layer, exist_ok=True) as writer:
         for feature in features:
             writer.write(feature)
     encoded = time.perf_counter()

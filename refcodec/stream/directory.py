@@ -7,9 +7,12 @@ where nothing else can be: see :func:`_end_of`.
 from __future__ import annotations
 
 import io
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -19,13 +22,21 @@ from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import ConstraintError, OrderError, StreamError
 from refcodec.sources import StreamWindow
-from refcodec.stream.parsing import CodedUnit
+from refcodec.stream.parsing import CodedUnit, ParameterSets, fps_id_of
 from refcodec.stream.walk import Visit, Walk, coded_units
 from refcodec.syntax.codes import UnitType
-from refcodec.syntax.structures import END, SIGNATURE, STREAM_HEADER_SIZE, End, Index, StreamHeader
+from refcodec.syntax.structures import (
+    END,
+    SIGNATURE,
+    STREAM_HEADER_SIZE,
+    End,
+    FeatureParameterSet,
+    Index,
+    StreamHeader,
+)
 from refcodec.syntax.units import CRC_SIZE, ByteSource, Unit, read_unit
 
-__all__ = ["Directory", "IndexEntries", "OneStream", "another_follows", "read_index"]
+__all__ = ["Directory", "IndexEntries", "OneStream", "Survey", "another_follows", "read_index"]
 
 _END_SIZE = 2 + 16 + CRC_SIZE
 """Bytes of an end unit that points to an index."""
@@ -92,7 +103,7 @@ class IndexEntries(NamedTuple):
 class Directory:
     """The coded units of a stream.
 
-    walk          : has read the feature parameter sets and the metadata.
+    walk          : has read the feature parameter sets and the metadata, and knows where the former stand.
     offsets       : position of each unit, in bytes.
     first         : number of the first feature of each; one entry more than units, the number of features.
     access_points : whether decoding can begin at it.
@@ -100,7 +111,7 @@ class Directory:
     """
 
     stream: StreamWindow
-    walk: Walk
+    walk: Survey
     offsets: npt.NDArray[np.int64]
     first: npt.NDArray[np.int64]
     access_points: npt.NDArray[np.bool_]
@@ -109,15 +120,15 @@ class Directory:
     @classmethod
     def of(cls, stream: StreamWindow, header: StreamHeader) -> Directory:
         """Locate the coded units of a stream. Raises StreamError."""
-        walk = Walk(header)
+        walk = Survey(header)
         entries = read_index(stream, walk)
         if entries is not None:
             return cls._from_index(stream, walk, entries)
         source = stream.at(STREAM_HEADER_SIZE)
         one = OneStream(source, walk)
         units = coded_units(walk, one)
-        entries = ((unit.offset, len(unit.payloads), unit.access_point) for unit in units)
-        directory = cls.of_entries(stream, walk, entries)
+        found = ((unit.offset, len(unit.payloads), unit.access_point) for unit in units)
+        directory = cls.of_entries(stream, walk, found)
         if one.another:
             return replace(directory, following=source.position - len(SIGNATURE))
         named = _end_of(stream)
@@ -127,7 +138,7 @@ class Directory:
 
     @classmethod
     def of_entries(
-        cls, stream: StreamWindow, walk: Walk, entries: Iterable[tuple[int, int, bool]]
+        cls, stream: StreamWindow, walk: Survey, entries: Iterable[tuple[int, int, bool]]
     ) -> Directory:
         """The directory of coded units: position, number of features and access point of each."""
         columns = np.array(list(entries), dtype=np.int64).reshape(-1, 3)
@@ -135,7 +146,7 @@ class Directory:
 
     @classmethod
     @clause("9.5")
-    def _from_index(cls, stream: StreamWindow, walk: Walk, entries: IndexEntries) -> Directory:
+    def _from_index(cls, stream: StreamWindow, walk: Survey, entries: IndexEntries) -> Directory:
         """(9.5) Read the metadata at the front, and the parameter sets that the index points to."""
         places = entries.parameter_sets
         front = stream.at(STREAM_HEADER_SIZE)
@@ -167,13 +178,49 @@ class Directory:
         """Read, parse and check one coded unit, as a walk does."""
         place = int(self.offsets[entry])
         kinds = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH)
-        visit = _sound(_unit_at(self.stream, self.walk, place, *kinds), self.walk.check_alone)
+        visit = _unit_at(self.stream, self.walk, place, *kinds)
+        in_force = self._in_force(visit.unit)
+        _sound(visit, lambda visit: self.walk.check_alone(visit, in_force))
         assert visit.coded is not None
         if len(visit.coded.payloads) != self.first[entry + 1] - self.first[entry]:
             raise _lie("the index gives a coded unit another number of features", place)
         if entry + 1 < len(self.offsets) and visit.unit.end > self.offsets[entry + 1]:
             raise _lie("the index says that a coded unit begins inside this one", place)
         return visit
+
+    def _in_force(self, unit: Unit) -> ParameterSets:
+        """The parameter set that a coded unit refers to: the last with its fps_id that precedes it."""
+        if not unit.crc_matches:
+            return {}
+        fps_id = fps_id_of(unit)
+        places = self.walk.places.get(fps_id, array("q"))
+        before = bisect_left(places, unit.offset)
+        if before == 0:
+            return {}
+        if before == len(places) and fps_id in self.walk.parameter_sets:
+            return {fps_id: self.walk.parameter_sets[fps_id]}
+        visit = _unit_at(self.stream, self.walk, places[before - 1], UnitType.FEATURE_PARAMETER_SET)
+        fps = _sound(visit, self.walk.check_alone).content
+        assert isinstance(fps, FeatureParameterSet)
+        return {fps_id: fps}
+
+
+class Survey(Walk):
+    """A walk that notes where feature parameter sets stand.
+
+    places : positions in bytes, ascending, by fps_id.
+    """
+
+    def __init__(self, header: StreamHeader) -> None:
+        super().__init__(header)
+        self.places: dict[int, array[int]] = {}
+
+    def accept(self, visit: Visit) -> None:
+        """Take note of a unit, and of where it stands."""
+        super().accept(visit)
+        if isinstance(visit.content, FeatureParameterSet):
+            places = self.places.setdefault(visit.content.fps_id, array("q"))
+            places.append(visit.unit.offset)
 
 
 @clause("9.5")
@@ -198,6 +245,8 @@ def read_index(stream: StreamWindow, walk: Walk) -> IndexEntries | None:
     first = _running_total(np.ones_like(offsets) if counts is None else counts + 1)
     if end.feature_count != first[-1]:
         raise _lie("index and end unit give the stream another number of features", place)
+    if any(later <= earlier for earlier, later in pairwise(index.parameter_set_offset)):
+        raise _lie("the index lists feature parameter sets out of order", place)
     access = np.ones_like(offsets) if index.access_point is None else index.access_point
     return IndexEntries(place, offsets, first, access > 0, tuple(index.parameter_set_offset))
 

@@ -28,7 +28,7 @@ class _Sequence:
 class Order:
     """What the order of units depends on: the units accepted so far.
 
-    parameter_sets : by fps_id.
+    parameter_sets : those in force, by fps_id.
     feature_count  : number of features.
     complete       : whether all units could be read, so that features can be counted.
     interrupted    : fps_ids of sequences that lack a feature; see `StrictWalk`.
@@ -52,12 +52,6 @@ class Order:
         if self._previous == UnitType.INDEX and not isinstance(content, End):
             yield OrderError("only the end unit follows the index", bit_offset=place, clause="9.1")
         match content:
-            case FeatureParameterSet() if content.fps_id in self.parameter_sets:
-                yield OrderError(
-                    f"feature parameter set {content.fps_id} stands in the stream twice",
-                    bit_offset=8 * unit.payload_offset,
-                    clause="9.1",
-                )
             case Metadata() if self.parameter_sets:
                 yield OrderError(
                     "metadata follows a feature parameter set; it must precede all of them",
@@ -112,10 +106,15 @@ class Order:
                 )
 
     def accept(self, unit: Unit, content: Record | None, coded: CodedUnit | None) -> None:
-        """Take note of a unit that stands in the stream."""
+        """Take note of a unit that stands in the stream.
+
+        "A coded unit refers to the last feature parameter set with its fps_id that precedes it."
+        """
         self._previous = unit.unit_type
         if isinstance(content, FeatureParameterSet):
             self.parameter_sets[content.fps_id] = content
+            self._sequences.pop(content.fps_id, None)
+            self.interrupted.discard(content.fps_id)
         if isinstance(content, Hash):
             if self.hashed is not None:
                 self.hashed.add(content.hash_target)

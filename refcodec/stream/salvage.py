@@ -16,10 +16,15 @@ import numpy as np
 from refcodec.coders.protocol import Violations
 from refcodec.errors import OrderError, StreamError
 from refcodec.sources import StreamWindow
-from refcodec.stream.directory import IndexEntries, read_index
+from refcodec.stream.directory import IndexEntries, Survey, read_index
 from refcodec.stream.walk import Visit, Walk
 from refcodec.syntax.codes import UnitType
-from refcodec.syntax.structures import SIGNATURE, STREAM_HEADER_SIZE, StreamHeader
+from refcodec.syntax.structures import (
+    SIGNATURE,
+    STREAM_HEADER_SIZE,
+    FeatureParameterSet,
+    StreamHeader,
+)
 from refcodec.syntax.units import ByteSource, Unit, parse_stream_header, read_unit
 
 __all__ = ["PREDICTED", "Gap", "SalvageWalk", "merged"]
@@ -45,6 +50,9 @@ _CANDIDATE = re.compile(
 """Bytes that can be the header of a unit that this version knows, or begin another stream."""
 
 PREDICTED = "it is predicted from a feature that is lost"
+
+_MOST_IN_FORCE = 256
+"""Numbers of parameter sets: once all are taken, a new one replaces another."""
 
 _PIECE = 1 << 20
 _WORK = 32
@@ -92,7 +100,7 @@ def merged(gaps: Iterable[Gap]) -> list[Gap]:
     return found
 
 
-class SalvageWalk(Walk):
+class SalvageWalk(Survey):
     """A walk that yields what is sound.
 
     gaps      : what is missing so far; `merged` puts them in order.
@@ -139,7 +147,7 @@ class SalvageWalk(Walk):
                     self.following = offset
                     return
                 place = self._size if ended else self._resume(offset, None)
-                self._forget()
+                self._forget(offset, place)
                 self.lose(offset, place, error.what, 0 if ended else None)
                 offset = place
             if offset == self._size or self.following is not None:
@@ -216,9 +224,14 @@ class SalvageWalk(Walk):
         if coded:  # the sequence that it was a part of is unknown
             self.order.interrupted.update(self.parameter_sets)
         reason = error.what if error else "it is damaged"
+        if isinstance(visit.content, FeatureParameterSet):
+            self.parameter_sets.pop(visit.content.fps_id, None)
+        elif unit.unit_type == UnitType.FEATURE_PARAMETER_SET:
+            self.parameter_sets.clear()
         if not unit.crc_matches:
             start, end = self._damaged
-            self._forget(keep_hashes=coded and end == unit.end)
+            kept = coded and end == unit.end
+            self._forget(start, end, unit.unit_type if end == unit.end else None, kept)
             if end == unit.end and unit.unit_type in _HELD:
                 self._guesses[start] = _HELD[unit.unit_type]
             self.lose(start, end, reason, None)
@@ -231,12 +244,27 @@ class SalvageWalk(Walk):
             features = getattr(visit.content, "feature_count", None) if batch else 1
         self.lose(unit.offset, unit.end, reason, features)
 
-    def _forget(self, *, keep_hashes: bool = False) -> None:
-        """Take note that units are lost of which nothing is known."""
-        self.order.complete = False
-        self.order.interrupted.update(self.parameter_sets)
+    def _forget(
+        self, start: int, end: int, kind: int | None = None, keep_hashes: bool = False
+    ) -> None:
+        """Take note that what stood at these bytes is unknown: a unit of that type, or any units.
+
+        A parameter set among them may have replaced one that is in force.
+        """
+        order = self.order
+        order.complete = False
+        order.interrupted.update(self.parameter_sets)
         if not keep_hashes:
-            self.order.hashed = None
+            order.hashed = None
+        if self._index is not None:
+            replaced = any(start <= place < end for place in self._index.parameter_sets)
+        elif kind is None:
+            renewed = any(len(places) > 1 for places in self.places.values())
+            replaced = renewed or len(self.parameter_sets) == _MOST_IN_FORCE
+        else:
+            replaced = kind == UnitType.FEATURE_PARAMETER_SET
+        if replaced:
+            self.parameter_sets.clear()
 
     def scrutinise(self, visit: Visit) -> Violations:
         """Leave out what is predicted from a feature that is lost."""

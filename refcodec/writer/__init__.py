@@ -6,6 +6,8 @@
 
 The writer gathers features that can share a run of ffmpeg or a batch unit (``gathering``), has them coded
 together, and hands them to the ``sink`` of units. A path receives its file whole or not at all.
+
+    refcodec.concat("all.dfc", ["a.dfc", "b.dfc"])     payloads as they are: ``copying``
 """
 
 from __future__ import annotations
@@ -16,15 +18,18 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from refcodec.config import EncoderConfig
+from refcodec.writer.copying import concat
 from refcodec.writer.writer import Writer
 
-__all__ = ["Writer", "create", "encode"]
+__all__ = ["Writer", "concat", "create", "encode"]
 
 
 def create(
     target: str | os.PathLike[str] | BinaryIO,
     config: EncoderConfig | None = None,
     *,
+    mode: str = "w",
+    exist_ok: bool | None = None,
     progress: Callable[[int], None] | None = None,
     **options: Any,
 ) -> Writer:
@@ -32,11 +37,16 @@ def create(
 
     target   : a path, written atomically, or a binary file object, a pipe included.
     config   : choices; ``options`` change single ones: ``create("f.dfc", coder="zlib")``.
+    mode     : ``w`` for a new stream; ``a`` to add features to the one at the path, if there is one. It is
+               copied: the old file stays until the new one is whole.
+    exist_ok : whether a new stream may replace a file: True, or False; None for yes, with a warning.
     progress : called now and then with the number of features coded.
 
-    Raises CallerError for a choice that does not exist, or a path that cannot be written.
+    Raises CallerError for a choice that does not exist, or a path that cannot be written; StreamError where
+    the stream to add to is at fault.
     """
-    return Writer(target, (config or EncoderConfig()).but(**options), progress)
+    chosen = (config or EncoderConfig()).but(**options)
+    return Writer(target, chosen, progress, mode=mode, exist_ok=exist_ok)
 
 
 def encode(feature: Any, config: EncoderConfig | None = None, **options: Any) -> bytes:
@@ -47,6 +57,6 @@ def encode(feature: Any, config: EncoderConfig | None = None, **options: Any) ->
     Returns the bytes of the stream. Raises CallerError, EnvironmentFault.
     """
     target = io.BytesIO()
-    with create(target, config, **options) as writer:
+    with Writer(target, (config or EncoderConfig()).but(**options), alone=True) as writer:
         writer.write(feature)
     return target.getvalue()
