@@ -13,12 +13,15 @@ import numpy.typing as npt
 from refcodec.coders.protocol import Machine
 from refcodec.decoder import Sequences, decode_window
 from refcodec.errors import StreamError
+from refcodec.registry import record_of
 from refcodec.stream.directory import Directory
 from refcodec.stream.order import Order
 from refcodec.stream.parsing import CodedUnit
 from refcodec.stream.windows import windows_of
+from refcodec.syntax.codes import FeatureType
+from refcodec.syntax.structures import FeatureParameterSet
 
-__all__ = ["Access", "Catalogue"]
+__all__ = ["Access", "Catalogue", "described"]
 
 Feature = npt.NDArray[Any]
 
@@ -163,3 +166,12 @@ def _units_from(directory: Directory, start: int) -> Iterator[CodedUnit]:
             raise error
         order.accept(visit.unit, visit.content, unit)
         yield unit
+
+
+def described(fps: FeatureParameterSet) -> str:
+    """The features of a parameter set in a few words: shape, type and coder."""
+    if fps.feature_type == FeatureType.FC:
+        shape = f"{fps.channels}"
+    else:
+        shape = f"{fps.channels} x {fps.height} x {fps.width}"
+    return f"{shape} {fps.source_type.name.lower()} {record_of(fps.coder_id).name}"

@@ -7,21 +7,19 @@ with refcodec.open("features.dfc") as r:
 
 from __future__ import annotations
 
-import operator
 import threading
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, cast
 
-import numpy as np
 import numpy.typing as npt
 
 from refcodec.asked import asked_level, asked_machine
-from refcodec.catalogue import Access, Catalogue
+from refcodec.catalogue import Access, Catalogue, described
 from refcodec.coders.protocol import Violations
 from refcodec.decoder import DecodedUnit, Sequences, check_unit_hashes, decode_window
 from refcodec.errors import CallerError, StreamError
-from refcodec.registry import record_of
+from refcodec.numbers import numbers_of
 from refcodec.salvage import salvaged_units
 from refcodec.sources import Anything, Pipe, Source, StreamWindow, open_source
 from refcodec.stream.arriving import Arriving, windows_at_hand
@@ -31,7 +29,6 @@ from refcodec.stream.parsing import UnitHash
 from refcodec.stream.salvage import Gap, SalvageWalk, merged
 from refcodec.stream.walk import Walk, arriving_units, coded_units
 from refcodec.stream.windows import windows_of
-from refcodec.syntax.codes import FeatureType
 from refcodec.syntax.structures import (
     SIGNATURE,
     STREAM_HEADER_SIZE,
@@ -49,14 +46,6 @@ Feature = npt.NDArray[Any]
 
 class _PipeError(CallerError, TypeError):
     """A pipe was asked for what needs seeking; ``list()`` understands it as 'no length known'."""
-
-
-class _NumberError(CallerError, IndexError):
-    """There is no feature of that number; loops over numbers understand it as the end."""
-
-
-class _IndexTypeError(CallerError, TypeError):
-    """Something was asked for that is no number of a feature."""
 
 
 class Reader:
@@ -97,7 +86,7 @@ class Reader:
         origin = source if isinstance(source, Source) else open_source(source)
         try:
             if salvage and isinstance(origin, Pipe):
-                origin = open_source(_whole(origin))
+                origin = open_source(origin.read_all())
             self._origin: Source | Pipe = origin
             self._pipe = origin if isinstance(origin, Pipe) else None
             self._arriving = None if self._pipe is None else Arriving(self._pipe)
@@ -130,7 +119,7 @@ class Reader:
                 sets = self.parameters
             else:
                 sets = [fps for walk in self._walks for fps in walk.parameter_sets.values()]
-            facts += dict.fromkeys(map(_kind, sets[:4]))
+            facts += dict.fromkeys(map(described, sets[:4]))
             facts += ["..."] * (len(sets) > 4)
         except (StreamError, CallerError) as error:
             facts.append(error.what)
@@ -291,39 +280,15 @@ class Reader:
     def __getitem__(self, key: Any) -> Any:
         """The feature of a number; of a slice, or a list of numbers, a list of features."""
         self._origin.require_open()
-        if isinstance(key, slice):
-            numbers = self._numbers_of(key)
-        elif hasattr(key, "__index__") and not _is_array(key):
-            return next(self._features([self._number(key)]))
-        elif isinstance(key, (list, tuple, range)) or _is_array(key):
-            if _is_array(key) and (key.ndim != 1 or (key.dtype.kind not in "iu" and key.size)):
-                raise _refusal(key)
-            numbers = [self._number(one) for one in key]
-        else:
-            raise _refusal(key)
+        numbers = numbers_of(key, len(self))
+        if isinstance(numbers, int):
+            return next(self._features([numbers]))
         return list(self._features(numbers))
 
     def __getitems__(self, numbers: Sequence[int]) -> list[Any]:
         """Features by their numbers: what a data loader asks for a batch."""
         found: list[Any] = self[list(numbers)]
         return found
-
-    def _numbers_of(self, key: slice) -> Sequence[int]:
-        try:
-            return range(*key.indices(len(self)))
-        except (TypeError, ValueError) as error:
-            if isinstance(error, CallerError):
-                raise
-            raise _IndexTypeError(f"{error}", hint="features have numbers: r[3:9]") from None
-
-    def _number(self, key: Any) -> int:
-        """The number of a feature, from 0; negative ones count from the end."""
-        if isinstance(key, (bool, np.bool_)) or not hasattr(key, "__index__"):
-            raise _refusal(key)
-        number, count = operator.index(key), len(self)
-        if not -count <= number < count:
-            raise _NumberError(f"feature {number} of {count}")
-        return number % count
 
     def _features(self, numbers: Sequence[int]) -> Iterator[Any]:
         """Features by their numbers, with what this thread remembers."""
@@ -336,7 +301,7 @@ class Reader:
 
     @property
     def closed(self) -> bool:
-        """Whether the reader was closed."""
+        """True once the reader was closed."""
         return self._origin.closed
 
     def close(self) -> None:
@@ -379,40 +344,6 @@ class _Released:
 def _opened_again(source: Source, asked: dict[str, Any]) -> Reader:
     """A reader that was pickled."""
     return Reader(source, **asked)
-
-
-def _whole(pipe: Pipe) -> bytes:
-    """All bytes of a pipe."""
-    pieces = []
-    while piece := pipe.read(1 << 20):
-        pieces.append(piece)
-    pipe.close()
-    return b"".join(pieces)
-
-
-def _is_array(key: Any) -> bool:
-    """Whether a key is an array of numbers; a numpy integer, or an array of rank 0, is a number."""
-    return getattr(key, "ndim", 0) > 0 and hasattr(key, "dtype")
-
-
-def _refusal(key: Any) -> _IndexTypeError:
-    if isinstance(key, (bool, np.bool_)) or getattr(getattr(key, "dtype", None), "kind", "") == "b":
-        return _IndexTypeError(
-            "a truth value is no number of a feature", hint="give numbers: np.flatnonzero(mask)"
-        )
-    return _IndexTypeError(
-        f"{type(key).__name__} is no number of a feature",
-        hint="give an integer, a slice, or a list of integers",
-    )
-
-
-def _kind(fps: FeatureParameterSet) -> str:
-    """What features of a parameter set are, in a few words."""
-    if fps.feature_type == FeatureType.FC:
-        shape = f"{fps.channels}"
-    else:
-        shape = f"{fps.channels} x {fps.height} x {fps.width}"
-    return f"{shape} {fps.source_type.name.lower()} {record_of(fps.coder_id).name}"
 
 
 def open_stream(

@@ -77,8 +77,7 @@ def test_threads_share_a_reader(kind: str, path: Path) -> None:
         reader = refcodec.open(sources.get(kind) or Plain(path.read_bytes()))
         found: list[int] = []
         threads = [
-            threading.Thread(target=lambda k=k: found.append(wrong_in(reader, k)))  # type: ignore[misc]
-            for k in range(4)
+            threading.Thread(target=lambda k=k: found.append(wrong_in(reader, k))) for k in range(4)
         ]
         for thread in threads:
             thread.start()
@@ -205,12 +204,13 @@ def numbers_in(key: Any) -> list[int]:
     "key",
     [
         slice(1, 3), slice(None, None, -7), slice(-5, None), slice(50, 500), slice(9, 3), [4, 0, 4, -1],
-        (1, 2), range(3, 9, 2), np.array([5, -2]), np.array([], np.int64), np.uint8([7]), [np.int16(3)],
+        (1, 2), range(3, 9, 2), [np.int16(3)], np.array([5, -2]), np.array([], np.int64),
+        np.array([7], np.uint8),
     ],
     ids=str,
 )  # fmt: skip
 @pytest.mark.parametrize("options", [{}, {"batch": True}, {"gop": 7, "coder": "native", "qp": 0}])
-def test_slices_and_lists_are_lists_of_features(key: Any, options: Any) -> None:
+def test_slices_and_lists_are_lists_of_features(key: Any, options: dict[str, Any]) -> None:
     data = stream_of(FEATURES, **{"coder": "raw", **options})
     reader = refcodec.open(data)
     whole = list(reader)
@@ -249,7 +249,9 @@ def test_numbers_beyond_the_end(key: Any, path: Path) -> None:
 
 @pytest.mark.parametrize("coder", ["native", "raw", "zlib", "native-lossless", "hevc"])
 def test_what_is_read_is_never_the_readers_own(coder: str) -> None:
-    fast = {"hevc": {"preset": "ultrafast", "gop": 4}, "native": {"gop": 4}}.get(coder, {})
+    fast: dict[str, Any] = {"hevc": {"preset": "ultrafast", "gop": 4}, "native": {"gop": 4}}.get(
+        coder, {}
+    )
     options: Any = {"coder": coder, **fast}
     reader = refcodec.open(stream_of(FEATURES[:9], **options))
     whole = [one.copy() for one in reader]
@@ -426,7 +428,7 @@ def sources(path: Path) -> dict[str, Any]:
     data = path.read_bytes()
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    spread = np.zeros(2 * len(data), np.uint8)
+    spread: Any = np.zeros(2 * len(data), np.uint8)
     spread[::2] = np.frombuffer(data, np.uint8)
     return {
         "str": str(path),

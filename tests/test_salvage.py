@@ -34,7 +34,7 @@ def same(a: Any, b: Any) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
 
 
-def coded(data: bytes) -> list[InspectedUnit]:
+def coded(data: bytes | bytearray) -> list[InspectedUnit]:
     return [unit for unit in refcodec.inspect(data) if unit.name.startswith("coded_feature")]
 
 

@@ -83,7 +83,7 @@ def another_follows(offset: int) -> OrderError:
 
 
 class IndexEntries(NamedTuple):
-    """What the index of a stream says.
+    """The content of an index, as positions and numbers.
 
     place          : position of the index unit, in bytes.
     offsets        : position of each coded unit.
@@ -161,7 +161,7 @@ class Directory:
 
     @staticmethod
     def has_index(stream: StreamWindow) -> bool:
-        """Whether the units can be found without passing over them. Raises StreamError."""
+        """Tell an indexed stream, whose units are found without passing over them. Raises StreamError."""
         end = _end_of(stream)
         return end is not None and bool(end.index_offset)
 
