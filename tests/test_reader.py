@@ -249,10 +249,8 @@ def test_numbers_beyond_the_end(key: Any, path: Path) -> None:
 
 @pytest.mark.parametrize("coder", ["native", "raw", "zlib", "native-lossless", "hevc"])
 def test_what_is_read_is_never_the_readers_own(coder: str) -> None:
-    fast: dict[str, Any] = {"hevc": {"preset": "ultrafast", "gop": 4}, "native": {"gop": 4}}.get(
-        coder, {}
-    )
-    options: Any = {"coder": coder, **fast}
+    fast: dict[str, Any] = {"hevc": {"preset": "ultrafast", "gop": 4}, "native": {"gop": 4}}
+    options: Any = {"coder": coder, **fast.get(coder, {})}
     reader = refcodec.open(stream_of(FEATURES[:9], **options))
     whole = [one.copy() for one in reader]
     for k in range(9):
