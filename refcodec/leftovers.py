@@ -1,8 +1,8 @@
 """Hidden files of this process: removed when it is done with them, when it ends, and when it is told to end.
 
-A file that is being written has a hidden name until it is whole (``files.atomic_file``). An error removes it,
-and so do the end of the interpreter and a signal to terminate, which then has its usual effect. SIGKILL leaves
-the file: what was written can be salvaged by its name.
+A file that is being written has a hidden name until it is whole (``files.atomic_file``). An error removes
+it, and so do the end of the interpreter and a signal to terminate, which then has its usual effect. SIGKILL
+leaves the file: what was written can be salvaged by its name.
 """
 
 from __future__ import annotations

@@ -70,7 +70,6 @@ def encode(
 
     An array of rank 1 or 3 is one feature, D or C x H x W; one of rank 2 or 4 is a batch of them.
     """
-    may_replace(target, force)
     network = (model, layer, weights, input_size)
     named = any(one is not None for one in network)
     advised = named or sensitivity is not None
@@ -81,10 +80,11 @@ def encode(
                 "network",
                 hint="give --model and --layer",
             )
-        _encode(source, target, encoder_config(choices), key, qp_file)
+        _encode(source, target, encoder_config(choices), key, qp_file, force=force)
         return
     if qp_file is not None:
         raise CallerError("--qp-file and the rest of the network both say what QPs there are")
+    may_replace(target, force)
     goal = {"fidelity": target_fidelity}
     for name in ("snr", "size"):
         goal[name] = choices.pop(f"target_{name}", None)
@@ -135,13 +135,17 @@ def _encode(
     config: EncoderConfig,
     key: str | None,
     qp_file: Path | None,
+    *,
     mode: str = "w",
+    force: bool = False,
 ) -> None:
     from refcodec.cli.arrays import open_features
 
     output = standard_output() if target == PIPE else target
     with open_features(source, key) as found:
         qps = _qps(qp_file, found.count)
+        if mode == "w":
+            may_replace(target, force)
         with (
             progress("encoding", found.count) as show,
             refcodec.create(output, config, mode=mode, exist_ok=True, progress=show) as writer,

@@ -36,8 +36,8 @@ def make_parameter_set(
 
     qps : one per channel, which a grid of tiles is made for (hevc).
 
-    Its fps_id is 0: the stream gives it another one. HEVC's own parameter sets are missing in it: they are known
-    once features are coded. Raises CallerError for shapes that the syntax has no room for.
+    Its fps_id is 0: the stream gives it another one. HEVC's own parameter sets are missing in it: they are
+    known once features are coded. Raises CallerError for shapes that the syntax has no room for.
     """
     kind = config.feature_type or ("fc" if first.ndim == 1 else "conv")
     record = coder_named(config.coder)

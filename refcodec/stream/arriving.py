@@ -1,6 +1,6 @@
 """Streams that are still arriving: a feature can be decoded as soon as its unit is whole.
 
-Units that are there already are decoded together; a window ends where the next unit would have to be waited for.
+Units that are there already are decoded together; a window ends where one would have to wait for the next.
 """
 
 from __future__ import annotations

@@ -206,8 +206,8 @@ def arriving_units(
 ) -> Iterator[CodedUnit | None]:
     """The loop of :func:`coded_units`, which also yields None before it waits for the next unit.
 
-    arrival : of a stream that is still arriving: a coded unit does not wait for hash units that are not there,
-              which are checked when they come. None where every coded unit waits for its hash units.
+    arrival : of a stream that is still arriving: a coded unit does not wait for hash units that are not
+              there, which are checked when they come. None where every coded unit waits for its hash units.
     """
     pending: CodedUnit | None = None
     broken: list[StreamError] = []

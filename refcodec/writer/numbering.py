@@ -16,8 +16,9 @@ _FPS_IDS = 256
 class Numbering:
     """The parameter sets in force, each under its fps_id.
 
-    A new one takes a number that is free, or else replaces the one that was used least recently. A sequence that
-    goes on must be among the 256 used last: the caller sees to that, and releases what is no longer needed.
+    A new one takes a number that is free, or else replaces the one that was used least recently. A sequence
+    that goes on must be among the 256 used last: the caller sees to that, and releases what is not needed any
+    more.
     """
 
     def __init__(self) -> None:

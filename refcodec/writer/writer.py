@@ -51,8 +51,8 @@ class Writer:
     """Writes features to a stream, in order. Made by :func:`create`; closed by ``with``.
 
     A path is written under a hidden name and renamed at the end, so that what stood there before stays
-    until the new file is whole. After an error the new file is dropped; where the writer is never closed it is
-    dropped with a ResourceWarning.
+    until the new file is whole. After an error the new file is dropped; where the writer is never closed it
+    is dropped with a ResourceWarning.
     """
 
     def __init__(
