@@ -98,6 +98,7 @@ class EncoderConfig:
     batch        : several features per unit; None batches fc features, and small ones of the native coder.
     hash_size    : bytes of SHA-256 kept with each feature: 0, 8, 16 or 32; None for the fewest allowed.
     hashes       : add hash units: the full SHA-256 of the samples and of the reconstruction.
+    low_latency  : write each feature at once, in a coded unit of its own.
     index        : write an index; None for where there is more than one coded unit.
     level        : level to declare, 1 to 4; None for the lowest that fits (on a pipe: 3).
     metadata     : text to store, by key.
@@ -133,6 +134,7 @@ class EncoderConfig:
     batch: bool | None = None
     hash_size: int = _UNSET
     hashes: bool = False
+    low_latency: bool = False
     index: bool | None = None
     level: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -222,6 +224,12 @@ class EncoderConfig:
             yield CallerError("target_size and target_snr exclude each other")
         if self.aims and self.gop:
             yield CallerError("a target needs features that are not predicted: gop must be 0")
+        if self.low_latency and self.gop:
+            yield CallerError("gop has no effect with low_latency: a sequence is coded together")
+        if self.low_latency and self.batch:
+            yield CallerError(
+                "batch has no effect with low_latency: each feature has its own coded unit"
+            )
         if self.batch and (self.aims or self.gop):
             yield CallerError("features with a target, or of a sequence, are not batched")
 

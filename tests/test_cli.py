@@ -196,7 +196,7 @@ def test_encode_offers_every_field_of_a_configuration() -> None:
     of_encoder = {one.name for one in fields(refcodec.EncoderConfig) if one.init}
     assert described_fields(refcodec.EncoderConfig.__doc__ or "").keys() == of_encoder
     names = (of_encoder - {"feature_type"}) | {"type"}
-    names |= {"help", "key", "qp_file"}
+    names |= {"help", "key", "qp_file", "force"}
     names |= {"model", "layer", "weights", "input_size", "allocation", "parameter", "sensitivity"}
     names |= {"fit_statistics", "target_fidelity"}
     assert offered == {f"--{name.replace('_', '-')}" for name in names}
@@ -649,3 +649,94 @@ def test_help_and_version() -> None:
 
 def test_strangers_do_not_steer_the_terminal() -> None:
     assert printable("a\x1b[31mb\nc é") == "a\\x1b[31mb\\nc é"
+
+
+# --- existing files, appending, joining ------------------------------------------------------------
+
+
+def test_a_file_is_replaced_where_someone_says_so(
+    tmp_path: Path, batch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.dfc"
+    run("encode", batch, out, "--coder", "raw")
+    refused = run("encode", batch, out, "--coder", "zlib", status=CALL_AT_FAULT)
+    assert refused.stderr == f"error: {out} exists (--force replaces it)\n"
+    refused = run("concat", out, out, status=CALL_AT_FAULT)
+    assert "--force" in refused.stderr
+    run("encode", batch, out, "--coder", "zlib", "--force")
+    coder = json.loads(run("info", out, "--json").stdout)["parameter_sets"][0]["coder"]
+    assert coder == "zlib"
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_a_person_is_asked(answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from refcodec.cli import terminal
+
+    path = tmp_path / "out.dfc"
+    path.write_bytes(b"old")
+    for stream in (sys.stdin, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    asked: list[str] = []
+
+    def confirm(text: str, *, err: bool) -> bool:
+        asked.append(text)
+        return answer == "y"
+
+    monkeypatch.setattr("refcodec.cli.terminal.typer.confirm", confirm)
+    if answer == "y":
+        terminal.may_replace(str(path), False)
+    else:
+        with pytest.raises(CallerError, match="stays as it is"):
+            terminal.may_replace(str(path), False)
+    assert asked == [f"{path} exists. Replace it?"]
+
+
+def test_append_and_concat(tmp_path: Path, batch: Path) -> None:
+    one, both = tmp_path / "one.dfc", tmp_path / "both.dfc"
+    count = len(np.load(batch))
+    run("append", one, batch, "--coder", "raw", "--metadata", "layer=x")
+    run("append", one, batch, "--coder", "zlib")
+    run("concat", both, one, one, "--metadata", "joined=yes")
+    run("validate", both)
+    found = json.loads(run("info", both, "--json").stdout)
+    assert found["features"] == 4 * count
+    assert found["metadata"] == {"layer": "x", "joined": "yes"}
+    assert [one["coder"] for one in found["parameter_sets"]] == ["raw", "zlib"]
+    assert (
+        "is not of the form"
+        in run("concat", both, one, "--force", "--metadata", "x", status=2).stderr
+    )
+    assert "append takes a file" in run("append", "-", batch, status=CALL_AT_FAULT).stderr
+
+
+def test_errors_name_the_array_and_the_feature(tmp_path: Path) -> None:
+    values = np.ones((6, 3, 4, 5), np.float32)
+    np.savez(tmp_path / "a.npz", features=values, labels=np.arange(6))
+    stderr = run("encode", tmp_path / "a.npz", tmp_path / "a.dfc", status=CALL_AT_FAULT).stderr
+    assert "a.npz, array 'labels': feature 6: the feature has type int64" in stderr
+    values[4, 1, 0, 0] = np.nan
+    np.save(tmp_path / "b.npy", values)
+    stderr = run("encode", tmp_path / "b.npy", tmp_path / "b.dfc", status=CALL_AT_FAULT).stderr
+    assert "feature 4: the feature has nan at index (1, 0, 0)" in stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no /dev/full")
+@pytest.mark.parametrize(
+    "command",
+    ["encode {batch} - --coder raw", "decode {one} -", "info {one}", "concat - {one} {one}"],
+)
+def test_a_full_output_is_the_environments_fault(command: str, tmp_path: Path, batch: Path) -> None:
+    one = tmp_path / "one.dfc"
+    run("encode", batch, one, "--coder", "raw")
+    arguments = command.format(batch=batch, one=one).split()
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "refcodec.cli", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE,
+        )
+    assert done.returncode == CALL_AT_FAULT
+    assert b"No space left on device" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr

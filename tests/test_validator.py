@@ -298,7 +298,7 @@ def test_order(take_apart: Callable[[bytes], Any]) -> None:
 
     # metadata, parameter set, feature, hash, hash, end
     assert isinstance(reordered(lambda units: units.pop()), TruncatedError)
-    assert isinstance(reordered(lambda units: units.insert(1, units[1])), OrderError)
+    assert isinstance(reordered(lambda units: units.insert(1, units[2])), OrderError)
     assert isinstance(reordered(lambda units: units.pop(1)), OrderError)
     assert "directly" in reordered(lambda units: units.insert(0, units[3])).what
     assert "metadata" in reordered(lambda units: units.insert(3, units[0])).what

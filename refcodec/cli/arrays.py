@@ -72,6 +72,14 @@ class Features:
         texts = {**self.metadata, **config.metadata}
         return config.but(metadata=with_entries(texts, self.entries))
 
+    def origin(self, number: int) -> str:
+        """The array that a feature comes from, for messages; '' if it has no name."""
+        for entry in self.entries:
+            if number < entry.count:
+                return "" if entry.name is None else f"array {entry.name!r}"
+            number -= entry.count
+        return ""
+
 
 # --- reading ---------------------------------------------------------------------------------------
 
@@ -249,17 +257,26 @@ def _read_npz(file: BinaryIO, key: str | None) -> Features:
     names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
     def one(name: str) -> Iterator[Array]:
-        with archive.open(f"{name}.npy") as member:
+        with archive.open(f"{name}.npy") as member, _array(name):
             found = _read_npy(member)  # type: ignore[arg-type]  # only read() is used
             yield from found.features
 
     chosen = _choose(names, key)
     entries = []
     for name in chosen:
-        with archive.open(f"{name}.npy") as member:
+        with archive.open(f"{name}.npy") as member, _array(name):
             shape = _npy_header(member).shape  # type: ignore[arg-type]
             entries.append(_entry(shape, name))
     return _features(entries, chain.from_iterable(map(one, chosen)))
+
+
+@contextmanager
+def _array(name: str) -> Iterator[None]:
+    """Name the array in errors about it."""
+    try:
+        yield
+    except CallerError as error:
+        raise CallerError(f"array {name!r}: {error.what}", hint=error.hint) from None
 
 
 _SAFETENSORS_TYPES = {
@@ -298,9 +315,13 @@ def _read_safetensors(file: BinaryIO, path: str, key: str | None) -> Features:
         tensor = header[name]
         file.seek(8 + size + tensor["data_offsets"][0])
         dtype = np.dtype(_SAFETENSORS_TYPES[tensor["dtype"]])
-        yield from _take_rows(file, tuple(tensor["shape"]), dtype)
+        with _array(name):
+            yield from _take_rows(file, tuple(tensor["shape"]), dtype)
 
-    entries = [_entry(tuple(header[name]["shape"]), name) for name in chosen]
+    entries = []
+    for name in chosen:
+        with _array(name):
+            entries.append(_entry(tuple(header[name]["shape"]), name))
     found = _features(entries, chain.from_iterable(map(rows, chosen)))
     return replace(found, metadata=header.get("__metadata__") or {})
 

@@ -126,7 +126,7 @@ def encode_for_network(
 
         output = standard_output() if target == PIPE else target
         with progress("encoding", len(features)) as show:
-            write_features(output, features, config, allocation, cut, show)
+            write_features(output, features, config, allocation, cut, show, exist_ok=True)
     if target != PIPE:
         print_rate(target, len(features), features.size, features.nbytes)
 

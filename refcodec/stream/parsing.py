@@ -27,7 +27,7 @@ from refcodec.syntax.structures import (
 )
 from refcodec.syntax.units import SMALLEST_UNIT, Unit
 
-__all__ = ["CodedUnit", "ParameterSets", "UnitHash", "coded_unit", "parse_unit"]
+__all__ = ["CodedUnit", "ParameterSets", "UnitHash", "coded_unit", "fps_id_of", "parse_unit"]
 
 ParameterSets = dict[int, FeatureParameterSet]
 """Feature parameter sets by fps_id."""
@@ -83,7 +83,7 @@ def parse_unit(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> Recor
         )
     parameters: dict[str, object] = {}
     if unit.unit_type in (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH):
-        fps_id = UE(255).read(BitReader(unit.payload, offset), None, "fps_id")
+        fps_id = fps_id_of(unit)
         if fps_id not in parameter_sets:
             raise OrderError(
                 f"feature parameter set {fps_id} is used before it occurs in the stream",
@@ -115,6 +115,13 @@ def check_entry_count(unit: Unit) -> None:
             bit_offset=place,
             clause="9.5",
         )
+
+
+def fps_id_of(unit: Unit) -> int:
+    """The fps_id that a coded unit begins with. Raises StreamError."""
+    reader = BitReader(unit.payload, 8 * unit.payload_offset)
+    fps_id: int = UE(255).read(reader, None, "fps_id")
+    return fps_id
 
 
 def coded_unit(

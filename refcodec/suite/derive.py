@@ -132,6 +132,7 @@ def labels(stream: bytes) -> Labels:
     source = io.BytesIO(stream)
     header = parse_stream_header(source.read(STREAM_HEADER_SIZE))
     walk, tags, elements = Walk(header), set[str](), 0
+    sets: list[FeatureParameterSet] = []
     for visit in walk.units(source):
         for error in walk.check(visit):
             raise error
@@ -142,11 +143,12 @@ def labels(stream: bytes) -> Labels:
         match visit.content:
             case Hash():
                 tags.add(f"hash-unit:{visit.content.hash_target.name.lower()}")
+            case FeatureParameterSet():
+                sets.append(visit.content)
             case Metadata() | Index():
                 tags.add(UnitType(visit.unit.unit_type).name.lower())
             case None:
                 tags.add("unknown-unit")
-    sets = walk.parameter_sets.values()
     tags |= {tag for fps in sets for tag in _tags_of_parameter_set(fps)}
     if any(record_of(fps.coder_id).compiled for fps in sets) and elements <= _SMALL:
         tags.add("small")

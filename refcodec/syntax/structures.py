@@ -327,7 +327,7 @@ class Index(Record):
     """Positions of coded units, for random access (6.9)."""
 
     entry_count: int = element(Leb128())
-    parameter_set_count: int = element(Leb128(2**8))
+    parameter_set_count: int = element(Leb128())
     parameter_set_offset: list[int] = element(Repeat(this.parameter_set_count, Leb128()))
     distance_bits: int = element(U(6))
     features_bits: int = element(U(5))

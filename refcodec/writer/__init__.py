@@ -6,6 +6,8 @@
 
 The writer gathers features that can share a run of ffmpeg or a batch unit (``gathering``), has them coded
 together, and passes them to the ``sink`` of units. A file appears under its path whole or not at all.
+
+    refcodec.concat("all.dfc", ["a.dfc", "b.dfc"])     copies payloads: ``copying``
 """
 
 from __future__ import annotations
@@ -18,15 +20,18 @@ from typing import Any, BinaryIO
 from refcodec.arrays import described, rows_of, with_entries
 from refcodec.config import EncoderConfig
 from refcodec.encoder.inputs import arrays_of
+from refcodec.writer.copying import concat
 from refcodec.writer.writer import Writer
 
-__all__ = ["Writer", "create", "encode"]
+__all__ = ["Writer", "concat", "create", "encode"]
 
 
 def create(
     target: str | os.PathLike[str] | BinaryIO,
     config: EncoderConfig | None = None,
     *,
+    mode: str = "w",
+    exist_ok: bool | None = None,
     progress: Callable[[int], None] | None = None,
     **options: Any,
 ) -> Writer:
@@ -34,11 +39,16 @@ def create(
 
     target   : a path, written atomically, or a binary file object, a pipe included.
     config   : configuration; ``options`` change single fields: ``create("f.dfc", coder="zlib")``.
+    mode     : ``w`` for a new stream; ``a`` to add features to the one at the path, if there is one. It is
+               copied: the old file stays until the new one is complete.
+    exist_ok : true if a new stream may replace a file; None for yes, with a warning.
     progress : called from time to time with the number of features coded.
 
-    Raises CallerError for an invalid option, or a path that cannot be written.
+    Raises CallerError for an invalid option, or a path that cannot be written; StreamError if the stream to
+    add to is at fault.
     """
-    return Writer(target, (config or EncoderConfig()).but(**options), progress)
+    chosen = (config or EncoderConfig()).but(**options)
+    return Writer(target, chosen, progress, mode=mode, exist_ok=exist_ok)
 
 
 def encode(feature: Any, config: EncoderConfig | None = None, **options: Any) -> bytes:
@@ -55,7 +65,8 @@ def encode(feature: Any, config: EncoderConfig | None = None, **options: Any) ->
     arrays = arrays_of(feature, chosen.fill)
     entries = [described(array.shape, name) for name, array in arrays]
     chosen = chosen.but(metadata=with_entries(chosen.metadata, entries))
-    with create(target, chosen) as writer:
+    alone = sum(entry.count for entry in entries) == 1
+    with Writer(target, chosen, alone=alone) as writer:
         for _, array in arrays:
             for one in rows_of(array):
                 writer.write(one)

@@ -27,17 +27,21 @@ _MOST_APART = (1 << 15) - 1
 
 
 class Waiting(NamedTuple):
-    """A feature to code, its encoder, and the configuration to use, without its QP."""
+    """A feature to code, its encoder, and the configuration to use, without its QP.
+
+    rank : distinguishes encoders whose parameter sets may be equal.
+    """
 
     encoder: FeatureEncoder
+    rank: int
     config: EncoderConfig
     request: Request
 
 
-def code_in_order(waiting: Sequence[Waiting]) -> Iterator[CodedRun]:
+def code_in_order(waiting: Sequence[Waiting]) -> Iterator[tuple[int, CodedRun]]:
     """Code features, those of one parameter set together, in runs of one configuration.
 
-    Yields the coded features in the order of ``waiting``, as runs of consecutive ones.
+    Yields runs of consecutive features in the order of ``waiting``, with the rank of their encoder.
     """
     keys = [id(one.encoder) for one in waiting]
     coded = {key: list(_code(own)) for key, own in by_key(waiting, keys).items()}
@@ -48,10 +52,11 @@ def code_in_order(waiting: Sequence[Waiting]) -> Iterator[CodedRun]:
     features = {
         key: chain.from_iterable(run.features for run in runs) for key, runs in coded.items()
     }
-    pairs = zip(in_order(owners, keys), in_order(features, keys), strict=True)
-    for _, group in groupby(pairs, key=lambda pair: id(pair[0])):
-        runs, own = zip(*group, strict=True)
-        yield replace(runs[0], features=list(own))
+    ranks = (one.rank for one in waiting)
+    triples = zip(ranks, in_order(owners, keys), in_order(features, keys), strict=True)
+    for _, group in groupby(triples, key=lambda triple: id(triple[1])):
+        (rank, *_), runs, own = zip(*group, strict=True)
+        yield rank, replace(runs[0], features=list(own))
 
 
 def _code(waiting: Sequence[Waiting]) -> Iterator[CodedRun]:
