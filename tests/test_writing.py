@@ -117,7 +117,7 @@ time.sleep(600)
 @pytest.mark.skipif(os.name != "posix", reason="there are no such signals")
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_signal_leaves_no_hidden_file(number: str, tmp_path: Path) -> None:
-    code = [sys.executable, "-W", "ignore", "-c", WRITE, tmp_path / "out.dfc"]
+    code = [sys.executable, "-W", "ignore", "-c", WRITE, str(tmp_path / "out.dfc")]
     with subprocess.Popen(code, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"written\n"
@@ -446,11 +446,11 @@ def test_streams_are_joined_as_they_are(tmp_path: Path) -> None:
     check(path, decoded(parts[0]) * 2)
 
 
-def units_of(data: bytes) -> list[tuple[Any, Any]]:
+def units_of(data: bytes) -> list[tuple[Any, FeatureParameterSet]]:
     """Parameter sets and coded features of a stream, each with the parameter set that it refers to."""
     source = io.BytesIO(data)
     walk = Walk(parse_stream_header(source.read(9)))
-    found = []
+    found: list[tuple[Any, FeatureParameterSet]] = []
     for visit in walk.units(source):
         assert not list(walk.check(visit))
         walk.accept(visit)
