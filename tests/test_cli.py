@@ -682,7 +682,7 @@ def test_a_person_is_asked(answer: str, tmp_path: Path, monkeypatch: pytest.Monk
         asked.append(text)
         return answer == "y"
 
-    monkeypatch.setattr("refcodec.cli.terminal.typer.confirm", confirm)
+    monkeypatch.setattr("typer.confirm", confirm)
     if answer == "y":
         terminal.may_replace(str(path), False)
     else:

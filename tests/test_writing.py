@@ -446,7 +446,7 @@ def test_streams_are_joined_as_they_are(tmp_path: Path) -> None:
     check(path, decoded(parts[0]) * 2)
 
 
-def units_of(data: bytes) -> list[tuple[Any, Any]]:
+def units_of(data: bytes) -> list[tuple[Any, FeatureParameterSet]]:
     """Parameter sets and coded features of a stream, each with the parameter set that it refers to."""
     source = io.BytesIO(data)
     walk = Walk(parse_stream_header(source.read(9)))
