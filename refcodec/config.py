@@ -68,7 +68,7 @@ class EncoderConfig:
     Quantisation:
     quantiser    : uniform, log, or none (bit for bit).
     bits         : bits per sample, 1 to 16; at most 12 with hevc.
-    range        : one range for the tensor, or one per channel; for vectors, one per element of a batch.
+    range        : one range for the whole tensor, or one per channel (per element, for vectors).
     clip         : range (low, high) to use instead of the feature's own; values beyond it saturate.
     narrow       : accept float64, rounded to float32.
     fill         : value for missing elements, which are masked or NaN; None refuses masked ones.
