@@ -15,6 +15,7 @@ import numpy as np
 from refcodec.coders import payload_coder
 from refcodec.errors import StreamError
 from refcodec.files import byte_source
+from refcodec.stream.features import check_parameters
 from refcodec.stream.parsing import ParameterSets, coded_unit, parse_unit
 from refcodec.syntax.bits import Element, Trace
 from refcodec.syntax.codes import UnitType
@@ -25,10 +26,13 @@ from refcodec.syntax.structures import (
     FeatureParameterSet,
 )
 from refcodec.syntax.units import CRC_SIZE, Unit, parse_stream_header, read_unit
+from refcodec.tables import HIGHEST_LEVEL, levels
 
 __all__ = ["InspectedUnit", "inspect", "inspect_units", "printable"]
 
 _NO_LIMIT = 1 << 56
+
+_LIMITS = levels()[HIGHEST_LEVEL]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,8 @@ def _parse(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> tuple[str
                 payload_coder(content.coder_id).show_parameter_set(content, trace)
             elif isinstance(content, CodedFeature):
                 fps = parameter_sets[content.fps_id]
+                for error in check_parameters(content.parameters, fps, _LIMITS, trace):
+                    raise error  # a payload means nothing without them
                 for payload in coded_unit(unit, content, fps, trace).payloads:
                     payload_coder(fps.coder_id).show_payload(payload, trace)
         except StreamError as error:
