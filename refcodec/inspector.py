@@ -15,6 +15,7 @@ from refcodec.coders import payload_coder
 from refcodec.errors import OrderError, StreamError
 from refcodec.sources import Anything, Front, byte_source
 from refcodec.stream.directory import another_follows
+from refcodec.stream.features import check_parameters
 from refcodec.stream.order import bytes_follow, no_end
 from refcodec.stream.parsing import ParameterSets, coded_unit, parse_unit
 from refcodec.syntax.bits import Element, Trace
@@ -27,10 +28,13 @@ from refcodec.syntax.structures import (
     FeatureParameterSet,
 )
 from refcodec.syntax.units import CRC_SIZE, Unit, parse_stream_header, read_unit
+from refcodec.tables import HIGHEST_LEVEL, levels
 
 __all__ = ["InspectedUnit", "inspect", "inspect_units", "printable"]
 
 _NO_LIMIT = 1 << 56
+
+_LIMITS = levels()[HIGHEST_LEVEL]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,8 @@ def _parse(unit: Unit, parameter_sets: ParameterSets, trace: Trace, lost: bool) 
                 payload_coder(content.coder_id).show_parameter_set(content, trace)
             elif isinstance(content, CodedFeature):
                 fps = parameter_sets[content.fps_id]
+                for error in check_parameters(content.parameters, fps, _LIMITS, trace):
+                    raise error  # a payload means nothing without them
                 for payload in coded_unit(unit, content, fps, trace).payloads:
                     inside = payload.bit_offset
                     payload_coder(fps.coder_id).show_payload(payload, trace)

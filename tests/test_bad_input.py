@@ -14,12 +14,14 @@ import sys
 import threading
 import time
 import tracemalloc
+import types
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -40,6 +42,7 @@ from refcodec.errors import (
     TruncatedError,
     UnsupportedError,
 )
+from refcodec.stream.windows import windows_of
 from refcodec.syntax.codes import Coder, FeatureType, Profile, Quantiser, SourceType, UnitType
 from refcodec.syntax.structures import (
     CODED_FEATURE,
@@ -1155,3 +1158,56 @@ def test_too_little_memory_is_the_fault_of_the_machine(coder: str) -> None:
     assert what.startswith("there is not enough memory to ")
     assert what.endswith("a feature of 4 x 1024 x 1024")
     assert verdict == "0 False"
+
+
+@pytest.mark.parametrize(
+    ("coder", "options"),
+    [
+        ("raw", {"quantiser": "log", "bits": 16}),
+        ("zlib", {"quantiser": "uniform", "bits": 10}),
+        ("native", {"speed": "fast", "qp": 63}),
+        ("native-lossless", {}),
+        ("hevc", {"bits": 8, "qp": 51, "preset": "ultrafast", "restoration": "tensor"}),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16])
+def test_decoding_takes_16_bytes_per_element_beyond_the_output(
+    coder: str, options: dict[str, Any], dtype: Any
+) -> None:
+    count = 1 << 20
+    feature = np.linspace(0, 1, count, dtype=np.float32).reshape(4, 512, 512).astype(dtype)
+    data = refcodec.encode(feature, coder=coder, **options)
+    refcodec.decode(data)
+    with memory_below((16 + feature.itemsize) * count + (4 << 20)):
+        refcodec.decode(data)
+
+
+class Counting(io.BytesIO):
+    """Counts what was read."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self.taken += len(data)
+        return data
+
+
+def test_the_first_feature_comes_after_its_unit_and_the_next() -> None:
+    target = io.BytesIO()
+    with refcodec.create(target, coder="raw", batch=False) as writer:
+        for _ in range(50):
+            writer.write(SMALL)
+    source, size = Counting(target.getvalue()), len(target.getvalue())
+    next(iter(refcodec.open(source)))
+    assert source.taken < size / 8
+
+
+def test_windows_hold_few_features_and_few_samples() -> None:
+    def unit(samples: int, features: int) -> Any:
+        return types.SimpleNamespace(samples=samples, payloads=(None,) * features)
+
+    small = [len(window) for window in windows_of(unit(1, 1) for _ in range(300))]
+    assert small == [1, 2, 4, 8, 16, 32, 64, 64, 64, 45]
+    assert [len(window) for window in windows_of([unit(65_536, 65_536)] * 3)] == [1, 1, 1]
+    assert [len(window) for window in windows_of([unit(3 << 20, 1)] * 3)] == [1, 1, 1]

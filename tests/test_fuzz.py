@@ -139,3 +139,12 @@ def test_what_a_wrong_validator_does_is_a_finding(
     stream = next(path for path in VALID if path.parent.name == "raw-float32").read_bytes()
     (found,) = importlib.import_module("verdicts").judge(stream[:-1]).findings
     assert found.startswith(finding)
+
+
+def test_an_inspector_passes_over_payloads_whose_parameters_are_unsound() -> None:
+    vector = VALID[0].parents[2] / "invalid" / "order-beyond-channels" / "stream.dfc"
+    units = refcodec.inspect(vector)
+    assert [unit.problem[:41] for unit in units if unit.problem] == [
+        "channel_at is no permutation of the chann"
+    ]
+    assert units[-1].name == "end"

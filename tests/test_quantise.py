@@ -463,3 +463,24 @@ def test_without_a_quantiser_every_word_survives(source: SourceType) -> None:
     samples, _ = quantise(feature, fps, parameters)
     assert samples.dtype == np.int32
     assert np.array_equal(dequantise(samples, fps, parameters).view(words.dtype), words)
+
+
+@pytest.mark.parametrize("block", [1, 7, 30, 100])
+@pytest.mark.parametrize(
+    ("quantiser", "elements"),
+    [
+        (Quantiser.UNIFORM, {}),
+        (Quantiser.UNIFORM, {"range_per_channel_flag": 1}),
+        (Quantiser.LOGARITHMIC, {"log_signed_flag": 1}),
+        (Quantiser.LOGARITHMIC, {"log_signed_flag": 1, "range_per_channel_flag": 1}),
+    ],
+)
+def test_blocks_leave_no_trace(
+    quantiser: Quantiser, elements: dict[str, int], block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is reconstructed at a time, channels, rows or parts of them, the values are the same."""
+    feature = np.random.default_rng(7).normal(size=(5, 4, 6)).astype(np.float32)
+    fps = _fps(quantiser, 8, **elements)
+    samples, values, parameters = _there_and_back(feature, fps)
+    monkeypatch.setattr("refcodec.quantise._BLOCK", block)
+    assert np.array_equal(dequantise(samples, fps, parameters), values)

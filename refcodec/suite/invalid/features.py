@@ -55,6 +55,16 @@ def order_no_permutation() -> Edit:
     return parameter("channel_at", [*reversed(range(1, 16)), 1])
 
 
+@invalid(212, "hevc-order-explicit", "constraint", "9.2")
+def order_beyond_channels() -> list[Edit]:
+    """channel_at lists 21 for 16 channels"""
+    order = [*reversed(range(1, 16)), 21]
+    return [
+        parameter("channel_at", "0b" + "".join(f"{channel:05b}" for channel in order)),
+        parameter("channel_at_bits", 5),
+    ]
+
+
 @invalid(157, "native-sequence-longest", "unsupported", "A.3", (34, "coded_feature.payload"))
 def sequence_too_long() -> Edit:
     """33 features of a sequence, where level 1 allows 32"""
