@@ -592,6 +592,7 @@ def test_a_batch_of_bombs_is_defused() -> None:
         "fps_id": 0,
         "feature_count_minus1": count - 1,
         "payload_size_base": len(payload),
+        "range_codes_flag": 0,
         "payload_size_bits": 0,
         "parameters": {},
         "payloads": payload * count,
