@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from refcodec.inspector import inspect
     from refcodec.reader import Reader, decode
     from refcodec.reader import open_stream as open
+    from refcodec.tensors import to_torch
     from refcodec.validator import Report, validate
-    from refcodec.writer import Writer, create, encode
+    from refcodec.writer import Writer, concat, create, encode
 
 _HOME = {
     "EncoderConfig": "config",
@@ -43,9 +44,11 @@ _HOME = {
     "decode": "reader",
     "open": "reader:open_stream",
     "Writer": "writer",
+    "concat": "writer",
     "create": "writer",
     "encode": "writer",
     "inspect": "inspector",
+    "to_torch": "tensors",
     "Report": "validator",
     "validate": "validator",
     "CallerError": "errors",
@@ -67,11 +70,13 @@ __all__ = [
     "StreamError",
     "UnsupportedError",
     "Writer",
+    "concat",
     "create",
     "decode",
     "encode",
     "inspect",
     "open",
+    "to_torch",
     "validate",
 ]
 

@@ -68,9 +68,10 @@ class EncoderConfig:
     Quantisation:
     quantiser    : uniform, log, or none (bit for bit).
     bits         : bits per sample, 1 to 16; at most 12 with hevc.
-    range        : one range for the whole tensor, or one per channel.
+    range        : one range for the whole tensor, or one per channel (per element, for vectors).
     clip         : range (low, high) to use instead of the feature's own; values beyond it saturate.
     narrow       : accept float64, rounded to float32.
+    fill         : value for missing elements, which are masked or NaN; None refuses masked ones.
 
     Lossy coding:
     qp           : quantisation parameter, one or one per channel; +6 doubles the step. One for all channels
@@ -97,6 +98,7 @@ class EncoderConfig:
     batch        : several features per unit; None batches fc features, and small ones of the native coder.
     hash_size    : bytes of SHA-256 kept with each feature: 0, 8, 16 or 32; None for the fewest allowed.
     hashes       : add hash units: the full SHA-256 of the samples and of the reconstruction.
+    low_latency  : write each feature at once, in a coded unit of its own.
     index        : write an index; None for where there is more than one coded unit.
     level        : level to declare, 1 to 4; None for the lowest that fits (on a pipe: 3).
     metadata     : text to store, by key.
@@ -116,6 +118,7 @@ class EncoderConfig:
     range: str = _UNSET
     clip: tuple[float, float] | None = None
     narrow: bool = False
+    fill: float | None = None
     qp: float | tuple[int, ...] = _UNSET
     restoration: str = _UNSET
     gop: int = _UNSET
@@ -131,6 +134,7 @@ class EncoderConfig:
     batch: bool | None = None
     hash_size: int = _UNSET
     hashes: bool = False
+    low_latency: bool = False
     index: bool | None = None
     level: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -220,6 +224,12 @@ class EncoderConfig:
             yield CallerError("target_size and target_snr exclude each other")
         if self.aims and self.gop:
             yield CallerError("a target needs features that are not predicted: gop must be 0")
+        if self.low_latency and self.gop:
+            yield CallerError("gop has no effect with low_latency: a sequence is coded together")
+        if self.low_latency and self.batch:
+            yield CallerError(
+                "batch has no effect with low_latency: each feature has its own coded unit"
+            )
         if self.batch and (self.aims or self.gop):
             yield CallerError("features with a target, or of a sequence, are not batched")
 
@@ -296,6 +306,12 @@ def _range(name: str, clip: Any) -> tuple[float, float]:
     return low, high
 
 
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise CallerError(f"{name} is {value!r}; it is a number")
+    return float(value)
+
+
 def _texts(name: str, entries: Any) -> dict[str, str]:
     if not isinstance(entries, Mapping):
         raise CallerError(f"{name} is {entries!r}; it is text by key")
@@ -318,6 +334,7 @@ def _seconds(name: str, value: Any) -> float:
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "bits": _integer(-1 << 31),
     "clip": _range,
+    "fill": _number,
     "qp": _quantisation_parameter,
     "gop": _integer(0, LONGEST_SEQUENCE),
     "target_size": _integer(1),

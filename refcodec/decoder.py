@@ -7,7 +7,7 @@ Units of one parameter set are decoded together, a window at a time, and are yie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from refcodec.clauses import clause
 from refcodec.coders import payload_coder
-from refcodec.coders.protocol import Machine, Payload, Samples, Violations
+from refcodec.coders.protocol import Machine, Payload, Reference, Samples, Violations
 from refcodec.errors import DFCError, EnvironmentFault, HashError, StreamError
 from refcodec.grouping import by_key, in_order
 from refcodec.hashes import sample_hash, unit_hash
@@ -23,10 +23,18 @@ from refcodec.memory import memory_for
 from refcodec.quantise import dequantise
 from refcodec.registry import record_of
 from refcodec.stream.order import no_access_point
-from refcodec.stream.parsing import CodedUnit
+from refcodec.stream.parsing import CodedUnit, UnitHash
 from refcodec.syntax.codes import FeatureType
+from refcodec.syntax.structures import FeatureParameterSet
 
-__all__ = ["DecodedUnit", "Sequences", "check_hashes", "decode_window", "reconstruct"]
+__all__ = [
+    "DecodedUnit",
+    "Sequences",
+    "check_hashes",
+    "check_unit_hashes",
+    "decode_window",
+    "reconstruct",
+]
 
 Feature = npt.NDArray[Any]
 
@@ -57,11 +65,11 @@ class Sequence:
     """State of a sequence of predicted features that decoding the next window needs.
 
     units : coded units since the last access point, for a coder that must decode from there again.
-    last  : samples of the last feature, for a coder that can resume from them.
+    last  : the last feature, for a coder that can resume from it.
     """
 
     units: list[CodedUnit] = field(default_factory=list)
-    last: Samples | None = None
+    last: Reference | None = None
 
 
 Sequences = dict[int, Sequence]
@@ -81,10 +89,10 @@ def decode_window(
 
     If ``failed`` returns, the unit is left out, and so are the units that are predicted from it.
     """
-    keys = [unit.fps.fps_id for unit in window]
+    keys = _parameter_sets(window)
     attempts = {
-        fps_id: _attempt(units, machine, sequences)
-        for fps_id, units in by_key(window, keys).items()
+        number: _attempt(units, machine, sequences)
+        for number, units in by_key(window, keys).items()
     }
     for unit, attempt in zip(window, in_order(attempts, keys), strict=True):
         if isinstance(attempt, DFCError):
@@ -110,6 +118,20 @@ def _finish(unit: CodedUnit, samples: list[Samples]) -> tuple[DecodedUnit, list[
             reconstruct(payload, own) for payload, own in zip(unit.payloads, samples, strict=True)
         ]
         return DecodedUnit(unit, samples, features), list(check_hashes(unit, samples, features))
+
+
+def _parameter_sets(window: list[CodedUnit]) -> list[int]:
+    """A number for each unit, equal for units of one parameter set; one that replaces another has its own."""
+    in_force: dict[int, tuple[int, FeatureParameterSet]] = {}
+    numbers: list[int] = []
+    for unit in window:
+        fps = unit.fps
+        number, known = in_force.get(fps.fps_id, (-1, None))
+        if known is not fps and known != fps:
+            number = len(numbers)
+            in_force[fps.fps_id] = number, fps
+        numbers.append(number)
+    return numbers
 
 
 _Attempt = list[Samples] | DFCError | None
@@ -141,14 +163,17 @@ def _attempt_sequence(
     found = found[len(past) :]
     if early and found[0] is None:
         found[0] = early[0]  # units of earlier windows fail together with these
-    sequence.last = found[-1][-1] if isinstance(found[-1], list) else None
+    last = found[-1]
+    sequence.last = (
+        Reference(last[-1], run[-1].payloads[-1].parameters) if isinstance(last, list) else None
+    )
     starts = [i for i, unit in enumerate(run) if unit.access_point]
     sequence.units = run[starts[-1] :] if starts else []
     return found
 
 
 def _attempt_run(
-    run: list[CodedUnit], machine: Machine, previous: Samples | None
+    run: list[CodedUnit], machine: Machine, previous: Reference | None
 ) -> list[_Attempt]:
     """Decode consecutive units of one parameter set; if that fails, sequence by sequence."""
     found: list[_Attempt] = []
@@ -168,7 +193,7 @@ def _attempt_run(
 
 
 def _decode(
-    units: list[CodedUnit], machine: Machine, previous: Samples | None = None
+    units: list[CodedUnit], machine: Machine, previous: Reference | None = None
 ) -> Iterator[list[Samples]]:
     """Yield the samples of consecutive units of one parameter set, unit by unit."""
     if not units[0].access_point and previous is None:
@@ -207,7 +232,15 @@ def check_hashes(unit: CodedUnit, samples: list[Samples], features: list[Feature
                 clause="8.8",
                 hint="the payload is corrupt, or the HEVC decoder in use is wrong",
             )
-    for target, expected, bit_offset in unit.hashes:
+    yield from check_unit_hashes(unit.hashes, samples, features)
+
+
+@clause("8.8")
+def check_unit_hashes(
+    hashes: Iterable[UnitHash], samples: list[Samples], features: list[Feature]
+) -> Violations:
+    """(8.8) Compare hash units with the decoding of their coded unit."""
+    for target, expected, bit_offset in hashes:
         if unit_hash(target, zip(samples, features, strict=True)) != expected:
             yield HashError(
                 f"the SHA-256 of the {target.name.lower()} is not the one in the hash unit",

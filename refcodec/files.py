@@ -10,49 +10,110 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
+from refcodec import leftovers
 from refcodec.errors import CallerError, DFCError, EnvironmentFault
 
-__all__ = ["StreamWindow", "atomic_file", "byte_source", "json_value", "storage_error"]
+__all__ = ["atomic_file", "byte_source", "json_value", "storage_error"]
+
+_File = TypeVar("_File", bound=BinaryIO)
+
+_LONGEST_STEM = 100
+"""Bytes of a name that its hidden name repeats: many file systems take names of 255 bytes, some of 143."""
 
 
 @contextmanager
-def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def atomic_file(path: str | os.PathLike[str], *, exist_ok: bool = True) -> Iterator[BinaryIO]:
     """Open a file for writing that takes its name only when the block ends without an error.
 
     Until then the data are in a hidden file beside it and an old file stays as it is, even if the process is
-    killed. A link is followed; what is not a regular file, such as a named pipe, is written directly.
+    killed; the hidden file is removed with the block, with the process, and by SIGTERM. A link is followed;
+    what is not a regular file, such as a named pipe, is written directly.
+
+    exist_ok : true if the file may replace another one.
 
     Raises CallerError if the path cannot be written, EnvironmentFault if the disk fails.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file() and not target.is_dir():
         try:
-            device = target.open("wb")
+            device = io.BufferedWriter(_Storage(target, "wb", path))
         except OSError as error:
             raise storage_error(error, path) from None
-        with device:
+        with _closing(device):
             yield device
         return
     try:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+        if target.exists() and not exist_ok:
+            raise _exists(path)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=_prefix(target), suffix=".tmp")
     except OSError as error:
         raise storage_error(error, path) from None
     hidden = Path(name)
-    try:
-        with os.fdopen(handle, "w+b") as file:
+    with leftovers.removed(hidden):
+        with _closing(io.BufferedRandom(_Storage(handle, "w+b", path))) as file:
             yield file
-            try:
+            with _blaming(path):
                 _finish(file, hidden, target)
-            except OSError as error:
-                raise storage_error(error, path) from None
+        if target.exists() and not exist_ok:
+            raise _exists(path)
+        with _blaming(path):
+            hidden.replace(target)
+
+
+class _Storage(io.FileIO):
+    """A file whose errors in writing are those of whoever can mend them."""
+
+    def __init__(self, file: int | Path, mode: str, path: str | os.PathLike[str]) -> None:
+        super().__init__(file, mode)
+        self._path = path
+        self._owner = os.getpid()
+
+    def write(self, data: Any, /) -> int:
+        if os.getpid() != self._owner:  # what is buffered is the parent's to write
+            raise CallerError(f"{os.fspath(self._path)} was opened before this process was forked")
+        try:
+            return super().write(data)
+        except BrokenPipeError:  # the reader has left: no fault
+            raise
+        except OSError as error:
+            raise storage_error(error, self._path) from None
+
+
+@contextmanager
+def _closing(file: _File) -> Iterator[_File]:
+    """Close a file at the end; after an error, whatever closing it may say."""
+    try:
+        yield file
     except BaseException:
-        with suppress(OSError):
-            hidden.unlink()
+        with suppress(OSError, DFCError):
+            file.close()
         raise
+    file.close()
+
+
+def _prefix(target: Path) -> str:
+    """The beginning of a hidden name, short enough to leave room for its end."""
+    name = target.name
+    while len(os.fsencode(name)) > _LONGEST_STEM:
+        name = name[:-1]
+    return f".{name}."
+
+
+def _exists(path: str | os.PathLike[str]) -> CallerError:
+    return CallerError(f"{os.fspath(path)} exists", hint="exist_ok=True replaces it")
+
+
+@contextmanager
+def _blaming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Errors of the operating system, as those of whoever can mend them."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, path) from None
 
 
 def _finish(file: BinaryIO, hidden: Path, target: Path) -> None:
@@ -65,7 +126,6 @@ def _finish(file: BinaryIO, hidden: Path, target: Path) -> None:
         mask = os.umask(0)
         os.umask(mask)
         hidden.chmod(0o666 & ~mask)
-    hidden.replace(target)
 
 
 @contextmanager
@@ -80,34 +140,6 @@ def byte_source(source: str | os.PathLike[str] | bytes) -> Iterator[BinaryIO]:
         raise storage_error(error, source) from None
     with file:
         yield file
-
-
-class StreamWindow:
-    """A stream inside a seekable file, with a reading position of its own.
-
-    file  : the file, whose position others may move.
-    start : position of the stream in the file, in bytes.
-    """
-
-    def __init__(self, file: BinaryIO, start: int, position: int = 0) -> None:
-        self._file = file
-        self._start = start
-        self.position = position
-
-    def at(self, position: int) -> StreamWindow:
-        """The same stream, read from ``position`` on."""
-        return StreamWindow(self._file, self._start, position)
-
-    def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes; none at the end."""
-        self._file.seek(self._start + self.position)
-        data = self._file.read(size)
-        self.position += len(data)
-        return data
-
-    def size(self) -> int:
-        """Number of bytes from the start of the stream to the end of the file."""
-        return self._file.seek(0, os.SEEK_END) - self._start
 
 
 def storage_error(error: OSError, path: str | os.PathLike[str]) -> DFCError:

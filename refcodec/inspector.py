@@ -5,21 +5,23 @@ Constraints are not checked; a unit that cannot be parsed is shown as opaque, wi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from refcodec.coders import payload_coder
-from refcodec.errors import StreamError
-from refcodec.files import byte_source
+from refcodec.errors import OrderError, StreamError
+from refcodec.sources import Anything, Front, byte_source
+from refcodec.stream.directory import another_follows
 from refcodec.stream.features import check_parameters
+from refcodec.stream.order import bytes_follow, no_end
 from refcodec.stream.parsing import ParameterSets, coded_unit, parse_unit
 from refcodec.syntax.bits import Element, Trace
 from refcodec.syntax.codes import UnitType
 from refcodec.syntax.structures import (
+    SIGNATURE,
     STREAM_HEADER_SIZE,
     UNIT_STRUCTURES,
     CodedFeature,
@@ -53,21 +55,26 @@ class InspectedUnit:
     problem: str = ""
 
 
-def inspect(source: str | os.PathLike[str] | bytes) -> list[InspectedUnit]:
-    """The syntax tree of a stream, given as a path or as bytes.
+def inspect(source: Anything) -> list[InspectedUnit]:
+    """The syntax tree of a stream: of a path, bytes, a buffer of bytes, or a binary file object.
 
-    Raises StreamError where not even the stream header can be read, CallerError for the path.
+    Raises StreamError where not even the stream header can be read, CallerError for the source.
     """
-    with byte_source(source) as file:
-        return list(inspect_units(file))
+    return list(inspect_units(source))
 
 
-def inspect_units(source: BinaryIO) -> Iterator[InspectedUnit]:
+def inspect_units(source: Anything) -> Iterator[InspectedUnit]:
     """Yield the header and the units of a stream; stop where the framing is broken."""
+    with byte_source(source) as front:
+        yield from _units(front)
+
+
+def _units(source: Front) -> Iterator[InspectedUnit]:
     trace: Trace = []
-    parse_stream_header(source.read(STREAM_HEADER_SIZE), trace)
+    parse_stream_header(source.read_whole(STREAM_HEADER_SIZE), trace)
     yield InspectedUnit("stream_header", 0, STREAM_HEADER_SIZE, tuple(trace))
     parameter_sets: ParameterSets = {}
+    lost = False
     offset = STREAM_HEADER_SIZE
     while True:
         trace = []
@@ -77,34 +84,57 @@ def inspect_units(source: BinaryIO) -> Iterator[InspectedUnit]:
             yield InspectedUnit("unit", 8 * offset, 0, tuple(trace), str(error))
             return
         if unit is None:
+            yield InspectedUnit("unit", 8 * offset, 0, (), str(no_end(offset)))
             return
-        name, problem = _parse(unit, parameter_sets, trace)
+        name, problem = _parse(unit, parameter_sets, trace, lost)
+        lost |= bool(problem) and unit.unit_type == UnitType.FEATURE_PARAMETER_SET
         yield InspectedUnit(name, 8 * offset, unit.end - offset, tuple(trace), problem)
         offset = unit.end
+        if unit.unit_type == UnitType.END:
+            yield from _after(unit, source)
+            return
 
 
-def _parse(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> tuple[str, str]:
-    """Parse a unit's payload into ``trace``; return its name, and the problem or ''."""
-    problem = "" if unit.crc_matches else "the CRC-32 does not match"
+def _after(end: Unit, source: Front) -> Iterator[InspectedUnit]:
+    """Yield what follows the end unit, although nothing may."""
+    head = source.read_whole(len(SIGNATURE))
+    if head:
+        error = another_follows(end.end) if head == SIGNATURE else bytes_follow(end)
+        yield InspectedUnit("unit", 8 * end.end, 0, (), str(error))
+
+
+def _parse(unit: Unit, parameter_sets: ParameterSets, trace: Trace, lost: bool) -> tuple[str, str]:
+    """Parse a unit's payload into ``trace``; return its name, and the problem or ''.
+
+    lost : true if an earlier parameter set could not be read.
+    """
+    problem = "" if unit.crc_matches else str(unit.damage())
     bit_offset = 8 * unit.payload_offset
     known = {int(kind): kind.name.lower() for kind in UnitType}
     name = known.get(unit.unit_type, f"unit {unit.unit_type}")
     if unit.unit_type not in UNIT_STRUCTURES:
         _note(trace, name, "unit_payload", "b(v)", bit_offset, unit.payload, "7.3")
     else:
+        inside: int | None = None  # position of what a coder looks into, in bits
         try:
             content = parse_unit(unit, parameter_sets, trace)
             if isinstance(content, FeatureParameterSet):
                 parameter_sets[content.fps_id] = content
+                inside = trace[-1].offset
                 payload_coder(content.coder_id).show_parameter_set(content, trace)
             elif isinstance(content, CodedFeature):
                 fps = parameter_sets[content.fps_id]
                 for error in check_parameters(content.parameters, fps, _LIMITS, trace):
                     raise error  # a payload means nothing without them
                 for payload in coded_unit(unit, content, fps, trace).payloads:
+                    inside = payload.bit_offset
                     payload_coder(fps.coder_id).show_payload(payload, trace)
         except StreamError as error:
-            problem = str(error)
+            if error.bit_offset is None:
+                error.bit_offset = inside
+            orphan = lost and isinstance(error, OrderError)
+            reason = "its feature parameter set could not be read" if orphan else str(error)
+            problem = problem or reason  # the content of a damaged unit says nothing
     _note(trace, "unit", "unit_crc", "u(32)", 8 * (unit.end - CRC_SIZE), unit.crc, "7.3", 32)
     return name, problem
 

@@ -6,24 +6,24 @@ all kernels for that.
 
 numba's own cache does not notice that a *called* kernel has changed, nor a table (compiled code holds global
 arrays as constants), nor that flags have. Hence one folder for each state of all kernels: its name is a hash
-of their sources and tables, of numba's version and of its flags.
+of their sources and tables, of numba's version and of its flags. `refcodec.kernel_cache` keeps it.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
 import os
 import platform
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from shutil import disk_usage
 from typing import Any, TypeVar
 
 import numba
+
+from refcodec.kernel_cache import KernelCache, Untrusted, prune, trusted_folder
 
 __all__ = [
     "KERNELS",
@@ -50,6 +50,7 @@ _NATIVE_LOSSLESS = (
 )
 _SOURCES = (
     "kernel.py",
+    "kernel_cache.py",
     "entropy/*.py",
     *(f"coders/native/{name}.py" for name in _NATIVE),
     *(f"coders/native_lossless/{name}.py" for name in _NATIVE_LOSSLESS),
@@ -58,8 +59,8 @@ _SOURCES = (
 )
 """Files of refcodec that hold kernels or the constants in them; a change in one recompiles all kernels."""
 
-_ROOM = 64 << 20
-"""Free disk space in bytes below which nothing is cached: numba fails on a full disk."""
+_RECENT = 4
+"""Folders of other states that are kept: other versions of refcodec, numba or Python, and other flags."""
 
 _log = logging.getLogger("refcodec")
 
@@ -80,33 +81,12 @@ def inlined(function: Function) -> Function:
 
 
 def compiled(function: Function, forceinline: bool = False) -> Function:
-    """Compile a function at its first call, without the rules of kernels: an encoder may use floats."""
-    folder = cache_folder()
-    options = {"nogil": True, "cache": folder is not None, "forceinline": forceinline}
-    with _numba_cache(folder):
-        dispatcher: Function = numba.njit(**options)(function)
-    if folder is not None:
-        _keep_carefully(dispatcher, folder)
-    return dispatcher
-
-
-def _keep_carefully(dispatcher: Any, folder: Path) -> None:
-    """Let one process at a time write to the folder, and go on if it cannot be written.
-
-    Without this, two processes that compile a kernel for different types would write to the same file, and a
-    disk that fails would stop the program.
-    """
-    save = dispatcher._cache.save_overload
-
-    def save_overload(signature: Any, code: Any) -> None:
-        try:
-            with (folder / "lock").open("w") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                save(signature, code)
-        except OSError as error:
-            _log.info("a compiled kernel could not be kept: %s", error)
-
-    dispatcher._cache.save_overload = save_overload
+    """Compile a function at its first call. An encoder's choices need no more: they may use floats."""
+    dispatcher: Any = numba.njit(nogil=True, forceinline=forceinline)(function)
+    if not numba.config.DISABLE_JIT:
+        dispatcher._cache = KernelCache(function, cache_folder)
+    found: Function = dispatcher
+    return found
 
 
 def _register(function: Callable[..., Any]) -> None:
@@ -124,28 +104,49 @@ def kernel_hash(root: Path = Path(__file__).parent) -> str:
     return digest.hexdigest()[:16]
 
 
+_STATE = kernel_hash()
+"""The state that this process runs: files may be edited before the first kernel is compiled."""
+
+
 @cache
 def cache_folder() -> Path | None:
-    """The folder of compiled kernels, or None if none can be written.
+    """The folder of compiled kernels, or None where nothing can be kept.
 
-    ``REFCODEC_CACHE``, else ``XDG_CACHE_HOME/refcodec``, else ``~/.cache/refcodec``.
+    Below ``REFCODEC_CACHE``, else ``XDG_CACHE_HOME/refcodec``, else ``~/.cache/refcodec``. Missing folders
+    are made with mode 700. Folders that others can write to are not used: a warning says so, once.
     """
-    if numba.config.DISABLE_JIT:
+    if numba.config.DISABLE_JIT or not Path(__file__).is_file():  # without sources, no hash of them
         return None
-    named = os.environ.get("REFCODEC_CACHE")
     try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        folder = (Path(named) if named else home / "refcodec") / f"kernels-{kernel_hash()}"
-        folder.mkdir(parents=True, exist_ok=True)
-        usable = os.access(folder, os.W_OK | os.X_OK) and disk_usage(folder).free > _ROOM
+        folder = _place() / f"kernels-{_STATE}"
+        new = not folder.exists()
+        folder = trusted_folder(folder)
+    except Untrusted as fault:
+        _log.warning("compiled kernels are not kept: %s", fault)
+        return None
     except (OSError, RuntimeError):
-        usable = False
-    if not usable:
         _log.info(
             "compiled kernels cannot be kept: set REFCODEC_CACHE to a folder that can be written"
         )
         return None
+    with suppress(OSError):
+        os.utime(folder)  # the time of its last use
+    if new:
+        prune(folder, f"kernels-{'[0-9a-f]' * 16}", _RECENT)
     return folder
+
+
+def _place() -> Path:
+    """The folder around all states of the kernels. Raises RuntimeError where the user has no home."""
+    if named := os.environ.get("REFCODEC_CACHE"):
+        return Path(named).expanduser().absolute()
+    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if shared.is_absolute():  # else to be ignored, says the XDG base directory specification
+        return shared / "refcodec"
+    home = Path.home()
+    if os.environ.get("HOME") == "" or not (home.is_absolute() and home.is_dir()):
+        raise RuntimeError("this user has no home")
+    return home / ".cache" / "refcodec"
 
 
 @cache
@@ -157,18 +158,6 @@ def announce_compilation(entry: str = "channels.code_levels") -> None:
     if numba.config.DISABLE_JIT:
         return
     folder = cache_folder()
-    if folder is None or not any(folder.glob(f"*/{entry}-*.nbi")):
-        often = "once" if folder else "in every process"
+    if folder is None or not any(folder.glob(f"*{entry}-*.nbc")):
+        often = "once" if folder and os.access(folder, os.W_OK) else "in every process"
         _log.warning("compiling kernels for this machine: %s, for up to half a minute", often)
-
-
-@contextmanager
-def _numba_cache(folder: Path | None) -> Iterator[None]:
-    """Set numba's cache folder while functions are decorated, which is when numba reads the setting."""
-    before = numba.config.CACHE_DIR
-    try:
-        if folder is not None:
-            numba.config.CACHE_DIR = str(folder)
-        yield
-    finally:
-        numba.config.CACHE_DIR = before

@@ -36,19 +36,21 @@ def bits_per_element(coded_bytes: int, elements: int) -> float:
 
 
 def fidelity(outputs: Array, reference: Array) -> float:
-    """Share of unchanged decisions: ``mean(argmax(outputs) == argmax(reference))``.
+    """Share of decisions that stay the same: their number over that of all.
+
+    A decision stays the same where ``argmax(outputs) == argmax(reference)``.
 
     outputs, reference : N x classes, or N x classes x H x W; the network's output on decoded and on
                          original features. The decision is the argmax over axis 1.
 
     For images this is eq. 4 of Hu et al. (2020), averaged over the images; for pixels it is their eq. 5.
     """
-    return float(np.mean(outputs.argmax(axis=1) == reference.argmax(axis=1)))
+    return _share(outputs.argmax(axis=1) == reference.argmax(axis=1))
 
 
 def top1_accuracy(outputs: Array, labels: Array) -> float:
-    """Share of correct decisions, ``mean(argmax(outputs) == labels)``; outputs N x classes, labels N."""
-    return float(np.mean(outputs.argmax(axis=1) == labels))
+    """Share of right decisions, ``argmax(outputs) == labels``; outputs N x classes, labels N."""
+    return _share(outputs.argmax(axis=1) == labels)
 
 
 def top_accuracy(outputs: Array, labels: Array, k: int = 5) -> float:
@@ -58,7 +60,7 @@ def top_accuracy(outputs: Array, labels: Array, k: int = 5) -> float:
     labels  : N. A label is among them if fewer than ``k`` classes have a higher output.
     """
     own = np.take_along_axis(outputs, labels[:, None], axis=1)
-    return float(np.mean((outputs > own).sum(axis=1) < k))
+    return _share((outputs > own).sum(axis=1) < k)
 
 
 def mean_iou(outputs: Array, masks: Array, ignore: int = 255) -> float:
@@ -111,13 +113,19 @@ def signal_to_noise(decoded: Array, original: Array) -> float:
 def cosine_similarity(decoded: Array, original: Array) -> float:
     """``a . b / (|a| |b|)``, the cosine of the angle between two features as vectors.
 
-    1 for two zero vectors, 0 where only one is zero.
+    1 for equal features, two zero vectors among them; 0 where only one is zero.
     """
     a, b = (x.astype(np.float64).ravel() for x in (decoded, original))
-    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    both, ours, theirs = (float(np.sum(one)) for one in (a * b, a * a, b * b))
+    norms = math.sqrt(ours * theirs)
     if norms == 0:
         return float(not a.any() and not b.any())
-    return float(a @ b) / norms
+    return both / norms
+
+
+def _share(hits: npt.NDArray[np.bool_]) -> float:
+    """The number of hits over that of trials; not a number where nothing was tried."""
+    return int(np.count_nonzero(hits)) / hits.size if hits.size else math.nan
 
 
 def _difference(decoded: Array, original: Array) -> npt.NDArray[np.float64]:

@@ -41,6 +41,11 @@ NUMPY_TYPES: dict[SourceType, np.dtype[Any]] = {
     SourceType.FLOAT32: np.dtype(np.float32),
     SourceType.FLOAT16: np.dtype(np.float16),
     SourceType.BFLOAT16: np.dtype(ml_dtypes.bfloat16),
+    SourceType.INT16: np.dtype(np.int16),
+    SourceType.INT8: np.dtype(np.int8),
+    SourceType.UINT8: np.dtype(np.uint8),
+    SourceType.FLOAT8_E4M3FN: np.dtype(ml_dtypes.float8_e4m3fn),
+    SourceType.FLOAT8_E5M2: np.dtype(ml_dtypes.float8_e5m2),
 }
 """source_type as a numpy dtype."""
 
@@ -215,19 +220,16 @@ def dequantise_logarithmic(
 def round_to_source(values: Values, source: SourceType) -> npt.NDArray[Any]:
     """(8.7) Round binary64 numbers to the source type: once, to nearest, ties to even, saturating."""
     numpy_type = NUMPY_TYPES[source]
-    largest = np.float64(ml_dtypes.finfo(numpy_type).max)  # type: ignore[no-untyped-call]
-    clipped = np.clip(values, -largest, largest)
-    if source != SourceType.BFLOAT16:
-        return clipped.astype(numpy_type)
-    # ml_dtypes goes through binary32 and would round twice. Rounding to odd first makes the second
-    # rounding see what it needs: truncate to binary32, and set the last bit where that lost something.
-    single = clipped.astype(np.float32)
-    word = single.view(np.uint32).astype(np.int64)
-    word -= np.abs(single.astype(np.float64)) > np.abs(clipped)
-    exact = word.astype(np.uint32).view(np.float32).astype(np.float64) == clipped
-    word |= ~exact
-    word += 0x7FFF + ((word >> 16) & 1)
-    return (word >> 16).astype(np.uint16).view(numpy_type)
+    limits = ml_dtypes.finfo(numpy_type)  # type: ignore[no-untyped-call]
+    largest = np.float64(limits.max)
+    rounded = np.clip(values, -largest, largest)
+    if source not in (SourceType.FLOAT32, SourceType.FLOAT16):
+        # ml_dtypes goes through binary32 and would round twice. Measured in units of the last place
+        # a number is rounded to an integer; powers of two multiply exactly.
+        _, exponent = np.frexp(rounded)
+        last_place = np.maximum(exponent - 1, limits.minexp) - limits.nmant
+        rounded = np.ldexp(np.rint(np.ldexp(rounded, -last_place)), last_place)
+    return rounded.astype(numpy_type)
 
 
 # --- informative: the encoder's half ---------------------------------------------------------------
@@ -298,6 +300,11 @@ def quantise(
         span = np.where(high > low, high - low, 1.0)
         positions = (values - low[:, None, None]) * (top / span)[:, None, None]
         np.clip(positions, 0, top, out=positions)
+        varied = high > low
+        if (
+            len(high) == values.size and varied.any()
+        ):  # elements of a vector with ranges of their own
+            positions[~varied] = np.rint(positions[varied].mean())  # constant: every sample will do
         return np.rint(positions).astype(np.int32), positions
     step = log_step.astype(np.float64)[:, None, None]
     scaled = np.ldexp(np.abs(values), -exponent)

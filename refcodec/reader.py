@@ -1,35 +1,45 @@
 """Reading: the features of a stream in order or by number.
 
 with refcodec.open("features.dfc") as r:
-    len(r), r[17], r.parameters, r.metadata
+    len(r), r[17], r[-1], r[3:9], r[[4, 0, 4]], r.parameters, r.metadata
     for feature in r: ...
 """
 
 from __future__ import annotations
 
-import io
-import os
-from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import replace
-from functools import cached_property
+import threading
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self, cast
 
 import numpy.typing as npt
 
-from refcodec.coders.protocol import Machine
-from refcodec.decoder import DecodedUnit, Sequences, decode_window
-from refcodec.errors import CallerError
-from refcodec.files import StreamWindow, storage_error
-from refcodec.stream.directory import Directory
+from refcodec.arrays import gather
+from refcodec.asked import asked_level, asked_machine
+from refcodec.catalogue import Access, Catalogue, described
+from refcodec.coders.protocol import Violations
+from refcodec.decoder import DecodedUnit, Sequences, check_unit_hashes, decode_window
+from refcodec.errors import CallerError, StreamError
+from refcodec.numbers import numbers_of
+from refcodec.salvage import salvaged_units
+from refcodec.sources import Anything, Pipe, Source, StreamWindow, open_source
+from refcodec.stream.arriving import Arriving, windows_at_hand
+from refcodec.stream.directory import Directory, OneStream
 from refcodec.stream.limits import check_level
-from refcodec.stream.parsing import CodedUnit
-from refcodec.stream.walk import Walk, coded_units
+from refcodec.stream.parsing import UnitHash
+from refcodec.stream.salvage import Gap, SalvageWalk, merged
+from refcodec.stream.walk import Walk, arriving_units, coded_units
 from refcodec.stream.windows import windows_of
-from refcodec.syntax.structures import STREAM_HEADER_SIZE, FeatureParameterSet
-from refcodec.syntax.units import parse_stream_header
+from refcodec.syntax.structures import (
+    SIGNATURE,
+    STREAM_HEADER_SIZE,
+    FeatureParameterSet,
+    StreamHeader,
+)
+from refcodec.syntax.units import ByteSource, parse_stream_header
 from refcodec.tables import HIGHEST_LEVEL
+from refcodec.tensors import converter
 
 __all__ = ["Reader", "decode", "open_stream"]
 
@@ -43,140 +53,262 @@ class _PipeError(CallerError, TypeError):
 class Reader:
     """The features of a stream, in order or by number.
 
-    ``len(r)``, ``r[k]``, ``for f in r``; ``r.parameters`` lists the feature parameter sets,
-    ``r.metadata`` holds the texts stored with them. A source that cannot seek allows iteration only.
+    ``len(r)``, ``r[k]``, ``for f in r``; ``r[a:b]`` and ``r[[i, j]]`` are lists of features. ``r.parameters``
+    lists the feature parameter sets, ``r.metadata`` holds the texts stored with them. A source that cannot
+    seek allows iteration only. Streams that follow one another in a file are read as one.
 
     Iteration reads and checks every unit and needs no index; ``r[k]`` reads only the units that feature k
     depends on. Both raise StreamError if the stream is at fault.
+
+    Threads may share a reader, and so may forked processes if the source is a path, a regular file or memory.
+    A pickled reader opens its path again when it is unpickled. A source that cannot be shared raises
+    CallerError.
     """
 
     def __init__(
         self,
-        source: BinaryIO,
+        source: Anything,
         *,
         max_level: int = HIGHEST_LEVEL,
         ffmpeg: str | None = None,
         timeout: float | None = None,
-        owns: bool = False,
+        like: str = "numpy",
+        salvage: bool = False,
     ) -> None:
-        self._source = source
-        self._owns = owns
-        self._machine = Machine(ffmpeg=ffmpeg, timeout=timeout)
-        self._last: tuple[int, CodedUnit] | None = None  # the unit read last, by its entry
-        self._sequence: dict[int, DecodedUnit] = {}  # units of the sequence decoded last, by entry
-        self.header = parse_stream_header(_read_header(source))
-        """The stream header: version, profile_idc, level_idc."""
-        for error in check_level(self.header, max_level):
-            raise error
-        self._pipe = None if source.seekable() else Walk(self.header)
+        self._asked = {
+            "max_level": asked_level(max_level),
+            "ffmpeg": ffmpeg,
+            "timeout": timeout,
+            "like": like,
+            "salvage": bool(salvage),
+        }
+        self._machine = asked_machine(ffmpeg, timeout)
+        self._convert = converter(like)
+        self._salvages = bool(salvage)
+        origin = source if isinstance(source, Source) else open_source(source)
+        try:
+            if salvage and isinstance(origin, Pipe):
+                origin = open_source(origin.read_all())
+            self._origin: Source | Pipe = origin
+            self._pipe = origin if isinstance(origin, Pipe) else None
+            self._arriving = None if self._pipe is None else Arriving(self._pipe)
+            first = self._arriving or self._stream(0)
+            self.header = self._header_of(first)
+        except BaseException:
+            origin.close()
+            raise
+        self.met = Walk(self.header)  # what reading in order has met so far
         self._exhausted = False
-        self._start = 0 if self._pipe else source.tell() - STREAM_HEADER_SIZE
+        self._walks: list[Walk] = []  # of a pipe
+        self._found: Catalogue | None = None
+        self._missing: list[Gap] | None = None if salvage else []
+        self._of_thread = threading.local()
+
+    header: StreamHeader
+    """The stream header: version, profile_idc, level_idc."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self._origin.require_open()
+        return _opened_again, (self._origin, self._asked)
+
+    def __repr__(self) -> str:
+        facts = [self._origin.name]
+        if self._origin.closed:
+            facts.append("closed")
+        try:
+            if self._found is not None or self._is_cheap():
+                facts.append(f"{len(self._catalogue):,} features")
+                sets = self.parameters
+            else:
+                sets = [fps for walk in self._walks for fps in walk.parameter_sets.values()]
+            facts += dict.fromkeys(map(described, sets[:4]))
+            facts += ["..."] * (len(sets) > 4)
+        except (StreamError, CallerError) as error:
+            facts.append(error.what)
+        return f"<refcodec.Reader: {', '.join(facts)}>"
+
+    def _is_cheap(self) -> bool:
+        """Whether the units can be found without passing over much of the source."""
+        source = self._origin
+        if isinstance(source, Pipe) or source.closed or self._salvages:
+            return False
+        return source.size() < _SMALL or Directory.has_index(StreamWindow(source))
 
     # -- properties of the stream
 
     @property
     def parameters(self) -> list[FeatureParameterSet]:
-        """The feature parameter sets in the order of their ids; of a pipe, those read so far."""
-        return [fps for _, fps in sorted(self._walk.parameter_sets.items())]
+        """The feature parameter sets in force at the end, by their ids; of a pipe, those in force so far."""
+        return [fps for walk in self._all_walks() for _, fps in sorted(walk.parameter_sets.items())]
 
     @property
     def metadata(self) -> dict[str, str]:
-        """Texts stored in the stream, by key; of a pipe, those read so far."""
-        return dict(self._walk.metadata)
-
-    def __len__(self) -> int:
-        return int(self._directory.first[-1])
+        """Text stored in the stream, by key; of a pipe, what was met so far."""
+        found: dict[str, str] = {}
+        for walk in reversed(self._all_walks()):
+            found |= walk.metadata
+        return found
 
     @property
-    def _walk(self) -> Walk:
-        return self._pipe or self._directory.walk
+    def missing(self) -> list[Gap]:
+        """Damaged parts of the stream that salvage has left out, in order; found by decoding all of it."""
+        if self._missing is None:
+            for _ in self._salvage():
+                pass
+        return list(self._missing or [])
 
-    @cached_property
-    def _directory(self) -> Directory:
-        if self._pipe:
+    def __len__(self) -> int:
+        self._origin.require_open()
+        return len(self._catalogue)
+
+    def _all_walks(self) -> list[Walk]:
+        if self._pipe is not None:
+            return self._walks
+        return [directory.walk for directory in self._catalogue.directories]
+
+    @property
+    def _catalogue(self) -> Catalogue:
+        if self._found is None:  # threads may do this at once: they find the same
+            if self._salvages:
+                for _ in self._salvage():
+                    pass
+            else:
+                self._found = Catalogue(list(self._directories()))
+        assert self._found is not None
+        return self._found
+
+    def _directories(self) -> Iterator[Directory]:
+        header, start = self.header, 0
+        while True:
+            stream = self._stream(start)
+            directory = Directory.of(stream, header)
+            yield directory
+            if directory.following is None:
+                return
+            start += directory.following
+            header = self._header_of(self._stream(start))
+
+    def _stream(self, start: int) -> StreamWindow:
+        """The stream at that byte of the source."""
+        if isinstance(self._origin, Pipe):
             raise _PipeError(
                 "this source cannot seek: it allows iteration only",
                 hint="write the pipe to a file first",
             )
-        return Directory.of(StreamWindow(self._source, self._start), self.header)
+        return StreamWindow(self._origin, start)
+
+    def _header_of(self, source: ByteSource, begun: bytes = b"") -> StreamHeader:
+        """The stream header at the position of a source. Raises StreamError."""
+        data = begun
+        while len(data) < STREAM_HEADER_SIZE:
+            more = source.read(STREAM_HEADER_SIZE - len(data))
+            if not more:
+                break
+            data += more
+        header = parse_stream_header(data)
+        for error in check_level(header, cast("int", self._asked["max_level"])):
+            raise error
+        return header
 
     # -- features in order
 
     def __iter__(self) -> Iterator[Feature]:
-        sequences: Sequences = {}
-        for window in windows_of(self._units()):
-            for unit in decode_window(window, self._machine, sequences):
-                yield from unit.features
+        self._origin.require_open()
+        return self._given(self._salvage() if self._salvages else self._in_order())
 
-    def _units(self) -> Iterator[CodedUnit]:
-        """All coded units, from the start of the stream."""
-        if self._pipe is None:
-            stream = StreamWindow(self._source, self._start, STREAM_HEADER_SIZE)
-            return coded_units(Walk(self.header), stream)
-        if self._exhausted:
-            raise CallerError("a pipe can be read once", hint="write it to a file first")
-        self._exhausted = True
-        return coded_units(self._pipe, self._source)
+    def _given(self, features: Iterator[Feature]) -> Iterator[Feature]:
+        """Features as they are wanted, as long as the reader is open."""
+        for feature in features:
+            yield self._convert(feature)
+            self._origin.require_open()
+
+    def _in_order(self) -> Iterator[Feature]:
+        for walk, source in self._streams():
+            sequences: Sequences = {}
+            released = _Released(self._arriving)
+            if self._arriving is None:
+                windows = windows_of(coded_units(walk, source))
+            else:
+                windows = windows_at_hand(arriving_units(walk, source, arrival=released))
+            for window in windows:
+                for unit in decode_window(window, self._machine, sequences):
+                    released.last = unit
+                    yield from unit.features
+
+    def _streams(self) -> Iterator[tuple[Walk, OneStream]]:
+        """Each stream of the source, from the front; to be gone through before the next one."""
+        header, start = self.header, 0
+        if self._pipe is not None:
+            if self._exhausted:
+                raise CallerError("a pipe can be read once", hint="write it to a file first")
+            self._exhausted = True
+        while True:
+            source: ByteSource = self._arriving or self._stream(start).at(STREAM_HEADER_SIZE)
+            self.met = walk = Walk(header)
+            if self._pipe is not None:
+                self._walks.append(walk)
+            one = OneStream(source, walk)
+            yield walk, one
+            if not one.another:
+                return
+            if isinstance(source, StreamWindow):
+                start += source.position - len(SIGNATURE)
+            header = self._header_of(source, SIGNATURE)
+
+    def _salvage(self) -> Iterator[Feature]:
+        """Features that are whole, in order; the last of them comes with a list of what is missing."""
+        header, start = self.header, 0
+        gaps: list[Gap] = []
+        directories = []
+        while True:
+            stream = self._stream(start)
+            walk = SalvageWalk(header, stream)
+            units = []
+            for decoded in salvaged_units(walk, stream, self._machine):
+                units.append(
+                    (decoded.unit.offset, len(decoded.features), decoded.unit.access_point)
+                )
+                yield from decoded.features
+            directories.append(Directory.of_entries(stream, walk, units))
+            gaps += [gap.moved(start) for gap in walk.settled(len(directories[-1]))]
+            if walk.following is None:
+                break
+            start += walk.following
+            header = self._header_of(self._stream(start))
+        self._found, self._missing = Catalogue(directories), merged(gaps)
 
     # -- features by number
 
-    def __getitem__(self, number: int) -> Feature:
-        if number < 0:
-            number += len(self)
-        if not 0 <= number < len(self):
-            raise IndexError(f"feature {number} of {len(self)}")
-        first = self._directory.first
-        entry = bisect_right(first, number) - 1
-        unit = self._unit(entry)
-        if unit.fps.temporal_prediction_flag:
-            return self._of_sequence(entry).features[0].copy()
-        alone = replace(unit, payloads=(unit.payloads[number - int(first[entry])],))
-        (decoded,) = decode_window([alone], self._machine, {})
-        return decoded.features[0]
+    def __getitem__(self, key: Any) -> Any:
+        """The feature of a number; of a slice, or a list of numbers, a list of features."""
+        self._origin.require_open()
+        numbers = numbers_of(key, len(self))
+        if isinstance(numbers, int):
+            return next(self._features([numbers]))
+        return list(self._features(numbers))
 
-    def _unit(self, entry: int) -> CodedUnit:
-        """A coded unit, cached until another one is read."""
-        if self._last is None or self._last[0] != entry:
-            self._last = entry, self._directory.unit(entry)
-        return self._last[1]
+    def __getitems__(self, numbers: Sequence[int]) -> list[Any]:
+        """Features by their numbers: what a data loader asks for a batch."""
+        found: list[Any] = self[list(numbers)]
+        return found
 
-    def _of_sequence(self, entry: int) -> DecodedUnit:
-        """A decoded unit of a sequence; the whole sequence is decoded, and cached until another one is."""
-        if entry not in self._sequence:
-            run = self._sequence_around(entry)
-            decoded = decode_window(list(run.values()), self._machine, {})
-            self._sequence = dict(zip(run, decoded, strict=True))
-        return self._sequence[entry]
-
-    def _sequence_around(self, entry: int) -> dict[int, CodedUnit]:
-        """The sequence of a unit, from its access point up to the next one, by entry."""
-        directory = self._directory
-        unit = self._unit(entry)
-        run, fps_id = {entry: unit}, unit.fps.fps_id
-
-        def others(entries: range) -> Iterator[tuple[int, CodedUnit]]:
-            for other in entries:
-                found = directory.unit(other)
-                if found.fps.fps_id == fps_id:
-                    yield other, found
-
-        if not unit.access_point:
-            for other, found in others(range(entry - 1, -1, -1)):
-                run = {other: found, **run}
-                if found.access_point:
-                    break
-        for other, found in others(range(entry + 1, len(directory.offsets))):
-            if found.access_point or len(run) == directory.walk.limits.max_sequence_length:
-                break
-            run[other] = found
-        return run
+    def _features(self, numbers: Sequence[int]) -> Iterator[Any]:
+        """Features by their numbers, with what this thread remembers."""
+        access = getattr(self._of_thread, "access", None)
+        if access is None:
+            access = self._of_thread.access = Access(self._catalogue, self._machine)
+        return map(self._convert, access.features(numbers))
 
     # -- closing
 
+    @property
+    def closed(self) -> bool:
+        """True once the reader was closed."""
+        return self._origin.closed
+
     def close(self) -> None:
-        """Close the file, if this reader opened it."""
-        if self._owns:
-            self._source.close()
+        """Close the reader, and the file if the reader opened it."""
+        self._origin.close()
 
     def __enter__(self) -> Self:
         return self
@@ -190,59 +322,82 @@ class Reader:
         self.close()
 
 
-def _read_header(source: BinaryIO) -> bytes:
-    data = b""
-    while len(data) < STREAM_HEADER_SIZE and (more := source.read(STREAM_HEADER_SIZE - len(data))):
-        data += more
-    return data
+_SMALL = 16 << 20
+"""Bytes of a source over which a reader passes in order to tell what it is."""
+
+
+class _Released:
+    """What was yielded of a stream that is still arriving, and how to see whether more is there."""
+
+    def __init__(self, source: Arriving | None) -> None:
+        self._source = source
+        self.last: DecodedUnit | None = None
+
+    def ready(self) -> bool:
+        """Whether the next unit can be read without waiting."""
+        return self._source is None or self._source.holds_unit()
+
+    def check_late(self, one: UnitHash) -> Violations:
+        """Check a hash unit that came after its features were yielded."""
+        assert self.last is not None
+        return check_unit_hashes([one], self.last.samples, self.last.features)
+
+
+def _opened_again(source: Source, asked: dict[str, Any]) -> Reader:
+    """A reader that was pickled."""
+    return Reader(source, **asked)
 
 
 def open_stream(
-    source: str | os.PathLike[str] | BinaryIO,
+    source: Anything,
     *,
     max_level: int = HIGHEST_LEVEL,
     ffmpeg: str | None = None,
     timeout: float | None = None,
+    like: str = "numpy",
+    salvage: bool = False,
 ) -> Reader:
-    """Open a DFC file, or a binary file object, for reading.
+    """Open a stream for reading: a path, bytes, a buffer of bytes, or a binary file object.
 
     max_level : highest level to accept; bounds the memory that a stream can ask for.
     ffmpeg    : program that decodes HEVC payloads; None for the bundled one.
     timeout   : seconds for one run of it; None for a bound that grows with the work.
+    like      : ``"torch"`` for tensors that share the memory of the arrays (`to_torch`).
+    salvage   : give what is whole of a damaged stream; `Reader.missing` says what is not.
 
-    Raises StreamError if the stream is at fault, CallerError if the path is.
+    Raises StreamError if the stream is at fault, CallerError if the source is.
     """
-    if not isinstance(source, (str, os.PathLike)):
-        return Reader(source, max_level=max_level, ffmpeg=ffmpeg, timeout=timeout)
-    try:
-        file = open(source, "rb")  # noqa: SIM115 - the reader closes it
-    except OSError as error:
-        raise storage_error(error, source) from None
-    try:
-        return Reader(file, max_level=max_level, ffmpeg=ffmpeg, timeout=timeout, owns=True)
-    except BaseException:
-        file.close()
-        raise
+    return Reader(
+        source, max_level=max_level, ffmpeg=ffmpeg, timeout=timeout, like=like, salvage=salvage
+    )
 
 
 def decode(
-    data: bytes,
+    source: Anything,
     *,
     max_level: int = HIGHEST_LEVEL,
     ffmpeg: str | None = None,
     timeout: float | None = None,
-) -> Feature:
-    """Decode a stream of one feature.
+    like: str = "numpy",
+) -> Any:
+    """Decode a stream of one feature, of a batch, or of arrays by name, as `encode` made it.
 
-    Returns an array of the feature's own shape and type (float32, float16, or ``ml_dtypes.bfloat16``):
-    C x H x W for conv and pool, D for fc.
+    source : bytes, or anything else that `open_stream` takes.
+    like   : ``"torch"`` for tensors that share the memory of the arrays.
 
-    Raises StreamError if the stream is at fault, CallerError if it does not hold exactly one feature.
+    Returns an array of the feature's own shape and type (a type of numpy or ``ml_dtypes``): C x H x W for
+    conv and pool, D for fc; a batch has one more axis in front. Arrays by name are a dict.
+
+    Raises StreamError where the stream is at fault; CallerError where it holds several features of which
+    nothing says what they are together.
     """
-    reader = Reader(io.BytesIO(data), max_level=max_level, ffmpeg=ffmpeg, timeout=timeout)
-    features = iter(reader)
-    first = next(features, None)
-    if first is None or next(features, None) is not None:
-        count = "no feature" if first is None else "several features"
-        raise CallerError(f"the stream holds {count}", hint="use refcodec.open")
-    return first
+    convert = converter(like)
+    with Reader(source, max_level=max_level, ffmpeg=ffmpeg, timeout=timeout) as reader:
+        features = iter(reader)
+        first = next(features, None)
+        if first is None:
+            raise CallerError("the stream holds no feature", hint="use refcodec.open")
+        found = gather(chain([first], features), reader.met.metadata)
+    if isinstance(found, dict):
+        return {name: convert(array) for name, array in found.items()}
+    return convert(found)

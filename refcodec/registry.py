@@ -37,6 +37,7 @@ class CoderRecord:
     clauses        : clauses of its decoding process, that of the coder itself first.
     profiles       : profiles that include it (A.2).
     quantisers     : quantisers that it can be combined with.
+    integers       : true if it codes the integer source types, without a quantiser.
     largest_bits   : most bits per sample of a quantiser.
     largest_qp     : largest qp; None if it has no QP.
     eighths        : true if a QP may be given in eighths (qp_eighths).
@@ -58,6 +59,7 @@ class CoderRecord:
     clauses: tuple[str, ...]
     profiles: frozenset[Profile]
     quantisers: frozenset[Quantiser]
+    integers: bool = False
     largest_bits: int = 16
     largest_qp: int | None = None
     eighths: bool = False
@@ -105,6 +107,7 @@ def _byte_coder(coder_id: Coder, summary: str, *clauses: str) -> CoderRecord:
         clauses=("8.3.1", *clauses),
         profiles=_ALL,
         quantisers=_INTEGERS | {Quantiser.NONE},
+        integers=True,
         written_by="library" if clauses else "specification",
         options={**_SAMPLES, "quantiser": "none", "bits": 10, "batch": None, **shuffled},
     )

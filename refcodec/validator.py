@@ -6,22 +6,23 @@ decoder may ignore: reserved bits, the index, the headers inside HEVC payloads (
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any
 
+from refcodec.asked import asked_level, asked_machine
 from refcodec.coders.protocol import Machine
 from refcodec.decoder import Sequences, decode_window
 from refcodec.errors import DFCError, StreamError
-from refcodec.files import byte_source
+from refcodec.sources import Anything, Front, byte_source
+from refcodec.stream.directory import OneStream, another_follows
 from refcodec.stream.limits import check_level
 from refcodec.stream.parsing import CodedUnit
 from refcodec.stream.strict import StrictWalk
 from refcodec.stream.versions import check_version
 from refcodec.stream.walk import coded_units
 from refcodec.stream.windows import windows_of
-from refcodec.syntax.structures import STREAM_HEADER_SIZE
+from refcodec.syntax.structures import SIGNATURE, STREAM_HEADER_SIZE
 from refcodec.syntax.units import parse_stream_header
 from refcodec.tables import HIGHEST_LEVEL, clause_titles
 
@@ -74,22 +75,23 @@ class Report:
 
 
 def validate(
-    source: str | os.PathLike[str] | bytes,
+    source: Anything,
     *,
     max_level: int = HIGHEST_LEVEL,
     ffmpeg: str | None = None,
     timeout: float | None = None,
 ) -> Report:
-    """Check a stream, given as a path or as bytes, against every clause.
+    """Check a stream against every clause: a path, bytes, a buffer of bytes, or a binary file object.
 
-    Returns a report; for a file that is no DFC stream, that is the violation. Raises CallerError for a path
-    that cannot be read.
+    Returns a report; for a source that is no DFC stream, that is the violation. Raises CallerError for a
+    source that cannot be read.
     """
+    level, machine = asked_level(max_level), asked_machine(ffmpeg, timeout)
     with byte_source(source) as file:
-        return _validate(file, max_level, Machine(ffmpeg=ffmpeg, timeout=timeout))
+        return _validate(file, level, machine)
 
 
-def _validate(source: BinaryIO, max_level: int, machine: Machine) -> Report:
+def _validate(source: Front, max_level: int, machine: Machine) -> Report:
     report = Report()
     faults: Counter[str] = (
         Counter()
@@ -108,7 +110,7 @@ def _validate(source: BinaryIO, max_level: int, machine: Machine) -> Report:
             faults[str(error)] += len(unit.payloads)
 
     try:
-        header = parse_stream_header(source.read(STREAM_HEADER_SIZE))
+        header = parse_stream_header(source.read_whole(STREAM_HEADER_SIZE))
     except StreamError as error:
         found(error)
         return report
@@ -118,9 +120,12 @@ def _validate(source: BinaryIO, max_level: int, machine: Machine) -> Report:
         return report
     walk = StrictWalk(header)
     sequences: Sequences = {}
-    for window in windows_of(coded_units(walk, source, found)):
+    one = OneStream(source, walk)
+    for window in windows_of(coded_units(walk, one, found)):
         for _ in decode_window(window, machine, sequences, failed):
             pass
+    if one.another:
+        found(another_follows(source.position - len(SIGNATURE)))
     if walk.unchecked:
         report.unverified.append("features that depend on faulty units were not decoded")
     report.unverified += [f"samples of {count} features: {text}" for text, count in faults.items()]

@@ -79,7 +79,7 @@ def test_hevc_options_reach_the_stream(tmp_path: Path, batch: Path) -> None:
     text = run("info", out).stdout
     assert "  QP           30 to 36\n" in text
     assert "  coder        hevc, tiles" in text
-    assert run("validate", out).stdout == f"{out}: conforming, 3 features in 6 units\n"
+    assert run("validate", out).stdout == f"{out}: conforming, 3 features in 7 units\n"
 
 
 def test_native_is_the_default(tmp_path: Path, batch: Path) -> None:
@@ -101,7 +101,7 @@ def test_native_is_the_default(tmp_path: Path, batch: Path) -> None:
     text = run("info", out).stdout
     assert "  QP           27.625\n" in text
     assert "  coder        native, lossy, all intra\n" in text
-    assert run("validate", out).stdout == f"{out}: conforming, 3 features in 6 units\n"
+    assert run("validate", out).stdout == f"{out}: conforming, 3 features in 7 units\n"
     assert json.loads(run("compare", batch, out, "--json").stdout)["snr_db"] > 10
 
 
@@ -196,7 +196,7 @@ def test_encode_offers_every_field_of_a_configuration() -> None:
     of_encoder = {one.name for one in fields(refcodec.EncoderConfig) if one.init}
     assert described_fields(refcodec.EncoderConfig.__doc__ or "").keys() == of_encoder
     names = (of_encoder - {"feature_type"}) | {"type"}
-    names |= {"help", "key", "qp_file"}
+    names |= {"help", "key", "qp_file", "force"}
     names |= {"model", "layer", "weights", "input_size", "allocation", "parameter", "sensitivity"}
     names |= {"fit_statistics", "target_fidelity"}
     assert offered == {f"--{name.replace('_', '-')}" for name in names}
@@ -225,10 +225,7 @@ def test_clip_and_order(tmp_path: Path, batch: Path, conv: Any) -> None:
     config = refcodec.EncoderConfig(
         coder="hevc", clip=(-1, 0.5), order=(3, 1, 0, 2), qp=0, workers=1
     )
-    with refcodec.create(tmp_path / "same.dfc", config) as writer:
-        for feature in conv:
-            writer.write(feature)
-    assert out.read_bytes() == (tmp_path / "same.dfc").read_bytes()
+    assert out.read_bytes() == refcodec.encode(conv, config)
 
 
 def test_several_arrays(tmp_path: Path) -> None:
@@ -240,9 +237,9 @@ def test_several_arrays(tmp_path: Path) -> None:
     run("encode", tmp_path / "in.npz", tmp_path / "all.dfc", "--coder", "raw")
     run("decode", tmp_path / "all.dfc", tmp_path / "back.npz")
     with np.load(tmp_path / "back.npz") as back:
-        assert list(back) == ["feature00000", "feature00001"]
-        np.testing.assert_array_equal(back["feature00000"], arrays["layer9"])
-        np.testing.assert_array_equal(back["feature00001"], arrays["layer10"])
+        assert list(back) == ["layer9", "layer10"]
+        np.testing.assert_array_equal(back["layer9"], arrays["layer9"])
+        np.testing.assert_array_equal(back["layer10"], arrays["layer10"])
     mixed = run("decode", tmp_path / "all.dfc", tmp_path / "no.npy", status=CALL_AT_FAULT)
     assert "use .npz or .safetensors" in mixed.stderr
     assert not (tmp_path / "no.npy").exists()
@@ -261,10 +258,9 @@ def test_bfloat16(tmp_path: Path) -> None:
     run("encode", source, out, "--coder", "zlib")
     run("decode", out, tmp_path / "back.safetensors")
     with safe_open(tmp_path / "back.safetensors", framework="np") as file:
-        for number, value in enumerate(values):
-            found = file.get_tensor(f"feature0000{number}")
-            assert found.dtype == ml_dtypes.bfloat16
-            assert found.tobytes() == value.tobytes()
+        found = file.get_tensor("x")
+        assert found.dtype == ml_dtypes.bfloat16
+        assert found.tobytes() == values.tobytes()
     assert "bit-exact    yes" in run("compare", source, tmp_path / "back.safetensors").stdout
     for name in ("back.npy", "back.npz"):
         refused = run("decode", out, tmp_path / name, status=CALL_AT_FAULT)
@@ -365,7 +361,7 @@ def test_info(stream: Path) -> None:
     found = json.loads(run("info", stream, "--json").stdout)
     assert found["bytes"] == size
     assert found["compression_rate"] == size / 1440
-    assert found["metadata"] == {"net": "VGG 16"}
+    assert found["metadata"] == {"net": "VGG 16", "refcodec.arrays": '[{"batch":3}]'}
 
 
 def test_inspect(stream: Path) -> None:
@@ -653,3 +649,94 @@ def test_help_and_version() -> None:
 
 def test_strangers_do_not_steer_the_terminal() -> None:
     assert printable("a\x1b[31mb\nc é") == "a\\x1b[31mb\\nc é"
+
+
+# --- existing files, appending, joining ------------------------------------------------------------
+
+
+def test_a_file_is_replaced_where_someone_says_so(
+    tmp_path: Path, batch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.dfc"
+    run("encode", batch, out, "--coder", "raw")
+    refused = run("encode", batch, out, "--coder", "zlib", status=CALL_AT_FAULT)
+    assert refused.stderr == f"error: {out} exists (--force replaces it)\n"
+    refused = run("concat", out, out, status=CALL_AT_FAULT)
+    assert "--force" in refused.stderr
+    run("encode", batch, out, "--coder", "zlib", "--force")
+    coder = json.loads(run("info", out, "--json").stdout)["parameter_sets"][0]["coder"]
+    assert coder == "zlib"
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_a_person_is_asked(answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from refcodec.cli import terminal
+
+    path = tmp_path / "out.dfc"
+    path.write_bytes(b"old")
+    for stream in (sys.stdin, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    asked: list[str] = []
+
+    def confirm(text: str, *, err: bool) -> bool:
+        asked.append(text)
+        return answer == "y"
+
+    monkeypatch.setattr("typer.confirm", confirm)
+    if answer == "y":
+        terminal.may_replace(str(path), False)
+    else:
+        with pytest.raises(CallerError, match="stays as it is"):
+            terminal.may_replace(str(path), False)
+    assert asked == [f"{path} exists. Replace it?"]
+
+
+def test_append_and_concat(tmp_path: Path, batch: Path) -> None:
+    one, both = tmp_path / "one.dfc", tmp_path / "both.dfc"
+    count = len(np.load(batch))
+    run("append", one, batch, "--coder", "raw", "--metadata", "layer=x")
+    run("append", one, batch, "--coder", "zlib")
+    run("concat", both, one, one, "--metadata", "joined=yes")
+    run("validate", both)
+    found = json.loads(run("info", both, "--json").stdout)
+    assert found["features"] == 4 * count
+    assert found["metadata"] == {"layer": "x", "joined": "yes"}
+    assert [one["coder"] for one in found["parameter_sets"]] == ["raw", "zlib"]
+    assert (
+        "is not of the form"
+        in run("concat", both, one, "--force", "--metadata", "x", status=2).stderr
+    )
+    assert "append takes a file" in run("append", "-", batch, status=CALL_AT_FAULT).stderr
+
+
+def test_errors_name_the_array_and_the_feature(tmp_path: Path) -> None:
+    values = np.ones((6, 3, 4, 5), np.float32)
+    np.savez(tmp_path / "a.npz", features=values, labels=np.arange(6))
+    stderr = run("encode", tmp_path / "a.npz", tmp_path / "a.dfc", status=CALL_AT_FAULT).stderr
+    assert "a.npz, array 'labels': feature 6: the feature has type int64" in stderr
+    values[4, 1, 0, 0] = np.nan
+    np.save(tmp_path / "b.npy", values)
+    stderr = run("encode", tmp_path / "b.npy", tmp_path / "b.dfc", status=CALL_AT_FAULT).stderr
+    assert "feature 4: the feature has nan at index (1, 0, 0)" in stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no /dev/full")
+@pytest.mark.parametrize(
+    "command",
+    ["encode {batch} - --coder raw", "decode {one} -", "info {one}", "concat - {one} {one}"],
+)
+def test_a_full_output_is_the_environments_fault(command: str, tmp_path: Path, batch: Path) -> None:
+    one = tmp_path / "one.dfc"
+    run("encode", batch, one, "--coder", "raw")
+    arguments = command.format(batch=batch, one=one).split()
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "refcodec.cli", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE,
+        )
+    assert done.returncode == CALL_AT_FAULT
+    assert b"No space left on device" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr

@@ -43,8 +43,8 @@ CHANGES: dict[str, Any] = {
 }
 """A value of each option that differs from every coder's default."""
 
-UNSEEN = {"coder", "workers", "ffmpeg", "timeout", "narrow"}
-"""Options that leave a stream as it is: the machine's, and one that accepts another type."""
+UNSEEN = {"coder", "workers", "ffmpeg", "timeout", "narrow", "fill", "low_latency"}
+"""Options that leave a stream as it is: the machine's, those that accept other features, and one of time."""
 
 
 def features() -> list[Any]:

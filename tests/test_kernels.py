@@ -1,4 +1,4 @@
-"""Kernels: what they may be made of, that they cannot overflow, and how they are compiled and kept."""
+"""Kernels: what they may be made of, and that they cannot overflow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import json
 import os
 import pkgutil
 import random
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -19,7 +18,6 @@ from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -629,164 +627,3 @@ def test_interpreted_kernels_mean_the_same() -> None:
     """
     found = json.loads(run(script, NUMBA_DISABLE_JIT="1").stdout)
     assert [tuple(one) for one in found] == payloads_of_both_modes()
-
-
-# --- the cache -------------------------------------------------------------------------------------
-
-CALLEE = """
-from refcodec.kernel import kernel
-
-@kernel
-def inner(x):
-    return x + 1
-"""
-CALLER = """
-from refcodec.kernel import kernel
-from refcodec.entropy.tiny_callee import inner
-
-@kernel
-def outer(x):
-    return 10 * inner(x)
-"""
-CALL = """
-import logging
-logging.basicConfig(format="%(levelname)s %(name)s %(message)s")
-logging.getLogger("refcodec").setLevel(logging.INFO)
-from refcodec.kernel import announce_compilation
-from refcodec.entropy.tiny_caller import outer
-announce_compilation("tiny_caller.outer")
-announce_compilation("tiny_caller.outer")
-print(outer(1))
-"""
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """A copy of refcodec with two tiny kernels, of which one calls the other."""
-    copy = tmp_path / "refcodec"
-    shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__", "*.npz", "demo"))
-    (copy / "entropy" / "tiny_callee.py").write_text(CALLEE, encoding="utf-8")
-    (copy / "entropy" / "tiny_caller.py").write_text(CALLER, encoding="utf-8")
-    return copy
-
-
-def call(tree: Path, cache: Path | None = None, **variables: str) -> tuple[str, str]:
-    """Results of the tiny kernels in a process of their own, and its log."""
-    variables.setdefault("REFCODEC_CACHE", str(cache or tree.parent / "cache"))
-    result = run(CALL, PYTHONPATH=str(tree.parent), PYTHONDONTWRITEBYTECODE="1", **variables)
-    return result.stdout.strip(), result.stderr
-
-
-def kept(tree: Path) -> dict[str, int]:
-    """The compiled kernels, each with the time when it was written."""
-    files = (tree.parent / "cache").rglob("*.nb?")
-    return {str(path): path.stat().st_mtime_ns for path in files}
-
-
-def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
-
-
-def test_an_edited_callee_is_compiled_anew(tree: Path) -> None:
-    assert call(tree)[0] == "20"
-    before = kept(tree)
-    edit(tree / "entropy" / "tiny_callee.py", "x + 1", "x + 2")
-    assert call(tree)[0] == "30"
-    assert len(kept(tree)) == 2 * len(before)
-
-
-def test_a_second_process_compiles_nothing_and_says_nothing(tree: Path) -> None:
-    first, log = call(tree)
-    assert log.count("WARNING refcodec compiling kernels for this machine: once") == 1
-    before = kept(tree)
-    assert any("tiny_caller.outer" in name for name in before)
-    assert call(tree) == (first, "")
-    assert kept(tree) == before
-
-
-def test_other_kernels_in_the_folder_do_not_hide_a_compilation(tree: Path) -> None:
-    script = "from refcodec.entropy.tiny_callee import inner; print(inner(1))"
-    run(script, PYTHONPATH=str(tree.parent), REFCODEC_CACHE=str(tree.parent / "cache"))
-    assert kept(tree)
-    assert "compiling" in call(tree)[1]
-
-
-def test_interpreted_kernels_keep_and_say_nothing(tree: Path) -> None:
-    assert call(tree, NUMBA_DISABLE_JIT="1") == ("20", "")
-    assert not (tree.parent / "cache").exists()
-
-
-def test_a_folder_that_cannot_be_written_is_done_without(tree: Path) -> None:
-    blocked = tree.parent / "file"
-    blocked.write_text("in the way", encoding="utf-8")
-    found, log = call(tree, blocked / "cache")
-    assert found == "20"
-    assert "INFO refcodec compiled kernels cannot be kept: set REFCODEC_CACHE" in log
-    assert "compiling kernels for this machine: in every process" in log
-
-
-def test_coding_goes_on_where_the_disk_fails(tree: Path) -> None:
-    call(tree)
-    folder = next((tree.parent / "cache").iterdir())
-    for path in kept(tree):
-        Path(path).unlink()
-    (folder / "lock").unlink()
-    (folder / "lock").mkdir()  # so that opening it fails, whoever asks
-    found, log = call(tree)
-    assert found == "20"
-    assert "INFO refcodec a compiled kernel could not be kept" in log
-    assert not kept(tree)
-
-
-@pytest.mark.parametrize(
-    ("name", "old", "new"),
-    [
-        ("entropy/tiny_callee.py", "x + 1", "x + 2"),
-        ("coders/native/transform.py", "1 << 26", "1 << 25"),
-        ("coders/native/encoder/blocks.py", "6.0", "6.5"),
-        ("tables/logistic.txt", "-2307", "-2306"),
-    ],
-)
-def test_the_hash_is_of_all_that_is_compiled(tree: Path, name: str, old: str, new: str) -> None:
-    before = kernel.kernel_hash(tree)
-    assert kernel.kernel_hash(tree) == before
-    edit(tree / name, old, new)
-    assert kernel.kernel_hash(tree) != before
-
-
-def test_files_without_kernels_compile_nothing_anew(tree: Path) -> None:
-    before = kernel.kernel_hash(tree)
-    for name in ("reader.py", "coders/native/payload.py", "tables/native_model.txt"):
-        (tree / name).write_text("changed", encoding="utf-8")
-    assert kernel.kernel_hash(tree) == before
-
-
-@pytest.mark.parametrize("flag", ["NUMBA_BOUNDSCHECK", "NUMBA_OPT"])
-def test_the_hash_is_of_flags_too(flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    hashes = set()
-    monkeypatch.delenv(flag, raising=False)
-    for value in (None, "0", "1"):
-        if value is not None:
-            monkeypatch.setenv(flag, value)
-        hashes.add(kernel.kernel_hash())
-    assert len(hashes) == 3
-
-
-def test_all_kernels_stand_in_hashed_files() -> None:
-    hashed = {path for pattern in kernel._SOURCES for path in SOURCE.glob(pattern)}
-    using = {
-        path
-        for path in SOURCE.rglob("*.py")
-        if any(
-            mark in path.read_text(encoding="utf-8")
-            for mark in ("\n@kernel", "\n@inlined", "\n@compiled", "numba.")
-        )
-    }
-    assert using <= hashed
-
-
-def test_numbas_own_setting_is_left_alone() -> None:
-    found = numba.config.CACHE_DIR
-    assert os.environ.get("NUMBA_CACHE_DIR", "") == found

@@ -224,6 +224,159 @@ def test_macs_of_transposed_and_grouped_convolutions() -> None:
     assert Cut(module, "0", SHAPE).macs() == (256 * 6 * 9, 256 * 6 * 2 * 4)
 
 
+class SameConv2d(nn.Conv2d):
+    """A convolution with its own forward pass, as networks bring along."""
+
+    def forward(self, x: Any) -> Any:
+        padded = functional.pad(x, (1, 1, 1, 1))
+        return functional.conv2d(
+            padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups
+        )
+
+
+class StandardisedConv2d(nn.Conv2d):
+    """A convolution whose weights are worked out in every pass."""
+
+    def forward(self, x: Any) -> Any:
+        weight = self.weight.flatten(1)
+        weight = (weight - weight.mean(1, keepdim=True)) / weight.std(1, keepdim=True)
+        return self._conv_forward(x, weight.view_as(self.weight), self.bias)
+
+
+class OwnLinear(nn.Linear):
+    def forward(self, x: Any) -> Any:
+        return x @ self.weight.T + self.bias
+
+
+class Functional(nn.Module):
+    """A convolution by its function, with weights that belong to no layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(6, 1, 3, 3))
+        self.scale = nn.Parameter(torch.ones(1, 6, 1, 1))
+
+    def forward(self, x: Any) -> Any:
+        return self.scale * functional.conv2d(x, self.weight, padding=1, groups=6)
+
+
+class Attention(nn.Module):
+    """Tokens of the pixels, a class token before them, and attention among them."""
+
+    def __init__(self, length: int, width: int, batch_first: bool = True) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.randn(1, 1, width))
+        self.position = nn.Parameter(torch.randn(1, length, width))
+        self.norm = nn.LayerNorm((length, width))
+        self.attention = nn.MultiheadAttention(width, 2, batch_first=batch_first)
+
+    def forward(self, x: Any) -> Any:
+        x = torch.cat([self.token.expand(len(x), -1, -1), x.flatten(2).transpose(1, 2)], dim=1)
+        x = self.norm(x + self.position)
+        return self.attention(x, x, x, need_weights=False)[0].mean(1)
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.LSTM(6, 5, batch_first=True)
+
+    def forward(self, x: Any) -> Any:
+        return self.layer(x.flatten(2).transpose(1, 2))[0].mean(1)
+
+
+class Untold(nn.Module):
+    """Multiplies by weights in a way that no layer does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Bilinear(6, 6, 4)
+
+    def forward(self, x: Any) -> Any:
+        x = x.mean((2, 3))
+        return self.layer(x, x)
+
+
+PIXELS = 16 * 16
+ATTENTION = (PIXELS + 1) * 4 * 6 * 6 + 2 * (PIXELS + 1) ** 2 * 6  # projections; QK' and the mean
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (SameConv2d(6, 8, 3), PIXELS * 8 * 6 * 9),
+        (SameConv2d(6, 12, 3, groups=6), PIXELS * 12 * 9),
+        (nn.Conv2d(6, 8, 3, padding=1, groups=2), PIXELS * 8 * 3 * 9),
+        (nn.Conv2d(6, 6, 3, padding=1, groups=6, stride=2), PIXELS // 4 * 6 * 9),
+        (StandardisedConv2d(6, 4, 3, padding=1), PIXELS * 4 * 6 * 9),
+        (nn.utils.parametrizations.weight_norm(nn.Conv2d(6, 4, 1)), PIXELS * 4 * 6),
+        (nn.ConvTranspose2d(6, 4, 2, stride=2), PIXELS * 6 * 4 * 4),
+        (nn.ConvTranspose2d(6, 4, 2, stride=2, groups=2), PIXELS * 6 * 2 * 4),
+        (nn.Sequential(nn.Flatten(2), nn.Conv1d(6, 4, 3, padding=1)), PIXELS * 4 * 6 * 3),
+        (nn.Sequential(nn.Flatten(), nn.Linear(6 * PIXELS, 7)), 6 * PIXELS * 7),
+        (nn.Sequential(nn.Flatten(2), nn.Linear(PIXELS, 7)), 6 * PIXELS * 7),
+        (nn.Sequential(nn.Flatten(2), OwnLinear(PIXELS, 7)), 6 * PIXELS * 7),
+        (Functional(), PIXELS * 6 * 9),
+        (Attention(PIXELS + 1, 6), ATTENTION),
+        (Recurrent(), PIXELS * 4 * 5 * (6 + 5)),
+        (nn.BatchNorm2d(6), 0),
+    ],
+    ids=lambda one: type(one).__name__ if isinstance(one, nn.Module) else "",
+)
+def test_macs_are_counted_whoever_multiplies(
+    layer: nn.Module, expected: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether the network can be traced or not."""
+
+    class Network(nn.Module):
+        def __init__(self, wilful: bool) -> None:
+            super().__init__()
+            self.wilful, self.first = wilful, nn.Conv2d(3, 6, 1)
+            self.layer, self.end = layer, nn.Flatten()
+
+        def forward(self, x: Any) -> Any:
+            x = self.first(x)
+            if self.wilful and x.sum() == 1e9:
+                return x
+            return self.end(self.layer(x))
+
+    first = PIXELS * 3 * 6
+    for wilful in (False, True):
+        network = Network(wilful)
+        assert Cut(network, "first", SHAPE).macs() == (first, expected)
+        assert Cut(network, "end", SHAPE).macs() == (first + expected, 0)
+    assert not caplog.records
+
+
+def test_layers_that_are_not_known_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 6, 1), Untold())
+    assert Cut(network, "0", SHAPE).macs() == (PIXELS * 18, 0)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.message == "multiply-accumulates of 1.layer are not known, and not counted"
+
+
+@pytest.mark.parametrize("wilful", [False, True])
+def test_a_classifier_of_a_derived_class_is_found(wilful: bool) -> None:
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.last = SameConv2d(3, 4, 3), OwnLinear(4, 5)
+
+        def forward(self, x: Any) -> Any:
+            x = self.conv(x)
+            if wilful and x.sum() == 1e9:
+                return x
+            return self.last(x.mean((2, 3)))
+
+    network: Any = seeded(Network)
+    cut = Cut(network, "conv", SHAPE)
+    assert cut.traced != wilful
+    found = cut.representation(cut.head(some_images()))
+    assert found.shape == (3, 4)
+    torch.testing.assert_close(network.last(found), network(some_images()))
+
+
 def test_sizes_and_constants_may_pass_the_cut() -> None:
     module = seeded(Sized)
     for layer in ("conv", "head.0", "head"):

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refcodec.coders.native_lossless.encoder.payload import encode_payload
+from refcodec.coders.native_lossless.header import KINDS
 from refcodec.coders.native_lossless.payload import decode_payload
 from refcodec.coders.protocol import Payload
 from refcodec.errors import PayloadError
@@ -25,7 +26,14 @@ from refcodec.syntax.codes import Coder, FeatureType, Quantiser, SourceType
 from refcodec.syntax.structures import FEATURE_PARAMETER_SET, FeatureParameterSet
 
 EFFORTS = ("default", "fast")
-WORDS = {SourceType.FLOAT32: 32, SourceType.FLOAT16: 16, SourceType.BFLOAT16: 16}
+TYPES = {
+    SourceType.FLOAT32: np.float32,
+    SourceType.FLOAT16: np.float16,
+    SourceType.BFLOAT16: ml_dtypes.bfloat16,
+    SourceType.FLOAT8_E4M3FN: ml_dtypes.float8_e4m3fn,
+    SourceType.FLOAT8_E5M2: ml_dtypes.float8_e5m2,
+}
+WORDS = {source: 8 * np.dtype(one).itemsize for source, one in TYPES.items()}
 SHAPES = [(1, 1, 1), (64, 1, 1), (3, 1, 17), (3, 17, 1), (2, 7, 7), (5, 13, 9), (16, 24, 24)]
 
 
@@ -50,10 +58,9 @@ def parameter_set(
 
 def samples_of(values: Any, source: SourceType) -> Any:
     """Bit patterns, int32, C x H x W, of values or of words."""
-    types = (np.float32, np.float16, ml_dtypes.bfloat16)
     words = values
     if values.dtype.kind != "u":
-        words = values.astype(types[source]).view(f"u{WORDS[source] // 8}")
+        words = values.astype(TYPES[source]).view(f"u{WORDS[source] // 8}")
     shape = (*words.shape, 1, 1)[:3]
     return words.astype(np.uint32).view(np.int32).reshape(shape)
 
@@ -109,7 +116,7 @@ def test_encode_decode(shape: tuple[int, ...], source: SourceType, effort: str) 
 def test_every_kind_of_value(source: SourceType, effort: str) -> None:
     """NaN payloads of both signs, infinities, subnormals, both zeros, the largest and smallest."""
     bits = WORDS[source]
-    mantissa = {SourceType.FLOAT32: 23, SourceType.FLOAT16: 10, SourceType.BFLOAT16: 7}[source]
+    mantissa = int(KINDS[source][0])
     top = (1 << (bits - 1)) - (1 << mantissa)  # infinity
     magnitudes = [
         0,
@@ -230,7 +237,7 @@ def test_compiled_and_interpreted_agree() -> None:
         run = subprocess.run(command, env=environment, check=True, capture_output=True)
         outputs.append(run.stdout)
     assert outputs[0] == outputs[1]
-    assert len(outputs[0].split()) == 12
+    assert len(outputs[0].split()) == 4 * len(WORDS)
 
 
 # --- hostile payloads ------------------------------------------------------------------------------

@@ -28,13 +28,18 @@ from refcodec.syntax.codes import Quantiser, Restoration, SourceType
 from refcodec.syntax.structures import FEATURE_PARAMETERS
 from refcodec.tables import power_of_two
 
-# precision, emin, emax of the formats (IEEE 754, table 3.5; bfloat16 likewise)
+# precision, emin, emax of the formats (IEEE 754, table 3.5; bfloat16 and 8 bits likewise)
 BINARY64 = (53, -1022, 1023)
 FORMATS = {
     SourceType.FLOAT32: (24, -126, 127),
     SourceType.FLOAT16: (11, -14, 15),
     SourceType.BFLOAT16: (8, -126, 127),
+    SourceType.FLOAT8_E4M3FN: (4, -6, 8),
+    SourceType.FLOAT8_E5M2: (3, -14, 15),
 }
+LARGEST_E4M3FN = Fraction(448)
+"""Its next number, 480, would have the pattern of the NaN."""
+
 ABSENT: dict[str, Any] = dict.fromkeys(one.name for one in FEATURE_PARAMETERS.subcons)
 """Elements of feature_parameters() under conditions of which none holds."""
 
@@ -42,6 +47,11 @@ NUMPY = {
     SourceType.FLOAT32: np.float32,
     SourceType.FLOAT16: np.float16,
     SourceType.BFLOAT16: ml_dtypes.bfloat16,
+    SourceType.INT16: np.int16,
+    SourceType.INT8: np.int8,
+    SourceType.UINT8: np.uint8,
+    SourceType.FLOAT8_E4M3FN: ml_dtypes.float8_e4m3fn,
+    SourceType.FLOAT8_E5M2: ml_dtypes.float8_e5m2,
 }
 
 
@@ -72,7 +82,8 @@ def r64(x: Fraction) -> Fraction:
 
 def bits_of(x: Fraction, source: SourceType, negative_zero: bool = False) -> int:
     """The word of a binary64 value after its rounding to the source type (8.7)."""
-    rounded = float(round_to(x, *FORMATS[source]))  # exact
+    largest = LARGEST_E4M3FN if source == SourceType.FLOAT8_E4M3FN else abs(x)
+    rounded = float(round_to(min(max(x, -largest), largest), *FORMATS[source]))  # exact
     if rounded == 0 and (x < 0 or (x == 0 and negative_zero)):
         rounded = -0.0
     if source == SourceType.BFLOAT16:
@@ -141,7 +152,7 @@ F32_MAX = float(np.finfo(np.float32).max)
 F32_TINY = float(np.finfo(np.float32).smallest_subnormal)
 singles = st.floats(width=32, allow_nan=False, allow_infinity=False)
 subnormals = st.integers(-100, 100).map(lambda n: n * F32_TINY)
-sources = st.sampled_from(list(SourceType))
+sources = st.sampled_from(list(FORMATS))
 all_bits = st.integers(1, 16)
 
 
@@ -301,6 +312,9 @@ def test_logarithmic_steps_may_differ_by_channel() -> None:
 @example(F32_MAX * 2.0, SourceType.FLOAT32)
 @example(65520.0, SourceType.FLOAT16)
 @example(-1e300, SourceType.BFLOAT16)
+@example(449.0, SourceType.FLOAT8_E4M3FN)
+@example(-1e9, SourceType.FLOAT8_E4M3FN)
+@example(61441.0, SourceType.FLOAT8_E5M2)
 @example(-1e-300, SourceType.BFLOAT16)
 def test_last_rounding_saturates_and_is_to_nearest_even(x: float, source: SourceType) -> None:
     word = round_to_source(np.array([x]), source)
@@ -328,6 +342,11 @@ def test_last_rounding_near_ties(odd: int, tiny: int, scale: int, source: Source
         (SourceType.FLOAT16, 1 + 2**-11 + 2**-30, 1 + 2**-10),
         (SourceType.FLOAT16, 1 + 3 * 2**-11 - 2**-30, 1 + 2**-10),
         (SourceType.FLOAT16, 2**-25 + 2**-60, 2**-24),
+        (SourceType.FLOAT8_E4M3FN, 1 + 2**-4 + 2**-30, 1 + 2**-3),
+        (SourceType.FLOAT8_E4M3FN, 1 + 3 * 2**-4 - 2**-30, 1 + 2**-3),
+        (SourceType.FLOAT8_E4M3FN, 2**-10 + 2**-60, 2**-9),
+        (SourceType.FLOAT8_E5M2, 1 + 2**-3 + 2**-30, 1 + 2**-2),
+        (SourceType.FLOAT8_E5M2, 2**-17 + 2**-60, 2**-16),
         # true ties go to even
         (SourceType.BFLOAT16, 1 + 2**-8, 1.0),
         (SourceType.BFLOAT16, 1 + 3 * 2**-8, 1 + 2**-6),
@@ -437,6 +456,7 @@ def test_without_a_quantiser_every_word_survives(source: SourceType) -> None:
     words: Any = np.arange(65536, dtype=np.uint16).reshape(4, 128, 128)
     if source == SourceType.FLOAT32:
         words = words.astype(np.uint32) << 16 | 0x1234
+    words = words.astype(f"u{np.dtype(NUMPY[source]).itemsize}")
     feature = words.view(NUMPY[source])
     fps: Any = Container(quantiser=Quantiser.NONE, source_type=source)
     parameters: Any = Container()

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from variation import PATIENCE
 
 from refcodec.cli.conformance import app
-from refcodec.errors import CallerError
+from refcodec.errors import CallerError, EnvironmentFault
 from refcodec.suite import contract, define, invalid, valid
 from refcodec.suite.assemble import Insert, Set, disassemble
 from refcodec.suite.contract import BuiltIn, Command
@@ -317,6 +317,14 @@ def test_bad_command(template: str) -> None:
 def test_absent_program(small: Manifest) -> None:
     with pytest.raises(CallerError, match="cannot run"):
         run_suite(small, Command.parse("/no/such/decoder {input} {output}"))
+
+
+def test_no_place_for_temporary_files(
+    small: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    with pytest.raises(EnvironmentFault, match="TMPDIR"):
+        run_suite(small, Command.parse("true {input} {output}"))
 
 
 def test_suite_is_found() -> None:

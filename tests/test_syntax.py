@@ -393,11 +393,23 @@ def test_coded_feature(
     agrees(parsed.parameters, coded["parameters"], FEATURE_PARAMETERS)
 
 
-@given(st.data(), parameter_sets(), st.integers(1, 5), st.integers(0, 31))
+def arrays(count: int, bits: int) -> st.SearchStrategy[Any]:
+    entries = st.lists(st.integers(0, 2**bits - 1), min_size=count, max_size=count)
+    return entries.map(lambda values: np.array(values, np.int64))
+
+
+@given(st.data(), parameter_sets(), st.integers(1, 5), st.integers(0, 15), flags())
 def test_coded_feature_batch(
-    data: st.DataObject, elements: dict[str, Any], count: int, width: int
+    data: st.DataObject, elements: dict[str, Any], count: int, width: int, coded_ranges: int
 ) -> None:
     fps = parsed_set(elements)
+    low_codes = count if fps.quantiser == Quantiser.LOGARITHMIC else count * fps.ranges
+    codes: dict[str, Any] = {"code_shift": data.draw(st.integers(0, 31))} if coded_ranges else {}
+    for name, entries in (("low", low_codes), ("high", count * fps.ranges)):
+        bits = data.draw(st.integers(0, 31)) if coded_ranges else 0
+        codes[f"{name}_code_bits"] = bits
+        if bits:
+            codes[f"{name}_code"] = data.draw(arrays(entries, bits))
     deltas = st.lists(st.integers(0, 2**width - 1), min_size=count, max_size=count)
     identity(
         CODED_FEATURE_BATCH,
@@ -405,9 +417,11 @@ def test_coded_feature_batch(
             "fps_id": fps.fps_id,
             "feature_count_minus1": count - 1,
             "payload_size_base": data.draw(st.integers(0, 2**32 - 2)),
+            "range_codes_flag": coded_ranges,
             "payload_size_bits": width,
             "payload_size_delta": np.array(data.draw(deltas), np.int64),
             "parameters": data.draw(feature_parameters(fps)),
+            **codes,
             "sample_hashes": data.draw(octets(count * fps.sample_hash_size)),
             "payloads": data.draw(st.binary(max_size=30)),
         },
@@ -679,7 +693,6 @@ def test_a_damaged_stream_header() -> None:
     ("element", "value"),
     [
         ("feature_type", 7),
-        ("source_type", 3),
         ("quantiser", 7),
         ("coder_id", 15),
     ],

@@ -23,6 +23,7 @@ from refcodec.allocate.sensitivity import measure
 from refcodec.allocate.statistics import choose_statistics
 from refcodec.allocate.tail_aware import TailAware, _feature_loss, choose_levels, precondition
 from refcodec.allocate.targets import Goal, meet, trials
+from refcodec.arrays import described, with_entries
 from refcodec.cli import app
 from refcodec.coders.native.channels import cuts
 from refcodec.errors import CallerError
@@ -75,6 +76,11 @@ def features(count: int = 6) -> Any:
     pictures = torch.nn.functional.interpolate(coarse, size=24, mode="bilinear")
     with torch.no_grad():
         return make().first(pictures).numpy()
+
+
+def batch_of(maps: Any) -> dict[str, str]:
+    """What the command line notes of a file that holds these features as one array."""
+    return with_entries({}, [described(maps.shape)])
 
 
 def outputs(maps: Any) -> Any:
@@ -466,7 +472,8 @@ def test_encode_for_a_network(source: str, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     target = io.BytesIO()
     allocation = Allocation("tail-aware", {"iterations": 6, "qp": 40})
-    write_features(target, features(), refcodec.EncoderConfig(), allocation, Ends())
+    config = refcodec.EncoderConfig(metadata=batch_of(features()))
+    write_features(target, features(), config, allocation, Ends())
     assert (tmp_path / "f.dfc").read_bytes() == target.getvalue()
 
 
@@ -497,7 +504,7 @@ def test_encode_with_sensitivities(source: str, tmp_path: Path) -> None:
     qps = sensitivity.load(measured).qps(38)
     assert len(set(qps)) > 1
     target = io.BytesIO()
-    with refcodec.create(target) as writer:
+    with refcodec.create(target, metadata=batch_of(features())) as writer:
         for feature in features():
             writer.write(feature, qp=qps)
     assert Path(out).read_bytes() == target.getvalue()
@@ -545,7 +552,7 @@ def test_encode_with_fitted_statistics(source: str, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     chosen, _ = choose_statistics(features(), Ends().tail, refcodec.EncoderConfig(qp=34))
     target = io.BytesIO()
-    write_features(target, features(), chosen)
+    write_features(target, features(), chosen.but(metadata=batch_of(features())))
     assert (tmp_path / "f.dfc").read_bytes() == target.getvalue()
 
 

@@ -151,7 +151,7 @@ def test_a_report_is_json() -> None:
         ("reserved_ignored_2bits", 3, ConstraintError, "9.6"),
         ("reserved_zero_2bits", 1, UnsupportedError, "7.2"),
         ("feature_type", 3, UnsupportedError, "C.1"),
-        ("source_type", 7, UnsupportedError, "C.1"),
+        ("source_type", 4, ConstraintError, "9.2"),
         ("range_max", 0x7FC00000, ConstraintError, "9.2"),
         ("range_max", 0xC0000000, ConstraintError, "9.2"),
         ("range_min", 0x7F800000, ConstraintError, "9.2"),
@@ -298,7 +298,7 @@ def test_order(take_apart: Callable[[bytes], Any]) -> None:
 
     # metadata, parameter set, feature, hash, hash, end
     assert isinstance(reordered(lambda units: units.pop()), TruncatedError)
-    assert isinstance(reordered(lambda units: units.insert(1, units[1])), OrderError)
+    assert isinstance(reordered(lambda units: units.insert(1, units[2])), OrderError)
     assert isinstance(reordered(lambda units: units.pop(1)), OrderError)
     assert "directly" in reordered(lambda units: units.insert(0, units[3])).what
     assert "metadata" in reordered(lambda units: units.insert(3, units[0])).what
@@ -617,6 +617,7 @@ def test_hevc_features_are_not_batched(hevc: bytes, take_apart: Callable[[bytes]
         "fps_id": 0,
         "feature_count_minus1": 0,
         "payload_size_base": len(one.payload),
+        "range_codes_flag": 0,
         "payload_size_bits": 0,
         "parameters": one.parameters,
         "sample_hashes": one.sample_hash,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
@@ -222,24 +223,26 @@ class HevcZeros(Generated):
 
 
 class SourceTypes(Generated):
-    """``.. source-types::``: the extreme numbers of the source types."""
+    """``.. source-types::``: the extreme numbers of the floating-point source types."""
 
     def run(self) -> list[nodes.Node]:
         rows: list[list[Cell]] = []
         for code, numpy_type in NUMPY_TYPES.items():
+            if code.is_integer:
+                continue
             info = ml_dtypes.finfo(numpy_type)  # type: ignore[no-untyped-call]
             largest = np.array(info.max, numpy_type)
             word = largest.view(f"u{numpy_type.itemsize}")
-            fraction, top = info.nmant, info.maxexp
+            mantissa, top = math.frexp(float(info.max))  # 1 - 2^-n, for n bits that are set
             exact = [
                 nodes.Text("(2 \N{MINUS SIGN} 2"),
-                nodes.superscript("", f"\N{MINUS SIGN}{fraction}"),
+                nodes.superscript("", f"\N{MINUS SIGN}{-math.frexp(1 - mantissa)[1]}"),
                 nodes.Text(") · 2"),
                 nodes.superscript("", str(top - 1)),
             ]
             smallest = [
                 nodes.Text("2"),
-                nodes.superscript("", f"\N{MINUS SIGN}{fraction - info.minexp}"),
+                nodes.superscript("", f"\N{MINUS SIGN}{info.nmant - info.minexp}"),
             ]
             pattern = f"``{int(word):0{2 * numpy_type.itemsize}x}``"
             rows.append([f"``{code.name}``", exact, pattern, smallest])

@@ -276,6 +276,8 @@ def write_features(
     allocation: Allocation = Allocation(),
     ends: Ends | None = None,
     progress: Progress | None = None,
+    *,
+    exist_ok: bool | None = None,
 ) -> None:
     """Code features as one stream, with bits allocated.
 
@@ -284,11 +286,12 @@ def write_features(
     config   : the coder, and the QP that the allocation starts from.
     ends     : the rest of the network, if the allocation uses it.
     progress : called with the number of features analysed so far, which takes longer than coding them.
+    exist_ok : true if an existing file may be replaced; None for yes, with a warning.
 
     Raises CallerError.
     """
     config, advised = method_of(allocation).advise(features, config, ends)
-    with refcodec.create(target, config) as writer:
+    with refcodec.create(target, config, exist_ok=exist_ok) as writer:
         for number, (feature, arguments) in enumerate(advised, 1):
             writer.write(feature.astype(features.dtype, copy=False), **arguments)
             if progress:

@@ -18,9 +18,19 @@ import typer
 from typer.core import TyperGroup
 
 import refcodec
-from refcodec.cli import allocation, checking, coding, conformance, evaluation, extraction, looking
+from refcodec.cli import (
+    allocation,
+    checking,
+    coding,
+    conformance,
+    evaluation,
+    extraction,
+    joining,
+    looking,
+)
 from refcodec.cli.terminal import printable
-from refcodec.errors import DFCError, StreamError
+from refcodec.errors import DFCError, EnvironmentFault, StreamError
+from refcodec.files import storage_error
 
 __all__ = ["app", "main"]
 
@@ -43,12 +53,21 @@ class _Commands(TyperGroup):
             raise typer.Exit(_INPUT_AT_FAULT) from None
         except DFCError as error:
             _complain(error)
+            _forget_full_stdout()
             raise typer.Exit(_CALL_AT_FAULT) from None
         except KeyboardInterrupt:
             raise typer.Exit(_INTERRUPTED) from None
         except BrokenPipeError:
             _forget_stdout()
             raise typer.Exit(_PIPE_CLOSED) from None
+        except OSError as error:
+            if error.filename is not None or not isinstance(
+                fault := storage_error(error, "standard output"), EnvironmentFault
+            ):
+                raise
+            _complain(fault)
+            _forget_full_stdout()
+            raise typer.Exit(_CALL_AT_FAULT) from None
         return result
 
 
@@ -64,6 +83,14 @@ def _forget_stdout() -> None:
     os.close(nowhere)
 
 
+def _forget_full_stdout() -> None:
+    """Give up what standard output cannot take, or the interpreter would complain of it at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_stdout()
+
+
 app = typer.Typer(
     name="refcodec",
     help="Reference software of Deep Feature Coding (DFC): features of deep networks as bitstreams.",
@@ -75,6 +102,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(coding.encode)
+app.command()(coding.append)
+app.command()(joining.concat)
 app.command()(coding.decode)
 app.command()(extraction.extract)
 app.command()(allocation.sensitivity)

@@ -1,49 +1,84 @@
 """Reading of features from files of arrays, .npy, .npz and .safetensors, and from streams.
 
-An array of rank 1 or 3 is one feature, one of rank 2 or 4 a batch of them. An .npy, alone or in an .npz,
-is read feature by feature, so that its size does not matter; nothing is ever unpickled.
+An array of rank 1 or 3 is one feature, one of rank 2 or 4 a batch of them. Files are read feature by feature,
+whatever their size, but for arrays in Fortran order; nothing is ever unpickled. The names of arrays and the
+metadata of a file come with its features.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any, BinaryIO, NamedTuple
 
-import ml_dtypes  # noqa: F401 - teaches numpy the name bfloat16
+import ml_dtypes  # noqa: F401 - teaches numpy the names of its types
 import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 from safetensors import SafetensorError, safe_open
 
 import refcodec
+from refcodec.arrays import ARRAYS_KEY, ArrayEntry, described, entries_in, rows_of, with_entries
 from refcodec.cli.terminal import PIPE, open_input
+from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError, DFCError
 from refcodec.tables import HIGHEST_LEVEL, levels
 
-__all__ = ["BFLOAT16_HINT", "Array", "Features", "known_suffix", "open_features"]
+__all__ = [
+    "OTHER_TYPE_HINT",
+    "Array",
+    "Features",
+    "default_name",
+    "known_suffix",
+    "open_features",
+]
 
 Array = npt.NDArray[Any]
 
-BFLOAT16_HINT = "numpy's files have no bfloat16; use .safetensors"
+OTHER_TYPE_HINT = "numpy's files have no bfloat16 and no float8; use .safetensors"
 
 _SUFFIXES = (".npy", ".npz", ".safetensors")
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """The features of a file: their number, and an iterator."""
+    """The features of a file.
+
+    count    : how many there are.
+    features : each in turn.
+    entries  : the arrays that they make up; none where nothing is known of them.
+    metadata : texts by key.
+    """
 
     count: int
     features: Iterator[Array]
+    entries: Sequence[ArrayEntry] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def kept_by(self, config: EncoderConfig) -> EncoderConfig:
+        """The configuration whose metadata also hold those of the file, and the names of its arrays.
+
+        Raises CallerError for texts or names that no stream keeps.
+        """
+        texts = {**self.metadata, **config.metadata}
+        return config.but(metadata=with_entries(texts, self.entries))
+
+    def origin(self, number: int) -> str:
+        """The array that a feature comes from, for messages; '' if it has no name."""
+        for entry in self.entries:
+            if number < entry.count:
+                return "" if entry.name is None else f"array {entry.name!r}"
+            number -= entry.count
+        return ""
 
 
 # --- reading ---------------------------------------------------------------------------------------
@@ -72,11 +107,10 @@ def open_features(source: str, key: str | None = None) -> Iterator[Features]:
                 case ".npz":
                     found = _read_npz(file, key)
                 case ".dfc":
-                    reader = refcodec.open(file)
-                    found = Features(len(reader), iter(reader))
+                    found = _read_stream(file)
                 case _:
-                    found = _read_safetensors(source, key)
-        yield Features(found.count, _blaming(source, found.features))
+                    found = _read_safetensors(file, source, key)
+        yield replace(found, features=_blaming(source, found.features))
 
 
 def known_suffix(path: str, known: tuple[str, ...] = _SUFFIXES) -> str:
@@ -135,13 +169,30 @@ def _blaming(source: str, features: Iterator[Array]) -> Iterator[Array]:
         yield from features
 
 
-def _count(shape: tuple[int, ...]) -> int:
+def _entry(shape: tuple[int, ...], name: str | None = None) -> ArrayEntry:
+    """What an array of a file is. Raises CallerError for ranks and sizes that no feature has."""
     if not 1 <= len(shape) <= 4:
         raise CallerError(
             f"an array of shape {shape} is no feature",
             hint="features are C x H x W or D, batches N x C x H x W or N x D",
         )
-    return shape[0] if len(shape) in (2, 4) else 1
+    if min(shape) < 0:
+        raise CallerError(f"the header announces the shape {shape}")
+    own = shape[1:] if len(shape) in (2, 4) else shape
+    if math.prod(own) > levels()[HIGHEST_LEVEL].max_elements:
+        raise CallerError(f"a feature of shape {own} exceeds level {HIGHEST_LEVEL}")
+    return described(shape, name)
+
+
+def _features(entries: Sequence[ArrayEntry], features: Iterator[Array]) -> Features:
+    """The features of arrays, which need no description where they have the names that `decode` gives."""
+    plain = all(entry == ArrayEntry(default_name(number)) for number, entry in enumerate(entries))
+    return Features(sum(one.count for one in entries), features, () if plain else entries)
+
+
+def default_name(number: int) -> str:
+    """Name of an array of which nothing but its number is known."""
+    return f"feature{number:05}"
 
 
 class _Header(NamedTuple):
@@ -157,30 +208,31 @@ def _npy_header(file: BinaryIO) -> _Header:
     if version not in read:
         raise CallerError(f"version {version} of .npy is not read here")
     header = _Header(*read[version](file))
-    if min(header.shape, default=0) < 0:
-        raise CallerError(f"the header announces the shape {header.shape}")
     if header.dtype.kind not in "fiub":
-        hint = BFLOAT16_HINT if header.dtype == np.dtype("V2") else ""
+        hint = OTHER_TYPE_HINT if header.dtype in _VOIDS else ""
         raise CallerError(f"an array of type {header.dtype} is no feature", hint=hint)
-    own = header.shape[1:] if len(header.shape) in (2, 4) else header.shape
-    if math.prod(own) > levels()[HIGHEST_LEVEL].max_elements:
-        raise CallerError(f"a feature of shape {own} exceeds level {HIGHEST_LEVEL}")
+    _entry(header.shape)
     return header
+
+
+_VOIDS = (np.dtype("V1"), np.dtype("V2"))
+"""What numpy makes of types that its files lack."""
 
 
 def _npy_features(file: BinaryIO, header: _Header) -> Iterator[Array]:
     shape, fortran_order, dtype = header
     if fortran_order:  # its features are not contiguous
         whole = _take(file, (math.prod(shape),), dtype).reshape(shape, order="F")
-        yield from _rows(whole)
+        yield from rows_of(whole)
         return
-    batched = len(shape) in (2, 4)
-    for _ in range(_count(shape)):
-        yield _take(file, shape[1:] if batched else shape, dtype)
+    yield from _take_rows(file, shape, dtype)
 
 
-def _rows(array: Array) -> Iterable[Array]:
-    return array if array.ndim in (2, 4) else [array]
+def _take_rows(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[Array]:
+    """The features of an array in C order, one after the other."""
+    entry = _entry(shape)
+    for _ in range(entry.count):
+        yield _take(file, shape if entry.batch is None else shape[1:], dtype)
 
 
 def _take(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -197,7 +249,7 @@ def _take(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array
 
 def _read_npy(file: BinaryIO) -> Features:
     header = _npy_header(file)
-    return Features(_count(header.shape), _npy_features(file, header))
+    return _features([_entry(header.shape)], _npy_features(file, header))
 
 
 def _read_npz(file: BinaryIO, key: str | None) -> Features:
@@ -205,23 +257,83 @@ def _read_npz(file: BinaryIO, key: str | None) -> Features:
     names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
     def one(name: str) -> Iterator[Array]:
-        with archive.open(f"{name}.npy") as member:
+        with archive.open(f"{name}.npy") as member, _array(name):
             found = _read_npy(member)  # type: ignore[arg-type]  # only read() is used
             yield from found.features
 
     chosen = _choose(names, key)
-    count = 0
+    entries = []
     for name in chosen:
-        with archive.open(f"{name}.npy") as member:
-            count += _count(_npy_header(member).shape)  # type: ignore[arg-type]
-    return Features(count, chain.from_iterable(map(one, chosen)))
+        with archive.open(f"{name}.npy") as member, _array(name):
+            shape = _npy_header(member).shape  # type: ignore[arg-type]
+            entries.append(_entry(shape, name))
+    return _features(entries, chain.from_iterable(map(one, chosen)))
 
 
-def _read_safetensors(path: str, key: str | None) -> Features:
-    file: Any = safe_open(path, framework="np")
-    chosen = _choose(list(file.keys()), key)
-    count = sum(_count(tuple(file.get_slice(name).get_shape())) for name in chosen)
-    return Features(count, chain.from_iterable(_rows(file.get_tensor(name)) for name in chosen))
+@contextmanager
+def _array(name: str) -> Iterator[None]:
+    """Name the array in errors about it."""
+    try:
+        yield
+    except CallerError as error:
+        raise CallerError(f"array {name!r}: {error.what}", hint=error.hint) from None
+
+
+_SAFETENSORS_TYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "I8": "i1",
+    "I16": "<i2",
+    "I32": "<i4",
+    "I64": "<i8",
+    "U8": "u1",
+    "U16": "<u2",
+    "U32": "<u4",
+    "U64": "<u8",
+    "BOOL": "?",
+}
+"""Types of .safetensors, as numpy and ml_dtypes name them."""
+
+
+def _read_safetensors(file: BinaryIO, path: str, key: str | None) -> Features:
+    """The tensors of a file, of any type that numpy or ml_dtypes has; torch is not needed."""
+    with safe_open(path, framework="np") as checked:  # the form of the header, and its offsets
+        chosen = _choose(list(checked.keys()), key)
+    size = int.from_bytes(file.read(8), "little")
+    header: dict[str, Any] = json.loads(file.read(size))
+    for name in chosen:
+        if header[name]["dtype"] not in _SAFETENSORS_TYPES:
+            raise CallerError(
+                f"the array {name!r} has type {header[name]['dtype']}, which is not read here"
+            )
+
+    def rows(name: str) -> Iterator[Array]:
+        tensor = header[name]
+        file.seek(8 + size + tensor["data_offsets"][0])
+        dtype = np.dtype(_SAFETENSORS_TYPES[tensor["dtype"]])
+        with _array(name):
+            yield from _take_rows(file, tuple(tensor["shape"]), dtype)
+
+    entries = []
+    for name in chosen:
+        with _array(name):
+            entries.append(_entry(tuple(header[name]["shape"]), name))
+    found = _features(entries, chain.from_iterable(map(rows, chosen)))
+    return replace(found, metadata=header.get("__metadata__") or {})
+
+
+def _read_stream(file: BinaryIO) -> Features:
+    reader = refcodec.open(file)
+    metadata = reader.metadata
+    entries = entries_in(metadata) or ()
+    metadata.pop(ARRAYS_KEY, None)
+    if sum(one.count for one in entries) != len(reader):
+        entries = ()
+    return Features(len(reader), iter(reader), entries, metadata)
 
 
 def _choose(names: list[str], key: str | None) -> list[str]:

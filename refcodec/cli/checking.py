@@ -2,94 +2,117 @@
 
 from __future__ import annotations
 
-import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from refcodec.cli import options
 from refcodec.cli.progress import progress
-from refcodec.cli.terminal import PIPE, console, open_input, print_json, printable
+from refcodec.cli.terminal import PIPE, console, print_json, printable
+from refcodec.errors import CallerError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from refcodec.cli.verdicts import Verdict
 
 __all__ = ["validate"]
 
 
 def validate(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Streams; - is a pipe.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help="Streams, folders of .dfc files, or patterns; - is a pipe."
+        ),
+    ],
     as_json: options.Json = False,
+    as_lines: Annotated[
+        bool, typer.Option("--json-lines", help="Print one line of JSON for each file.")
+    ] = False,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="REPORT.xml", help="Write a report as JUnit XML.")
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print nothing but a last line REJECT.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Files to check at a time.")] = 1,
     max_level: options.MaxLevel = None,
     ffmpeg: options.Ffmpeg = None,
     timeout: options.Timeout = None,
 ) -> None:
     """Check streams against every clause of the specification.
 
-    If a stream does not conform, the last line is REJECT and the class of the first violation.
+    All files are checked, even if one of them cannot be read. If a stream does not conform, the last line is
+    REJECT and the class of the first violation.
     """
-    import refcodec
+    if as_json + as_lines + quiet > 1:
+        raise CallerError("--json, --json-lines and --quiet exclude each other")
+    from refcodec.asked import asked_level, asked_machine
+    from refcodec.cli.verdicts import as_junit, as_line, found_files, print_verdict, summary_of
+    from refcodec.files import atomic_file
     from refcodec.tables import HIGHEST_LEVEL
 
-    reports: list[dict[str, Any]] = []
-    with progress("validating", len(files), "files") as show:
-        for name in files:
-            with open_input(name) as file:
-                report = refcodec.validate(
-                    file.read() if name == PIPE else name,
-                    max_level=HIGHEST_LEVEL if max_level is None else max_level,
-                    ffmpeg=ffmpeg,
-                    timeout=timeout,
-                )
-            reports.append({"file": name, **report.as_json()})
-            show(len(reports))
-    rejected = [one["violations"][0]["class"] for one in reports if one["violations"]]
+    limits = {
+        "max_level": HIGHEST_LEVEL if max_level is None else max_level,
+        "ffmpeg": ffmpeg,
+        "timeout": timeout,
+    }
+    asked_level(limits["max_level"])  # once, rather than for each file
+    asked_machine(ffmpeg, timeout)
+    names = found_files(files)
+    verdicts: list[Verdict] = []
+    out = console()
+    with (
+        progress("validating", len(names), "files") as show,
+        _judged(names, limits, workers) as judged,
+    ):
+        for verdict in judged:
+            verdicts.append(verdict)
+            if verdict["error"]:
+                _complain(verdict["error"])
+            if as_lines:
+                print(as_line(verdict), flush=True)
+            elif not (as_json or quiet or verdict["error"]):
+                print_verdict(out, verdict)
+            show(len(verdicts))
+    if junit is not None:
+        with atomic_file(junit) as report:
+            report.write(as_junit(verdicts))
+    summary, rejected = summary_of(verdicts)
     if as_json:
-        print_json(reports)
-    else:
-        out = console()
-        for one in reports:
-            _print_report(out, one)
+        print_json(verdicts)
+    elif not as_lines:
+        if len(names) > 1 and not quiet:
+            print(summary)
         if rejected:
             print(f"REJECT {rejected[0]}")
     if rejected:
         raise typer.Exit(1)
-    if not all(one["conforming"] for one in reports):  # unverified on this machine
+    if not all(one["conforming"] for one in verdicts):  # a file or this machine could not tell
         raise typer.Exit(2)
 
 
-def _print_report(out: Console, report: dict[str, Any]) -> None:
-    held = f"{report['features']:,} features in {report['units']:,} units"
-    violations = report["violations"]
-    verdict, style = f"conforming, {held}", "green"
-    if violations:
-        plural = "" if len(violations) == 1 else "s"
-        verdict, style = f"not conforming, {len(violations):,} violation{plural}; {held}", "red"
-    elif report["unverified"]:
-        verdict, style = f"not verified; {held}", "yellow"
-    out.print(f"{printable(report['file'])}: ", style="bold", end="", soft_wrap=True)
-    out.print(verdict, style=style, soft_wrap=True)
-    for violation in violations:
-        out.print(f"  {violation['class']:<11} ", style="red", end="")
-        out.print(_place(violation), style="cyan", soft_wrap=True)
-        _print_indented(out, violation["what"])
-        if violation["hint"]:
-            _print_indented(out, f"({violation['hint']})")
-    for reason in report["unverified"]:
-        out.print("  unverified  ", style="yellow", end="")
-        out.print(printable(reason), soft_wrap=True)
+@contextmanager
+def _judged(names: list[str], limits: dict[str, Any], workers: int) -> Iterator[Iterator[Verdict]]:
+    """Verdicts on the files, in their order."""
+    from refcodec.cli.verdicts import judge
+
+    if workers == 1 or len(names) == 1 or PIPE in names:
+        yield (judge(name, limits) for name in names)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from itertools import repeat
+    from multiprocessing import get_context
+
+    pool = ProcessPoolExecutor(min(workers, len(names)), get_context("spawn"))
+    try:
+        yield pool.map(judge, names, repeat(limits))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _place(violation: dict[str, Any]) -> str:
-    bit = violation["bit_offset"]
-    place = [] if bit is None else [f"byte {bit // 8}, bit {bit}"]
-    if violation["clause"]:
-        place.append(f"clause {violation['clause']} {violation['clause_title']}".rstrip())
-    return "; ".join(place)
-
-
-def _print_indented(out: Console, text: str) -> None:
-    margin = " " * 14
-    width = max(out.width, 2 * len(margin))
-    wrapped = textwrap.fill(printable(text), width, initial_indent=margin, subsequent_indent=margin)
-    out.print(wrapped, soft_wrap=True)
+def _complain(error: str) -> None:
+    typer.secho("error: ", fg=typer.colors.RED, bold=True, nl=False, err=True)
+    typer.echo(printable(error), err=True)

@@ -1,10 +1,12 @@
-"""``refcodec encode`` and ``refcodec decode``."""
+"""``refcodec encode``, ``refcodec append`` and ``refcodec decode``."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
-from itertools import repeat
+from contextlib import contextmanager
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +16,15 @@ import refcodec
 from refcodec.cli import options
 from refcodec.cli.configuration import Choices, encoder_config, with_encoder_options
 from refcodec.cli.progress import progress
-from refcodec.cli.terminal import PIPE, open_input, print_note, print_rate, standard_output
+from refcodec.cli.terminal import (
+    PIPE,
+    may_replace,
+    open_input,
+    print_note,
+    print_rate,
+    printable,
+    standard_output,
+)
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
 from refcodec.files import storage_error
@@ -22,7 +32,7 @@ from refcodec.files import storage_error
 if TYPE_CHECKING:
     from refcodec.cli.arrays import Array
 
-__all__ = ["decode", "encode"]
+__all__ = ["append", "decode", "encode"]
 
 
 @with_encoder_options(
@@ -54,6 +64,7 @@ def encode(
     sensitivity: options.Sensitivity = None,
     fit_statistics: options.FitStatistics = False,
     target_fidelity: options.TargetFidelity = None,
+    force: options.Force = False,
 ) -> None:
     """Code features as a stream.
 
@@ -69,10 +80,11 @@ def encode(
                 "network",
                 hint="give --model and --layer",
             )
-        _encode(source, target, encoder_config(choices), key, qp_file)
+        _encode(source, target, encoder_config(choices), key, qp_file, force=force)
         return
     if qp_file is not None:
         raise CallerError("--qp-file and an allocation of bits exclude each other")
+    may_replace(target, force)
     goal = {"fidelity": target_fidelity}
     for name in ("snr", "size"):
         goal[name] = choices.pop(f"target_{name}", None)
@@ -91,24 +103,80 @@ def encode(
     )
 
 
+@with_encoder_options(remarks={"metadata": "May be repeated; goes before that of FILE."})
+def append(
+    target: Annotated[
+        str, typer.Argument(metavar="FILE.dfc", help="The stream; made where there is none.")
+    ],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="IN",
+            help=".npy, .npz, .safetensors, or .dfc to code anew; - is .npy on a pipe.",
+        ),
+    ],
+    choices: Choices,
+    key: options.Key = None,
+    qp_file: options.QpFile = None,
+) -> None:
+    """Code features, and add them to a stream.
+
+    What FILE.dfc holds is copied as it is, and the old file stays until the new one is whole. To join streams
+    without coding anything anew, use refcodec concat.
+    """
+    if target == PIPE:
+        raise CallerError("append takes a file", hint="use refcodec encode on a pipe")
+    _encode(source, target, encoder_config(choices), key, qp_file, mode="a")
+
+
 def _encode(
-    source: str, target: str, config: EncoderConfig, key: str | None, qp_file: Path | None
+    source: str,
+    target: str,
+    config: EncoderConfig,
+    key: str | None,
+    qp_file: Path | None,
+    *,
+    mode: str = "w",
+    force: bool = False,
 ) -> None:
     from refcodec.cli.arrays import open_features
 
     output = standard_output() if target == PIPE else target
     with open_features(source, key) as found:
         qps = _qps(qp_file, found.count)
+        if mode == "w":
+            may_replace(target, force)
         with (
             progress("encoding", found.count) as show,
-            refcodec.create(output, config, progress=show) as writer,
+            refcodec.create(
+                output,
+                found.kept_by(config) if mode == "w" else config,
+                mode=mode,
+                exist_ok=True,
+                progress=show,
+            ) as writer,
         ):
             elements = original = 0
-            for feature, qp in zip(found.features, qps, strict=False):
-                writer.write(feature, qp=qp)
+            for number, (feature, qp) in enumerate(zip(found.features, qps, strict=False)):
+                with _naming(source, found.origin(number)):
+                    writer.write(feature, qp=qp)
                 elements, original = elements + feature.size, original + feature.nbytes
-    if target != PIPE and elements:
+    if mode == "a":
+        print_note(f"{target}: features {found.count:,} more")
+    elif target != PIPE and elements:
         print_rate(target, found.count, elements, original)
+
+
+@contextmanager
+def _naming(source: str, origin: str) -> Iterator[None]:
+    """Say in errors which array of a file is meant."""
+    try:
+        yield
+    except CallerError as error:
+        if not origin:
+            raise
+        hint = error.hint or "--key takes one array"
+        raise CallerError(f"{source}, {origin}: {error.what}", hint=hint) from None
 
 
 def _qps(path: Path | None, count: int) -> Iterable[list[int] | None]:
@@ -143,10 +211,13 @@ def decode(
     max_level: options.MaxLevel = None,
     ffmpeg: options.Ffmpeg = None,
     timeout: options.Timeout = None,
+    salvage: options.Salvage = False,
 ) -> None:
     """Reconstruct the features of a stream.
 
-    .npy stacks several features of one shape; .npz and .safetensors hold one array per feature.
+    Arrays get back the names and batches that they were coded from. Else a .npy stacks several features of
+    one shape, and .npz and .safetensors hold an array each. Metadata go into .safetensors. With --salvage,
+    the intact features of a damaged stream are decoded, and standard error lists what is missing.
     """
     from refcodec.cli.outputs import write_features
     from refcodec.tables import HIGHEST_LEVEL
@@ -157,12 +228,27 @@ def decode(
             max_level=HIGHEST_LEVEL if max_level is None else max_level,
             ffmpeg=ffmpeg,
             timeout=timeout,
+            salvage=salvage,
         )
-        total = None if source == PIPE else len(reader)
+        total = None if source == PIPE or salvage else len(reader)
         with progress("decoding", total) as show:
-            count = write_features(target, _counted(reader, show))
+            features = _counted(_salvaged(reader) if salvage else reader, show)
+            first = list(islice(features, 1))  # a pipe's metadata are known by now
+            count = write_features(target, chain(first, features), reader.metadata, total)
     if target != PIPE:
         print_note(f"{target}: features {count:,}")
+
+
+def _salvaged(reader: refcodec.Reader) -> Iterator[Array]:
+    """The features of a damaged stream; after the last one, what is missing is said."""
+    count = 0
+    for feature in reader:
+        yield feature
+        count += 1
+    for gap in reader.missing:
+        print(printable(f"missing: {gap}"), file=sys.stderr)
+    if not count and reader.missing:
+        raise CallerError("nothing of the stream can be salvaged", hint="see refcodec validate")
 
 
 def _counted(features: Iterable[Array], show: Any) -> Iterator[Array]:

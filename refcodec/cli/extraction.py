@@ -58,7 +58,7 @@ def extract(
                 "feature_type": cut.feature_type,
                 "metadata": _metadata(network, cut, source, images),
             }
-            with refcodec.create(target, config.but(**own)) as writer:
+            with refcodec.create(target, config.but(**own), exist_ok=True) as writer:
                 for feature in features:
                     writer.write(feature)
         else:

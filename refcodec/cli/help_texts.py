@@ -20,6 +20,7 @@ _METAVARS = {
     "clip": "LOW HIGH",
     "coder": "CODER",
     "ffmpeg": "PROGRAM",
+    "fill": "VALUE",
     "metadata": "KEY=VALUE",
     "order": "N,N,...",
     "restoration": "MODE",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from refcodec.cli.terminal import console, open_input, print_facts, print_json, 
 from refcodec.errors import CallerError
 
 if TYPE_CHECKING:
+    from refcodec.arrays import ArrayEntry
     from refcodec.cli.arrays import Array
     from refcodec.inspector import InspectedUnit
 
@@ -123,10 +125,11 @@ def compare(
     from refcodec import metrics
 
     with progress("reading", 2, "files") as show:
-        original = _load(a)
+        original, arrays = _load(a)
         show(1)
-        decoded = _load(b)
+        decoded, others = _load(b)
     _require_comparable(a, original, b, decoded)
+    _require_equal_batches(a, arrays, b, others)
     flat = [np.concatenate([one.ravel() for one in side]) for side in (decoded, original)]
     with np.errstate(invalid="ignore", over="ignore"):  # lossless coders keep NaN and infinities
         found: dict[str, Any] = {
@@ -157,11 +160,11 @@ def compare(
     print_facts(console(), f"{a} and {b}", facts)
 
 
-def _load(path: str) -> list[Array]:
+def _load(path: str) -> tuple[list[Array], Sequence[ArrayEntry]]:
     from refcodec.cli.arrays import open_features
 
     with open_features(path) as found:
-        return list(found.features)
+        return list(found.features), found.entries
 
 
 def _require_comparable(a: str, original: list[Array], b: str, decoded: list[Array]) -> None:
@@ -174,6 +177,18 @@ def _require_comparable(a: str, original: list[Array], b: str, decoded: list[Arr
             )
     if not sum(one.size for one in original):
         raise CallerError(f"{a} and {b} hold no values")
+
+
+def _require_equal_batches(
+    a: str, arrays: Sequence[ArrayEntry], b: str, others: Sequence[ArrayEntry]
+) -> None:
+    """Raise CallerError where as many arrays on either side are not the same batches."""
+    if len(arrays) == len(others) and [x.batch for x in arrays] != [x.batch for x in others]:
+        one, other = (
+            ", ".join("no batch" if x.batch is None else f"a batch of {x.batch}" for x in side)
+            for side in (arrays, others)
+        )
+        raise CallerError(f"{a} holds {one}; {b} holds {other}")
 
 
 def _bit_exact(one: Array, other: Array) -> bool:

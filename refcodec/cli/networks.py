@@ -15,7 +15,7 @@ from refcodec.files import atomic_file
 
 if TYPE_CHECKING:
     from refcodec.allocate.methods import Allocation
-    from refcodec.cli.arrays import Array
+    from refcodec.cli.arrays import Array, Features
     from refcodec.models import Cut, Network
     from refcodec.models.images import Source
 
@@ -108,7 +108,11 @@ def encode_for_network(
     goal           : fields of `refcodec.allocate.targets.Goal`; None for those without a target.
     fit_statistics : true to choose statistics, range and quantiser by the output, on some features.
     """
-    features = stack_features(source, config, cut, key=key)
+    from refcodec.cli.arrays import open_features
+
+    with open_features(source, key) as found:
+        config = found.kept_by(config)
+        features = _stack(found, source, config, cut)
     if cut is not None and config.feature_type is None:
         config = config.but(feature_type=cut.feature_type)
     if fit_statistics:
@@ -122,7 +126,7 @@ def encode_for_network(
 
         output = standard_output() if target == PIPE else target
         with progress("encoding", len(features)) as show:
-            write_features(output, features, config, allocation, cut, show)
+            write_features(output, features, config, allocation, cut, show, exist_ok=True)
     if target != PIPE:
         print_rate(target, len(features), features.size, features.nbytes)
 
@@ -182,15 +186,22 @@ def stack_features(
 
     Raises CallerError for features that the configuration cannot code, or that are not of the cut's shape.
     """
-    import numpy as np
-
     from refcodec.cli.arrays import open_features
-    from refcodec.encoder.features import as_feature
 
     with open_features(source, key) as found:
-        wanted = found.count if count is None else min(count, found.count)
-        chosen = {n * found.count // wanted for n in range(wanted)}
-        features = [as_feature(one, config) for n, one in enumerate(found.features) if n in chosen]
+        return _stack(found, source, config, cut, count)
+
+
+def _stack(
+    found: Features, source: str, config: EncoderConfig, cut: Cut | None, count: int | None = None
+) -> Array:
+    import numpy as np
+
+    from refcodec.encoder.features import as_feature
+
+    wanted = found.count if count is None else min(count, found.count)
+    chosen = {n * found.count // wanted for n in range(wanted)}
+    features = [as_feature(one, config) for n, one in enumerate(found.features) if n in chosen]
     shapes = {one.shape for one in features}
     if cut is not None and shapes != {cut.feature_shape}:
         raise CallerError(

@@ -90,4 +90,6 @@ Timeout = Annotated[
         panel=panel_of("ffmpeg"),
     ),
 ]
+Salvage = Annotated[bool, _option("--salvage", text="Decode what is whole of a damaged stream.")]
+Force = Annotated[bool, _option("--force", text="Replace a file of that name without asking.")]
 Json = Annotated[bool, _option("--json", text="Print one JSON document.")]

@@ -17,6 +17,9 @@ from refcodec.syntax.units import parse_stream_header
 
 __all__ = ["describe", "summarise"]
 
+_SHOWN = 16
+"""Parameter sets that are described in words at most."""
+
 _Facts = list[tuple[str, str]]
 
 
@@ -59,15 +62,14 @@ def summarise(source: BinaryIO) -> dict[str, Any]:
     for error in check_level(header):
         raise error
     walk = Walk(header)
-    uses: dict[int, _Use] = {}
+    uses: dict[int, tuple[FeatureParameterSet, _Use]] = {}  # by identity: one may replace another
     units = 0
     for unit in coded_units(walk, tally):
         units += 1
-        uses.setdefault(unit.fps.fps_id, _Use()).add(unit)
-    sets = [
-        _parameter_set(fps, uses.get(number, _Use()))
-        for number, fps in sorted(walk.parameter_sets.items())
-    ]
+        uses.setdefault(id(unit.fps), (unit.fps, _Use()))[1].add(unit)
+    for _, fps in sorted(walk.parameter_sets.items()):
+        uses.setdefault(id(fps), (fps, _Use()))
+    sets = [_parameter_set(fps, use) for fps, use in uses.values()]
     elements = sum(one["elements"] for one in sets)
     original = sum(one["uncompressed_bytes"] for one in sets)
     return {
@@ -133,8 +135,11 @@ def describe(file: str, summary: dict[str, Any]) -> Iterator[tuple[str, _Facts]]
         facts.append(("rate", f"{summary['compression_rate']:.2%} of {original}"))
         facts.append(("", f"{summary['bits_per_element']:.3f} bits per element"))
     yield file, facts
-    for one in summary["parameter_sets"]:
+    sets = summary["parameter_sets"]
+    for one in sets[:_SHOWN]:
         yield f"parameter set {one['fps_id']}", list(_parameter_set_facts(one))
+    if len(sets) > _SHOWN:
+        yield f"and {_many(len(sets) - _SHOWN, 'parameter set')} more", []
     if summary["metadata"]:
         yield "metadata", list(summary["metadata"].items())
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import typer
+
 from refcodec.errors import CallerError
 from refcodec.files import json_value, storage_error
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PIPE",
     "console",
+    "may_replace",
     "open_input",
     "print_facts",
     "print_json",
@@ -94,6 +97,19 @@ def open_input(path: str) -> Iterator[BinaryIO]:
         raise storage_error(error, path) from None
     with file:
         yield file
+
+
+def may_replace(path: str, force: bool) -> None:
+    """Return where a file may be replaced: by ``--force``, or by who is asked at a terminal.
+
+    Raises CallerError where it may not.
+    """
+    if path == PIPE or force or not Path(path).is_file():
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise CallerError(f"{path} exists", hint="--force replaces it")
+    if not typer.confirm(f"{printable(path)} exists. Replace it?", err=True):
+        raise CallerError(f"{path} stays as it is")
 
 
 def standard_output() -> BinaryIO:

@@ -17,7 +17,16 @@ from typing import Any
 import numpy as np
 
 from refcodec.clauses import clause
-from refcodec.coders.protocol import Coded, Encoded, Job, Machine, Payload, PayloadCoder, Samples
+from refcodec.coders.protocol import (
+    Coded,
+    Encoded,
+    Job,
+    Machine,
+    Payload,
+    PayloadCoder,
+    Reference,
+    Samples,
+)
 from refcodec.config import EncoderConfig
 from refcodec.errors import PayloadError
 from refcodec.syntax.bits import BitReader
@@ -218,7 +227,7 @@ def _sample_bytes_size(fps: FeatureParameterSet) -> int:
 
 class _ByteCoder(PayloadCoder):
     def decode(
-        self, run: Sequence[Payload], machine: Machine, previous: Samples | None = None
+        self, run: Sequence[Payload], machine: Machine, previous: Reference | None = None
     ) -> Iterator[Samples]:
         return map(decode_payload, run)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ __all__ = [
     "Machine",
     "Payload",
     "PayloadCoder",
+    "Reference",
     "Samples",
     "Violations",
 ]
@@ -64,7 +65,7 @@ class Payload:
     """The payload of one feature, with everything needed to decode it.
 
     fps          : feature parameter set that its coded unit refers to.
-    parameters   : feature_parameters() of its unit.
+    parameters   : feature_parameters() of its unit, with the feature's own ranges.
     sample_hash  : leading bytes of the SHA-256 of its samples; may be empty.
     access_point : true if decoding can begin here.
     data         : coded samples.
@@ -77,6 +78,13 @@ class Payload:
     access_point: bool
     data: bytes
     bit_offset: int = 0
+
+
+class Reference(NamedTuple):
+    """The preceding feature of a sequence: its samples, int32, C x H x W, and its parameters."""
+
+    samples: Samples
+    parameters: FeatureParameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +154,11 @@ class PayloadCoder(ABC):
 
     @abstractmethod
     def decode(
-        self, run: Sequence[Payload], machine: Machine, previous: Samples | None = None
+        self, run: Sequence[Payload], machine: Machine, previous: Reference | None = None
     ) -> Iterator[Samples]:
         """(8.3) Decode consecutive features of one parameter set.
 
-        previous : samples of the preceding feature, for coders that resume; if None, the first feature is an
+        previous : the preceding feature, for coders that resume; if None, the first feature of the run is an
                    access point.
 
         Yields int32 samples, C x H x W. Raises PayloadError, SyntaxViolation or ConstraintError with the

@@ -114,7 +114,7 @@ def _measure(
     """Code the features of one cut into a file, decode it, and measure."""
     path = folder / f"{layer} {_describe(config)}.dfc".lower().replace(" ", "-")
     start = time.perf_counter()
-    with refcodec.create(path, config, feature_type=layer) as writer:
+    with refcodec.create(path, config, feature_type=layer, exist_ok=True) as writer:
         for feature in features:
             writer.write(feature)
     encoded = time.perf_counter()

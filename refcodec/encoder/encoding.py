@@ -13,11 +13,11 @@ from refcodec.coders import payload_coder
 from refcodec.coders.protocol import Coded, Job
 from refcodec.config import EncoderConfig
 from refcodec.encoder.features import Feature
+from refcodec.encoder.ranges import Share, share_ranges, shares_elements
 from refcodec.encoder.restoration import choose_restoration
 from refcodec.encoder.targets import meet_target
 from refcodec.errors import EnvironmentFault
 from refcodec.quantise import fit_parameters, measure_moments, quantise
-from refcodec.registry import record_of
 from refcodec.stream.features import LARGEST_BATCH
 from refcodec.stream.limits import element_count
 from refcodec.syntax.codes import ChannelOrder, Coder, FeatureType, Restoration
@@ -47,10 +47,11 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CodedFeature:
-    """A coded feature, and the parameters that are signalled for it."""
+    """A coded feature, the parameters that are signalled for it, and what its range shares with others."""
 
     parameters: FeatureParameters
     coded: Coded
+    share: Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,16 @@ class FeatureEncoder:
         """Code consecutive features; the first becomes an access point."""
         fps = self.fps
         batched = is_batched(fps, config)
-        features = [request.feature for request in requests]
-        # a predicted feature has the scale of its reference feature
-        if batched or (config.gop > 0 and record_of(fps.coder_id).resumes):
-            fitted = [fit_parameters(np.stack(features), fps, config.clip)] * len(features)
+        fitted = [fit_parameters(one.feature, fps, config.clip) for one in requests]
+        given = (
+            config.clip is not None and config.range == "tensor"
+        )  # as it stands, for all of them
+        if (batched and not given) or shares_elements(fps):
+            shared = list(share_ranges(fitted, fps))
         else:
-            fitted = [fit_parameters(feature, fps, config.clip) for feature in features]
+            shared = [(elements, Share()) for elements in fitted]
         jobs = []
-        for request, ranges in zip(requests, fitted, strict=True):
+        for request, (ranges, _) in zip(requests, shared, strict=True):
             parameters = signal_parameters(fps, config, request.qps, ranges)
             samples, exact = quantise(request.feature, fps, parameters)
             job = Job(samples, exact, parameters, request.advice)
@@ -99,8 +102,8 @@ class FeatureEncoder:
         if encoded.parameter_sets:
             self._adopt(encoded.parameter_sets)
         coded = [
-            CodedFeature(_restored(job, one, fps, config), one)
-            for job, one in zip(jobs, encoded.features, strict=True)
+            CodedFeature(_restored(job, one, fps, config), one, share)
+            for job, one, (_, share) in zip(jobs, encoded.features, shared, strict=True)
         ]
         return CodedRun(self.fps, batched, config.hashes, coded)
 
@@ -114,7 +117,7 @@ class FeatureEncoder:
 
 
 def is_batched(fps: FeatureParameterSet, config: EncoderConfig) -> bool:
-    """True if features share coded feature batches, and so their ranges."""
+    """True if features share coded feature batches."""
     if fps.coder_id == Coder.HEVC or config.aims or config.gop:
         return False
     if config.batch is not None:

@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.config import EncoderConfig
+from refcodec.encoder.inputs import as_array
 from refcodec.errors import CallerError
-from refcodec.quantise import source_type_of
+from refcodec.quantise import NUMPY_TYPES, source_type_of
+from refcodec.registry import CODERS, coder_named
 
 __all__ = ["Feature", "as_feature"]
 
@@ -17,25 +19,30 @@ Feature = npt.NDArray[Any]
 
 _RANKS = {None: (1, 3), "fc": (1,), "conv": (3,), "pool": (3,)}
 
+_HINTS = {
+    "b": "x.astype(numpy.uint8) has 0 and 1",
+    "c": "x.real and x.imag are two features",
+    "f": "x.astype(numpy.float32) rounds it",
+    "i": "x.astype(numpy.int16) where the values allow it, or numpy.float32",
+    "u": "x.astype(numpy.uint8) where the values allow it, or numpy.float32",
+    "O": "are its parts of different lengths? Write them one by one",
+}
+"""What to do about other types, by the kind of a numpy type."""
+
 
 def as_feature(feature: Any, config: EncoderConfig) -> Feature:
     """Convert a feature to a C-contiguous array of a source type, and check that it can be coded.
 
-    feature : a numpy array, or anything with ``detach().cpu()`` such as a torch tensor.
+    feature : a numpy array, a torch tensor, nested lists, or what numpy takes for an array.
 
-    Returns a copy, C x H x W or D. Raises CallerError for a wrong rank or type, an empty array, and a NaN or
-    an infinity with a lossy coder.
+    Returns a copy, C x H x W or D. Raises CallerError: wrong rank or type, empty, masked, NaN or infinity
+    for a lossy coder, integers for a coder that does not take them.
     """
-    array = _from_torch(feature) if hasattr(feature, "detach") else np.asarray(feature)
+    array = as_array(feature, config.fill)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype == np.float64 and config.narrow:
         array = _narrowed(array)
-    if source_type_of(array.dtype) is None:
-        hint = "narrow=True, or --narrow, rounds it to float32" if array.dtype == np.float64 else ""
-        raise CallerError(
-            f"the feature has type {array.dtype}; float32, float16 and bfloat16 are coded",
-            hint=hint,
-        )
+    _require_type(array, config)
     if array.size == 0:
         raise CallerError(f"the feature of shape {array.shape} is empty")
     ranks = _RANKS[config.feature_type]
@@ -44,23 +51,38 @@ def as_feature(feature: Any, config: EncoderConfig) -> Feature:
         raise CallerError(
             f"a feature of type {kind} has rank {' or '.join(map(str, ranks))}, "
             f"this one {array.ndim} (shape {array.shape})",
-            hint="conv and pool are C x H x W, fc is D; write the features of a batch one by one",
+            hint="conv and pool are C x H x W, fc is D; write the features of a batch one by one, or "
+            "give the batch to refcodec.encode",
         )
     if config.lossy_quantiser:
         _require_finite(array)
     return np.array(array, order="C")  # a copy: the caller may reuse the memory
 
 
-def _from_torch(tensor: Any) -> Feature:
-    host = tensor.detach().cpu().contiguous()
-    if str(host.dtype) == "torch.bfloat16":  # numpy lacks the type: take the bits
-        import ml_dtypes
-        import torch
-
-        bits: Feature = host.view(torch.int16).numpy()
-        return bits.view(ml_dtypes.bfloat16)
-    array: Feature = host.numpy()
-    return array
+def _require_type(array: Feature, config: EncoderConfig) -> None:
+    """Raise CallerError for a type that is no source type, or not one of the coder's."""
+    dtype = array.dtype
+    source = source_type_of(dtype)
+    if source is None:
+        *others, last = (str(one) for one in NUMPY_TYPES.values())
+        hint = _HINTS.get(dtype.kind, "")
+        if dtype == np.float64:
+            hint = "narrow=True, or --narrow, rounds it to float32"
+        elif dtype.names is not None:
+            hint = "its fields are features of their own"
+        raise CallerError(
+            f"the feature has type {dtype}; {', '.join(others)} and {last} are coded", hint=hint
+        )
+    if source.is_integer and not (
+        coder_named(config.coder).integers and config.lossy_quantiser is None
+    ):
+        having = [name for name, one in CODERS.items() if one.integers]
+        coder = f"{config.coder} with a quantiser" if config.coder in having else config.coder
+        raise CallerError(
+            f"the feature has type {dtype}, which {coder} does not code",
+            hint=f"{', '.join(having)} keep integers as they are, without a quantiser; with a loss, "
+            "code x.astype(numpy.float32)",
+        )
 
 
 def _narrowed(array: Feature) -> Feature:

@@ -15,20 +15,29 @@ from refcodec.registry import QUANTISERS, coder_named
 from refcodec.syntax.codes import Coder, FeatureType
 from refcodec.syntax.structures import FEATURE_PARAMETER_SET, FeatureParameterSet
 
-__all__ = ["is_signed", "kind_of", "make_parameter_set"]
+__all__ = ["always_differ", "is_signed", "kind_of", "make_parameter_set"]
+
+_FREE = (
+    "fps_id",
+    "tile_columns_minus1",
+    "tile_rows_minus1",
+    "parameter_sets_size",
+    "parameter_sets",
+)
+"""Elements that the first features of a kind decide."""
 
 _HASH_CODES = {0: 0, 8: 1, 16: 2, 32: 3}
 
 
 def make_parameter_set(
-    config: EncoderConfig, first: Feature, qps: Sequence[float], fps_id: int = 0
+    config: EncoderConfig, first: Feature, qps: Sequence[float]
 ) -> FeatureParameterSet:
     """The feature parameter set for features like ``first``, C x H x W or D.
 
     qps : one per channel; they determine the grid of tiles (hevc).
 
-    HEVC's own parameter sets are still empty: they are known once features are coded. Raises CallerError for
-    shapes that the syntax cannot represent.
+    Its fps_id is 0: the stream assigns another one. HEVC's own parameter sets are still empty: they are known
+    once features are coded. Raises CallerError for shapes that the syntax cannot represent.
     """
     kind = config.feature_type or ("fc" if first.ndim == 1 else "conv")
     record = coder_named(config.coder)
@@ -42,7 +51,7 @@ def make_parameter_set(
     try:
         return FEATURE_PARAMETER_SET.make(
             {
-                "fps_id": fps_id,
+                "fps_id": 0,
                 "feature_type": FeatureType[kind.upper()],
                 "source_type": source_type_of(first.dtype),
                 "channels_minus1": first.shape[0] - 1,
@@ -50,7 +59,7 @@ def make_parameter_set(
                 "width_minus1": width - 1,
                 "quantiser": QUANTISERS[config.quantiser],
                 "bits_minus1": config.bits - 1,
-                "range_per_channel_flag": config.range == "channel" and kind != "fc",
+                "range_per_channel_flag": config.range == "channel",
                 "restoration_enabled_flag": restored,
                 "log_signed_flag": signed,
                 "sample_hash_size_code": _HASH_CODES[config.hash_size],
@@ -76,12 +85,17 @@ def kind_of(fps: FeatureParameterSet, config: EncoderConfig) -> Hashable:
     Their parameter sets would differ at most in the grid of tiles, which the first feature decides, and in
     HEVC's own parameter sets, which depend on the preset.
     """
-    free = ("fps_id", "tile_columns_minus1", "tile_rows_minus1")
-    return (
-        tuple(value for name, value in vars(fps).items() if name not in free),
-        config.packing,
-        config.preset,
-    )
+    return _fixed(fps), config.packing, config.preset
+
+
+def always_differ(one: FeatureParameterSet, other: FeatureParameterSet) -> bool:
+    """True if two parameter sets differ whatever their first features are."""
+    return _fixed(one) != _fixed(other)
+
+
+def _fixed(fps: FeatureParameterSet) -> Hashable:
+    """Values of the elements that the first features of a kind do not decide."""
+    return tuple(value for name, value in vars(fps).items() if name not in _FREE)
 
 
 def is_signed(config: EncoderConfig, feature: Feature) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from refcodec.errors import CallerError
 from refcodec.evaluate.settings import Setting
 
 __all__ = ["PLOTS", "TABLES", "Coders", "Experiment", "Images", "Measure", "Network", "Report"]
@@ -116,5 +117,13 @@ class Experiment:
     data: Path
 
     def path(self, name: str) -> Path:
-        """Resolve a path of the file: ``~`` and ``$NAME`` are expanded; it is relative to the data folder."""
-        return self.data / Path(os.path.expandvars(name)).expanduser()
+        """Resolve a path of the file: ``~`` and ``$NAME`` are expanded; it is relative to the data folder.
+
+        Raises CallerError where ``~`` stands for no folder.
+        """
+        try:
+            return self.data / Path(os.path.expandvars(name)).expanduser()
+        except RuntimeError:
+            raise CallerError(
+                f"{name}: this user has no home folder", hint="write the path without ~"
+            ) from None

@@ -13,11 +13,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from refcodec.evaluate.plan import IMAGE, Place, code_digest
 from refcodec.models import Network, load
 from refcodec.models.images import Batch, batches, normalise, open_images
+from refcodec.models.macs import counting
 from refcodec.models.parts import main_output
 
 __all__ = ["FeatureSet", "Tail", "extract", "load_features"]
@@ -90,13 +90,14 @@ class Tail:
         return features
 
     def macs(self) -> dict[str, int]:
-        """Multiply-accumulates of head and tail for one image, in convolutions and fully connected layers."""
+        """Multiply-accumulates of head and tail for one image; see `refcodec.models.cut.Cut.macs`."""
         if self.cut is not None:
             head, tail = self.cut.macs()
             return {"head_macs": head, "tail_macs": tail}
-        with FlopCounterMode(display=False) as count, torch.no_grad():
+        with counting(self._network.module) as count, torch.no_grad():
             self._run(np.zeros((1, *self.input_size, 3), np.uint8))
-        return {"head_macs": 0, "tail_macs": count.get_total_flops() // 2}
+        count.warn()
+        return {"head_macs": 0, "tail_macs": count.total}
 
     def _run(self, features: Array) -> torch.Tensor:
         if self.cut is None:

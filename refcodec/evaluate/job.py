@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -18,6 +17,7 @@ import numpy.typing as npt
 import refcodec
 from refcodec.evaluate.coders import Stream, coder_for, payloads
 from refcodec.evaluate.features import FeatureSet, Tail, load_features
+from refcodec.evaluate.machine import load_average
 from refcodec.evaluate.plan import Job, code_digest
 from refcodec.evaluate.protocol import Coder
 from refcodec.evaluate.statistics import Statistics, gather, join
@@ -58,7 +58,7 @@ def measure(job: Job, features: Path, results: Path) -> None:
             "job": job.describe(),
             "name": job.name,
             "code": code_digest(),
-            "load_average": round(os.getloadavg()[0], 1),
+            "load_average": load_average(),
             "coded_bytes": encoded.total,
             "constant_bytes": encoded.constant,
             "encode_seconds": encode_seconds,
@@ -68,7 +68,7 @@ def measure(job: Job, features: Path, results: Path) -> None:
         record |= _conformance(job, coder)
         if isinstance(coder, Stream) and _wants_channels(job, found.features):
             record["channels"] = _channels(job, coder, found.features)
-    statistics["bytes"] = encoded.per_image.astype(np.float64)
+    statistics["bytes"] = encoded.per_image
     _keep(job, results, record, statistics)
 
 

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["describe_machine"]
+__all__ = ["describe_machine", "load_average"]
 
 
 def describe_machine(packages: Iterable[str]) -> dict[str, Any]:
@@ -23,6 +23,11 @@ def describe_machine(packages: Iterable[str]) -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": dict(_versions(packages)),
     }
+
+
+def load_average() -> float | None:
+    """Processes that ran or waited, on average over the last minute; None where the system does not count."""
+    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
 
 
 def _versions(packages: Iterable[str]) -> Iterator[tuple[str, str]]:

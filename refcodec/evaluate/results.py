@@ -85,7 +85,7 @@ def load_row(job: Job, folders: Folders) -> Row:
     weights = resamples(len(per_image), job.measure.resamples, job.measure.seed)
     varied = resampled(statistics, weights)
     fixed = result["coded_bytes"] - per_image.sum()
-    size = fixed + len(per_image) * (weights @ per_image)
+    size = fixed + weights @ per_image
     varied |= _rates(size, found.facts)
     figures = {name: float(one[0]) for name, one in measures(statistics).items()}
     figures |= {

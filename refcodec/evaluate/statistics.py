@@ -1,10 +1,11 @@
 """Sufficient statistics of each image, from which every measure can be computed over resampled images.
 
-A measure is a function of the means over images of a few numbers, its sufficient statistics: the share of an
-image's decisions that are unchanged, its squared error, and so on. A bootstrap resample weights the images,
-so that all resamples together are one matrix product.
+A measure is a function of sums over images of a few numbers, its sufficient statistics: the number of an
+image's decisions that stayed the same, its squared error, and so on. A bootstrap resample draws each image
+another number of times, so that all resamples together are one matrix product. What is counted stays whole
+until the one division at the end.
 
-    statistics, one row per image --weights--> means --measures--> fidelity, output SNR, ...
+    statistics, one row an image --weights--> sums --measures--> fidelity, output SNR, ...
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ __all__ = ["Statistics", "gather", "intervals", "join", "measures", "resampled",
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
-Statistics = dict[str, Floats]
-"""Arrays by name, N or N x K: see `gather`."""
+Statistics = dict[str, Array]
+"""By name, N or N x K, int64 for counts and float64 for other numbers: see `gather`."""
 
 
 def gather(
@@ -40,12 +41,14 @@ def gather(
     labels             : N, the true classes; None where unknown.
     masks              : N x H x W, the true classes of pixels; None where unknown.
 
-    Returns ``agreement`` (share of equal decisions); ``output_error`` and ``feature_error`` (mean squared
-    errors); ``output_moments`` and ``feature_moments`` (mean, mean square; N x 2); ``cosine``; with
+    Returns ``agreement`` (equal decisions) of ``decisions``; ``output_error`` and ``feature_error`` (mean
+    squared errors); ``output_moments`` and ``feature_moments`` (mean, mean square; N x 2); ``cosine``; with
     labels ``top1`` and ``top5`` (0 or 1); with masks ``overlap`` (N x 2 * classes, pixels).
     """
+    same = _each(outputs.argmax(1) == reference.argmax(1))
     found = {
-        "agreement": _each(outputs.argmax(1) == reference.argmax(1)).mean(axis=1),
+        "agreement": np.count_nonzero(same, axis=1),
+        "decisions": np.full(len(same), same.shape[1]),
         "output_error": _errors(outputs, reference),
         "output_moments": _moments(reference),
         "feature_error": _errors(decoded, original),
@@ -56,10 +59,10 @@ def gather(
         own = np.take_along_axis(outputs, labels[:, None].astype(np.int64), axis=1)
         above = (outputs > own).sum(axis=1)
         # The decision is the first of equal maxima, as in `refcodec.metrics.top1_accuracy`.
-        found["top1"] = (outputs.argmax(axis=1) == labels).astype(np.float64)
-        found["top5"] = (above < 5).astype(np.float64)
+        found["top1"] = (outputs.argmax(axis=1) == labels).astype(np.int64)
+        found["top5"] = (above < 5).astype(np.int64)
     if masks is not None:
-        found["overlap"] = _each(overlap(outputs, masks).astype(np.float64))
+        found["overlap"] = _each(overlap(outputs, masks))
     return found
 
 
@@ -83,7 +86,7 @@ def _moments(x: Array) -> Floats:
 
 def _cosines(a: Array, b: Array) -> Floats:
     a, b = _each(a).astype(np.float64), _each(b).astype(np.float64)
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    norms = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))  # of equal images exactly a . a
     both_zero = ~a.any(axis=1) & ~b.any(axis=1)
     products = (a * b).sum(axis=1)
     return np.where(norms > 0, products / np.where(norms > 0, norms, 1), both_zero)
@@ -92,29 +95,31 @@ def _cosines(a: Array, b: Array) -> Floats:
 # --- measures --------------------------------------------------------------------------------------
 
 
-def measures(statistics: Mapping[str, Floats], weights: Floats | None = None) -> dict[str, Floats]:
-    """The measures of a set, for every row of weights.
+def measures(statistics: Mapping[str, Array], weights: Array | None = None) -> dict[str, Floats]:
+    """The measures of a set, once for every row of weights.
 
-    weights : R x N, each row summing to 1; None for one row of equal weights.
+    weights : R x N, how often each image counts; None for one row that counts each of them once.
 
     Returns R values of ``fidelity``, ``output_snr_db``, ``feature_mse``, ``feature_snr_db``,
     ``cosine`` and, as far as the truth is known, ``top1``, ``top5`` and ``mean_iou``. Their formulas
     are in `refcodec.metrics`; the cosine is averaged over images.
     """
     if weights is None:
-        images = len(statistics["agreement"])
-        weights = np.full((1, images), 1 / images)
-    mean = {name: weights @ values for name, values in statistics.items()}
+        weights = np.ones((1, len(statistics["agreement"])))
+    weights = np.asarray(weights, np.float64)  # sums of counts are exact below 2^53
+    total = {name: weights @ values for name, values in statistics.items()}
+    images = weights.sum(axis=1)
+    mean = {name: (values.T / images).T for name, values in total.items()}
     found = {
-        "fidelity": mean["agreement"],
+        "fidelity": total["agreement"] / total.get("decisions", images),
         "output_snr_db": _snr(mean["output_moments"], mean["output_error"]),
         "feature_mse": mean["feature_error"],
         "feature_snr_db": _snr(mean["feature_moments"], mean["feature_error"]),
         "cosine": mean["cosine"],
     }
     found |= {name: mean[name] for name in ("top1", "top5") if name in mean}
-    if "overlap" in mean:
-        intersection, union = np.moveaxis(mean["overlap"].reshape(len(weights), 2, -1), 1, 0)
+    if "overlap" in total:
+        intersection, union = np.moveaxis(total["overlap"].reshape(len(weights), 2, -1), 1, 0)
         met = union > 0
         found["mean_iou"] = (intersection / np.where(met, union, 1)).sum(axis=1) / met.sum(axis=1)
     return found
@@ -129,18 +134,17 @@ def _snr(moments: Floats, error: Floats) -> Floats:
 # --- the bootstrap ---------------------------------------------------------------------------------
 
 
-def resamples(images: int, count: int, seed: int) -> Floats:
+def resamples(images: int, count: int, seed: int) -> npt.NDArray[np.int64]:
     """Weights of ``count`` bootstrap resamples, count x images (Efron and Tibshirani 1993, chapter 6).
 
-    Each draws as many images as there are, with replacement; a weight is an image's share of the draws.
+    Each draws as many images as there are, with replacement; a weight says how often an image was drawn.
     The same arguments give the same weights: curves over one set of images are resampled together.
     """
-    draws = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), count)
-    return draws / images
+    return np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), count)
 
 
-def resampled(statistics: Mapping[str, Floats], weights: Floats) -> dict[str, Floats]:
-    """`measures` of resamples, computed in parts, as the overlaps of many classes take much memory."""
+def resampled(statistics: Mapping[str, Array], weights: Array) -> dict[str, Floats]:
+    """`measures` of resamples, some at a time: overlaps of many classes would fill the memory."""
     parts = [measures(statistics, weights[i : i + 100]) for i in range(0, len(weights), 100)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

@@ -7,8 +7,6 @@ is stopped at the module, or run with the module's output replaced.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -17,14 +15,15 @@ from torch import nn
 
 from refcodec.errors import CallerError
 from refcodec.models.hooked import Hooked
-from refcodec.models.parts import WEIGHTED, Crossing, close, main_output
+from refcodec.models.macs import counting
+from refcodec.models.parts import Crossing, close, main_output
 from refcodec.models.traced import trace
 
 __all__ = ["Cut", "Macs"]
 
 
 class Macs(NamedTuple):
-    """Multiply-accumulates of convolutions and fully connected layers, for one image."""
+    """Multiply-accumulates of convolutions and other products of matrices, for one image."""
 
     head: int
     tail: int
@@ -116,15 +115,21 @@ class Cut:
         return found.flatten(1) if isinstance(self._split.classifier, nn.Linear) else found
 
     def macs(self) -> Macs:
-        """Count the multiply-accumulates of the convolutions and fully connected layers, for one image."""
+        """Count the multiply-accumulates of convolutions and other products of matrices, for one image.
+
+        Modules whose work is not known are named in a warning of the logger ``refcodec``.
+        """
+        image = torch.zeros(1, *self.input_shape, device=_device(self._module))
         with torch.no_grad():
-            image = torch.zeros(1, *self.input_shape, device=_device(self._module))
-            with _counting(self._module) as head:
+            with counting(self._module) as head:
                 features = self.head(image)
-            with _counting(self._module) as tail:
+            self.tail(features)  # what it works out once, for all images, is none of theirs
+            with counting(self._module) as tail:
                 self.tail(features)
-        replayed = sum(head) if self._split.replays_head else 0
-        return Macs(sum(head), sum(tail) - replayed)
+        tail.unknown |= head.unknown
+        tail.warn()
+        replayed = head.total if self._split.replays_head else 0
+        return Macs(head.total, tail.total - replayed)
 
 
 # --- making the cut --------------------------------------------------------------------------------
@@ -234,22 +239,3 @@ def _by(shape: tuple[int, ...]) -> str:
 
 def _device(module: nn.Module) -> torch.device | None:
     return next((parameter.device for parameter in module.parameters()), None)
-
-
-@contextmanager
-def _counting(module: nn.Module) -> Iterator[list[int]]:
-    """Yield a list to which every layer with weights appends its multiply-accumulates when it runs."""
-    found: list[int] = []
-
-    def count(layer: Any, inputs: Any, output: Any) -> None:
-        values = inputs[0] if getattr(layer, "transposed", False) else output
-        found.append(values.numel() * layer.weight[0].numel())
-
-    hooks = [
-        one.register_forward_hook(count) for one in module.modules() if isinstance(one, WEIGHTED)
-    ]
-    try:
-        yield found
-    finally:
-        for hook in hooks:
-            hook.remove()

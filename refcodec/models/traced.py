@@ -111,7 +111,7 @@ class Traced:
 
 
 class _Tracer(fx.Tracer):
-    """Traces into every module but torch's own and the target, which are kept as leaves."""
+    """Traces into every module but the target, torch's own and layers derived from them, which stay whole."""
 
     def __init__(self, target: nn.Module) -> None:
         super().__init__()
@@ -121,6 +121,8 @@ class _Tracer(fx.Tracer):
         if m is self._target:
             return True
         holds_it = any(inner is self._target for inner in m.modules())
+        if isinstance(m, WEIGHTED):
+            return not holds_it
         return not holds_it and bool(super().is_leaf_module(m, module_qualified_name))
 
 

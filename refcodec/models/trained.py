@@ -55,7 +55,7 @@ _SIDE: Final = 224  # height and width of photographs
 def data_folder() -> Path | None:
     """Find the networks and images: ``$REFCODEC_DATA``, else ``shared/data`` beside the checkout, or None."""
     checkout = Path(__file__).resolve().parents[2]
-    folder = Path(os.environ.get("REFCODEC_DATA", checkout.parent / "shared" / "data"))
+    folder = Path(os.environ.get("REFCODEC_DATA") or checkout.parent / "shared" / "data")
     return folder if (folder / "weights").is_dir() else None
 
 

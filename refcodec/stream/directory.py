@@ -1,29 +1,102 @@
-"""Random access: positions of the coded units of a stream, from its index or by reading all units."""
+"""Random access: positions of the coded units of a stream, from its index or by reading all units.
+
+Only reading from the front tells where a stream ends. An end unit found from the end of the file is taken for
+the end if nothing else is possible: see :func:`_end_of`.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
-from refcodec.errors import ConstraintError, StreamError
-from refcodec.files import StreamWindow
-from refcodec.stream.parsing import CodedUnit
+from refcodec.errors import ConstraintError, OrderError, StreamError
+from refcodec.sources import StreamWindow
+from refcodec.stream.parsing import CodedUnit, ParameterSets, fps_id_of
 from refcodec.stream.walk import Visit, Walk, coded_units
 from refcodec.syntax.codes import UnitType
-from refcodec.syntax.structures import END, STREAM_HEADER_SIZE, Index, StreamHeader
-from refcodec.syntax.units import CRC_SIZE, read_unit
+from refcodec.syntax.structures import (
+    END,
+    SIGNATURE,
+    STREAM_HEADER_SIZE,
+    End,
+    FeatureParameterSet,
+    Index,
+    StreamHeader,
+)
+from refcodec.syntax.units import CRC_SIZE, ByteSource, Unit, read_unit
 
-__all__ = ["Directory"]
+__all__ = ["Directory", "IndexEntries", "OneStream", "Survey", "another_follows", "read_index"]
 
 _END_SIZE = 2 + 16 + CRC_SIZE
 """Bytes of an end unit that points to an index."""
+
+_PLAIN_END_SIZE = 2 + CRC_SIZE
+"""Bytes of an end unit without payload."""
+
+
+class OneStream:
+    """One stream of a source that may hold another one after it: reading ends where that begins.
+
+    walk    : passes over the stream, and accepts its end unit.
+    another : whether another stream follows; its signature has been read.
+    """
+
+    def __init__(self, source: ByteSource, walk: Walk) -> None:
+        self._source = source
+        self._walk = walk
+        self.another = False
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; none at the end of the stream, if what follows is another one."""
+        if self._walk.end is None:
+            return self._source.read(size)
+        head = b""
+        while len(head) < len(SIGNATURE) and SIGNATURE.startswith(head):
+            byte = self._source.read(1)
+            if not byte:
+                break
+            head += byte
+        self.another = head == SIGNATURE
+        return b"" if self.another else head[:size]
+
+
+@clause("9.1")
+def another_follows(offset: int) -> OrderError:
+    """(9.1) Another stream follows the end unit, at byte ``offset``."""
+    return OrderError(
+        "another stream follows the end unit",
+        bit_offset=8 * offset,
+        clause="9.1",
+        hint="refcodec.open reads them one after the other; refcodec concat makes one of them",
+    )
+
+
+class IndexEntries(NamedTuple):
+    """The content of an index, as positions and numbers.
+
+    place          : position of the index unit, in bytes.
+    offsets        : position of each coded unit.
+    first          : number of the first feature of each; one entry more than units.
+    access_points  : whether decoding can begin at it.
+    parameter_sets : position of each feature parameter set.
+    """
+
+    place: int
+    offsets: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+    access_points: npt.NDArray[np.bool_]
+    parameter_sets: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -34,91 +107,193 @@ class Directory:
     offsets       : position of each unit, in bytes.
     first         : number of the first feature of each unit; a last entry holds the number of features.
     access_points : per unit, true if decoding can begin there.
+    following     : position of the next stream; None if this one is the last.
     """
 
     stream: StreamWindow
-    walk: Walk
+    walk: Survey
     offsets: npt.NDArray[np.int64]
     first: npt.NDArray[np.int64]
     access_points: npt.NDArray[np.bool_]
+    following: int | None = None
 
     @classmethod
     def of(cls, stream: StreamWindow, header: StreamHeader) -> Directory:
         """Locate the coded units of a stream. Raises StreamError."""
-        walk = Walk(header)
-        index_offset = _find_index(stream)
-        if index_offset is not None:
-            return cls._from_index(stream, walk, index_offset)
-        units = [
-            (unit.offset, len(unit.payloads), int(unit.access_point))
-            for unit in coded_units(walk, stream.at(STREAM_HEADER_SIZE))
-        ]
-        columns = np.array(units, dtype=np.int64).reshape(-1, 3)
-        totals = _running_total(columns[:, 1])
-        return cls(stream, walk, columns[:, 0], totals, columns[:, 2] > 0)
+        walk = Survey(header)
+        entries = read_index(stream, walk)
+        if entries is not None:
+            return cls._from_index(stream, walk, entries)
+        source = stream.at(STREAM_HEADER_SIZE)
+        one = OneStream(source, walk)
+        units = coded_units(walk, one)
+        found = ((unit.offset, len(unit.payloads), unit.access_point) for unit in units)
+        directory = cls.of_entries(stream, walk, found)
+        if one.another:
+            return replace(directory, following=source.position - len(SIGNATURE))
+        named = _end_of(stream)
+        if named is not None and named.index_offset:
+            raise _index_error(
+                "the end unit points to something other than the index", named.index_offset
+            )
+        return directory
+
+    @classmethod
+    def of_entries(
+        cls, stream: StreamWindow, walk: Survey, entries: Iterable[tuple[int, int, bool]]
+    ) -> Directory:
+        """The directory of coded units: position, number of features and access point of each."""
+        columns = np.array(list(entries), dtype=np.int64).reshape(-1, 3)
+        return cls(stream, walk, columns[:, 0], _running_total(columns[:, 1]), columns[:, 2] > 0)
 
     @classmethod
     @clause("9.5")
-    def _from_index(cls, stream: StreamWindow, walk: Walk, offset: int) -> Directory:
-        """(9.5) Read the index, the metadata at the front, and the parameter sets that it points to."""
-        index = _sound(_unit_at(stream, walk, offset, UnitType.INDEX), walk.check).content
-        assert isinstance(index, Index)
-        offsets = np.cumsum(index.unit_distance)
-        if not ((index.unit_distance > 0) & (offsets > 0) & (offsets < offset)).all():
-            raise _index_error("the index points outside the stream", offset)
-        counts = index.features_minus1
-        features = np.ones_like(offsets) if counts is None else counts + 1
-        access = np.ones_like(offsets) if index.access_point is None else index.access_point
-        parameter_set_offsets = index.parameter_set_offset
+    def _from_index(cls, stream: StreamWindow, walk: Survey, entries: IndexEntries) -> Directory:
+        """(9.5) Read the metadata at the front, and the parameter sets that the index points to."""
+        places = entries.parameter_sets
         front = stream.at(STREAM_HEADER_SIZE)
-        while front.position < min([offset, *parameter_set_offsets]):
+        while front.position < min([entries.place, *places]):
             unit = read_unit(front, front.position, walk.limits.max_unit_size)
             if unit is not None and unit.unit_type == UnitType.METADATA:
                 walk.accept(_sound(Visit(unit), walk.check))
-        for one in parameter_set_offsets:
+        for one in places:
             found = _unit_at(stream, walk, one, UnitType.FEATURE_PARAMETER_SET)
             walk.accept(_sound(found, walk.check))
-        return cls(stream, walk, offsets, _running_total(features), access > 0)
+        return cls(stream, walk, entries.offsets, entries.first, entries.access_points)
+
+    @staticmethod
+    def has_index(stream: StreamWindow) -> bool:
+        """Tell an indexed stream, whose units are found without passing over them. Raises StreamError."""
+        end = _end_of(stream)
+        return end is not None and bool(end.index_offset)
+
+    def __len__(self) -> int:
+        return int(self.first[-1])
 
     def unit(self, entry: int) -> CodedUnit:
         """Read, parse and check one coded unit."""
-        offset = int(self.offsets[entry])
-        kinds = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH)
-        coded = _sound(
-            _unit_at(self.stream, self.walk, offset, *kinds), self.walk.check_alone
-        ).coded
+        coded = self.visit(entry).coded
         assert coded is not None
-        if len(coded.payloads) != self.first[entry + 1] - self.first[entry]:
-            raise _index_error(
-                "the index gives a wrong number of features for a coded unit", offset
-            )
         return coded
 
+    def visit(self, entry: int) -> Visit:
+        """Read, parse and check one coded unit, as a walk does."""
+        place = int(self.offsets[entry])
+        kinds = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH)
+        visit = _unit_at(self.stream, self.walk, place, *kinds)
+        in_force = self._in_force(visit.unit)
+        _sound(visit, lambda visit: self.walk.check_alone(visit, in_force))
+        assert visit.coded is not None
+        if len(visit.coded.payloads) != self.first[entry + 1] - self.first[entry]:
+            raise _index_error("the index gives a coded unit another number of features", place)
+        if entry + 1 < len(self.offsets) and visit.unit.end > self.offsets[entry + 1]:
+            raise _index_error("the index says that a coded unit begins inside this one", place)
+        return visit
 
-def _find_index(stream: StreamWindow) -> int | None:
-    """Position of the index in bytes, from the end unit; None where that names none."""
-    offset = stream.size() - _END_SIZE
-    if offset < STREAM_HEADER_SIZE:
-        return None
-    tail = stream.at(offset).read(_END_SIZE)
-    if tail[:2] != bytes([UnitType.END, 16]):
-        return None
-    unit = read_unit(io.BytesIO(tail), offset, 16)
-    if unit is None or not unit.crc_matches:
-        return None
-    end = END.parse_whole(unit.payload, 8 * unit.payload_offset, unit_size=16)
-    return end.index_offset or None
+    def _in_force(self, unit: Unit) -> ParameterSets:
+        """The parameter set that a coded unit refers to: the last with its fps_id that precedes it."""
+        if not unit.crc_matches:
+            return {}
+        fps_id = fps_id_of(unit)
+        places = self.walk.places.get(fps_id, array("q"))
+        before = bisect_left(places, unit.offset)
+        if before == 0:
+            return {}
+        if before == len(places) and fps_id in self.walk.parameter_sets:
+            return {fps_id: self.walk.parameter_sets[fps_id]}
+        visit = _unit_at(self.stream, self.walk, places[before - 1], UnitType.FEATURE_PARAMETER_SET)
+        fps = _sound(visit, self.walk.check_alone).content
+        assert isinstance(fps, FeatureParameterSet)
+        return {fps_id: fps}
 
 
-def _unit_at(stream: StreamWindow, walk: Walk, offset: int, *kinds: UnitType) -> Visit:
-    """The unit at a byte offset that the index or the end unit gives, which must be of one of these types."""
-    unit = None
-    if STREAM_HEADER_SIZE <= offset < stream.size():
-        with suppress(StreamError):  # bytes that are no unit
-            unit = read_unit(stream.at(offset), offset, walk.limits.max_unit_size)
+class Survey(Walk):
+    """A walk that notes where feature parameter sets stand.
+
+    places : positions in bytes, ascending, by fps_id.
+    """
+
+    def __init__(self, header: StreamHeader) -> None:
+        super().__init__(header)
+        self.places: dict[int, array[int]] = {}
+
+    def accept(self, visit: Visit) -> None:
+        """Take note of a unit, and of where it stands."""
+        super().accept(visit)
+        if isinstance(visit.content, FeatureParameterSet):
+            places = self.places.setdefault(visit.content.fps_id, array("q"))
+            places.append(visit.unit.offset)
+
+
+@clause("9.5")
+def read_index(stream: StreamWindow, walk: Walk) -> IndexEntries | None:
+    """(9.5) The index of a stream, if it has one that directly precedes the end unit.
+
+    Raises StreamError where its content is at fault.
+    """
+    end = _end_of(stream)
+    if end is None or not end.index_offset:
+        return None
+    place, stop = end.index_offset, stream.size() - _END_SIZE
+    unit = _read(stream, walk, place) if place < stop else None
+    if unit is None or unit.unit_type != UnitType.INDEX or unit.end != stop:
+        return None
+    index = _sound(Visit(unit), walk.check).content
+    assert isinstance(index, Index)
+    offsets = np.cumsum(index.unit_distance)
+    if not ((index.unit_distance > 0) & (offsets > 0) & (offsets < place)).all():
+        raise _index_error("the index points outside the stream", place)
+    counts = index.features_minus1
+    first = _running_total(np.ones_like(offsets) if counts is None else counts + 1)
+    if end.feature_count != first[-1]:
+        raise _index_error("index and end unit give the stream another number of features", place)
+    if any(later <= earlier for earlier, later in pairwise(index.parameter_set_offset)):
+        raise _index_error("the index lists feature parameter sets out of order", place)
+    access = np.ones_like(offsets) if index.access_point is None else index.access_point
+    return IndexEntries(place, offsets, first, access > 0, tuple(index.parameter_set_offset))
+
+
+def _end_of(stream: StreamWindow) -> End | None:
+    """The end unit with a payload that ends the file, if its last bytes can be nothing else.
+
+    The tail of a longer unit and an end unit without payload, ``7f 00`` and its CRC-32, may together read
+    as an end unit with a payload. Such a file is passed over from its beginning instead.
+    """
+    place = stream.size() - _END_SIZE
+    if place < STREAM_HEADER_SIZE:
+        return None
+    tail = stream.at(place).read(_END_SIZE)
+    if _end_unit(tail[-_PLAIN_END_SIZE:], place + _END_SIZE - _PLAIN_END_SIZE) is not None:
+        return None
+    unit = _end_unit(tail, place)
+    if unit is None or not unit.payload:
+        return None
+    return END.parse_whole(unit.payload, 8 * unit.payload_offset, unit_size=16)
+
+
+def _end_unit(data: bytes, place: int) -> Unit | None:
+    """These bytes as an end unit; None where they are none."""
+    with suppress(StreamError):
+        unit = read_unit(io.BytesIO(data), place, 16)
+        if unit is not None and unit.crc_matches and unit.end == place + len(data):
+            return unit if unit.unit_type == UnitType.END else None
+    return None
+
+
+def _read(stream: StreamWindow, walk: Walk, place: int) -> Unit | None:
+    """The unit at a position; None where the bytes there are none."""
+    with suppress(StreamError):
+        if place >= STREAM_HEADER_SIZE:
+            return read_unit(stream.at(place), place, walk.limits.max_unit_size)
+    return None
+
+
+def _unit_at(stream: StreamWindow, walk: Walk, place: int, *kinds: UnitType) -> Visit:
+    """The unit at a position that the index or the end unit names; of one of these kinds."""
+    unit = _read(stream, walk, place) if place < stream.size() else None
     if unit is None or unit.unit_type not in kinds:
         names = " or ".join(kind.name.lower() for kind in kinds)
-        raise _index_error(f"the index says that a unit of type {names} begins here", offset)
+        raise _index_error(f"the index says that a unit of type {names} begins here", place)
     return Visit(unit)
 
 

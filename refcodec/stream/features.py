@@ -8,14 +8,15 @@ from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import ConstraintError, UnsupportedError
 from refcodec.pack import channel_qps
+from refcodec.ranges import bounds_of
 from refcodec.registry import record_of
 from refcodec.stream.limits import decoded_size, element_count
 from refcodec.syntax.bits import Trace, position_of
-from refcodec.syntax.codes import Coder
+from refcodec.syntax.codes import Coder, Quantiser
 from refcodec.syntax.structures import CodedFeatureBatch, FeatureParameters, FeatureParameterSet
 from refcodec.tables import Level
 
-__all__ = ["LARGEST_BATCH", "check_batch", "check_parameters"]
+__all__ = ["LARGEST_BATCH", "check_batch", "check_parameters", "check_ranges", "largest_step"]
 
 LARGEST_BATCH = 65_536
 """Largest unit_size of a coded feature batch, and greatest number of elements of all its features: to read
@@ -37,10 +38,9 @@ def check_parameters(
             yield wrong("range_max", "a range contains a NaN or an infinity")
         elif (low > parameters.range_max).any():
             yield wrong("range_max", "range_max is less than range_min")
-    if parameters.log_step is not None:
-        top = (1 << (fps.bits - int(fps.log_signed_flag or 0))) - 1
-        if (parameters.log_step < 1).any() or (parameters.log_step * top > 130 << 24).any():
-            yield wrong("log_step", "log_step is 0, or its largest level exceeds 2^130")
+    step = parameters.log_step
+    if step is not None and ((step < 1) | (step > largest_step(fps))).any():
+        yield wrong("log_step", "log_step is 0, or its largest level exceeds 2^130")
     largest_qp = record_of(fps.coder_id).largest_qp
     if parameters.qp is not None and largest_qp is not None:
         qps = channel_qps(fps, parameters)
@@ -61,6 +61,33 @@ def check_parameters(
                 bit_offset=position_of(trace, "qp"),
                 clause="A.3",
             )
+
+
+def largest_step(fps: FeatureParameterSet) -> int:
+    """The greatest log_step, whose largest level is at most 2^130."""
+    return (130 << 24) // ((1 << (fps.bits - int(fps.log_signed_flag or 0))) - 1)
+
+
+@clause("9.2")
+def check_ranges(batch: CodedFeatureBatch, fps: FeatureParameterSet, trace: Trace) -> Violations:
+    """(9.2) The ranges of the features of a batch."""
+    if not batch.range_codes_flag:
+        return
+
+    def wrong(name: str, what: str) -> ConstraintError:
+        return ConstraintError(what, bit_offset=position_of(trace, name), clause="9.2")
+
+    if fps.quantiser == Quantiser.NONE:
+        yield wrong("range_codes_flag", "features without a quantiser have no ranges to code")
+        return
+    first, second = bounds_of(batch, fps)
+    if fps.quantiser == Quantiser.UNIFORM:
+        if (first > second).any():
+            yield wrong("code_shift", "a range of a feature of the batch ends before it begins")
+    elif (first > 128).any():
+        yield wrong("code_shift", "log_exponent of a feature of the batch exceeds 128")
+    elif (second < 1).any():
+        yield wrong("code_shift", "log_step of a feature of the batch is less than 1")
 
 
 @clause("9.2")

@@ -28,7 +28,7 @@ class _Sequence:
 class Order:
     """State of the checks on the order of units, after the units accepted so far.
 
-    parameter_sets : by fps_id.
+    parameter_sets : those in force, by fps_id.
     feature_count  : number of features.
     complete       : true if all units could be read, so that the number of features is known.
     interrupted    : fps_ids of sequences that lack a feature; see `StrictWalk`.
@@ -54,12 +54,6 @@ class Order:
                 "only the end unit follows the index", bit_offset=bit_offset, clause="9.1"
             )
         match content:
-            case FeatureParameterSet() if content.fps_id in self.parameter_sets:
-                yield OrderError(
-                    f"feature parameter set {content.fps_id} occurs twice in the stream",
-                    bit_offset=8 * unit.payload_offset,
-                    clause="9.1",
-                )
             case Metadata() if self.parameter_sets:
                 yield OrderError(
                     "metadata follows a feature parameter set; it must precede all of them",
@@ -114,10 +108,15 @@ class Order:
                 )
 
     def accept(self, unit: Unit, content: Record | None, coded: CodedUnit | None) -> None:
-        """Record a unit in which nothing is wrong."""
+        """Record a unit in which nothing is wrong.
+
+        "A coded unit refers to the last feature parameter set with its fps_id that precedes it."
+        """
         self._previous = unit.unit_type
         if isinstance(content, FeatureParameterSet):
             self.parameter_sets[content.fps_id] = content
+            self._sequences.pop(content.fps_id, None)
+            self.interrupted.discard(content.fps_id)
         if isinstance(content, Hash):
             if self.hashed is not None:
                 self.hashed.add(content.hash_target)

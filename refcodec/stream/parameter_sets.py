@@ -9,7 +9,7 @@ from refcodec.errors import ConstraintError, UnsupportedError
 from refcodec.registry import record_of
 from refcodec.stream.limits import element_count, limits_of
 from refcodec.syntax.bits import Trace, position_of
-from refcodec.syntax.codes import FeatureType, Quantiser
+from refcodec.syntax.codes import Quantiser
 from refcodec.syntax.structures import FeatureParameterSet, StreamHeader
 
 __all__ = ["check_parameter_set"]
@@ -42,10 +42,6 @@ def check_parameter_set(fps: FeatureParameterSet, header: StreamHeader, trace: T
             f"profile {header.profile_idc.name.lower()} has no coder {record.name}",
             "A.2",
         )
-    if fps.feature_type == FeatureType.FC and fps.range_per_channel_flag:
-        yield wrong(
-            "range_per_channel_flag", "an fc feature has one range: its channels are single values"
-        )
     if fps.log_signed_flag and fps.bits == 1:
         yield wrong("log_signed_flag", "signed logarithmic samples need at least 2 bits")
     if fps.quantiser not in record.quantisers:
@@ -60,6 +56,10 @@ def check_parameter_set(fps: FeatureParameterSet, header: StreamHeader, trace: T
             "bits_minus1",
             f"{fps.bits} bits; {record.name} takes at most {record.largest_bits}",
         )
+    if fps.source_type.is_integer and fps.quantiser != Quantiser.NONE:
+        yield wrong("source_type", f"{_name(fps)} features have no quantiser")
+    elif fps.source_type.is_integer and not record.integers:
+        yield wrong("source_type", f"{record.name} codes no {_name(fps)} features")
     if fps.restoration_enabled_flag and not record.restorable:
         yield wrong(
             "restoration_enabled_flag",
@@ -73,3 +73,7 @@ def check_parameter_set(fps: FeatureParameterSet, header: StreamHeader, trace: T
         )
     if record.has_headers:
         yield from payload_coder(fps.coder_id).check_parameter_set(fps, limits, trace)
+
+
+def _name(fps: FeatureParameterSet) -> str:
+    return fps.source_type.name.lower()

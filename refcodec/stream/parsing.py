@@ -11,6 +11,7 @@ from refcodec.clauses import clause
 from refcodec.coders.protocol import Payload
 from refcodec.errors import ConstraintError, OrderError, UnsupportedError
 from refcodec.memory import memory_for
+from refcodec.ranges import own_parameters
 from refcodec.stream.limits import decoded_size
 from refcodec.syntax.bits import BitReader, Trace
 from refcodec.syntax.codes import HashTarget, UnitType
@@ -26,7 +27,7 @@ from refcodec.syntax.structures import (
 )
 from refcodec.syntax.units import SMALLEST_UNIT, Unit
 
-__all__ = ["CodedUnit", "ParameterSets", "UnitHash", "coded_unit", "parse_unit"]
+__all__ = ["CodedUnit", "ParameterSets", "UnitHash", "coded_unit", "fps_id_of", "parse_unit"]
 
 ParameterSets = dict[int, FeatureParameterSet]
 """Feature parameter sets by fps_id."""
@@ -46,7 +47,7 @@ class CodedUnit:
 
     offset       : position of the unit's first byte.
     fps          : feature parameter set that it refers to.
-    parameters   : feature_parameters() of its features.
+    parameters   : feature_parameters() of its features; ranges may differ from payload to payload.
     access_point : true if decoding can begin here.
     samples      : number of samples to decode, padding included.
     payloads     : one per feature.
@@ -82,7 +83,7 @@ def parse_unit(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> Recor
         )
     parameters: dict[str, object] = {}
     if unit.unit_type in (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH):
-        fps_id = UE(255).read(BitReader(unit.payload, offset), None, "fps_id")
+        fps_id = fps_id_of(unit)
         if fps_id not in parameter_sets:
             raise OrderError(
                 f"feature parameter set {fps_id} is used before it occurs in the stream",
@@ -116,6 +117,13 @@ def check_entry_count(unit: Unit) -> None:
         )
 
 
+def fps_id_of(unit: Unit) -> int:
+    """The fps_id that a coded unit begins with. Raises StreamError."""
+    reader = BitReader(unit.payload, 8 * unit.payload_offset)
+    fps_id: int = UE(255).read(reader, None, "fps_id")
+    return fps_id
+
+
 def coded_unit(
     unit: Unit, content: CodedFeature | CodedFeatureBatch, fps: FeatureParameterSet, trace: Trace
 ) -> CodedUnit:
@@ -139,12 +147,14 @@ def coded_unit(
     payloads = (
         Payload(
             fps,
-            content.parameters,
+            parameters,
             hashes[i * size : (i + 1) * size],
             True,
             content.payloads[start:end],
             bit_offset + 8 * start,
         )
-        for i, (start, end) in enumerate(zip([0, *ends], ends, strict=False))
+        for i, (start, end, parameters) in enumerate(
+            zip([0, *ends], ends, own_parameters(content, fps), strict=False)
+        )
     )
     return CodedUnit(unit.offset, fps, content.parameters, True, samples, tuple(payloads))

@@ -102,5 +102,14 @@ class StrictWalk(Walk):
             self._index_lost = True
         if visit.unit.unit_type == UnitType.FEATURE_PARAMETER_SET:
             self._parameter_set_lost = True
+            self._lose_parameter_sets(visit)
         elif visit.unit.unit_type in _CODED:  # it is unknown to which sequence it belonged
             self.order.interrupted.update(self.parameter_sets)
+
+    def _lose_parameter_sets(self, visit: Visit) -> None:
+        """Forget the parameter set that a lost one replaces: any, where its fps_id cannot be trusted."""
+        lost = visit.content
+        if isinstance(lost, FeatureParameterSet):
+            self.parameter_sets.pop(lost.fps_id, None)
+        else:
+            self.parameter_sets.clear()

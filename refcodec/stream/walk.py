@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import Protocol
 
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import StreamError
-from refcodec.stream.features import check_batch, check_parameters
+from refcodec.stream.features import check_batch, check_parameters, check_ranges
 from refcodec.stream.limits import limits_of
 from refcodec.stream.metadata import texts_of
 from refcodec.stream.order import Order, bytes_follow, no_end
@@ -38,7 +39,7 @@ from refcodec.syntax.structures import (
 )
 from refcodec.syntax.units import ByteSource, Unit, read_unit
 
-__all__ = ["Report", "Visit", "Walk", "coded_units", "raise_error"]
+__all__ = ["Arrival", "Report", "Visit", "Walk", "arriving_units", "coded_units", "raise_error"]
 
 Report = Callable[[StreamError], None]
 """Receives each error of a walk; if it returns, the walk goes on."""
@@ -69,7 +70,7 @@ class Visit:
 class Walk:
     """One pass over the units of a stream, with the state that later units depend on.
 
-    parameter_sets : by fps_id.
+    parameter_sets : those in force, by fps_id.
     metadata       : text by key.
     feature_count  : number of features so far.
     end            : the end unit, once accepted.
@@ -84,7 +85,7 @@ class Walk:
 
     @property
     def parameter_sets(self) -> ParameterSets:
-        """Feature parameter sets by fps_id."""
+        """Feature parameter sets in force, by fps_id."""
         return self.order.parameter_sets
 
     @property
@@ -119,34 +120,42 @@ class Walk:
         if visit.coded is not None:
             yield from self.order.check_sequence(visit.coded)
 
-    def check_alone(self, visit: Visit) -> Violations:
-        """Parse a unit and check everything but its order among the others."""
+    def check_alone(self, visit: Visit, parameter_sets: ParameterSets | None = None) -> Violations:
+        """Parse a unit and check everything but its order among the others.
+
+        parameter_sets : those in force at the unit; None for those of this walk.
+        """
         unit, trace = visit.unit, visit.trace
+        in_force = self.parameter_sets if parameter_sets is None else parameter_sets
         if not unit.crc_matches:  # the content of a damaged unit is not worth checking
             yield unit.damage()
             return
         try:
-            content = parse_unit(unit, self.parameter_sets, trace)
+            content = parse_unit(unit, in_force, trace)
         except StreamError as error:
             yield error
             return
         visit.parsed, sound = True, True
-        for violation in self._constraints(unit, content, trace):
+        for violation in self._constraints(unit, content, in_force, trace):
             sound = False
             yield violation
         visit.content = content
         if sound and isinstance(content, (CodedFeature, CodedFeatureBatch)):
-            visit.coded = coded_unit(unit, content, self.parameter_sets[content.fps_id], trace)
+            visit.coded = coded_unit(unit, content, in_force[content.fps_id], trace)
 
-    def _constraints(self, unit: Unit, content: Record | None, trace: Trace) -> Violations:
+    def _constraints(
+        self, unit: Unit, content: Record | None, in_force: ParameterSets, trace: Trace
+    ) -> Violations:
         match content:
             case FeatureParameterSet():
                 yield from check_parameter_set(content, self.header, trace)
             case CodedFeature() | CodedFeatureBatch():
-                fps = self.parameter_sets[content.fps_id]
+                fps = in_force[content.fps_id]
                 if isinstance(content, CodedFeatureBatch):
                     yield from check_batch(content, fps, len(unit.payload), trace)
                 yield from check_parameters(content.parameters, fps, self.limits, trace)
+                if isinstance(content, CodedFeatureBatch):
+                    yield from check_ranges(content, fps, trace)
 
     def scrutinise(self, visit: Visit) -> Violations:
         """Yield violations that a decoder need not detect: none here, see `StrictWalk`."""
@@ -166,6 +175,18 @@ class Walk:
         self.order.lose(visit.unit)
 
 
+class Arrival(Protocol):
+    """Knowledge of a stream that is still arriving."""
+
+    def ready(self) -> bool:
+        """True if the next unit can be read without waiting."""
+        ...
+
+    def check_late(self, one: UnitHash) -> Violations:
+        """Check a hash unit whose coded unit was yielded before it came."""
+        ...
+
+
 def coded_units(
     walk: Walk, source: ByteSource, report: Report = raise_error, offset: int = STREAM_HEADER_SIZE
 ) -> Iterator[CodedUnit]:
@@ -174,6 +195,21 @@ def coded_units(
     source : positioned at byte ``offset``, after the stream header.
 
     Raises what ``report`` raises, once the coded units that precede the error have been yielded.
+    """
+    return (one for one in arriving_units(walk, source, report, offset) if one is not None)
+
+
+def arriving_units(
+    walk: Walk,
+    source: ByteSource,
+    report: Report = raise_error,
+    offset: int = STREAM_HEADER_SIZE,
+    arrival: Arrival | None = None,
+) -> Iterator[CodedUnit | None]:
+    """The loop of :func:`coded_units`, which also yields None before it waits for the next unit.
+
+    arrival : of a stream that is still arriving: a coded unit does not wait for hash units that are not
+              there, which are checked when they come. None where every coded unit waits for its hash units.
     """
     pending: CodedUnit | None = None
     broken: list[StreamError] = []
@@ -193,13 +229,22 @@ def coded_units(
             report(error)
         if not isinstance(visit.content, Hash):
             pending = visit.coded
-        elif pending is not None:
+        else:
             one = UnitHash(
                 visit.content.hash_target,
                 visit.content.sha256,
                 position_of(visit.trace, "sha256") or 0,
             )
-            pending = replace(pending, hashes=(*pending.hashes, one))
+            if pending is not None:
+                pending = replace(pending, hashes=(*pending.hashes, one))
+            elif arrival is not None:
+                for error in arrival.check_late(one):
+                    report(error)
+        if arrival is not None and not arrival.ready():
+            if pending is not None:
+                yield pending
+                pending = None
+            yield None
     if pending is not None:
         yield pending
     for error in broken:

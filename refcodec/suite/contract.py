@@ -145,7 +145,14 @@ class Command:
 
     def run(self, stream: Path, expected: int, timeout: float) -> Outcome:
         """Run the command in a folder of its own, with nothing on its standard input."""
-        with tempfile.TemporaryDirectory(prefix="dfc-") as folder:
+        try:
+            scratch = tempfile.TemporaryDirectory(prefix="dfc-")
+        except OSError as error:
+            raise EnvironmentFault(
+                f"there is no place for temporary files: {error.strerror}",
+                hint="set TMPDIR to a folder that can be written",
+            ) from None
+        with scratch as folder:
             place = Path(folder)
             holes = {"{input}": str(stream.resolve()), "{output}": str(place / "output")}
             words = list(self.words)
@@ -185,9 +192,17 @@ def _watch(
                 if any(_size(file) > most for file in files):
                     return f"stopped after writing more than {most} bytes"
     finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process, and its children too where the system has groups of processes."""
+    if hasattr(os, "killpg"):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    else:
+        process.kill()
+    process.wait()
 
 
 def _outcome(status: int, files: list[Path], expected: int) -> Outcome:

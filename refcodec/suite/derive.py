@@ -112,6 +112,7 @@ _CLAUSES = {
     **{f"coder:{name}": record.clauses for name, record in CODERS.items()},
     "quantiser:uniform": ("8.6.1", "8.7"),
     "quantiser:logarithmic": ("8.6.2", "8.7"),
+    "range:feature": ("8.6.3",),
     "restoration:tensor": ("8.5",),
     "restoration:channel": ("8.5",),
     "sample-hash": ("8.8",),
@@ -131,6 +132,7 @@ def labels(stream: bytes) -> Labels:
     source = io.BytesIO(stream)
     header = parse_stream_header(source.read(STREAM_HEADER_SIZE))
     walk, tags, elements = Walk(header), set[str](), 0
+    sets: list[FeatureParameterSet] = []
     for visit in walk.units(source):
         for error in walk.check(visit):
             raise error
@@ -141,11 +143,12 @@ def labels(stream: bytes) -> Labels:
         match visit.content:
             case Hash():
                 tags.add(f"hash-unit:{visit.content.hash_target.name.lower()}")
+            case FeatureParameterSet():
+                sets.append(visit.content)
             case Metadata() | Index():
                 tags.add(UnitType(visit.unit.unit_type).name.lower())
             case None:
                 tags.add("unknown-unit")
-    sets = walk.parameter_sets.values()
     tags |= {tag for fps in sets for tag in _tags_of_parameter_set(fps)}
     if any(record_of(fps.coder_id).compiled for fps in sets) and elements <= _SMALL:
         tags.add("small")
@@ -195,6 +198,8 @@ def _tags_of_unit(unit: CodedUnit, unit_type: int) -> Iterator[str]:
     parameters = unit.parameters
     if parameters.restoration_mode:
         yield f"restoration:{parameters.restoration_mode.name.lower()}"
+    if any(payload.parameters is not parameters for payload in unit.payloads):
+        yield "range:feature"
     if parameters.qp_delta is not None:
         yield "qp:channel"
     if parameters.qp_eighths:

@@ -181,9 +181,10 @@ def _promised(root: Path) -> dict[bytes, tuple[Feature, ...]]:
     try:
         entries = json.loads((root / MANIFEST_NAME).read_text(encoding="utf-8"))["vectors"]
         vectors = [Vector.from_json(entry) for entry in entries]
-        return {(root / one.file).read_bytes(): one.features for one in vectors}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+    files = {root / one.file: one.features for one in vectors}
+    return {file.read_bytes(): features for file, features in files.items() if file.is_file()}
 
 
 def _is_kept(stream: bytes, promised: tuple[Feature, ...] | None) -> bool:

@@ -31,14 +31,20 @@ __all__ = [
 
 MANIFEST_NAME = "manifest.json"
 
-_WORD_SIZES = {"float32": 4, "float16": 2, "bfloat16": 2}
+_WORD_SIZES = {
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int16": 2,
+    **dict.fromkeys(("int8", "uint8", "float8_e4m3fn", "float8_e5m2"), 1),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
     """One feature as decoded by a correct decoder.
 
-    dtype          : ``float32``, ``float16`` or ``bfloat16``.
+    dtype          : name of the source type, as numpy and ml_dtypes write it: ``float32``.
     samples        : SHA-256 of the integer samples, little-endian int32 in C order.
     reconstruction : SHA-256 of the feature, little-endian in C order.
     """

@@ -65,6 +65,16 @@ class SourceType(IntEnum):
     FLOAT32 = 0
     FLOAT16 = 1
     BFLOAT16 = 2
+    INT16 = 3
+    INT8 = 4
+    UINT8 = 5
+    FLOAT8_E4M3FN = 6
+    FLOAT8_E5M2 = 7
+
+    @property
+    def is_integer(self) -> bool:
+        """True if its values are integers, which only coders without a quantiser keep."""
+        return SourceType.INT16 <= self <= SourceType.UINT8
 
 
 class Quantiser(IntEnum):

@@ -125,7 +125,11 @@ class FeatureParameterSet(Record):
         IfThenElse(
             this.quantiser != Quantiser.NONE,
             Computed(this.bits_minus1 + 1),
-            IfThenElse(this.source_type == SourceType.FLOAT32, Computed(32), Computed(16)),
+            IfThenElse(
+                this.source_type == SourceType.FLOAT32,
+                Computed(32),
+                IfThenElse(this.source_type <= SourceType.INT16, Computed(16), Computed(8)),
+            ),
         )
     )
     range_per_channel_flag: int | None = element(If(this.quantiser != Quantiser.NONE, U(1)))
@@ -245,17 +249,36 @@ CODED_FEATURE = Structure(CodedFeature, "6.5")
 
 
 class CodedFeatureBatch(Record):
-    """Several features that share their parameters (6.6)."""
+    """Several features that share their parameters, ranges excepted (6.6)."""
 
     fps_id: int = element(UE(255))
     feature_count_minus1: int = element(UE(2**16 - 1))
     feature_count: int = element(Computed(this.feature_count_minus1 + 1))
     payload_size_base: int = element(UE(2**32 - 2))
-    payload_size_bits: int = element(U(5))
+    range_codes_flag: int = element(U(1))
+    payload_size_bits: int = element(U(4))
     payload_size_delta: Integers | None = element(
         If(this.payload_size_bits > 0, Array(this.feature_count, this.payload_size_bits))
     )
     parameters: FeatureParameters = element(FEATURE_PARAMETERS)
+    ranges: int = element(Computed(this.feature_count * this._params.fps.ranges))
+    low_codes: int = element(
+        IfThenElse(
+            this._params.fps.quantiser == Quantiser.LOGARITHMIC,
+            Computed(this.feature_count),
+            Computed(this.ranges),
+        )
+    )
+    code_shift: int | None = element(If(this.range_codes_flag == 1, U(5)))
+    low_code_bits: int = element(IfThenElse(this.range_codes_flag == 1, U(5), Computed(0)))
+    high_code_bits: int = element(IfThenElse(this.range_codes_flag == 1, U(5), Computed(0)))
+    low_code: Integers | None = element(
+        If(this.low_code_bits > 0, Array(this.low_codes, this.low_code_bits))
+    )
+    high_code: Integers | None = element(
+        If(this.high_code_bits > 0, Array(this.ranges, this.high_code_bits))
+    )
+    alignment: int = element(AlignmentBits())
     sample_hashes: bytes | None = element(
         If(
             this._params.fps.sample_hash_size > 0,
@@ -304,7 +327,7 @@ class Index(Record):
     """Positions of coded units, for random access (6.9)."""
 
     entry_count: int = element(Leb128())
-    parameter_set_count: int = element(Leb128(2**8))
+    parameter_set_count: int = element(Leb128())
     parameter_set_offset: list[int] = element(Repeat(this.parameter_set_count, Leb128()))
     distance_bits: int = element(U(6))
     features_bits: int = element(U(5))

@@ -6,6 +6,8 @@
 
 The writer gathers features that can share a run of ffmpeg or a batch unit (``gathering``), has them coded
 together, and passes them to the ``sink`` of units. A file appears under its path whole or not at all.
+
+    refcodec.concat("all.dfc", ["a.dfc", "b.dfc"])     copies payloads: ``copying``
 """
 
 from __future__ import annotations
@@ -15,16 +17,21 @@ import os
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+from refcodec.arrays import described, rows_of, with_entries
 from refcodec.config import EncoderConfig
+from refcodec.encoder.inputs import arrays_of
+from refcodec.writer.copying import concat
 from refcodec.writer.writer import Writer
 
-__all__ = ["Writer", "create", "encode"]
+__all__ = ["Writer", "concat", "create", "encode"]
 
 
 def create(
     target: str | os.PathLike[str] | BinaryIO,
     config: EncoderConfig | None = None,
     *,
+    mode: str = "w",
+    exist_ok: bool | None = None,
     progress: Callable[[int], None] | None = None,
     **options: Any,
 ) -> Writer:
@@ -32,21 +39,35 @@ def create(
 
     target   : a path, written atomically, or a binary file object, a pipe included.
     config   : configuration; ``options`` change single fields: ``create("f.dfc", coder="zlib")``.
+    mode     : ``w`` for a new stream; ``a`` to add features to the one at the path, if there is one. It is
+               copied: the old file stays until the new one is complete.
+    exist_ok : true if a new stream may replace a file; None for yes, with a warning.
     progress : called from time to time with the number of features coded.
 
-    Raises CallerError for an invalid option, or a path that cannot be written.
+    Raises CallerError for an invalid option, or a path that cannot be written; StreamError if the stream to
+    add to is at fault.
     """
-    return Writer(target, (config or EncoderConfig()).but(**options), progress)
+    chosen = (config or EncoderConfig()).but(**options)
+    return Writer(target, chosen, progress, mode=mode, exist_ok=exist_ok)
 
 
 def encode(feature: Any, config: EncoderConfig | None = None, **options: Any) -> bytes:
-    """Code one feature as a stream of its own: ``encode(x, coder="hevc", qp=32)``.
+    """Code a feature, a batch or several by name as a stream of its own: ``encode(x, coder="hevc", qp=32)``.
 
-    feature : numpy array or torch tensor, C x H x W or D.
+    feature : numpy array or torch tensor: one feature, C x H x W or D, or a batch, N x C x H x W or N x D; or
+              a dict of those, such as the layers of a pyramid.
 
-    Returns the bytes of the stream. Raises CallerError, EnvironmentFault.
+    Returns the bytes of the stream, of which ``decode`` makes the same again. Raises CallerError,
+    EnvironmentFault.
     """
     target = io.BytesIO()
-    with create(target, config, **options) as writer:
-        writer.write(feature)
+    chosen = (config or EncoderConfig()).but(**options)
+    arrays = arrays_of(feature, chosen.fill)
+    entries = [described(array.shape, name) for name, array in arrays]
+    chosen = chosen.but(metadata=with_entries(chosen.metadata, entries))
+    alone = sum(entry.count for entry in entries) == 1
+    with Writer(target, chosen, alone=alone) as writer:
+        for _, array in arrays:
+            for one in rows_of(array):
+                writer.write(one)
     return target.getvalue()

@@ -19,22 +19,29 @@ from refcodec.syntax.structures import FeatureParameterSet
 
 __all__ = ["Waiting", "code_in_order", "units_of"]
 
-_SHARED = ("qp", "qp_eighths", "qp_delta", "range_min", "range_max", "log_step")
-"""Elements of feature_parameters() in which features of one parameter set may differ."""
+_SHARED = ("qp", "qp_eighths", "qp_delta")
+"""Elements of feature_parameters(), ranges apart, in which features of one parameter set may differ."""
+
+_MOST_APART = (1 << 15) - 1
+"""Greatest difference of the sizes of payloads of one batch."""
 
 
 class Waiting(NamedTuple):
-    """A feature to code, its encoder, and the configuration to use, without its QP."""
+    """A feature to code, its encoder, and the configuration to use, without its QP.
+
+    rank : distinguishes encoders whose parameter sets may be equal.
+    """
 
     encoder: FeatureEncoder
+    rank: int
     config: EncoderConfig
     request: Request
 
 
-def code_in_order(waiting: Sequence[Waiting]) -> Iterator[CodedRun]:
+def code_in_order(waiting: Sequence[Waiting]) -> Iterator[tuple[int, CodedRun]]:
     """Code features, those of one parameter set together, in runs of one configuration.
 
-    Yields the coded features in the order of ``waiting``, as runs of consecutive ones.
+    Yields runs of consecutive features in the order of ``waiting``, with the rank of their encoder.
     """
     keys = [id(one.encoder) for one in waiting]
     coded = {key: list(_code(own)) for key, own in by_key(waiting, keys).items()}
@@ -45,10 +52,11 @@ def code_in_order(waiting: Sequence[Waiting]) -> Iterator[CodedRun]:
     features = {
         key: chain.from_iterable(run.features for run in runs) for key, runs in coded.items()
     }
-    pairs = zip(in_order(owners, keys), in_order(features, keys), strict=True)
-    for _, group in groupby(pairs, key=lambda pair: id(pair[0])):
-        runs, own = zip(*group, strict=True)
-        yield replace(runs[0], features=list(own))
+    ranks = (one.rank for one in waiting)
+    triples = zip(ranks, in_order(owners, keys), in_order(features, keys), strict=True)
+    for _, group in groupby(triples, key=lambda triple: id(triple[1])):
+        (rank, *_), runs, own = zip(*group, strict=True)
+        yield rank, replace(runs[0], features=list(own))
 
 
 def _code(waiting: Sequence[Waiting]) -> Iterator[CodedRun]:
@@ -77,16 +85,24 @@ def units_of(run: CodedRun) -> Iterator[tuple[UnitType, Sequence[CodedFeature]]]
 
 def _end_of_batch(features: Sequence[CodedFeature], start: int, fps: FeatureParameterSet) -> int:
     """Number of the first feature that does not fit in the batch that begins at ``start``."""
-    size = 8 * fps.ranges + 64
+    ranges = 8 * fps.ranges
+    codes = 0 if features[start].share.code_shift is None else ranges
+    size = ranges + 64
     last = min(len(features), start + LARGEST_BATCH // element_count(fps))
+    least = most = len(features[start].coded.data)
     for stop in range(start, last):
-        size += len(features[stop].coded.data) + fps.sample_hash_size + 4
-        if size > LARGEST_BATCH or not _share(features[start], features[stop]):
+        payload = len(features[stop].coded.data)
+        least, most = min(least, payload), max(most, payload)
+        size += payload + codes + fps.sample_hash_size + 4
+        full = size > LARGEST_BATCH or most - least > _MOST_APART
+        if full or not _share(features[start], features[stop]):
             return stop
     return last
 
 
 def _share(one: CodedFeature, other: CodedFeature) -> bool:
-    """True if two features have the same feature_parameters(), so that they can share a batch."""
+    """True if two features can share a batch: their feature_parameters() differ at most in codable ranges."""
     mine, theirs = vars(one.parameters), vars(other.parameters)
-    return all(np.array_equal(mine[name], theirs[name]) for name in _SHARED)
+    return one.share == other.share and all(
+        np.array_equal(mine[name], theirs[name]) for name in _SHARED
+    )

@@ -10,7 +10,7 @@ from refcodec.pack import layout_of
 from refcodec.registry import profile_coders, record_of
 from refcodec.stream.limits import Demand
 from refcodec.syntax.codes import Coder, Profile
-from refcodec.syntax.structures import FeatureParameterSet
+from refcodec.syntax.structures import FeatureParameterSet, StreamHeader
 from refcodec.tables import HIGHEST_LEVEL, level
 
 __all__ = ["StreamLimits"]
@@ -33,9 +33,34 @@ class StreamLimits:
         revisable : true if the stream header can be rewritten at the end.
         """
         self._revisable = revisable
+        self._level_is_free = config.level is None
         self.declared = config.level or (HIGHEST_LEVEL if revisable else _PIPE_LEVEL)
         self.reached = 1
         self.profile = Profile.LOSSLESS if revisable else _profile_of(coder)
+
+    def join(self, header: StreamHeader, name: str) -> None:
+        """Take in a whole stream, before any of it is written.
+
+        name : of the stream, in messages.
+
+        Raises CallerError where no profile has the coders of both, or the level that is declared is too low.
+        """
+        coders = profile_coders()
+        if coders[header.profile_idc] > coders[self.profile]:
+            self.profile = header.profile_idc
+        elif not coders[header.profile_idc] <= coders[self.profile]:
+            raise CallerError(
+                f"no profile has the coders of {self.profile.name.lower()} and of {name}, "
+                f"which is {header.profile_idc.name.lower()}",
+                hint="keep two streams",
+            )
+        if self._level_is_free:
+            self.declared = max(self.declared, header.level_idc)
+        elif header.level_idc > self.declared:
+            raise CallerError(
+                f"{name} has level {header.level_idc}, above the level {self.declared} to declare"
+            )
+        self.reached = max(self.reached, header.level_idc)
 
     def admit(
         self,

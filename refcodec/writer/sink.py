@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from refcodec.encoder.encoding import CodedFeature
+from refcodec.encoder.ranges import batch_elements
 from refcodec.files import storage_error
 from refcodec.hashes import sample_hash, unit_hash
 from refcodec.quantise import dequantise
@@ -28,6 +29,7 @@ from refcodec.syntax.structures import (
 )
 from refcodec.syntax.units import build_stream_header, build_unit
 from refcodec.writer.limits import StreamLimits
+from refcodec.writer.numbering import Numbering
 
 __all__ = ["Sink"]
 
@@ -51,7 +53,7 @@ class Sink:
         self._seekable = seekable
         self._position = 0
         self._table = CodedUnitTable()
-        self._known: set[int] = set()  # fps_ids of the parameter sets written so far
+        self._numbering = Numbering()
         self.written = 0
 
     def begin(self, metadata: Mapping[str, str]) -> None:
@@ -66,13 +68,22 @@ class Sink:
             elements = {"entry_count": len(entries), "entries": entries}
             self._put_unit(UnitType.METADATA, METADATA.build_whole(elements))
 
-    def put_parameter_set(self, fps: FeatureParameterSet) -> None:
-        """Write a parameter set, unless it is in the stream already."""
-        if fps.fps_id not in self._known:
-            self._known.add(fps.fps_id)
+    def put_parameter_set(self, fps: FeatureParameterSet, rank: int = 0) -> FeatureParameterSet:
+        """Write a parameter set, unless it is in force; returns it with its fps_id, to be used at once.
+
+        rank : distinguishes parameter sets of equal content.
+        """
+        numbered = self._numbering.find(fps, rank)
+        if numbered is None:
+            numbered = self._numbering.put_in_force(fps, rank)
             self._table.parameter_set_offsets.append(self._position)
-            payload = FEATURE_PARAMETER_SET.build_whole(fps)
+            payload = FEATURE_PARAMETER_SET.build_whole(numbered)
             self._put_unit(UnitType.FEATURE_PARAMETER_SET, payload)
+        return numbered
+
+    def release_parameter_set(self, fps: FeatureParameterSet, rank: int) -> None:
+        """Let another parameter set take the fps_id of this one."""
+        self._numbering.release(fps, rank)
 
     def put_feature(self, fps: FeatureParameterSet, one: CodedFeature) -> None:
         """Write a coded feature."""
@@ -84,7 +95,7 @@ class Sink:
             "payload": one.coded.data,
         }
         payload = CODED_FEATURE.build_whole(elements, fps=fps)
-        self._put_coded(UnitType.CODED_FEATURE, payload, [one])
+        self.put_coded(UnitType.CODED_FEATURE, payload, 1, one.coded.access_point)
 
     def put_batch(self, fps: FeatureParameterSet, batch: Sequence[CodedFeature]) -> None:
         """Write features that share their parameters as a coded feature batch."""
@@ -96,14 +107,14 @@ class Sink:
             "payload_size_base": base,
             "payload_size_bits": int(sizes.max() - base).bit_length(),
             "payload_size_delta": sizes - base,
-            "parameters": batch[0].parameters,
+            **batch_elements([one.parameters for one in batch], batch[0].share.code_shift),
             "sample_hashes": b"".join(
                 sample_hash(one.coded.samples, fps.sample_hash_size) for one in batch
             ),
             "payloads": b"".join(one.coded.data for one in batch),
         }
         payload = CODED_FEATURE_BATCH.build_whole(elements, fps=fps)
-        self._put_coded(UnitType.CODED_FEATURE_BATCH, payload, batch)
+        self.put_coded(UnitType.CODED_FEATURE_BATCH, payload, len(batch), True)
 
     def put_hashes(self, fps: FeatureParameterSet, features: Sequence[CodedFeature]) -> None:
         """Write the hash units of the coded unit that holds these features."""
@@ -113,7 +124,22 @@ class Sink:
         ]
         for target in HashTarget:
             elements = {"hash_target": target, "sha256": unit_hash(target, decoded)}
-            self._put_unit(UnitType.HASH, HASH.build_whole(elements))
+            self.put_hash(HASH.build_whole(elements))
+
+    def put_coded(self, kind: UnitType, payload: bytes, features: int, access_point: bool) -> None:
+        """Write a coded unit that is whole already; its parameter set is in force."""
+        self._table.add(self._position, features, access_point)
+        self.written += features
+        self._put_unit(kind, payload)
+
+    def put_hash(self, payload: bytes) -> None:
+        """Write a hash unit, right after its coded unit."""
+        self._put_unit(UnitType.HASH, payload)
+
+    def flush(self) -> None:
+        """Hand every byte to whoever is behind the file."""
+        with self._storage_errors():
+            self._target.flush()
 
     def finish(self, *, index: bool | None, level: int | None) -> None:
         """Write the index and the end unit, and rewrite the stream header if that is possible.
@@ -134,15 +160,9 @@ class Sink:
             self._put(build_stream_header(self._limits.profile, level or self._limits.reached))
             with self._storage_errors():
                 self._target.seek(self._origin + size)
-        with self._storage_errors():
-            self._target.flush()
+        self.flush()
 
     # -- bytes
-
-    def _put_coded(self, kind: UnitType, payload: bytes, features: Sequence[CodedFeature]) -> None:
-        self._table.add(self._position, len(features), features[0].coded.access_point)
-        self.written += len(features)
-        self._put_unit(kind, payload)
 
     def _put_unit(self, kind: UnitType, payload: bytes) -> None:
         self._limits.require(Demand(unit_size=len(payload)), f"a unit of {len(payload)} bytes")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import ExitStack
+import warnings
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +17,22 @@ import numpy.typing as npt
 from refcodec.coders.native.encoder.advice import Advice
 from refcodec.coders.native.encoder.choice import Choice
 from refcodec.config import EncoderConfig
-from refcodec.encoder.encoding import FeatureEncoder, Request
+from refcodec.encoder.encoding import CodedFeature, FeatureEncoder, Request
 from refcodec.encoder.features import Feature, as_feature
-from refcodec.encoder.parameter_sets import is_signed, kind_of, make_parameter_set
+from refcodec.encoder.parameter_sets import (
+    always_differ,
+    is_signed,
+    kind_of,
+    make_parameter_set,
+)
 from refcodec.errors import CallerError
-from refcodec.files import atomic_file
 from refcodec.registry import coder_named
 from refcodec.syntax.codes import UnitType
+from refcodec.syntax.structures import FeatureParameterSet
+from refcodec.writer.copying import Part, joined_metadata
 from refcodec.writer.gathering import Waiting, code_in_order, units_of
 from refcodec.writer.limits import StreamLimits
+from refcodec.writer.output import Target, open_output
 from refcodec.writer.sink import Sink
 
 __all__ = ["Writer"]
@@ -32,46 +42,69 @@ _WAITING_BYTES = 32 << 20
 
 _WAITING_FEATURES = 1024
 
-_MOST_PARAMETER_SETS = 256
+_MOST_KINDS = 256
+"""Kinds of features that are known at a time, with an encoder each: as many as there are fps_ids, which
+sequences that alternate need."""
 
 
 class Writer:
     """Writes features to a stream, in order. Made by :func:`create`; closed by ``with``.
 
     A path is written under a hidden name and renamed at the end, so that an old file stays until the new one
-    is whole. After an error the new file is deleted.
+    is whole. After an error the new file is deleted; so it is with a ResourceWarning if the writer is never
+    closed.
     """
 
     def __init__(
         self,
-        target: str | os.PathLike[str] | BinaryIO,
+        target: Target,
         config: EncoderConfig,
         progress: Callable[[int], None] | None = None,
+        *,
+        mode: str = "w",
+        exist_ok: bool | None = None,
+        alone: bool = False,
     ) -> None:
+        """Open the target. ``alone``: messages need not tell which feature they speak of."""
         self._config = config
+        self._alone = alone
         self._progress = progress
-        self._encoders: dict[Hashable, FeatureEncoder] = {}  # by kind
-        self._kinds: dict[Hashable, FeatureEncoder] = {}  # by a key that is quick to compute
+        self._encoders: dict[Hashable, _Known] = {}  # by kind
+        self._kinds: dict[Hashable, _Known] = {}  # by a key that is quick to compute
+        self._serial = count(1)
         self._waiting: list[Waiting] = []
         self._waiting_bytes = 0
+        self._process = os.getpid()
         self._closed = False
         self._stack = ExitStack()
-        if isinstance(target, (str, os.PathLike)):
-            name = os.fspath(target)
-            file: BinaryIO = self._stack.enter_context(atomic_file(target))
-        else:
-            name = str(getattr(target, "name", "the output"))
-            file = target
-        appends = "a" in str(getattr(file, "mode", ""))  # every write goes to the end of the file
-        seekable = file.seekable() and not appends
         try:
+            old = self._old_stream(target, mode)
+            output = open_output(self._stack, target, exist_ok if old is None else True)
+            self._name = output.name
             coder = coder_named(config.coder).coder_id
-            self._limits = StreamLimits(config, coder, revisable=seekable)
-            self._sink = Sink(file, name, self._limits, seekable=seekable)
-            self._sink.begin(config.metadata)
+            self._limits = StreamLimits(config, coder, revisable=output.seekable)
+            self._sink = Sink(output.file, output.name, self._limits, seekable=output.seekable)
+            if old is None:
+                self._sink.begin(config.metadata)
+            else:
+                self._limits.join(old.header, old.name)
+                self._sink.begin(joined_metadata([old], config.metadata))
+                old.copy(self._sink)
+            if config.low_latency:
+                self._sink.flush()
         except BaseException as error:
             self._abandon(error)
             raise
+
+    def _old_stream(self, target: Target, mode: str) -> Part | None:
+        """The stream to add to; None for a new one."""
+        if mode not in ("w", "a"):
+            raise CallerError(f"mode is {mode!r}; it is 'w', a new stream, or 'a', to add to one")
+        if mode == "w":
+            return None
+        if not isinstance(target, (str, os.PathLike)):
+            raise CallerError("mode 'a' takes a path: what is added to is read first")
+        return Part.open(self._stack, target) if Path(target).exists() else None
 
     def write(
         self,
@@ -95,10 +128,33 @@ class Writer:
         config   : a configuration for this feature; its options of the stream (index, level, metadata)
                    are not used. Features that cannot share a feature parameter set get one of their own.
 
-        Raises CallerError. Features are coded in groups, so that other errors may be raised by a later call.
+        Raises CallerError, which names the number of the feature. Features are coded in groups, so that other
+        errors may be raised by a later call.
         """
-        if self._closed:
-            raise CallerError("the writer is closed")
+        self._require_open()
+        number = self._sink.written + len(self._waiting)
+        with self._naming(number):
+            waiting = self._admit(feature, qp, weights, spectral, choice, config)
+        self._waiting.append(waiting)
+        self._waiting_bytes += waiting.request.feature.nbytes
+        if (
+            self._config.low_latency
+            or self._waiting_bytes >= _WAITING_BYTES
+            or len(self._waiting) >= _WAITING_FEATURES
+        ):
+            self._put_waiting(flush=self._config.low_latency)
+        return number
+
+    def _admit(
+        self,
+        feature: Any,
+        qp: float | Sequence[int] | None,
+        weights: Any,
+        spectral: bool,
+        choice: Choice | None,
+        config: EncoderConfig | None,
+    ) -> Waiting:
+        """A feature, checked, with its encoder. Raises CallerError."""
         base = config or self._config
         chosen = base if qp is None else base.but(qp=qp)
         array = as_feature(feature, chosen)
@@ -112,60 +168,86 @@ class Writer:
             )
         volume = array if array.ndim == 3 else array.reshape(-1, 1, 1)
         advice = _advice(chosen, volume.shape, weights, spectral, choice)
-        encoder = self._encoder_of(array, base, qps)
+        encoder, rank = self._encoder_of(array, base, qps)
         self._limits.admit(volume, encoder.fps, qps, chosen)
-        self._waiting.append(Waiting(encoder, base, Request(volume, qps, advice)))
-        self._waiting_bytes += array.nbytes
-        number = self._sink.written + len(self._waiting) - 1
-        if self._waiting_bytes >= _WAITING_BYTES or len(self._waiting) >= _WAITING_FEATURES:
-            try:
-                self._flush()
-            except (
-                BaseException
-            ) as error:  # waiting features are lost, so the file cannot be completed
-                self._abandon(error)
-                raise
-        return number
+        return Waiting(encoder, rank, base, Request(volume, qps, advice))
 
-    def _encoder_of(
-        self, array: Feature, config: EncoderConfig, qps: tuple[float, ...]
-    ) -> FeatureEncoder:
+    def _encoder_of(self, array: Feature, config: EncoderConfig, qps: tuple[float, ...]) -> _Known:
         """The encoder of a feature's kind; the first feature of a kind decides the grid of tiles."""
         own = None if config is self._config else repr(config)
         glance = (own, array.shape, array.dtype, is_signed(config, array))
         if glance not in self._kinds:
-            fps = make_parameter_set(
-                config, array, qps, fps_id=len(self._encoders) % _MOST_PARAMETER_SETS
-            )
+            fps = make_parameter_set(config, array, qps)
             kind = kind_of(fps, config)
+            if kind not in self._encoders and len(self._encoders) == _MOST_KINDS:
+                self._put_waiting()
+                self._encoders.clear()
+                self._kinds.clear()
             if kind not in self._encoders:
-                if len(self._encoders) == _MOST_PARAMETER_SETS:
-                    raise CallerError(f"a stream has at most {_MOST_PARAMETER_SETS} parameter sets")
-                self._encoders[kind] = FeatureEncoder(fps)
+                self._encoders[kind] = _Known(FeatureEncoder(fps), self._rank_of(fps))
             self._kinds[glance] = self._encoders[kind]
         return self._kinds[glance]
 
-    def _flush(self) -> None:
+    def _rank_of(self, fps: FeatureParameterSet) -> int:
+        """Number of an encoder: 0, unless another encoder may have an equal parameter set.
+
+        Those two can differ only in the grid of tiles and in HEVC's own parameter sets.
+        """
+        alone = all(always_differ(fps, known.encoder.fps) for known in self._encoders.values())
+        return 0 if alone else next(self._serial)
+
+    def flush(self) -> None:
+        """Code the waiting features, and flush the file.
+
+        A batch, and a sequence of predicted features, ends here.
+        """
+        self._require_open()
+        self._put_waiting(flush=True)
+
+    def _put_waiting(self, *, flush: bool = False) -> None:
         """Code the waiting features and write them in order."""
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        for run in code_in_order(waiting):
-            self._sink.put_parameter_set(run.fps)
-            for kind, unit in units_of(run):
-                if kind == UnitType.CODED_FEATURE_BATCH:
-                    self._sink.put_batch(run.fps, unit)
-                else:
-                    self._sink.put_feature(run.fps, unit[0])
-                if run.hashed:
-                    self._sink.put_hashes(run.fps, unit)
+        try:
+            for rank, run in code_in_order(waiting):
+                fps = self._sink.put_parameter_set(run.fps, rank)
+                for kind, unit in units_of(run):
+                    with self._naming(self._sink.written):
+                        self._put(kind, fps, unit)
+                    if run.hashed:
+                        self._sink.put_hashes(fps, unit)
+            if flush:
+                self._sink.flush()
+        except BaseException as error:  # what waited is lost: no whole file can come of it
+            self._abandon(error)
+            raise
         if self._progress and waiting:
             self._progress(self._sink.written)
+
+    def _put(self, kind: UnitType, fps: FeatureParameterSet, unit: Sequence[CodedFeature]) -> None:
+        if kind == UnitType.CODED_FEATURE_BATCH:
+            self._sink.put_batch(fps, unit)
+        else:
+            self._sink.put_feature(fps, unit[0])
+
+    @contextmanager
+    def _naming(self, number: int) -> Iterator[None]:
+        """Name the feature in errors of the caller."""
+        try:
+            yield
+        except CallerError as error:
+            what = error.what if self._alone else f"feature {number}: {error.what}"
+            raise CallerError(what, hint=error.hint) from None
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise CallerError("the writer is closed")
 
     def close(self) -> None:
         """Code the waiting features, write the index and the end unit, and give the file its name."""
         if self._closed:
             return
+        self._put_waiting()
         try:
-            self._flush()
             self._sink.finish(index=self._config.index, level=self._config.level)
         except BaseException as error:
             self._abandon(error)
@@ -191,6 +273,27 @@ class Writer:
             self.close()
         elif not self._closed:
             self._abandon(error)
+
+    def __del__(self) -> None:
+        if getattr(self, "_closed", True) or self._process != os.getpid():
+            return
+        features = self._sink.written + len(self._waiting)
+        try:
+            warnings.warn(
+                f"unclosed writer of {self._name}: {features} features are lost",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+        finally:
+            self._abandon(CallerError("the writer was never closed"))
+
+
+class _Known(NamedTuple):
+    """An encoder that features were coded by, and the rank of its parameter set."""
+
+    encoder: FeatureEncoder
+    rank: int
 
 
 def _advice(

@@ -3,39 +3,44 @@
 
     python tools/bench/bench_lossless.py [--output docs/results/native-lossless.rst]
 
-Every feature is compressed alone and decompressed again; all coders take turns on each feature, on one
-thread, so that ratios of speeds hold on a noisy machine. Needs pcodec, and the networks and images of
-``../shared/data`` (or ``$REFCODEC_DATA``).
+What is timed is what a user calls: ``refcodec.encode`` and ``decode`` of one feature, and a writer and a
+reader of many in a row. All coders take turns on each feature, on one thread, so that ratios of speeds hold
+on a noisy machine. Needs pcodec, and the networks and images of ``../shared/data`` (or ``$REFCODEC_DATA``).
 """
 
 from __future__ import annotations
 
 import argparse
 import bz2
+import io
 import lzma
 import sys
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from features import LAYERS, inputs, network
+from lossless_calls import ALONE, IN_A_ROW, call_table, decode_row, encode_row, seconds
 from page import table
-from record import DOCS
+from record import DOCS, command
 
-from refcodec.coders.native_lossless.encoder.payload import encode_payload
-from refcodec.coders.native_lossless.payload import decode_payload
-from refcodec.coders.protocol import Payload
-from refcodec.evaluate.machine import describe_machine
+import refcodec
+from refcodec.evaluate.coders import payloads
+from refcodec.evaluate.machine import describe_machine, load_average
 from refcodec.files import atomic_file
 from refcodec.models.trained import ABSENT, data_folder
-from refcodec.syntax.codes import SourceType
+
+SMALL = "layer3, small"
+"""The set of which single calls are measured."""
 
 Encode = Callable[[Any], bytes]
 Decode = Callable[[bytes, Any], bytes]
+
+
+NATIVE = {"native": "default", "native, fast": "fast"}
+"""The native coder's efforts, by the names that they have here."""
 
 
 def coders() -> dict[str, tuple[Encode, Decode]]:
@@ -43,25 +48,13 @@ def coders() -> dict[str, tuple[Encode, Decode]]:
     from pcodec import ChunkConfig, standalone
 
     def native(effort: str) -> tuple[Encode, Decode]:
-        def encode(one: Any) -> bytes:
-            return encode_payload(one.view(np.int32), parameters(one), effort)
-
-        def decode(data: bytes, one: Any) -> bytes:
-            unused: Any = None
-            payload = Payload(parameters(one), unused, b"", True, data)
-            return decode_payload(payload).tobytes()
-
-        return encode, decode
-
-    def parameters(one: Any) -> Any:
-        channels, height, width = one.shape
-        return SimpleNamespace(
-            channels=channels, height=height, width=width, source_type=SourceType.FLOAT32
+        return (
+            lambda one: refcodec.encode(one, coder="native-lossless", speed=effort, workers=1),
+            lambda data, _: refcodec.decode(data).tobytes(),
         )
 
     return {
-        "native": native("default"),
-        "native, fast": native("fast"),
+        **{name: native(effort) for name, effort in NATIVE.items()},
         "pcodec": (
             lambda one: standalone.simple_compress(one.ravel(), ChunkConfig()),
             lambda data, _: standalone.simple_decompress(data).tobytes(),
@@ -84,33 +77,59 @@ def feature_sets(maps: int, photographs: int) -> Iterator[tuple[str, Any]]:
 
 
 def measure(features: Any, rounds: int) -> dict[str, tuple[float, float, float]]:
-    """For each coder: coded size over float32 size, and MB/s of encoding and of decoding."""
+    """For each coder: coded size over float32 size, and MB/s of encoding and of decoding.
+
+    The native coder's size is that of its payloads. ``NAME in a row`` is one stream with all features.
+    """
     tried = coders()
     sizes = dict.fromkeys(tried, 0)
-    seconds = {name: [0.0, 0.0] for name in tried}
+    spent = {name: [0.0, 0.0] for name in tried}
     for one in features:
         one = np.ascontiguousarray(one)
         for name, (encode, decode) in tried.items():
             times: list[tuple[float, float]] = []
             for _ in range(rounds if name.startswith(("native", "pcodec")) else 1):
-                start = time.process_time()
-                data = encode(one)
-                middle = time.process_time()
-                back = decode(data, one)
-                times.append((middle - start, time.process_time() - middle))
-            assert back == one.tobytes(), name
-            sizes[name] += len(data)
+                forth, data = seconds(encode, one)
+                back, found = seconds(decode, data, one)
+                times.append((forth, back))
+            assert found == one.tobytes(), name
+            sizes[name] += _payload_bytes(data) if name in NATIVE else len(data)
             for i in (0, 1):
-                seconds[name][i] += min(pair[i] for pair in times)
+                spent[name][i] += min(pair[i] for pair in times)
+    for name, effort in NATIVE.items():
+        times = [_in_a_row(features, effort) for _ in range(rounds)]
+        spent[f"{name} in a row"] = [min(pair[i] for pair in times) for i in (0, 1)]
+        sizes[f"{name} in a row"] = sizes[name]
     megabytes = features.nbytes / 1e6
     return {
-        name: (
-            sizes[name] / features.nbytes,
-            megabytes / seconds[name][0],
-            megabytes / seconds[name][1],
-        )
-        for name in tried
+        name: (sizes[name] / features.nbytes, megabytes / forth, megabytes / back)
+        for name, (forth, back) in spent.items()
     }
+
+
+def _payload_bytes(data: bytes) -> int:
+    return sum(len(one.data) for one in payloads(io.BytesIO(data)))
+
+
+def _in_a_row(features: Any, effort: str) -> tuple[float, float]:
+    """Seconds of writing, and of reading, one stream with all features."""
+    forth, data = seconds(lambda: encode_row(features, coder="native-lossless", speed=effort))
+    back, found = seconds(lambda: decode_row(data))
+    assert np.stack(found).tobytes() == features.tobytes()
+    return forth, back
+
+
+def calls(features: Any) -> str:
+    """Costs of a call for small features: vectors of 64 and of 1,280 values, and the first of the maps."""
+    first = features[0]
+    values = np.ascontiguousarray(features.ravel()[:1280])
+    return call_table(
+        {
+            "vector of 64": values[:64].copy(),
+            "vector of 1,280": values,
+            f"map of {' x '.join(map(str, first.shape))}": np.ascontiguousarray(first),
+        }
+    )
 
 
 # --- the page --------------------------------------------------------------------------------------
@@ -119,14 +138,14 @@ _HEAD = """\
 The native lossless coder
 =========================
 
-Measured by ``python tools/bench/bench_lossless.py`` on {processor}, {cores} cores, Python {python}, numpy
+Measured by ``{command}`` on {processor}, {cores} cores, Python {python}, numpy
 {numpy}, numba {numba}, pcodec {pcodec}. Features are those of ResNet-56 (CIFAR): *small* on the first
 {maps:d} test images, *large* on the first {photographs:d} photographs, *fc* after pooling. Its tables were
-trained on ResNet-20, CIFAR training images and other photographs. Each feature is compressed independently;
-sizes are sums over the set, of payloads without units. The peers have their default
-settings. One thread; the coders take turns on every feature; processor time, not wall-clock time, since
-the machine did other work at the same time; the fastest of {rounds} rounds for the native coder and pcodec.
-Other processes shared caches and clock: speeds are lower bounds.
+trained on ResNet-20, CIFAR training images and other photographs. Every feature is compressed alone;
+sizes are sums over the set, of payloads without the units around them. The peers have their default
+settings. One thread; the coders take turns on every feature; processor time, not time on the clock, since
+the machine did other work besides (a load of {load} at the end); the fastest of {rounds} rounds for the
+native coder and pcodec. What ran beside shared caches and clock: speeds are lower bounds.
 
 Sizes
 -----
@@ -137,10 +156,22 @@ Coded size over float32 size; next to it the saving of the native coder.
 Speeds
 ------
 
-MB/s of float32, encoding / decoding. Each call has an overhead of some ten microseconds, which is most of
-the time for fc features of 256 bytes.
+MB/s of float32, encoding / decoding. Of the native coder they are those of the public functions, framing,
+checksums and checks included: ``refcodec.encode`` and ``refcodec.decode``, a call for each feature, and
+*in a row* one ``refcodec.create`` and one ``refcodec.open`` for the set. Of the peers they are those of the
+bare compressors.
 
 {speeds}
+Calls
+-----
+
+Processor time of the public functions for small features, in microseconds for each. *Encode* and *decode*
+are ``refcodec.encode`` and ``refcodec.decode`` of one feature, the median of {alone} calls: each call makes,
+or opens, a stream with all that belongs to one. *In a row* are ``Writer.write`` and the iteration of a
+``Reader`` over {in_a_row} features in one stream, which share its opening and its end. Whoever codes small
+features writes them in a row.
+
+{calls}
 """
 
 
@@ -148,6 +179,11 @@ def render(results: dict[str, dict[str, tuple[float, float, float]]], facts: dic
     """The page: tables of sizes and speeds, then the notes."""
     heads = ["features", "native", "against pcodec", "against lzma", "native, fast", "against lzma"]
     others = ("pcodec", "lzma", "zlib", "bzip2")
+    columns = [
+        *(f"{one}{how}" for one in NATIVE for how in ("", " in a row")),
+        "pcodec",
+        *others[1:],
+    ]
     sizes, speeds = [], []
     for name, row in results.items():
         rate = {coder: values[0] for coder, values in row.items()}
@@ -158,12 +194,18 @@ def render(results: dict[str, dict[str, tuple[float, float, float]]], facts: dic
         pcodec, other, fast = saved
         line = [name, f"{rate['native']:.4f}", pcodec, other, f"{rate['native, fast']:.4f}", fast]
         sizes.append(line + [f"{rate[coder]:.4f}" for coder in others])
-        speeds.append([name, *(f"{values[1]:.0f} / {values[2]:.0f}" for values in row.values())])
+        speeds.append(
+            [name, *(f"{_speed(row[one][1])} / {_speed(row[one][2])}" for one in columns)]
+        )
     tables = {
         "sizes": table([*heads, *others], sizes),
-        "speeds": table(["features", *coders()], speeds),
+        "speeds": table(["features", *columns], speeds),
     }
     return _HEAD.format(**tables, **facts) + "\n" + _NOTES.read_text(encoding="utf-8")
+
+
+def _speed(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
 _NOTES = Path(__file__).with_name("lossless_notes.rst")
@@ -181,14 +223,18 @@ def main() -> int:
         print(ABSENT, file=sys.stderr)
         return 2
     measure(np.ones((2, 1, 32, 32), np.float32), 1)  # compiles
-    results = {}
+    results: dict[str, dict[str, tuple[float, float, float]]] = {}
+    small: Any = None
     for name, features in feature_sets(chosen.maps, chosen.photographs):
         results[name] = measure(features, chosen.rounds)
+        small = features if name == SMALL else small
         print(
             name, {c: tuple(round(x, 4) for x in v) for c, v in results[name].items()}, flush=True
         )
     machine = describe_machine(("numpy", "numba", "pcodec"))
     facts = machine | machine["packages"]
+    facts |= {"command": command(), "load": load_average(), "alone": ALONE, "in_a_row": IN_A_ROW}
+    facts |= {"calls": calls(small)}
     facts |= {name: getattr(chosen, name) for name in ("maps", "photographs", "rounds")}
     with atomic_file(chosen.output) as file:
         file.write(render(results, facts).encode())

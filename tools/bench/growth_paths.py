@@ -144,7 +144,7 @@ def _read_pipe(job: Job, kind: str) -> Action:
         command = [sys.executable, "-c", _FEEDER, str(job.stream(kind))]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as feeder:
             assert feeder.stdout is not None
-            with refcodec.open(feeder.stdout) as reader:  # type: ignore[arg-type]
+            with refcodec.open(feeder.stdout) as reader:
                 _require(sum(1 for _ in reader), job.units)
 
     return read

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 from pathlib import Path
+from typing import Any
+
+from refcodec.errors import EnvironmentFault
 
 __all__ = ["peak", "reset_peak"]
 
@@ -12,7 +14,7 @@ def reset_peak() -> int:
     """Let the peak start anew where Linux can; returns the bytes resident now, elsewhere the old peak."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+        return int(Path("/proc/self/statm").read_text().split()[1]) * int(_resource().getpagesize())
     except OSError:
         return _peak_of_process()
 
@@ -28,4 +30,15 @@ def peak() -> int:
 
 def _peak_of_process() -> int:
     """Peak since the process began; on Linux it may include that of the program that started it."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    resource = _resource()
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
+
+
+def _resource() -> Any:
+    try:
+        import resource
+    except ImportError:
+        raise EnvironmentFault(
+            "this system does not tell a process its peak memory", hint="measure on Linux"
+        ) from None
+    return resource

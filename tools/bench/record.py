@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from refcodec.evaluate.machine import describe_machine
+from refcodec.evaluate.machine import describe_machine, load_average
 from refcodec.files import atomic_file
 
 __all__ = ["DOCS", "Record", "command", "load", "machine", "parser", "save"]
@@ -61,7 +60,7 @@ def save(record: Record, path: Path) -> None:
 def machine() -> Record:
     """Environment that the numbers of a run depend on."""
     found = describe_machine(("numpy", "numba", "torch", "imageio-ffmpeg"))
-    return found | {"load": round(os.getloadavg()[0], 1)}
+    return found | {"load": load_average()}
 
 
 def command() -> str:

@@ -22,6 +22,7 @@ from refcodec.coders.protocol import (
     Machine,
     Payload,
     PayloadCoder,
+    Reference,
     Samples,
     Violations,
 )
@@ -52,7 +53,7 @@ class _Hevc(PayloadCoder):
         show_headers(payload.data, trace, payload.fps)
 
     def decode(
-        self, run: Sequence[Payload], machine: Machine, previous: Samples | None = None
+        self, run: Sequence[Payload], machine: Machine, previous: Reference | None = None
     ) -> Iterator[Samples]:
         return decode(run, machine)
 

@@ -17,44 +17,51 @@ from refcodec.coders.protocol import (
     Machine,
     Payload,
     PayloadCoder,
+    Reference,
     Samples,
 )
 from refcodec.config import EncoderConfig
+from refcodec.ranges import convert_reference
 from refcodec.syntax.bits import Element, Trace
-from refcodec.syntax.structures import FeatureParameterSet
+from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 
 __all__ = ["PAYLOAD_CODER"]
 
 
 class _Native(PayloadCoder):
     def decode(
-        self, run: Sequence[Payload], machine: Machine, previous: Samples | None = None
+        self, run: Sequence[Payload], machine: Machine, previous: Reference | None = None
     ) -> Iterator[Samples]:
         if not run[0].fps.temporal_prediction_flag:
             yield from in_parallel(decode_payload, run, machine.workers)
             return
         for payload in run:
-            previous = decode_payload(payload, None if payload.access_point else previous)
-            yield previous
+            reference = None if payload.access_point else previous
+            samples = decode_payload(
+                payload, _converted(reference, payload.parameters, payload.fps)
+            )
+            previous = Reference(samples, payload.parameters)
+            yield samples
 
     def encode(
         self, jobs: Sequence[Job], fps: FeatureParameterSet, config: EncoderConfig
     ) -> Encoded:
         tuning = tuning_of(config.speed, config.restoration)
 
-        def code(job: Job, reference_feature: Samples | None = None) -> Coded:
+        def code(job: Job, reference: Reference | None = None) -> Coded:
             exact = job.samples if job.exact is None else job.exact
             advice = job.advice or NO_ADVICE
-            payload, samples = encode_payload(
-                exact, fps, job.parameters, tuning, advice, reference_feature
-            )
-            return Coded(payload, samples, access_point=reference_feature is None)
+            converted = _converted(reference, job.parameters, fps)
+            payload, samples = encode_payload(exact, fps, job.parameters, tuning, advice, converted)
+            return Coded(payload, samples, access_point=reference is None)
 
         if not config.gop:
             return Encoded(list(in_parallel(code, jobs, config.parallel)))
         coded: list[Coded] = []
+        previous: Reference | None = None
         for number, job in enumerate(jobs):
-            coded.append(code(job, coded[-1].samples if number % config.gop else None))
+            coded.append(code(job, previous if number % config.gop else None))
+            previous = Reference(coded[-1].samples, job.parameters)
         return Encoded(coded)
 
     def show_payload(self, payload: Payload, trace: Trace) -> None:
@@ -76,6 +83,15 @@ class _Native(PayloadCoder):
         if head.get("shift_down") or head.get("shift_right"):
             yield "native:displaced"
         yield f"native:restoration-{head['restoration']}"
+
+
+def _converted(
+    reference: Reference | None, own: FeatureParameters, fps: FeatureParameterSet
+) -> Samples | None:
+    """The samples of a reference feature, in the range of the feature that is predicted from it."""
+    if reference is None:
+        return None
+    return convert_reference(reference.samples, reference.parameters, own, fps)
 
 
 PAYLOAD_CODER = _Native()

@@ -14,6 +14,7 @@ from refcodec.coders.protocol import (
     Machine,
     Payload,
     PayloadCoder,
+    Reference,
     Samples,
 )
 from refcodec.config import EncoderConfig
@@ -27,7 +28,7 @@ _MODES = {"0": "exact:raw", **dict.fromkeys("4567", "exact:fast")}
 
 class _NativeLossless(PayloadCoder):
     def decode(
-        self, run: Sequence[Payload], machine: Machine, previous: Samples | None = None
+        self, run: Sequence[Payload], machine: Machine, previous: Reference | None = None
     ) -> Iterator[Samples]:
         return in_parallel(decode_payload, run, machine.workers)
 

@@ -373,7 +373,7 @@ def code_floats(
                     level = 65535
                     if shift >= 0:
                         level = (magnitude & ((1 << mantissa_bits) - 1)) | (1 << mantissa_bits)
-                        level = max(((level << 8) >> (mantissa_bits - 7)) >> min(shift, 16), 1)
+                        level = max(((level << 16) >> (mantissa_bits + 1)) >> min(shift, 16), 1)
                     if negative == 1:
                         level = -level
                 if decoding:
@@ -381,8 +381,8 @@ def code_floats(
                         magnitude = 0
                     if negative == 1:
                         magnitude |= -1 << sign_bit
-                    if sign_bit == 15:
-                        magnitude &= 0xFFFF
+                    if sign_bit < 31:
+                        magnitude &= (2 << sign_bit) - 1
                     words[at] = magnitude
                 elif made > BUFFER - MOST_DECISIONS:
                     encode_decisions(work, data, decided, made)

@@ -149,8 +149,8 @@ def decode_ranks(
                     word |= exponent << mantissa_bits
                 if flags & HAS_NEGATIVES and carry_raw(work, raw, True, 0, 1) == 1:
                     word |= -1 << sign_bit
-                    if sign_bit == 15:
-                        word &= 0xFFFF
+                    if sign_bit < 31:
+                        word &= (2 << sign_bit) - 1
                 words[at] = word
                 at += 1
     if state != 0x10000:

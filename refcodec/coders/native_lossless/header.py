@@ -46,6 +46,8 @@ KINDS = {
     SourceType.FLOAT32: np.array([23, 31]),
     SourceType.FLOAT16: np.array([10, 15]),
     SourceType.BFLOAT16: np.array([7, 15]),
+    SourceType.FLOAT8_E4M3FN: np.array([3, 7]),
+    SourceType.FLOAT8_E5M2: np.array([2, 7]),
 }
 """Bits of the mantissa, and position of the sign bit."""
 

@@ -11,6 +11,8 @@ from refcodec.suite.invalid import (
     native_lossless,
     parameter_sets,
     payloads,
+    ranges,
+    types,
     units,
     unnoticed,
 )
@@ -26,4 +28,6 @@ INVALID = definitions(
     unnoticed,
     native,
     native_lossless,
+    types,
+    ranges,
 )

@@ -65,22 +65,10 @@ def feature_type_kept() -> Edit:
     return parameter_set("feature_type", 3)
 
 
-@invalid(36, "raw-float32", "unsupported", "C.1")
-def source_type_undefined() -> Edit:
-    """source_type is 5"""
-    return parameter_set("source_type", 5)
-
-
 @invalid(37, "raw-float32", "syntax", "4.4")
 def alignment_bits() -> Edit:
     """the last alignment bit of the feature parameters is set"""
     return parameter("alignment", "0b0000001")
-
-
-@invalid(38, "fc-batch", "constraint", "9.2")
-def fc_range_channel() -> Edit:
-    """an fc feature has a range per channel"""
-    return parameter_set("range_per_channel_flag", 1)
 
 
 @invalid(39, "log-signed", "constraint", "9.2", (1, "feature_parameter_set.log_signed_flag"))

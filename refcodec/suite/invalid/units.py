@@ -68,10 +68,10 @@ def bytes_left_in_unit() -> Edit:
     return Extend(1, "00")
 
 
-@invalid(20, "raw-float32", "order", "9.1", (2, "feature_parameter_set.fps_id"))
-def parameter_set_twice() -> Edit:
-    """the feature parameter set occurs twice"""
-    return Copy(1, 2)
+@invalid(234, "native-sequence-no-index", "order", "9.1", (4, "coded_feature.payload"))
+def parameter_set_replaced_in_sequence() -> Edit:
+    """a feature that is predicted follows a parameter set that replaces the one of its sequence"""
+    return Copy(1, 3)
 
 
 @invalid(21, "raw-float32", "order", "9.1")

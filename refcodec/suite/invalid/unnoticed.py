@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from refcodec.inspector import inspect
 from refcodec.suite.assemble import Drop, Edit, Insert, Patch, Set
 from refcodec.suite.define import unnoticed
 from refcodec.suite.edits import add, element, parameter
@@ -31,6 +32,18 @@ def index_missing() -> Edit:
 def index_twice() -> Edit:
     """the index lists a coded unit twice"""
     return Set(6, "index.unit_distance", [21, 0, 177, 182])
+
+
+@unnoticed(235, "parameter-sets-alternate", "constraint", "9.5", (7, "index.parameter_set_offset"))
+def index_parameter_sets_swapped(stream: bytes) -> list[Edit]:
+    """the index lists the two parameter sets out of their order"""
+    places = [
+        one.value for one in inspect(stream)[7].elements if one.name == "parameter_set_offset"
+    ]
+    return [
+        Set(7, "index.parameter_set_offset", places[1]),
+        Set(7, "index.parameter_set_offset", places[0], occurrence=1),
+    ]
 
 
 @unnoticed(92, "index", "constraint", "9.5")

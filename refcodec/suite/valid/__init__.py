@@ -13,7 +13,9 @@ from refcodec.suite.valid import (
     native_steps,
     native_streams,
     quantisers,
+    ranges,
     streams,
+    types,
     unusual,
 )
 
@@ -30,4 +32,6 @@ VALID = definitions(
     native_restoration,
     native_streams,
     native_lossless,
+    types,
+    ranges,
 )

@@ -11,7 +11,7 @@ from refcodec.suite.edits import feature
 from refcodec.suite.valid.values import Feature
 from refcodec.writer import create
 
-__all__ = ["coded", "exact", "hevc", "native", "samples"]
+__all__ = ["coded", "exact", "extent", "hevc", "native", "samples"]
 
 
 def coded(*features: Feature, **options: Any) -> bytes:
@@ -24,6 +24,11 @@ def coded(*features: Feature, **options: Any) -> bytes:
         for one in features:
             writer.write(one)
     return target.getvalue()
+
+
+def extent(features: Feature) -> tuple[float, float]:
+    """The least and the greatest value: a common range, given as ``clip``."""
+    return float(features.min()), float(features.max())
 
 
 def hevc(*features: Feature, **options: Any) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from refcodec.suite.define import vector
 from refcodec.suite.edits import parameter
 from refcodec.suite.native import Content, pattern
-from refcodec.suite.valid.build import native
+from refcodec.suite.valid.build import extent, native
 from refcodec.suite.valid.content import content, every_other
 from refcodec.suite.vectors import Features
 
@@ -32,13 +32,14 @@ def native_fc(f: Features) -> bytes:
 @vector(106)
 def native_fc_batch(f: Features) -> bytes:
     """fc features in a batch, as by default"""
-    return native(*f.fc[:8], qp=16)
+    return native(*f.fc[:8], qp=16, clip=extent(f.fc[:8]))
 
 
 @vector(107)
 def native_batch(f: Features) -> bytes:
     """small maps in a batch, each with a sample hash"""
-    return native(*f.pool[:5], qp=22, feature_type="pool", hash_size=16)
+    clip = extent(f.pool[:5])
+    return native(*f.pool[:5], qp=22, feature_type="pool", clip=clip, hash_size=16)
 
 
 @vector(108)

@@ -9,7 +9,7 @@ import numpy as np
 from refcodec.config import EncoderConfig
 from refcodec.suite.define import vector
 from refcodec.suite.native import Content, pattern
-from refcodec.suite.valid.build import native
+from refcodec.suite.valid.build import extent, native
 from refcodec.suite.valid.content import checks, content, every_other
 from refcodec.suite.valid.values import BRAIN, HALF, hills
 from refcodec.suite.vectors import Features
@@ -102,7 +102,8 @@ def native_bfloat16(f: Features) -> bytes:
 @vector(130)
 def native_hash_units(f: Features) -> bytes:
     """hash units of a batch of native features"""
-    return native(*f.pool[13:15], qp=24, hashes=True, feature_type="pool")
+    clip = extent(f.pool[13:15])
+    return native(*f.pool[13:15], qp=24, clip=clip, hashes=True, feature_type="pool")
 
 
 @vector(132)

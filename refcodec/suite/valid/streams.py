@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from refcodec.suite.define import vector
-from refcodec.suite.valid.build import coded
+import numpy as np
+
+from refcodec.suite.assemble import Copy, Edit, Set
+from refcodec.suite.define import edited, vector
+from refcodec.suite.valid.build import coded, extent, native
 from refcodec.suite.vectors import Features
 
 
@@ -22,13 +25,14 @@ def fc_single(f: Features) -> bytes:
 @vector(32)
 def fc_batch(f: Features) -> bytes:
     """a batch of payloads of one size"""
-    return coded(*f.fc[:12], coder="raw", quantiser="uniform", bits=8)
+    return coded(*f.fc[:12], coder="raw", quantiser="uniform", bits=8, clip=extent(f.fc[:12]))
 
 
 @vector(33)
 def fc_batch_sizes(f: Features) -> bytes:
     """a batch of payloads of different sizes, each with a sample hash"""
-    return coded(*f.fc[:6], coder="zlib", quantiser="uniform", bits=6, hash_size=16)
+    clip = extent(f.fc[:6])
+    return coded(*f.fc[:6], coder="zlib", quantiser="uniform", bits=6, clip=clip, hash_size=16)
 
 
 @vector(34)
@@ -39,6 +43,7 @@ def batch_conv(f: Features) -> bytes:
         coder="zlib",
         quantiser="uniform",
         bits=8,
+        clip=extent(f.pool[:4]),
         batch=True,
         feature_type="pool",
     )
@@ -70,6 +75,36 @@ def parameter_sets_alternate(f: Features) -> bytes:
         bits=8,
         batch=False,
     )
+
+
+@edited(230, "raw-float32", "a copy of the parameter set follows it", "7.4", "9.1")
+def parameter_set_repeated() -> Edit:
+    """a parameter set replaces one that says the same"""
+    return Copy(1, 2)
+
+
+@vector(231, "7.4", "9.1")
+def parameter_set_replaced(f: Features) -> bytes:
+    """three parameter sets, each of which replaces the one that precedes it"""
+    stream = coded(f.pool[8], f.fc[8], f.conv[6], coder="zlib", batch=False, index=False)
+    for unit in (3, 5):
+        stream = Set(unit + 1, "coded_feature.fps_id", 0)(stream)
+        stream = Set(unit, "feature_parameter_set.fps_id", 0)(stream)
+    return stream
+
+
+@vector(232, "7.4", "7.9", "9.1")
+def parameter_sets_many(f: Features) -> bytes:
+    """300 parameter sets, 256 of them in force at the end, with an index"""
+    features = [np.resize(f.fc, length) for length in range(1, 301)]
+    return coded(*features, coder="raw", quantiser="uniform", bits=1, batch=False)
+
+
+@vector(233, "7.4", "9.1")
+def parameter_set_replaced_at_access_point(f: Features) -> bytes:
+    """a parameter set replaces the one of a sequence, and an access point follows"""
+    stream = native(*f.pool[4:8], qp=30, gop=2, index=False)
+    return Copy(1, 4)(stream)
 
 
 @vector(37)
@@ -104,7 +139,8 @@ def hash_units(f: Features) -> bytes:
 @vector(41)
 def hash_units_batch(f: Features) -> bytes:
     """hash units of a whole batch"""
-    return coded(*f.fc[14:18], coder="zlib", quantiser="log", bits=6, hashes=True)
+    clip = extent(f.fc[14:18])
+    return coded(*f.fc[14:18], coder="zlib", quantiser="log", bits=6, clip=clip, hashes=True)
 
 
 @vector(42)

@@ -10,12 +10,17 @@ import numpy.typing as npt
 
 __all__ = [
     "BRAIN",
+    "E4M3",
+    "E5M2",
     "HALF",
+    "ONCE_E4M3",
+    "ONCE_E5M2",
     "SINGLE",
     "SPECIAL_16",
     "SPECIAL_32",
     "SPECIAL_BRAIN",
     "Feature",
+    "every_pattern",
     "hills",
 ]
 
@@ -25,6 +30,14 @@ Feature = npt.NDArray[Any]
 SINGLE: np.dtype[Any] = np.dtype(np.float32)
 HALF: np.dtype[Any] = np.dtype(np.float16)
 BRAIN: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+E4M3: np.dtype[Any] = np.dtype(ml_dtypes.float8_e4m3fn)
+E5M2: np.dtype[Any] = np.dtype(ml_dtypes.float8_e5m2)
+
+ONCE_E4M3 = (1 + 2**-4 - 2**-11, 1 + 2**-4 + 2**-11)
+"""A range around the middle of 1 and the next float8_e4m3fn number."""
+
+ONCE_E5M2 = (1 + 2**-3 - 2**-11, 1 + 2**-3 + 2**-11)
+"""A range around the middle of 1 and the next float8_e5m2 number."""
 
 
 def _words(dtype: np.dtype[Any], *patterns: int) -> Feature:
@@ -45,6 +58,11 @@ SPECIAL_16 = _words(
 SPECIAL_BRAIN = _words(
     BRAIN, 0x0000, 0x8000, 0x0001, 0x807F, 0x7F7F, 0x7F80, 0xFF80, 0x7FC0, 0xFFC1, 0x7F81, 0x3F80
 )
+
+
+def every_pattern(dtype: np.dtype[Any]) -> Feature:
+    """A map of 1 x 16 x 16 values of 8 bits that has every bit pattern once."""
+    return np.arange(256, dtype=np.uint8).view(dtype).reshape(1, 16, 16)
 
 
 def hills(channels: int, height: int, width: int, moved: int = 0) -> Feature:

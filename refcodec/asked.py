@@ -1,0 +1,41 @@
+"""Checks of what a caller asks of decoding: the highest level, and the program for HEVC."""
+
+from __future__ import annotations
+
+import operator
+import os
+from typing import Any
+
+from refcodec.coders.protocol import Machine
+from refcodec.errors import CallerError
+from refcodec.tables import HIGHEST_LEVEL
+
+__all__ = ["asked_level", "asked_machine"]
+
+
+def asked_level(max_level: Any) -> int:
+    """The highest level to accept, 1 to `HIGHEST_LEVEL`. Raises CallerError."""
+    if isinstance(max_level, bool) or not hasattr(max_level, "__index__"):
+        raise CallerError(f"max_level is {_shown(max_level)}; it is an integer")
+    number = operator.index(max_level)
+    if not 1 <= number <= HIGHEST_LEVEL:
+        raise CallerError(f"max_level is {number}; it is 1 to {HIGHEST_LEVEL}")
+    return number
+
+
+def asked_machine(ffmpeg: Any, timeout: Any) -> Machine:
+    """The program for HEVC, and the seconds for one run of it. Raises CallerError."""
+    if ffmpeg is not None and not isinstance(ffmpeg, (str, os.PathLike)):
+        raise CallerError(f"ffmpeg is {_shown(ffmpeg)}; it is the path of a program")
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float, type(None))):
+        raise CallerError(f"timeout is {_shown(timeout)}; it is a number of seconds")
+    if timeout is not None and not timeout > 0:
+        raise CallerError(f"timeout is {timeout}; it is above 0")
+    return Machine(ffmpeg=None if ffmpeg is None else os.fspath(ffmpeg), timeout=timeout)
+
+
+def _shown(value: Any) -> str:
+    """A value of any type in a message: numbers and texts themselves, of others the type."""
+    if isinstance(value, (bool, int, float, str)):
+        return repr(value)[:60]
+    return f"a {type(value).__name__}"

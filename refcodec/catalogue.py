@@ -1,0 +1,177 @@
+"""The features of a source by number: those of its stream, or of several streams one after the other."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any
+
+import numpy.typing as npt
+
+from refcodec.coders.protocol import Machine
+from refcodec.decoder import Sequences, decode_window
+from refcodec.errors import StreamError
+from refcodec.registry import record_of
+from refcodec.stream.directory import Directory
+from refcodec.stream.order import Order
+from refcodec.stream.parsing import CodedUnit
+from refcodec.stream.windows import windows_of
+from refcodec.syntax.codes import FeatureType
+from refcodec.syntax.structures import FeatureParameterSet
+
+__all__ = ["Access", "Catalogue", "described"]
+
+Feature = npt.NDArray[Any]
+
+
+class Catalogue:
+    """The coded units of all streams of a source; the same for all threads.
+
+    first : number of the first feature of each stream; one entry more, the number of features.
+    """
+
+    def __init__(self, directories: Sequence[Directory]) -> None:
+        self.directories = directories
+        self.first = [0]
+        for directory in directories:
+            self.first.append(self.first[-1] + len(directory))
+
+    def __len__(self) -> int:
+        return self.first[-1]
+
+    def locate(self, number: int) -> tuple[Directory, int, int]:
+        """The stream of a feature, its coded unit there, and which of the unit's features it is."""
+        stream = bisect_right(self.first, number) - 1
+        directory, number = self.directories[stream], number - self.first[stream]
+        entry = bisect_right(directory.first, number) - 1
+        return directory, entry, number - int(directory.first[entry])
+
+
+@dataclass
+class _Run:
+    """A sequence that is being decoded from its access point on, some units at a time.
+
+    start    : its stream, and the entry of the access point.
+    windows  : what is still to be decoded.
+    features : of the window that was decoded last, by the positions of their units.
+    """
+
+    start: tuple[Directory, int] | None = None
+    windows: Iterator[list[CodedUnit]] = field(default_factory=lambda: iter(()))
+    sequences: Sequences = field(default_factory=dict)
+    features: dict[int, Feature] = field(default_factory=dict)
+
+
+class Access:
+    """Decoding by number, for one thread: it remembers what it read last.
+
+    A feature of a sequence takes decoding from its access point on, window by window; the window is kept,
+    so that reading a sequence in order costs no more than once through.
+    """
+
+    def __init__(self, catalogue: Catalogue, machine: Machine) -> None:
+        self._catalogue = catalogue
+        self._machine = machine
+        self._last: tuple[Directory, int, CodedUnit] | None = None
+        self._run = _Run()
+
+    def features(self, numbers: Sequence[int]) -> Iterator[Feature]:
+        """Features by their numbers, in that order; those coded alone are decoded together."""
+        for predicted, group in groupby(numbers, key=self._is_predicted):
+            if predicted:
+                yield from map(self._predicted, group)
+                continue
+            for window in windows_of(map(self._alone, group)):
+                for decoded in decode_window(window, self._machine, {}):
+                    yield decoded.features[0]
+
+    def _is_predicted(self, number: int) -> bool:
+        directory, entry, _ = self._catalogue.locate(number)
+        return bool(self._unit(directory, entry).fps.temporal_prediction_flag)
+
+    def _alone(self, number: int) -> CodedUnit:
+        """The coded unit of a feature, as if it held nothing else."""
+        directory, entry, within = self._catalogue.locate(number)
+        unit = self._unit(directory, entry)
+        each = unit.samples // len(unit.payloads)
+        return replace(unit, payloads=(unit.payloads[within],), samples=each)
+
+    def _unit(self, directory: Directory, entry: int) -> CodedUnit:
+        """A coded unit, which is kept until another one is asked for."""
+        last = self._last
+        if last is None or last[0] is not directory or last[1] != entry:
+            self._last = last = directory, entry, directory.unit(entry)
+        return last[2]
+
+    def _predicted(self, number: int) -> Feature:
+        directory, entry, _ = self._catalogue.locate(number)
+        offset, run = int(directory.offsets[entry]), self._run
+        same = run.start is not None and run.start[0] is directory
+        if not (same and offset in run.features):
+            start = directory, self._access_point(directory, entry)
+            passed = max(run.features, default=0) > offset
+            if not same or run.start != start or passed:
+                units = _units_from(directory, start[1])
+                self._run = run = _Run(start, windows_of(units))
+            self._decode_until(run, offset)
+        return run.features[offset].copy()  # the next caller gets what this one did
+
+    def _decode_until(self, run: _Run, offset: int) -> None:
+        """Decode windows of a sequence until one holds the unit at ``offset``."""
+        try:
+            for window in run.windows:
+                run.features = {}
+                for decoded in decode_window(window, self._machine, run.sequences):
+                    run.features[decoded.unit.offset] = decoded.features[0]
+                if offset in run.features:
+                    return
+        except StreamError:  # of a later unit, perhaps
+            run.windows = iter(())
+            if offset not in run.features:
+                self._run = _Run()
+                raise
+
+    def _access_point(self, directory: Directory, entry: int) -> int:
+        """The entry at which decoding must begin to reach another one of its sequence."""
+        wanted = self._unit(directory, entry)
+        if wanted.access_point:
+            return entry
+        for other in range(entry - 1, -1, -1):
+            if directory.access_points[other]:
+                unit = directory.unit(other)
+                if unit.fps.fps_id == wanted.fps.fps_id:
+                    if unit.fps != wanted.fps:  # replaced since: the sequence has no beginning
+                        break
+                    if unit.access_point:
+                        return other
+        return entry  # where decoding fails, and says why
+
+
+def _units_from(directory: Directory, start: int) -> Iterator[CodedUnit]:
+    """Units of one sequence, from its access point up to the next one. Raises StreamError."""
+    order = Order(directory.walk.limits)
+    fps = None
+    for entry in range(start, len(directory.offsets)):
+        visit = directory.visit(entry)
+        unit = visit.coded
+        assert unit is not None
+        fps = unit.fps if fps is None else fps
+        if unit.fps.fps_id != fps.fps_id:
+            continue
+        if entry > start and (unit.access_point or unit.fps != fps):  # another one may replace it
+            return
+        for error in order.check_sequence(unit):
+            raise error
+        order.accept(visit.unit, visit.content, unit)
+        yield unit
+
+
+def described(fps: FeatureParameterSet) -> str:
+    """The features of a parameter set in a few words: shape, type and coder."""
+    if fps.feature_type == FeatureType.FC:
+        shape = f"{fps.channels}"
+    else:
+        shape = f"{fps.channels} x {fps.height} x {fps.width}"
+    return f"{shape} {fps.source_type.name.lower()} {record_of(fps.coder_id).name}"
