@@ -65,7 +65,8 @@ def check_parameters(
 
 def largest_step(fps: FeatureParameterSet) -> int:
     """The greatest log_step, whose largest level is at most 2^130."""
-    return (130 << 24) // ((1 << (fps.bits - int(fps.log_signed_flag or 0))) - 1)
+    levels = (1 << (fps.bits - int(fps.log_signed_flag or 0))) - 1
+    return (130 << 24) // max(levels, 1)  # an inspector may look at a parameter set without levels
 
 
 @clause("9.2")
