@@ -73,7 +73,7 @@ class SourceType(IntEnum):
 
     @property
     def is_integer(self) -> bool:
-        """Whether its numbers are integers, which only coders without a quantiser keep."""
+        """True for integers, which only coders without a quantiser keep."""
         return SourceType.INT16 <= self <= SourceType.UINT8
 
 
