@@ -34,6 +34,7 @@ _LED_ASTRAY = {
     "index-elsewhere",
     "index-missing",
     "index-offset",
+    "index-parameter-sets-swapped",
     "index-twice",
 }
 
@@ -56,6 +57,9 @@ def test_rejected_from_a_file(suite: Manifest, rejected: Vector) -> None:
     released: list[np.ndarray[Any, Any]] = []
     stream = io.BytesIO(suite.path(rejected).read_bytes())
     with pytest.raises(reject_classes()[rejected.violation.reject]):
-        released.extend(refcodec.open(stream))
+        for feature in refcodec.open(
+            stream
+        ):  # list() would ask for the length, and thus read the index
+            released.append(feature)
     hashes = [hashlib.sha256(little_endian_bytes(one)).hexdigest() for one in released]
     assert hashes == [one.reconstruction for one in rejected.features[: len(hashes)]]
