@@ -57,9 +57,8 @@ def test_rejected_from_a_file(suite: Manifest, rejected: Vector) -> None:
     released: list[np.ndarray[Any, Any]] = []
     stream = io.BytesIO(suite.path(rejected).read_bytes())
     with pytest.raises(reject_classes()[rejected.violation.reject]):
-        for feature in refcodec.open(
-            stream
-        ):  # list() would ask for the length, and thus read the index
-            released.append(feature)
+        released.extend(
+            iter(refcodec.open(stream))
+        )  # of a reader itself, the length would be read first
     hashes = [hashlib.sha256(little_endian_bytes(one)).hexdigest() for one in released]
     assert hashes == [one.reconstruction for one in rejected.features[: len(hashes)]]

@@ -1199,7 +1199,7 @@ def test_the_first_feature_comes_after_its_unit_and_the_next() -> None:
     target = io.BytesIO()
     with refcodec.create(target, coder="raw", batch=False) as writer:
         for _ in range(50):
-            writer.write(SMALL)
+            writer.write(np.zeros((16, 32, 32), np.float32))
     source, size = Counting(target.getvalue()), len(target.getvalue())
     next(iter(refcodec.open(source)))
     assert source.taken < size / 8
