@@ -595,7 +595,6 @@ def test_a_batch_of_bombs_is_defused() -> None:
         "range_codes_flag": 0,
         "payload_size_bits": 0,
         "parameters": {},
-        "range_codes_flag": 0,
         "payloads": payload * count,
     }
     fps = FEATURE_PARAMETER_SET.parse_whole(parameter_set)
