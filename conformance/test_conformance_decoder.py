@@ -34,6 +34,7 @@ _LED_ASTRAY = {
     "index-elsewhere",
     "index-missing",
     "index-offset",
+    "index-parameter-sets-swapped",
     "index-twice",
 }
 
@@ -56,6 +57,8 @@ def test_rejected_from_a_file(suite: Manifest, rejected: Vector) -> None:
     released: list[np.ndarray[Any, Any]] = []
     stream = io.BytesIO(suite.path(rejected).read_bytes())
     with pytest.raises(reject_classes()[rejected.violation.reject]):
-        released.extend(refcodec.open(stream))
+        released.extend(
+            iter(refcodec.open(stream))
+        )  # of a reader itself, the length would be read first
     hashes = [hashlib.sha256(little_endian_bytes(one)).hexdigest() for one in released]
     assert hashes == [one.reconstruction for one in rejected.features[: len(hashes)]]

@@ -592,8 +592,10 @@ def test_a_batch_of_bombs_is_defused() -> None:
         "fps_id": 0,
         "feature_count_minus1": count - 1,
         "payload_size_base": len(payload),
+        "range_codes_flag": 0,
         "payload_size_bits": 0,
         "parameters": {},
+        "range_codes_flag": 0,
         "payloads": payload * count,
     }
     fps = FEATURE_PARAMETER_SET.parse_whole(parameter_set)
@@ -1197,7 +1199,7 @@ def test_the_first_feature_comes_after_its_unit_and_the_next() -> None:
     target = io.BytesIO()
     with refcodec.create(target, coder="raw", batch=False) as writer:
         for _ in range(50):
-            writer.write(SMALL)
+            writer.write(np.zeros((16, 32, 32), np.float32))
     source, size = Counting(target.getvalue()), len(target.getvalue())
     next(iter(refcodec.open(source)))
     assert source.taken < size / 8

@@ -654,16 +654,13 @@ def test_strangers_do_not_steer_the_terminal() -> None:
 # --- existing files, appending, joining ------------------------------------------------------------
 
 
-def test_a_file_is_replaced_where_someone_says_so(
-    tmp_path: Path, batch: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_scripts_are_warned_of_files_that_they_replace(tmp_path: Path, batch: Path) -> None:
     out = tmp_path / "out.dfc"
     run("encode", batch, out, "--coder", "raw")
-    refused = run("encode", batch, out, "--coder", "zlib", status=CALL_AT_FAULT)
-    assert refused.stderr == f"error: {out} exists (--force replaces it)\n"
-    refused = run("concat", out, out, status=CALL_AT_FAULT)
-    assert "--force" in refused.stderr
-    run("encode", batch, out, "--coder", "zlib", "--force")
+    warned = run("encode", batch, out, "--coder", "lzma")
+    assert warned.stderr == f"warning: {out} exists and is replaced; --force omits this warning\n"
+    assert "is replaced" in run("concat", out, out).stderr
+    assert not run("encode", batch, out, "--coder", "zlib", "--force").stderr
     coder = json.loads(run("info", out, "--json").stdout)["parameter_sets"][0]["coder"]
     assert coder == "zlib"
 

@@ -23,7 +23,7 @@ _ELSEWHERE = """if True:
     for name in ("fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"):
         sys.modules[name] = None
     for name in ("fork", "getloadavg", "getuid", "geteuid", "killpg", "mkfifo", "pread",
-                 "preadv", "pwrite", "sched_getaffinity", "setsid", "sysconf", "uname", "wait4"):
+                 "preadv", "pwrite", "sched_getaffinity", "setsid", "wait4"):
         if hasattr(os, name):
             delattr(os, name)
     for name in ("SIGALRM", "SIGHUP", "SIGPIPE", "SIGUSR1", "alarm", "setitimer"):

@@ -495,7 +495,7 @@ def test_a_local_fsspec_file_goes_to_another_process(path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "text"),
     [
-        (io.StringIO("x"), "opened for text"),
+        pytest.param(io.StringIO("x"), "opened for text", id="text"),
         (3, "give a path, bytes"),
         (None, "give a path, bytes"),
         (np.zeros(4, np.float32), "items of 4 bytes"),

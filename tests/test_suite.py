@@ -294,6 +294,12 @@ def test_command_line_lists_vectors() -> None:
     ]
 
 
+def test_vectors_of_a_profile_are_selected() -> None:
+    chosen = SUITE.select("profile:lossless")
+    assert len(chosen) > 100
+    assert list(chosen) == [one for one in SUITE.vectors if one.profile == "lossless"]
+
+
 # --- suite and command -----------------------------------------------------------------------------
 
 

@@ -564,7 +564,7 @@ def test_encode_with_fitted_statistics(source: str, tmp_path: Path) -> None:
         (["--model", "test_tail_aware:make"], "give both --model and --layer"),
         ([*NETWORK[:-1], "32"], "Give --input-size"),
         ([*NETWORK, "--parameter", "strength"], "NAME=VALUE"),
-        ([*NETWORK, "--qp-file", "q.json"], "both say"),
+        ([*NETWORK, "--qp-file", "q.json"], "exclude each other"),
         ([*NETWORK, "--fit-statistics"], "choose another --allocation"),
         ([*NETWORK, "--allocation", "measured"], "needs the parameter sensitivity"),
         (["--weights", "w.safetensors"], "give both --model and --layer"),

@@ -19,7 +19,8 @@ Suite = Annotated[
     typer.Option(help="Folder of the suite; the one that comes with refcodec if absent."),
 ]
 Only = Annotated[
-    str | None, typer.Option(metavar="PATTERN", help="Shell pattern on ids, names and tags.")
+    str | None,
+    typer.Option(metavar="PATTERN", help="Shell pattern on ids, names, tags and profile:NAME."),
 ]
 
 

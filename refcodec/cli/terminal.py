@@ -100,14 +100,20 @@ def open_input(path: str) -> Iterator[BinaryIO]:
 
 
 def may_replace(path: str, force: bool) -> None:
-    """Return where a file may be replaced: by ``--force``, or by who is asked at a terminal.
+    """Ask at a terminal before a file is replaced; elsewhere, such as in a script, warn.
 
-    Raises CallerError where it may not.
+    force : replace it without a question or a warning.
+
+    Raises CallerError if the answer is no.
     """
     if path == PIPE or force or not Path(path).is_file():
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise CallerError(f"{path} exists", hint="--force replaces it")
+        print(
+            f"warning: {printable(path)} exists and is replaced; --force omits this warning",
+            file=sys.stderr,
+        )
+        return
     if not typer.confirm(f"{printable(path)} exists. Replace it?", err=True):
         raise CallerError(f"{path} stays as it is")
 

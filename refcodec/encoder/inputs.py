@@ -92,10 +92,10 @@ def _no_array(given: Any) -> Iterator[None]:
 
 def _require_plain(given: Any) -> None:
     """Raise CallerError for an object that means more than its numbers."""
-    kind = type(given)
+    owner = type(given) if isinstance(given, Mapping) else given  # keys may be attributes, too
     for known, method in ((_MEANINGS, False), (_MEANT_BY_METHODS, True)):
         for name, meaning in known.items():
-            if hasattr(kind, name) and callable(getattr(kind, name)) == method:
+            if hasattr(owner, name) and callable(getattr(owner, name)) == method:
                 raise CallerError(
                     f"{_kind(given)} has {meaning}, which no stream keeps",
                     hint="give its values alone, as a numpy array",

@@ -66,7 +66,7 @@ def check_parameters(
 def largest_step(fps: FeatureParameterSet) -> int:
     """The greatest log_step, whose largest level is at most 2^130."""
     levels = (1 << (fps.bits - int(fps.log_signed_flag or 0))) - 1
-    return (130 << 24) // max(levels, 1)  # an inspector may look at a parameter set without levels
+    return (130 << 24) // max(levels, 1)  # signed levels of one bit, which are refused, leave none
 
 
 @clause("9.2")

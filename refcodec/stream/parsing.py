@@ -104,17 +104,19 @@ def parse_unit(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> Recor
 def check_entry_count(unit: Unit) -> None:
     """(9.5) Refuse an index of more units than fit in front of it, before its arrays are reserved.
 
-    Raises ConstraintError; StreamError where the count cannot be read.
+    Raises ConstraintError; StreamError where a count cannot be read.
     """
     place = 8 * unit.payload_offset
-    count = Leb128().read(BitReader(unit.payload[:8], place), None, "entry_count")
+    reader = BitReader(unit.payload[:16], place)
     most = (unit.offset - STREAM_HEADER_SIZE) // SMALLEST_UNIT
-    if count > most:
-        raise ConstraintError(
-            f"entry_count of the index is {count}; at most {most} units fit in front of it",
-            bit_offset=place,
-            clause="9.5",
-        )
+    for name in ("entry_count", "parameter_set_count"):
+        count = Leb128().read(reader, None, name)
+        if count > most:
+            raise ConstraintError(
+                f"{name} of the index is {count}; at most {most} units fit in front of it",
+                bit_offset=place,
+                clause="9.5",
+            )
 
 
 def fps_id_of(unit: Unit) -> int:

@@ -190,13 +190,17 @@ class Manifest:
         return self.root / vector.file
 
     def select(self, pattern: str | None) -> tuple[Vector, ...]:
-        """The vectors whose id, name or one of whose tags matches a shell pattern; all for None."""
+        """The vectors whose id, name, profile or one of whose tags matches a shell pattern; all for None.
+
+        A profile is written ``profile:lossless``.
+        """
         if pattern is None:
             return self.vectors
         return tuple(
             vector
             for vector in self.vectors
-            if any(fnmatchcase(text, pattern) for text in (vector.id, vector.name, *vector.tags))
+            for texts in [(vector.id, vector.name, f"profile:{vector.profile}", *vector.tags)]
+            if any(fnmatchcase(text, pattern) for text in texts)
         )
 
     def named(self, name: str) -> Vector:

@@ -98,7 +98,7 @@ def _filled(job: Job, kind: str, target: Path) -> Any:
         "batches": {"coder": "raw", "batch": True},
         "sequence": {"coder": "native", "gop": job.gop, "speed": "fast", "workers": 1},
     }
-    writer = refcodec.create(target, **options[kind])
+    writer = refcodec.create(target, exist_ok=True, **options[kind])
     for feature in _features(job, kind):
         writer.write(feature)
     return writer

@@ -35,7 +35,7 @@ __all__ = [
 FRAME_DEPTHS = (8, 10, 12)
 
 _P, _I = 1, 2  # slice_type
-_IDR, _TRAIL = (NAL.IDR_W_RADL, NAL.IDR_N_LP), (NAL.TRAIL_N, NAL.TRAIL_R)
+IDR, _TRAIL = (NAL.IDR_W_RADL, NAL.IDR_N_LP), (NAL.TRAIL_N, NAL.TRAIL_R)
 
 _PADDING = 16
 """Samples that a coded picture has beyond its frame, in either direction, fewer than: room for what the
@@ -147,6 +147,16 @@ _parse_once = lru_cache(maxsize=16)(parse_parameter_sets)
 """Parse parameter sets once for all slices that refer to them."""
 
 
+def wrong_picture(number: int, nal: bytes, bit_offset: int, *, idr: bool) -> ConstraintError:
+    """Error for a frame whose NAL unit is not of the type that its place asks for."""
+    return ConstraintError(
+        f"frame {number} has the NAL unit header {nal[:2].hex()}, type {nal_type(nal)}; "
+        f"{'an IDR picture (19, 20)' if idr else 'a trailing picture (0, 1)'} of layer 0 is expected",
+        bit_offset=bit_offset,
+        clause="9.3.2",
+    )
+
+
 @clause("9.3.2")
 def check_slices(payload: Payload) -> Violations:
     """(9.3.2) One slice per frame, of an accepted type, with the QP that the syntax signals."""
@@ -167,13 +177,8 @@ def check_slices(payload: Payload) -> Violations:
         bit_offset = offset + 8 * at
         kind = nal_type(nal)
         idr = payload.access_point and (number == 0 or not fps.temporal_prediction_flag)
-        if kind not in (_IDR if idr else _TRAIL) or not is_plain(nal):
-            yield ConstraintError(
-                f"frame {number} has the NAL unit header {nal[:2].hex()}, type {kind}; "
-                f"{'an IDR picture (19, 20)' if idr else 'a trailing picture (0, 1)'} of layer 0 is expected",
-                bit_offset=bit_offset,
-                clause="9.3.2",
-            )
+        if kind not in (IDR if idr else _TRAIL) or not is_plain(nal):
+            yield wrong_picture(number, nal, bit_offset, idr=idr)
             continue
         try:
             head = parse_slice(nal, bit_offset, sps, pps)

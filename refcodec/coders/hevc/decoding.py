@@ -9,7 +9,13 @@ import numpy as np
 
 from refcodec.clauses import clause
 from refcodec.coders.ffmpeg import decode_hevc
-from refcodec.coders.hevc.checks import check_parameter_sets, frame_depth, wrong_count
+from refcodec.coders.hevc.checks import (
+    IDR,
+    check_parameter_sets,
+    frame_depth,
+    wrong_count,
+    wrong_picture,
+)
 from refcodec.coders.protocol import Machine, Payload, Samples
 from refcodec.errors import PayloadError
 from refcodec.pack import Frames, Layout, layout_of, unpack
@@ -33,9 +39,14 @@ def decode(run: Sequence[Payload], machine: Machine) -> Iterator[Samples]:
         raise error
     layouts = [layout_of(fps, one.parameters) for one in run]
     for one, layout in zip(run, layouts, strict=True):
-        kinds = [nal_type(nal) for _, nal in split_nals(one.data, one.bit_offset)]
+        nals = split_nals(one.data, one.bit_offset)
+        kinds = [nal_type(nal) for _, nal in nals]
         if len(kinds) != len(layout.qps) or max(kinds) >= NAL.VPS:
             raise wrong_count(len(kinds), len(layout.qps), one.bit_offset)
+        if (
+            one.access_point and kinds[0] not in IDR
+        ):  # ffmpeg would miss its reference, or guess one
+            raise wrong_picture(0, nals[0][1], one.bit_offset, idr=True)
     count = sum(len(layout.qps) for layout in layouts)
     slices = b"".join(one.data for one in run)
     try:
