@@ -15,7 +15,7 @@ from refcodec.decoder import Sequences, decode_window
 from refcodec.errors import StreamError
 from refcodec.registry import record_of
 from refcodec.stream.directory import Directory
-from refcodec.stream.order import Order
+from refcodec.stream.order import Order, no_access_point
 from refcodec.stream.parsing import CodedUnit
 from refcodec.stream.windows import windows_of
 from refcodec.syntax.codes import FeatureType
@@ -115,11 +115,12 @@ class Access:
             if not same or run.start != start or passed:
                 units = _units_from(directory, start[1])
                 self._run = run = _Run(start, windows_of(units))
-            self._decode_until(run, offset)
+            self._decode_until(run, directory, entry)
         return run.features[offset].copy()  # the next caller gets what this one did
 
-    def _decode_until(self, run: _Run, offset: int) -> None:
-        """Decode windows of a sequence until one holds the unit at ``offset``."""
+    def _decode_until(self, run: _Run, directory: Directory, entry: int) -> None:
+        """Decode windows of a sequence until one holds a unit. Raises StreamError where none does."""
+        offset = int(directory.offsets[entry])
         try:
             for window in run.windows:
                 run.features = {}
@@ -127,11 +128,13 @@ class Access:
                     run.features[decoded.unit.offset] = decoded.features[0]
                 if offset in run.features:
                     return
-        except StreamError:  # of a later unit, perhaps
-            run.windows = iter(())
+        except StreamError:
+            run.start = None  # what comes after must find the error anew
             if offset not in run.features:
-                self._run = _Run()
                 raise
+        else:
+            if offset not in run.features:
+                raise no_access_point(self._unit(directory, entry))
 
     def _access_point(self, directory: Directory, entry: int) -> int:
         """The entry at which decoding must begin to reach another one of its sequence."""

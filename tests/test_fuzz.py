@@ -10,12 +10,13 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from variation import PATIENCE
 
 import refcodec
 from refcodec.errors import StreamError
-from refcodec.suite.assemble import edit_from_json
+from refcodec.suite.assemble import Set, edit_from_json
 from refcodec.syntax.bits import BitWriter
 from refcodec.syntax.descriptors import Leb128
 from refcodec.syntax.structures import STREAM_HEADER_SIZE
@@ -148,3 +149,20 @@ def test_an_inspector_passes_over_payloads_whose_parameters_are_unsound() -> Non
         "channel_at is no permutation of the chann"
     ]
     assert units[-1].name == "end"
+
+
+def test_after_an_error_in_a_sequence_its_features_are_still_told_apart() -> None:
+    """The error of a later feature is raised for that one, whatever was asked for before."""
+    target = io.BytesIO()
+    with refcodec.create(target, coder="native", gop=8, index=False) as writer:
+        for scale in range(1, 7):
+            writer.write(np.linspace(0, scale, 64, dtype=np.float32).reshape(1, 8, 8))
+    stream = Set(4, "coded_feature.payload", "")(target.getvalue())
+    with refcodec.open(io.BytesIO(stream)) as reader:
+        wanted = [reader[number] for number in (0, 1)]
+        for number in (2, 1, 3, 0, 5, 2, 1, 5):
+            if number < 2:
+                assert np.array_equal(reader[number], wanted[number])
+            else:
+                with pytest.raises(StreamError):
+                    reader[number]
