@@ -43,9 +43,7 @@ def decode(run: Sequence[Payload], machine: Machine) -> Iterator[Samples]:
         kinds = [nal_type(nal) for _, nal in nals]
         if len(kinds) != len(layout.qps) or max(kinds) >= NAL.VPS:
             raise wrong_count(len(kinds), len(layout.qps), one.bit_offset)
-        if (
-            one.access_point and kinds[0] not in IDR
-        ):  # ffmpeg would miss its reference, or guess one
+        if one is run[0] and kinds[0] not in IDR:  # ffmpeg would miss its reference
             raise wrong_picture(0, nals[0][1], one.bit_offset, idr=True)
     count = sum(len(layout.qps) for layout in layouts)
     slices = b"".join(one.data for one in run)
