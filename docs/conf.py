@@ -42,6 +42,7 @@ nitpick_ignore_regex = [
     ("py:class", r"(collections|numpy|os|pathlib|torch)\..+"),  # of other projects
     ("py:class", r"Axis|refcodec\.models\.images\.Source"),  # aliases of types
     ("py:class", r"refcodec\.syntax\.(codes\.\w+|records\.R)"),  # code points: clause 7 has them
+    ("py:class", r"refcodec\.syntax\.structures\.StreamHeader"),  # clause 6.2 has its elements
     ("py:class", r".*[\[|].*"),  # types within a union, which autodoc does not take apart
 ]
 smartquotes = False
