@@ -14,9 +14,8 @@ import numpy as np
 from refcodec.coders import payload_coder
 from refcodec.errors import OrderError, StreamError
 from refcodec.sources import Anything, Front, byte_source
-from refcodec.stream.directory import another_follows
 from refcodec.stream.features import check_parameters
-from refcodec.stream.order import bytes_follow, no_end
+from refcodec.stream.order import another_follows, bytes_follow, no_end
 from refcodec.stream.parsing import ParameterSets, coded_unit, parse_unit
 from refcodec.syntax.bits import Element, Trace
 from refcodec.syntax.codes import UnitType

@@ -25,7 +25,8 @@ from refcodec.numbers import numbers_of
 from refcodec.salvage import salvaged_units
 from refcodec.sources import Anything, Pipe, Source, StreamWindow, open_source
 from refcodec.stream.arriving import Arriving, windows_at_hand
-from refcodec.stream.directory import Directory, OneStream
+from refcodec.stream.directory import Directory
+from refcodec.stream.index import CodedUnitTable
 from refcodec.stream.limits import check_level
 from refcodec.stream.parsing import UnitHash
 from refcodec.stream.salvage import Gap, SalvageWalk, merged
@@ -235,7 +236,7 @@ class Reader:
                     released.last = unit
                     yield from unit.features
 
-    def _streams(self) -> Iterator[tuple[Walk, OneStream]]:
+    def _streams(self) -> Iterator[tuple[Walk, ByteSource]]:
         """Each stream of the source, from the front; to be gone through before the next one."""
         header, start = self.header, 0
         if self._pipe is not None:
@@ -244,15 +245,13 @@ class Reader:
             self._exhausted = True
         while True:
             source: ByteSource = self._arriving or self._stream(start).at(STREAM_HEADER_SIZE)
-            self.met = walk = Walk(header)
+            self.met = walk = Walk(header, joined=True)
             if self._pipe is not None:
                 self._walks.append(walk)
-            one = OneStream(source, walk)
-            yield walk, one
-            if not one.another:
+            yield walk, source
+            if walk.following is None:
                 return
-            if isinstance(source, StreamWindow):
-                start += source.position - len(SIGNATURE)
+            start += walk.following
             header = self._header_of(source, SIGNATURE)
 
     def _salvage(self) -> Iterator[Feature]:
@@ -263,13 +262,12 @@ class Reader:
         while True:
             stream = self._stream(start)
             walk = SalvageWalk(header, stream)
-            units = []
+            table = CodedUnitTable()
             for decoded in salvaged_units(walk, stream, self._machine):
-                units.append(
-                    (decoded.unit.offset, len(decoded.features), decoded.unit.access_point)
-                )
+                unit = decoded.unit
+                table.add(unit.offset, len(decoded.features), unit.access_point)
                 yield from decoded.features
-            directories.append(Directory.of_entries(stream, walk, units))
+            directories.append(Directory.of_table(stream, walk, table))
             gaps += [gap.moved(start) for gap in walk.settled(len(directories[-1]))]
             if walk.following is None:
                 break

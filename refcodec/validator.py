@@ -15,14 +15,14 @@ from refcodec.coders.protocol import Machine
 from refcodec.decoder import Sequences, decode_window
 from refcodec.errors import DFCError, StreamError
 from refcodec.sources import Anything, Front, byte_source
-from refcodec.stream.directory import OneStream, another_follows
 from refcodec.stream.limits import check_level
+from refcodec.stream.order import another_follows
 from refcodec.stream.parsing import CodedUnit
 from refcodec.stream.strict import StrictWalk
 from refcodec.stream.versions import check_version
 from refcodec.stream.walk import coded_units
 from refcodec.stream.windows import windows_of
-from refcodec.syntax.structures import SIGNATURE, STREAM_HEADER_SIZE
+from refcodec.syntax.structures import STREAM_HEADER_SIZE
 from refcodec.syntax.units import parse_stream_header
 from refcodec.tables import HIGHEST_LEVEL, clause_titles
 
@@ -93,9 +93,7 @@ def validate(
 
 def _validate(source: Front, max_level: int, machine: Machine) -> Report:
     report = Report()
-    faults: Counter[str] = (
-        Counter()
-    )  # errors of the machine, with the number of features that it could not decode
+    faults: Counter[str] = Counter()  # features that the machine could not decode, by its error
 
     def found(error: StreamError) -> None:
         if len(report.violations) < _MOST:
@@ -120,12 +118,11 @@ def _validate(source: Front, max_level: int, machine: Machine) -> Report:
         return report
     walk = StrictWalk(header)
     sequences: Sequences = {}
-    one = OneStream(source, walk)
-    for window in windows_of(coded_units(walk, one, found)):
+    for window in windows_of(coded_units(walk, source, found)):
         for _ in decode_window(window, machine, sequences, failed):
             pass
-    if one.another:
-        found(another_follows(source.position - len(SIGNATURE)))
+    if walk.following is not None:
+        found(another_follows(walk.following))
     if walk.unchecked:
         report.unverified.append("features that depend on faulty units were not decoded")
     report.unverified += [f"samples of {count} features: {text}" for text, count in faults.items()]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import io
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -20,66 +20,29 @@ import numpy.typing as npt
 
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
-from refcodec.errors import ConstraintError, OrderError, StreamError
+from refcodec.errors import ConstraintError, StreamError
 from refcodec.sources import StreamWindow
+from refcodec.stream.index import CodedUnitTable
 from refcodec.stream.parsing import CodedUnit, ParameterSets, fps_id_of
 from refcodec.stream.walk import Visit, Walk, coded_units
 from refcodec.syntax.codes import UnitType
 from refcodec.syntax.structures import (
     END,
-    SIGNATURE,
     STREAM_HEADER_SIZE,
     End,
     FeatureParameterSet,
     Index,
     StreamHeader,
 )
-from refcodec.syntax.units import CRC_SIZE, ByteSource, Unit, read_unit
+from refcodec.syntax.units import CRC_SIZE, Unit, read_unit
 
-__all__ = ["Directory", "IndexEntries", "OneStream", "Survey", "another_follows", "read_index"]
+__all__ = ["Directory", "IndexEntries", "Survey", "read_index"]
 
 _END_SIZE = 2 + 16 + CRC_SIZE
 """Bytes of an end unit that points to an index."""
 
 _PLAIN_END_SIZE = 2 + CRC_SIZE
 """Bytes of an end unit without payload."""
-
-
-class OneStream:
-    """One stream of a source that may hold another one after it: reading ends where that begins.
-
-    walk    : passes over the stream, and accepts its end unit.
-    another : whether another stream follows; its signature has been read.
-    """
-
-    def __init__(self, source: ByteSource, walk: Walk) -> None:
-        self._source = source
-        self._walk = walk
-        self.another = False
-
-    def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes; none at the end of the stream, if what follows is another one."""
-        if self._walk.end is None:
-            return self._source.read(size)
-        head = b""
-        while len(head) < len(SIGNATURE) and SIGNATURE.startswith(head):
-            byte = self._source.read(1)
-            if not byte:
-                break
-            head += byte
-        self.another = head == SIGNATURE
-        return b"" if self.another else head[:size]
-
-
-@clause("9.1")
-def another_follows(offset: int) -> OrderError:
-    """(9.1) Another stream follows the end unit, at byte ``offset``."""
-    return OrderError(
-        "another stream follows the end unit",
-        bit_offset=8 * offset,
-        clause="9.1",
-        hint="refcodec.open reads them one after the other; refcodec concat makes one of them",
-    )
 
 
 class IndexEntries(NamedTuple):
@@ -107,7 +70,6 @@ class Directory:
     offsets       : position of each unit, in bytes.
     first         : number of the first feature of each unit; a last entry holds the number of features.
     access_points : per unit, true if decoding can begin there.
-    following     : position of the next stream; None if this one is the last.
     """
 
     stream: StreamWindow
@@ -115,36 +77,35 @@ class Directory:
     offsets: npt.NDArray[np.int64]
     first: npt.NDArray[np.int64]
     access_points: npt.NDArray[np.bool_]
-    following: int | None = None
 
     @classmethod
     def of(cls, stream: StreamWindow, header: StreamHeader) -> Directory:
         """Locate the coded units of a stream. Raises StreamError."""
-        walk = Survey(header)
+        walk = Survey(header, joined=True)
         entries = read_index(stream, walk)
         if entries is not None:
             return cls._from_index(stream, walk, entries)
-        source = stream.at(STREAM_HEADER_SIZE)
-        one = OneStream(source, walk)
-        units = coded_units(walk, one)
-        found = ((unit.offset, len(unit.payloads), unit.access_point) for unit in units)
-        directory = cls.of_entries(stream, walk, found)
-        if one.another:
-            return replace(directory, following=source.position - len(SIGNATURE))
-        named = _end_of(stream)
+        table = CodedUnitTable()
+        for unit in coded_units(walk, stream.at(STREAM_HEADER_SIZE)):
+            table.add(unit.offset, len(unit.payloads), unit.access_point)
+        named = None if walk.following is not None else _end_of(stream)
         if named is not None and named.index_offset:
             raise _index_error(
                 "the end unit points to something other than the index", named.index_offset
             )
-        return directory
+        return cls.of_table(stream, walk, table)
 
     @classmethod
-    def of_entries(
-        cls, stream: StreamWindow, walk: Survey, entries: Iterable[tuple[int, int, bool]]
-    ) -> Directory:
-        """The directory of coded units: position, number of features and access point of each."""
-        columns = np.array(list(entries), dtype=np.int64).reshape(-1, 3)
-        return cls(stream, walk, columns[:, 0], _running_total(columns[:, 1]), columns[:, 2] > 0)
+    def of_table(cls, stream: StreamWindow, walk: Survey, table: CodedUnitTable) -> Directory:
+        """The directory of the coded units in a table."""
+        first = _running_total(np.array(table.counts, dtype=np.int64))
+        access_points = np.frombuffer(bytes(table.access_points), np.uint8) > 0
+        return cls(stream, walk, np.array(table.offsets, dtype=np.int64), first, access_points)
+
+    @property
+    def following(self) -> int | None:
+        """Position of the next stream in bytes; None if this one is the last."""
+        return self.walk.following
 
     @classmethod
     @clause("9.5")
@@ -213,8 +174,8 @@ class Survey(Walk):
     places : positions in bytes, ascending, by fps_id.
     """
 
-    def __init__(self, header: StreamHeader) -> None:
-        super().__init__(header)
+    def __init__(self, header: StreamHeader, *, joined: bool = False) -> None:
+        super().__init__(header, joined=joined)
         self.places: dict[int, array[int]] = {}
 
     def accept(self, visit: Visit) -> None:

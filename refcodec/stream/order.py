@@ -14,7 +14,7 @@ from refcodec.syntax.structures import End, FeatureParameterSet, Hash, Metadata
 from refcodec.syntax.units import Unit
 from refcodec.tables import Level
 
-__all__ = ["Order", "bytes_follow", "no_access_point", "no_end"]
+__all__ = ["Order", "another_follows", "bytes_follow", "no_access_point", "no_end"]
 
 
 @dataclass(slots=True)
@@ -168,3 +168,13 @@ def no_end(offset: int) -> StreamError:
 def bytes_follow(end: Unit) -> StreamError:
     """The error of bytes after the end unit."""
     return OrderError("bytes follow the end unit", bit_offset=8 * end.end, clause="9.1")
+
+
+def another_follows(offset: int) -> StreamError:
+    """The error of another stream after the end unit, at byte ``offset``."""
+    return OrderError(
+        "another stream follows the end unit",
+        bit_offset=8 * offset,
+        clause="9.1",
+        hint="refcodec.open reads them one after the other; refcodec concat makes one of them",
+    )

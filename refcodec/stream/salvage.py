@@ -103,23 +103,18 @@ def merged(gaps: Iterable[Gap]) -> list[Gap]:
 class SalvageWalk(Survey):
     """A walk that yields what is sound.
 
-    gaps      : what is missing so far; `merged` puts them in order.
-    following : where another stream begins; None where the file ends with this one.
+    gaps : what is missing so far; `merged` puts them in order.
     """
 
     def __init__(self, header: StreamHeader, stream: StreamWindow) -> None:
         super().__init__(header)
         self.gaps: list[Gap] = []
-        self.following: int | None = None
         self._stream = stream
         self._size = stream.size()
         self._work = _WORK * max(self._size, _PIECE)
         self._error: StreamError | None = None
         self._guesses: dict[int, int] = {}  # features of damaged units, by position
-        self._damaged = (
-            0,
-            0,
-        )  # the unit that will be refused: its position, and that of what follows
+        self._damaged = 0, 0  # the unit that will be refused: its first byte, and the next unit's
         self._index: IndexEntries | None = None
         with suppress(StreamError):
             self._index = read_index(stream, Walk(header))

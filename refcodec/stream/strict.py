@@ -29,7 +29,7 @@ class StrictWalk(Walk):
     """
 
     def __init__(self, header: StreamHeader) -> None:
-        super().__init__(header)
+        super().__init__(header, joined=True)
         self.unit_count = 0
         self.unchecked = False
         self._table = CodedUnitTable()

@@ -28,6 +28,7 @@ from refcodec.syntax.bits import Trace, position_of
 from refcodec.syntax.codes import UnitType
 from refcodec.syntax.records import Record
 from refcodec.syntax.structures import (
+    SIGNATURE,
     STREAM_HEADER_SIZE,
     CodedFeature,
     CodedFeatureBatch,
@@ -74,13 +75,20 @@ class Walk:
     metadata       : text by key.
     feature_count  : number of features so far.
     end            : the end unit, once accepted.
+    following      : position of another stream after the end unit, in bytes; its signature has been read.
     """
 
-    def __init__(self, header: StreamHeader) -> None:
+    def __init__(self, header: StreamHeader, *, joined: bool = False) -> None:
+        """Begin a walk after the stream header.
+
+        joined : true if another stream may follow; otherwise it is an error, as all bytes after the end are.
+        """
         self.header = header
         self.limits = limits_of(header)
         self.metadata: dict[str, str] = {}
         self.end: End | None = None
+        self.following: int | None = None
+        self._joined = joined
         self.order = Order(self.limits)
 
     @property
@@ -103,7 +111,10 @@ class Walk:
             offset = unit.end
             yield Visit(unit)
             if unit.unit_type == UnitType.END:
-                if source.read(1):
+                head = _read_signature(source)
+                if head == SIGNATURE and self._joined and self.end is not None:
+                    self.following = unit.end
+                elif head:
                     raise bytes_follow(unit)
                 return
         raise no_end(offset)
@@ -173,6 +184,17 @@ class Walk:
     def refuse(self, visit: Visit) -> None:
         """Record a unit with errors, if the walk goes on."""
         self.order.lose(visit.unit)
+
+
+def _read_signature(source: ByteSource) -> bytes:
+    """The bytes after an end unit, as far as they can be the signature of another stream."""
+    head = b""
+    while len(head) < len(SIGNATURE) and SIGNATURE.startswith(head):
+        byte = source.read(1)
+        if not byte:
+            break
+        head += byte
+    return head
 
 
 class Arrival(Protocol):
