@@ -57,8 +57,7 @@ def test_rejected_from_a_file(suite: Manifest, rejected: Vector) -> None:
     released: list[np.ndarray[Any, Any]] = []
     stream = io.BytesIO(suite.path(rejected).read_bytes())
     with pytest.raises(reject_classes()[rejected.violation.reject]):
-        released.extend(
-            iter(refcodec.open(stream))
-        )  # of a reader itself, the length would be read first
+        # extend() would ask a reader for its length, and thus read the index
+        released.extend(iter(refcodec.open(stream)))
     hashes = [hashlib.sha256(little_endian_bytes(one)).hexdigest() for one in released]
     assert hashes == [one.reconstruction for one in rejected.features[: len(hashes)]]

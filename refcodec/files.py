@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, TypeVar
 from refcodec import leftovers
 from refcodec.errors import CallerError, DFCError, EnvironmentFault
 
-__all__ = ["atomic_file", "byte_source", "json_value", "storage_error"]
+__all__ = ["atomic_file", "json_value", "open_file", "storage_error"]
 
 _File = TypeVar("_File", bound=BinaryIO)
 
@@ -117,7 +117,7 @@ def _blaming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _finish(file: BinaryIO, hidden: Path, target: Path) -> None:
-    """Flush the file to disk, and give it its final mode and name."""
+    """Flush the file to disk, and give it its final mode."""
     file.flush()
     os.fsync(file.fileno())
     if target.exists():
@@ -129,15 +129,12 @@ def _finish(file: BinaryIO, hidden: Path, target: Path) -> None:
 
 
 @contextmanager
-def byte_source(source: str | os.PathLike[str] | bytes) -> Iterator[BinaryIO]:
-    """Open bytes, or the file at a path, for reading. Raises CallerError if it cannot be read."""
-    if isinstance(source, bytes):
-        yield io.BytesIO(source)
-        return
+def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open the file at a path for reading. Raises CallerError if it cannot be opened."""
     try:
-        file = Path(source).open("rb")  # noqa: SIM115 - closed below
+        file = Path(path).open("rb")  # noqa: SIM115 - closed below
     except OSError as error:
-        raise storage_error(error, source) from None
+        raise storage_error(error, path) from None
     with file:
         yield file
 

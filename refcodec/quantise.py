@@ -301,10 +301,8 @@ def quantise(
         positions = (values - low[:, None, None]) * (top / span)[:, None, None]
         np.clip(positions, 0, top, out=positions)
         varied = high > low
-        if (
-            len(high) == values.size and varied.any()
-        ):  # elements of a vector with ranges of their own
-            positions[~varied] = np.rint(positions[varied].mean())  # constant: every sample will do
+        if len(high) == values.size and varied.any():  # a range per element of a vector
+            positions[~varied] = np.rint(positions[varied].mean())  # constant: any sample will do
         return np.rint(positions).astype(np.int32), positions
     step = log_step.astype(np.float64)[:, None, None]
     scaled = np.ldexp(np.abs(values), -exponent)

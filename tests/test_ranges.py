@@ -11,6 +11,7 @@ import pytest
 from construct import Container
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from streams import stream_of
 
 import refcodec
 from refcodec.ranges import convert_reference, number_of_rank, own_bounds, rank_of
@@ -19,14 +20,6 @@ from refcodec.syntax.codes import Quantiser
 Floats = npt.NDArray[np.float32]
 
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
-
-
-def coded(features: Any, **options: Any) -> bytes:
-    target = io.BytesIO()
-    with refcodec.create(target, **options) as writer:
-        for one in features:
-            writer.write(one)
-    return target.getvalue()
 
 
 def decoded(stream: bytes) -> npt.NDArray[Any]:
@@ -116,8 +109,8 @@ CODERS: list[dict[str, Any]] = [
 @settings(max_examples=15, deadline=None)
 @given(vectors=companies())
 def test_a_vector_loses_nothing_beside_others(options: dict[str, Any], vectors: Floats) -> None:
-    stream = coded(vectors, **options)
-    alone = [refcodec.decode(coded([one], **options)) for one in vectors]
+    stream = stream_of(vectors, **options)
+    alone = [refcodec.decode(stream_of([one], **options)) for one in vectors]
     for together, own in zip(decoded(stream), alone, strict=True):
         assert np.array_equal(together, own)
     assert not refcodec.validate(stream).violations
@@ -128,7 +121,7 @@ def test_a_range_costs_three_bytes_at_most(options: dict[str, Any]) -> None:
     generator = np.random.default_rng(2)
     vectors = generator.normal(size=(64, 96)) * 10 ** generator.uniform(0, 6, (64, 1))
     for scaled in (vectors, np.sign(vectors) * (np.abs(vectors) % 1 + 1)):
-        found = batches(coded(scaled.astype(np.float32), **options))
+        found = batches(stream_of(scaled.astype(np.float32), **options))
         assert sum(batch["feature_count_minus1"] + 1 for batch in found) == 64
         bits = sum(
             (batch["feature_count_minus1"] + 1)
@@ -145,8 +138,8 @@ def test_a_range_of_a_batch_is_near_that_of_the_vector(options: dict[str, Any]) 
     vectors = generator.normal(size=(16, 256)).astype(np.float32)
     vectors[3, 7] = 1500
     back, alone = (
-        decoded(coded(vectors, **options)),
-        decoded(coded(vectors, **options, batch=False)),
+        decoded(stream_of(vectors, **options)),
+        decoded(stream_of(vectors, **options, batch=False)),
     )
     losses = [
         loss(source, together) - loss(source, own)
@@ -158,18 +151,20 @@ def test_a_range_of_a_batch_is_near_that_of_the_vector(options: dict[str, Any]) 
 
 def test_an_outlier_among_many_is_kept_apart() -> None:
     vectors = np.random.default_rng(4).normal(size=(300, 16)).astype(np.float32)
-    plain = len(coded(vectors, qp=30))
+    plain = len(stream_of(vectors, qp=30))
     vectors[150] *= 1e6
-    assert 3 <= len(batches(coded(vectors, qp=30))) <= 5
-    assert len(coded(vectors, qp=30)) <= plain + 150
+    assert 3 <= len(batches(stream_of(vectors, qp=30))) <= 5
+    assert len(stream_of(vectors, qp=30)) <= plain + 150
 
 
 def test_equal_ranges_take_one_bit() -> None:
     vectors = np.random.default_rng(5).uniform(size=(9, 40)).astype(np.float32)
     vectors[:, 0], vectors[:, 1] = -1.7, 2.3
-    (batch,) = batches(coded(vectors, coder="raw", quantiser="uniform", bits=9))
+    (batch,) = batches(stream_of(vectors, coder="raw", quantiser="uniform", bits=9))
     assert batch["range_codes_flag"] == 0
-    (batch,) = batches(coded(vectors * 3, coder="raw", quantiser="uniform", bits=9, clip=(-1, 2)))
+    (batch,) = batches(
+        stream_of(vectors * 3, coder="raw", quantiser="uniform", bits=9, clip=(-1, 2))
+    )
     assert batch["range_codes_flag"] == 0
     assert batch["parameters.range_max"].tolist() == [2]
 
@@ -180,14 +175,14 @@ def test_integers_keep_their_range(top: int) -> None:
     vectors[:, 0], vectors[:, 1] = 0, [top] * 4 + [top // 3 + 1] * 3
     vectors = np.minimum(vectors, vectors[:, 1:2])
     bits = top.bit_length()
-    back = decoded(coded(vectors, coder="raw", quantiser="uniform", bits=bits))
+    back = decoded(stream_of(vectors, coder="raw", quantiser="uniform", bits=bits))
     assert np.array_equal(back[:4], vectors[:4])
 
 
 def test_payloads_of_very_different_sizes_have_batches_of_their_own() -> None:
     noise = np.random.default_rng(6).normal(size=16384).astype(np.float32)
     vectors = [np.zeros_like(noise), noise, np.zeros_like(noise)]
-    stream = coded(vectors, coder="zlib", batch=True)
+    stream = stream_of(vectors, coder="zlib", batch=True)
     assert np.array_equal(decoded(stream), vectors)
     assert not refcodec.validate(stream).violations
 
@@ -198,9 +193,9 @@ def test_maps_with_a_range_per_channel(quantiser: str) -> None:
     maps[3, 2] *= 1e4
     maps[:, 4] = 0.25
     options = {"qp": 24, "range": "channel", "quantiser": quantiser}
-    back = decoded(coded(maps, **options))
+    back = decoded(stream_of(maps, **options))
     for one, together in zip(maps, back, strict=True):
-        assert np.array_equal(together, decoded(coded([one], **options))[0])
+        assert np.array_equal(together, decoded(stream_of([one], **options))[0])
     if quantiser == "uniform":
         assert np.array_equal(back[:, 4], maps[:, 4])
 
@@ -212,7 +207,7 @@ def test_an_outlier_channel_of_vectors() -> None:
     vectors = np.random.default_rng(8).normal(size=(48, 128)).astype(np.float32)
     vectors[:, 7] *= 1000
     others = np.arange(128) != 7
-    common, own = (decoded(coded(vectors, range=one, qp=28)) for one in ("tensor", "channel"))
+    common, own = (decoded(stream_of(vectors, range=one, qp=28)) for one in ("tensor", "channel"))
     assert loss(vectors[:, others], common[:, others]) > -1
     assert loss(vectors[:, others], own[:, others]) < -15
     assert loss(vectors[:, 7], own[:, 7]) < -15
@@ -221,13 +216,13 @@ def test_an_outlier_channel_of_vectors() -> None:
 @pytest.mark.parametrize("outlier", ["value", "vector"])
 def test_an_outlier_among_vectors_with_ranges_of_elements(outlier: str) -> None:
     vectors = np.random.default_rng(9).normal(size=(40, 64)).astype(np.float32)
-    plain = decoded(coded(vectors, range="channel", qp=28))
+    plain = decoded(stream_of(vectors, range="channel", qp=28))
     kept = np.arange(40) != 11
     if outlier == "value":
         vectors[11, 5] = 1500
     else:
         vectors[11] *= 1e6
-    back = decoded(coded(vectors, range="channel", qp=28))
+    back = decoded(stream_of(vectors, range="channel", qp=28))
     assert loss(vectors[kept], back[kept]) < loss(vectors[kept], plain[kept]) + 0.5
     assert loss(vectors[11], back[11]) < -15
 
@@ -236,14 +231,14 @@ def test_a_constant_element_stays_as_it_is() -> None:
     vectors = np.random.default_rng(10).normal(size=(50, 32)).astype(np.float32)
     vectors[:, 5], vectors[:, 9] = 0.7, -1e-20
     for options in ({"coder": "raw", "quantiser": "uniform", "bits": 4}, {"qp": 40}):
-        back = decoded(coded(vectors, **options, range="channel"))
+        back = decoded(stream_of(vectors, **options, range="channel"))
         assert np.array_equal(back[:, [5, 9]], vectors[:, [5, 9]])
 
 
 def test_constant_elements_of_native_vectors_are_nearly_free() -> None:
     vectors = np.random.default_rng(11).normal(size=(50, 64)).astype(np.float32)
     still = np.concatenate([vectors, np.full((50, 16), 0.7, np.float32)], axis=1)
-    plain, more = (len(coded(one, range="channel", qp=28)) for one in (vectors, still))
+    plain, more = (len(stream_of(one, range="channel", qp=28)) for one in (vectors, still))
     assert more - plain < 16 * 8 + 50 * 3
 
 
@@ -264,16 +259,16 @@ def test_an_outlier_in_a_sequence(outlier: int, quantiser: str) -> None:
     maps[outlier, 1, 3, 3] = 1500
     kept = np.arange(10) != outlier
     options = {"qp": 26, "quantiser": quantiser}
-    back = decoded(coded(maps, gop=8, **options))
-    alone = decoded(coded(maps, batch=False, **options))
+    back = decoded(stream_of(maps, gop=8, **options))
+    alone = decoded(stream_of(maps, batch=False, **options))
     assert loss(maps[kept], back[kept]) < loss(maps[kept], alone[kept]) + 0.5
 
 
 def test_prediction_from_another_range_saves_bytes() -> None:
     maps = still_maps(8)
-    steady = len(coded(maps, gop=8, qp=26))
+    steady = len(stream_of(maps, gop=8, qp=26))
     maps *= np.linspace(1, 2, 8, dtype=np.float32)[:, None, None, None]
-    moved, alone = len(coded(maps, gop=8, qp=26)), len(coded(maps, batch=False, qp=26))
+    moved, alone = len(stream_of(maps, gop=8, qp=26)), len(stream_of(maps, batch=False, qp=26))
     assert moved < 0.8 * alone
     assert moved < 1.7 * steady
 
@@ -282,7 +277,7 @@ def test_ranges_follow_through_windows_and_random_access() -> None:
     maps = (
         still_maps(70)[:, :1, :8, :8] * np.linspace(1, 3, 70, dtype=np.float32)[:, None, None, None]
     )
-    stream = coded(maps, gop=64, qp=30, speed="fast")
+    stream = stream_of(maps, gop=64, qp=30, speed="fast")
     back = decoded(stream)
     assert loss(maps, back) < -10
     with refcodec.open(io.BytesIO(stream)) as reader:

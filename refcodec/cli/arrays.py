@@ -216,7 +216,7 @@ def _npy_header(file: BinaryIO) -> _Header:
 
 
 _VOIDS = (np.dtype("V1"), np.dtype("V2"))
-"""What numpy makes of types that its files lack."""
+"""Types that numpy reads from an .npy of a type that it lacks, such as bfloat16."""
 
 
 def _npy_features(file: BinaryIO, header: _Header) -> Iterator[Array]:

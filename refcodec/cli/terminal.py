@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import typer
 
 from refcodec.errors import CallerError
-from refcodec.files import json_value, storage_error
+from refcodec.files import json_value, open_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,11 +91,7 @@ def open_input(path: str) -> Iterator[BinaryIO]:
     if path == PIPE:
         yield sys.stdin.buffer
         return
-    try:
-        file = open(path, "rb")  # noqa: SIM115 - closed below; errors in the block are not about opening
-    except OSError as error:
-        raise storage_error(error, path) from None
-    with file:
+    with open_file(path) as file:
         yield file
 
 

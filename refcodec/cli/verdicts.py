@@ -75,6 +75,15 @@ def _reject_of(verdict: Verdict) -> str:
     return str(verdict["violations"][0]["class"]) if verdict["violations"] else ""
 
 
+def _kind_of(verdict: Verdict) -> str:
+    """The verdict in two words at most: not read, rejected, not verified, or conforming."""
+    if verdict["error"]:
+        return "not read"
+    if verdict["violations"]:
+        return "rejected"
+    return "conforming" if verdict["conforming"] else "not verified"
+
+
 # --- what is said ----------------------------------------------------------------------------------
 
 
@@ -83,18 +92,10 @@ def summary_of(verdicts: Iterable[Verdict]) -> tuple[str, list[str]]:
     kinds: Counter[str] = Counter()
     rejected = []
     for verdict in verdicts:
-        reject = _reject_of(verdict)
-        if reject:
-            rejected.append(reject)
-        kinds[
-            "rejected"
-            if reject
-            else "not read"
-            if verdict["error"]
-            else "conforming"
-            if verdict["conforming"]
-            else "not verified"
-        ] += 1
+        kind = _kind_of(verdict)
+        if kind == "rejected":
+            rejected.append(_reject_of(verdict))
+        kinds[kind] += 1
     parts = [f"{kinds['conforming']:,} conforming"]
     if rejected:
         classes = ", ".join(f"{kind} {count:,}" for kind, count in Counter(rejected).items())
@@ -112,14 +113,13 @@ def print_verdict(out: Console, verdict: Verdict) -> None:
     """Print a verdict, and under it every violation with its place."""
     held = f"{verdict['features']:,} features in {verdict['units']:,} units"
     violations = verdict["violations"]
-    text, style = f"conforming, {held}", "green"
-    if verdict["error"]:
-        text, style = "not read", "yellow"
-    elif violations:
-        plural = "" if len(violations) == 1 else "s"
-        text, style = f"not conforming, {len(violations):,} violation{plural}; {held}", "red"
-    elif verdict["unverified"]:
-        text, style = f"not verified; {held}", "yellow"
+    plural = "" if len(violations) == 1 else "s"
+    text, style = {
+        "conforming": (f"conforming, {held}", "green"),
+        "rejected": (f"not conforming, {len(violations):,} violation{plural}; {held}", "red"),
+        "not verified": (f"not verified; {held}", "yellow"),
+        "not read": ("not read", "yellow"),
+    }[_kind_of(verdict)]
     out.print(f"{printable(verdict['file'])}: ", style="bold", end="", soft_wrap=True)
     out.print(text, style=style, soft_wrap=True)
     for violation in violations:

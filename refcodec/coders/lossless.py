@@ -140,9 +140,8 @@ def _is_plain_xz(payload: bytes) -> bool:
 def _drain(decompressor: Any, payload: bytes, size: int, number: str) -> bytes:
     """Decompress exactly ``size`` bytes; raises PayloadError for more, fewer, or trailing bytes."""
     try:
-        data: bytes = decompressor.decompress(
-            payload, size + 1
-        )  # one byte more detects a decompression bomb
+        # one byte more detects a decompression bomb
+        data: bytes = decompressor.decompress(payload, size + 1)
         if len(data) == size and not decompressor.eof:
             # the end marker may follow the last byte of output
             rest = getattr(decompressor, "unconsumed_tail", b"")

@@ -110,8 +110,7 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     """End a program that runs, with all that it has started, and wait for it."""
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(
-                process.pid, signal.SIGKILL
-            )  # its group bears its number, until it is waited for
+            # the group has the number of its leader, until that is waited for
+            os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.wait()

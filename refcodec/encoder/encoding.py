@@ -83,9 +83,7 @@ class FeatureEncoder:
         fps = self.fps
         batched = is_batched(fps, config)
         fitted = [fit_parameters(one.feature, fps, config.clip) for one in requests]
-        given = (
-            config.clip is not None and config.range == "tensor"
-        )  # as it stands, for all of them
+        given = config.clip is not None and config.range == "tensor"  # one range for all of them
         if (batched and not given) or shares_elements(fps):
             shared = list(share_ranges(fitted, fps))
         else:

@@ -19,9 +19,7 @@ from refcodec.evaluate.settings import Setting
 from refcodec.evaluate.x265 import Counted
 from refcodec.files import atomic_file
 from refcodec.registry import CODERS
-from refcodec.stream.walk import Walk, coded_units
-from refcodec.syntax.structures import STREAM_HEADER_SIZE
-from refcodec.syntax.units import parse_stream_header
+from refcodec.stream.walk import payloads_of
 
 if TYPE_CHECKING:
     from refcodec.models import Cut
@@ -49,9 +47,7 @@ def coder_for(setting: Setting, cut: Cut | None, folder: Path) -> Coder:
 def payloads(stream: BinaryIO) -> Iterator[Payload]:
     """Yield the payloads of a stream, one per feature."""
     stream.seek(0)
-    header = parse_stream_header(stream.read(STREAM_HEADER_SIZE))
-    for unit in coded_units(Walk(header), stream):
-        yield from unit.payloads
+    yield from payloads_of(stream)
 
 
 class Stream:

@@ -73,9 +73,8 @@ def measure(job: Job, features: Path, results: Path) -> None:
 
 
 def _keep(job: Job, results: Path, record: dict[str, Any], statistics: Statistics) -> None:
-    (results / f"{job.slug}.json").unlink(
-        missing_ok=True
-    )  # an older one does not match the new statistics
+    # an older record does not match the new statistics
+    (results / f"{job.slug}.json").unlink(missing_ok=True)
     with atomic_file(results / f"{job.slug}.npz") as file:
         np.savez_compressed(file, allow_pickle=False, **statistics)
     with atomic_file(

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from refcodec.errors import CallerError, DFCError
-from refcodec.files import byte_source
+from refcodec.files import open_file
 from refcodec.models.cut import Cut
 from refcodec.models.zoo import NETWORKS, Entry
 
@@ -178,7 +178,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
             f"{path} has the suffix {path.suffix!r}", hint="weights are .safetensors, .pth or .pt"
         )
     try:
-        with byte_source(path) as file:
+        with open_file(path) as file:
             if path.suffix == ".safetensors":
                 found = load_file(path)
             else:

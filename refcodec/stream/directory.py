@@ -25,7 +25,7 @@ from refcodec.sources import StreamWindow
 from refcodec.stream.index import CodedUnitTable
 from refcodec.stream.parsing import CodedUnit, ParameterSets, fps_id_of
 from refcodec.stream.walk import Visit, Walk, coded_units
-from refcodec.syntax.codes import UnitType
+from refcodec.syntax.codes import CODED_UNITS, UnitType
 from refcodec.syntax.structures import (
     END,
     STREAM_HEADER_SIZE,
@@ -140,8 +140,7 @@ class Directory:
     def visit(self, entry: int) -> Visit:
         """Read, parse and check one coded unit, as a walk does."""
         place = int(self.offsets[entry])
-        kinds = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH)
-        visit = _unit_at(self.stream, self.walk, place, *kinds)
+        visit = _unit_at(self.stream, self.walk, place, *sorted(CODED_UNITS))
         in_force = self._in_force(visit.unit)
         _sound(visit, lambda visit: self.walk.check_alone(visit, in_force))
         assert visit.coded is not None

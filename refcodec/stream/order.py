@@ -8,7 +8,7 @@ from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import OrderError, StreamError, TruncatedError, UnsupportedError
 from refcodec.stream.parsing import CodedUnit, ParameterSets
-from refcodec.syntax.codes import SKIPPABLE_UNITS, HashTarget, UnitType
+from refcodec.syntax.codes import CODED_UNITS, SKIPPABLE_UNITS, HashTarget, UnitType
 from refcodec.syntax.records import Record
 from refcodec.syntax.structures import End, FeatureParameterSet, Hash, Metadata
 from refcodec.syntax.units import Unit
@@ -131,7 +131,7 @@ class Order:
     def lose(self, unit: Unit) -> None:
         """Record a unit whose content is unknown; hash units may follow it if it is a coded one."""
         self._previous = unit.unit_type
-        if unit.unit_type in (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH):
+        if unit.unit_type in CODED_UNITS:
             self.hashed = set()
         elif unit.unit_type != UnitType.HASH:
             self.hashed = None

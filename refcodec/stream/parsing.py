@@ -14,10 +14,11 @@ from refcodec.memory import memory_for
 from refcodec.ranges import own_parameters
 from refcodec.stream.limits import decoded_size
 from refcodec.syntax.bits import BitReader, Trace
-from refcodec.syntax.codes import HashTarget, UnitType
+from refcodec.syntax.codes import CODED_UNITS, HashTarget, UnitType
 from refcodec.syntax.descriptors import UE, Leb128
 from refcodec.syntax.records import Record
 from refcodec.syntax.structures import (
+    FPS_IDS,
     STREAM_HEADER_SIZE,
     UNIT_STRUCTURES,
     CodedFeature,
@@ -82,7 +83,7 @@ def parse_unit(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> Recor
             hint="use a newer decoder",
         )
     parameters: dict[str, object] = {}
-    if unit.unit_type in (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH):
+    if unit.unit_type in CODED_UNITS:
         fps_id = fps_id_of(unit)
         if fps_id not in parameter_sets:
             raise OrderError(
@@ -122,7 +123,7 @@ def check_entry_count(unit: Unit) -> None:
 def fps_id_of(unit: Unit) -> int:
     """The fps_id that a coded unit begins with. Raises StreamError."""
     reader = BitReader(unit.payload, 8 * unit.payload_offset)
-    fps_id: int = UE(255).read(reader, None, "fps_id")
+    fps_id: int = UE(FPS_IDS - 1).read(reader, None, "fps_id")
     return fps_id
 
 

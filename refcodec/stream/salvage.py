@@ -1,4 +1,4 @@
-"""The walk of a rescuer: it passes over what is damaged, and takes note of what is missing.
+"""The walk of salvage: it skips damaged units, and records what is missing.
 
 After damage it goes on with the next unit whose CRC-32 matches: the one that follows by the damaged unit's
 size, the one that the index names, or the first that a search finds.
@@ -18,8 +18,9 @@ from refcodec.errors import OrderError, StreamError
 from refcodec.sources import StreamWindow
 from refcodec.stream.directory import IndexEntries, Survey, read_index
 from refcodec.stream.walk import Visit, Walk
-from refcodec.syntax.codes import UnitType
+from refcodec.syntax.codes import CODED_UNITS, UnitType
 from refcodec.syntax.structures import (
+    FPS_IDS,
     SIGNATURE,
     STREAM_HEADER_SIZE,
     FeatureParameterSet,
@@ -28,8 +29,6 @@ from refcodec.syntax.structures import (
 from refcodec.syntax.units import ByteSource, Unit, parse_stream_header, read_unit
 
 __all__ = ["PREDICTED", "Gap", "SalvageWalk", "merged"]
-
-_CODED = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH)
 
 _HELD: dict[int, int] = {
     UnitType.CODED_FEATURE: 1,
@@ -50,9 +49,6 @@ _CANDIDATE = re.compile(
 """Bytes that can be the header of a unit that this version knows, or begin another stream."""
 
 PREDICTED = "it is predicted from a feature that is lost"
-
-_MOST_IN_FORCE = 256
-"""Numbers of parameter sets: once all are taken, a new one replaces another."""
 
 _PIECE = 1 << 20
 _WORK = 32
@@ -215,7 +211,7 @@ class SalvageWalk(Survey):
         """Take note of a unit that is lost, and of what is lost with it."""
         super().refuse(visit)
         error, self._error = self._error, None
-        unit, coded = visit.unit, visit.unit.unit_type in _CODED
+        unit, coded = visit.unit, visit.unit.unit_type in CODED_UNITS
         if coded:  # the sequence that it was a part of is unknown
             self.order.interrupted.update(self.parameter_sets)
         reason = error.what if error else "it is damaged"
@@ -255,7 +251,7 @@ class SalvageWalk(Survey):
             replaced = any(start <= place < end for place in self._index.parameter_sets)
         elif kind is None:
             renewed = any(len(places) > 1 for places in self.places.values())
-            replaced = renewed or len(self.parameter_sets) == _MOST_IN_FORCE
+            replaced = renewed or len(self.parameter_sets) == FPS_IDS
         else:
             replaced = kind == UnitType.FEATURE_PARAMETER_SET
         if replaced:

@@ -13,12 +13,10 @@ from refcodec.stream.metadata import check_metadata
 from refcodec.stream.parsing import CodedUnit
 from refcodec.stream.versions import check_reserved_bits, check_skippable_flag
 from refcodec.stream.walk import Visit, Walk
-from refcodec.syntax.codes import UnitType
+from refcodec.syntax.codes import CODED_UNITS, UnitType
 from refcodec.syntax.structures import End, FeatureParameterSet, Index, Metadata, StreamHeader
 
 __all__ = ["StrictWalk"]
-
-_CODED = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH)
 
 
 class StrictWalk(Walk):
@@ -41,7 +39,7 @@ class StrictWalk(Walk):
         """Parse and check a unit; a reference to a lost parameter set is not reported as another error."""
         self.unit_count += 1
         for error in super().check(visit):
-            orphan = visit.content is None and visit.unit.unit_type in _CODED
+            orphan = visit.content is None and visit.unit.unit_type in CODED_UNITS
             if not (orphan and isinstance(error, OrderError) and self._parameter_set_lost):
                 yield error
 
@@ -81,7 +79,9 @@ class StrictWalk(Walk):
 
     def accept(self, visit: Visit) -> None:
         """Record a unit and its position."""
-        if visit.content is None and visit.unit.unit_type in _CODED:  # its parameter set was lost
+        if (
+            visit.content is None and visit.unit.unit_type in CODED_UNITS
+        ):  # its parameter set was lost
             self.unchecked = True
             self.refuse(visit)
             return
@@ -103,7 +103,7 @@ class StrictWalk(Walk):
         if visit.unit.unit_type == UnitType.FEATURE_PARAMETER_SET:
             self._parameter_set_lost = True
             self._lose_parameter_sets(visit)
-        elif visit.unit.unit_type in _CODED:  # it is unknown to which sequence it belonged
+        elif visit.unit.unit_type in CODED_UNITS:  # it is unknown to which sequence it belonged
             self.order.interrupted.update(self.parameter_sets)
 
     def _lose_parameter_sets(self, visit: Visit) -> None:

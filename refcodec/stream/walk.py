@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Protocol
 
 from refcodec.clauses import clause
-from refcodec.coders.protocol import Violations
+from refcodec.coders.protocol import Payload, Violations
 from refcodec.errors import StreamError
 from refcodec.stream.features import check_batch, check_parameters, check_ranges
 from refcodec.stream.limits import limits_of
@@ -38,9 +38,18 @@ from refcodec.syntax.structures import (
     Metadata,
     StreamHeader,
 )
-from refcodec.syntax.units import ByteSource, Unit, read_unit
+from refcodec.syntax.units import ByteSource, Unit, parse_stream_header, read_unit
 
-__all__ = ["Arrival", "Report", "Visit", "Walk", "arriving_units", "coded_units", "raise_error"]
+__all__ = [
+    "Arrival",
+    "Report",
+    "Visit",
+    "Walk",
+    "arriving_units",
+    "coded_units",
+    "payloads_of",
+    "raise_error",
+]
 
 Report = Callable[[StreamError], None]
 """Receives each error of a walk; if it returns, the walk goes on."""
@@ -219,6 +228,13 @@ def coded_units(
     Raises what ``report`` raises, once the coded units that precede the error have been yielded.
     """
     return (one for one in arriving_units(walk, source, report, offset) if one is not None)
+
+
+def payloads_of(source: ByteSource) -> Iterator[Payload]:
+    """Yield the payloads of a stream, one per feature. Raises StreamError."""
+    header = parse_stream_header(source.read(STREAM_HEADER_SIZE))
+    for unit in coded_units(Walk(header), source):
+        yield from unit.payloads
 
 
 def arriving_units(

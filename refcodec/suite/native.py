@@ -32,13 +32,11 @@ from refcodec.coders.native.payload import Content as PayloadContent
 from refcodec.coders.native.payload import Corrections, code_payload
 from refcodec.coders.native.tree import SPLIT_FROM, TEMPORAL_MARK
 from refcodec.coders.protocol import Payload
-from refcodec.stream.walk import Walk, coded_units
+from refcodec.stream.walk import payloads_of
 from refcodec.syntax.structures import (
-    STREAM_HEADER_SIZE,
     FeatureParameters,
     FeatureParameterSet,
 )
-from refcodec.syntax.units import parse_stream_header
 
 __all__ = ["Content", "pattern", "payloads"]
 
@@ -48,9 +46,7 @@ Split = Callable[[int, int, int, int, int], bool]
 
 def payloads(stream: bytes) -> list[Payload]:
     """The payloads of a stream, one for each feature. Raises StreamError."""
-    source = io.BytesIO(stream)
-    walk = Walk(parse_stream_header(source.read(STREAM_HEADER_SIZE)))
-    return [payload for unit in coded_units(walk, source) for payload in unit.payloads]
+    return list(payloads_of(io.BytesIO(stream)))
 
 
 def pattern(shape: tuple[int, ...], sparse: int, most: int) -> Samples:

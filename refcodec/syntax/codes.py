@@ -36,6 +36,9 @@ class UnitType(IntEnum):
     END = 127
 
 
+CODED_UNITS = frozenset({UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH})
+"""Units that hold coded features."""
+
 SKIPPABLE_UNITS = frozenset({UnitType.METADATA, UnitType.HASH, UnitType.INDEX})
 """Units that a decoder may pass over without changing what it reconstructs: skippable_flag is 1."""
 

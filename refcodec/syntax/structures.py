@@ -44,6 +44,7 @@ __all__ = [
     "END",
     "FEATURE_PARAMETERS",
     "FEATURE_PARAMETER_SET",
+    "FPS_IDS",
     "HASH",
     "INDEX",
     "METADATA",
@@ -70,6 +71,9 @@ SIGNATURE = b"\x89DFC"
 """The first byte detects transfers that drop the eighth bit, as in PNG."""
 
 STREAM_HEADER_SIZE = 9
+
+FPS_IDS = 256
+"""Number of values of fps_id, and thus of parameter sets in force at a time."""
 
 
 class StreamHeader(Record):
@@ -102,7 +106,7 @@ UNIT_HEADER = Structure(UnitHeader, "6.3")
 class FeatureParameterSet(Record):
     """Parameters that features of one kind have in common (6.4)."""
 
-    fps_id: int = element(UE(255))
+    fps_id: int = element(UE(FPS_IDS - 1))
     feature_type: FeatureType = element(U(3, FeatureType))
     source_type: SourceType = element(U(3, SourceType))
     channels_minus1: int = element(UE(2**24 - 1))
@@ -234,7 +238,7 @@ FEATURE_PARAMETERS = Structure(FeatureParameters, "6.5.2")
 class CodedFeature(Record):
     """One feature (6.5)."""
 
-    fps_id: int = element(UE(255))
+    fps_id: int = element(UE(FPS_IDS - 1))
     access_point_flag: int | None = element(
         If(this._params.fps.temporal_prediction_flag == 1, U(1))
     )
@@ -251,7 +255,7 @@ CODED_FEATURE = Structure(CodedFeature, "6.5")
 class CodedFeatureBatch(Record):
     """Several features that share their parameters, ranges excepted (6.6)."""
 
-    fps_id: int = element(UE(255))
+    fps_id: int = element(UE(FPS_IDS - 1))
     feature_count_minus1: int = element(UE(2**16 - 1))
     feature_count: int = element(Computed(this.feature_count_minus1 + 1))
     payload_size_base: int = element(UE(2**32 - 2))

@@ -124,9 +124,8 @@ class _Copying(Walk):
         super().__init__(header)
         self._sink = sink
         self._name = name
-        self._ranks: dict[
-            int, tuple[Hashable, int]
-        ] = {}  # content and rank of those in force, by fps_id
+        # content and rank of the parameter sets in force, by fps_id
+        self._ranks: dict[int, tuple[Hashable, int]] = {}
 
     def accept(self, visit: Visit) -> None:
         """Take note of a unit, and copy it."""

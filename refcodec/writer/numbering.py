@@ -6,11 +6,9 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import replace
 
-from refcodec.syntax.structures import FeatureParameterSet
+from refcodec.syntax.structures import FPS_IDS, FeatureParameterSet
 
 __all__ = ["Numbering", "content_of"]
-
-_FPS_IDS = 256
 
 
 class Numbering:
@@ -37,7 +35,7 @@ class Numbering:
     def put_in_force(self, fps: FeatureParameterSet, rank: int) -> FeatureParameterSet:
         """Give a parameter set its fps_id."""
         number = len(self._in_force)
-        if number == _FPS_IDS:
+        if number == FPS_IDS:
             number = self._in_force.popitem(last=False)[1].fps_id
         numbered = replace(fps, fps_id=number)
         self._in_force[rank, content_of(fps)] = numbered

@@ -28,7 +28,7 @@ from refcodec.encoder.parameter_sets import (
 from refcodec.errors import CallerError
 from refcodec.registry import coder_named
 from refcodec.syntax.codes import UnitType
-from refcodec.syntax.structures import FeatureParameterSet
+from refcodec.syntax.structures import FPS_IDS, FeatureParameterSet
 from refcodec.writer.copying import Part, joined_metadata
 from refcodec.writer.gathering import Waiting, code_in_order, units_of
 from refcodec.writer.limits import StreamLimits
@@ -41,10 +41,6 @@ _WAITING_BYTES = 32 << 20
 """Bytes of features to gather before they are coded together."""
 
 _WAITING_FEATURES = 1024
-
-_MOST_KINDS = 256
-"""Kinds of features that are known at a time, with an encoder each: as many as there are fps_ids, which
-sequences that alternate need."""
 
 
 class Writer:
@@ -179,7 +175,8 @@ class Writer:
         if glance not in self._kinds:
             fps = make_parameter_set(config, array, qps)
             kind = kind_of(fps, config)
-            if kind not in self._encoders and len(self._encoders) == _MOST_KINDS:
+            # one encoder per fps_id, as sequences that alternate need
+            if kind not in self._encoders and len(self._encoders) == FPS_IDS:
                 self._put_waiting()
                 self._encoders.clear()
                 self._kinds.clear()

@@ -105,9 +105,8 @@ def decode_payload(payload: Payload, reference_feature: Int32 | None = None) -> 
     head[PREDICTED] = reference_feature is not None
     content = Content(head, np.zeros(shape, np.int32), np.zeros((1, *shape[1:]), np.int32))
     coder = np.zeros(CODER_SIZE, np.int64)
-    data = np.frombuffer(
-        bytearray(payload.data), np.uint8
-    )  # writable: kernels work in both directions
+    # writable: kernels work in both directions
+    data = np.frombuffer(bytearray(payload.data), np.uint8)
     steps, largest = step_sizes(fps, payload.parameters), (1 << fps.bits) - 1
     try:
         return code_payload(coder, data, content, steps, largest, reference_feature).samples
