@@ -387,6 +387,20 @@ def test_inspect_looks_and_does_not_judge(damaged: Path) -> None:
     assert "  problem: " in run("inspect", damaged).stdout
 
 
+def test_compare_counts_what_is_not_finite(tmp_path: Path) -> None:
+    clean, bad = np.zeros((2, 2, 3, 3), np.float32), np.zeros((2, 2, 3, 3), np.float32)
+    bad[1, 0, 1, 2], bad[1, 1, 0, 0] = np.nan, -np.inf
+    for name, array in (("a", clean), ("b", bad)):
+        np.save(tmp_path / f"{name}.npy", array)
+    files = tmp_path / "a.npy", tmp_path / "b.npy"
+    line = (
+        f"not finite   1 NaN, 1 infinite in {files[1]}; the first in feature 1 at index (0, 1, 2)"
+    )
+    assert line in run("compare", *files).stdout
+    found = json.loads(run("compare", *files, "--json").stdout)["not_finite"]
+    assert found == [None, {"nan": 1, "infinite": 1, "feature": 1, "index": [0, 1, 2]}]
+
+
 def test_compare(tmp_path: Path, batch: Path, stream: Path, conv: Any) -> None:
     assert "bit-exact    yes" in run("compare", batch, stream).stdout
     moved = conv.copy()

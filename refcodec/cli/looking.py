@@ -141,6 +141,7 @@ def compare(
             "snr_db": metrics.signal_to_noise(*flat),
             "cosine": metrics.cosine_similarity(*flat),
             "bit_exact": all(map(_bit_exact, original, decoded)),
+            "not_finite": [_not_finite(original), _not_finite(decoded)],
         }
     if as_json:
         print_json({"a": a, "b": b, **found})
@@ -157,6 +158,11 @@ def compare(
         ("cosine", f"{found['cosine']:.8f}"),
         ("bit-exact", "yes" if found["bit_exact"] else "no"),
     ]
+    for name, bad in zip((a, b), found["not_finite"], strict=True):
+        if bad:
+            place = f"feature {bad['feature']} at index ({', '.join(map(str, bad['index']))})"
+            counts = f"{bad['nan']:,} NaN, {bad['infinite']:,} infinite"
+            facts.append(("not finite", f"{counts} in {name}; the first in {place}"))
     print_facts(console(), f"{a} and {b}", facts)
 
 
@@ -189,6 +195,22 @@ def _require_equal_batches(
             for side in (arrays, others)
         )
         raise CallerError(f"{a} holds {one}; {b} holds {other}")
+
+
+def _not_finite(features: list[Array]) -> dict[str, Any] | None:
+    """Number of NaN and infinite values, and the place of the first; None where all are finite."""
+    import numpy as np
+
+    found: dict[str, Any] = {}
+    for number, feature in enumerate(features):
+        values = feature.astype(np.float64)
+        bad = np.argwhere(~np.isfinite(values))
+        if len(bad):
+            first = {"nan": 0, "infinite": 0, "feature": number, "index": bad[0].tolist()}
+            found = found or first
+            found["nan"] += (nans := int(np.isnan(values).sum()))
+            found["infinite"] += len(bad) - nans
+    return found or None
 
 
 def _bit_exact(one: Array, other: Array) -> bool:
