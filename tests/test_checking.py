@@ -145,7 +145,9 @@ def test_decode_salvages(folder: Path) -> None:
         r"1 feature missing\n",
         result.stderr,
     )
-    assert run("decode", folder / "a.dfc", out, "--salvage").stderr == ""
+    again = "decode", folder / "a.dfc", out, "--salvage"
+    assert "out.npy exists and is replaced; --force omits" in run(*again).stderr
+    assert run(*again, "--force").stderr == ""
     assert np.array_equal(np.load(out), FEATURES)
 
 
