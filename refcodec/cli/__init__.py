@@ -25,6 +25,7 @@ from refcodec.cli import (
     conformance,
     evaluation,
     extraction,
+    inspecting,
     joining,
     looking,
 )
@@ -108,7 +109,7 @@ app.command()(coding.decode)
 app.command()(extraction.extract)
 app.command()(allocation.sensitivity)
 app.command()(looking.info)
-app.command()(looking.inspect)
+app.command()(inspecting.inspect)
 app.command()(checking.validate)
 app.command()(looking.compare)
 app.command()(evaluation.evaluate)
