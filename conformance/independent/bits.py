@@ -103,5 +103,3 @@ class BitReader:
         """Refuse bits that follow the last element of a structure (R6-1)."""
         left = 8 * len(self.data) - self.position
         require(left == 0, "syntax", "6", f"{left} bits follow the last element")
-
-

@@ -26,7 +26,7 @@ XZ_LARGEST_DICTIONARY = 28  # code of 2^26 bytes
 
 
 class Decompressor(Protocol):
-    """What the decompressors of the standard library have in common."""
+    """The common part of the decompressors of the standard library."""
 
     @property
     def eof(self) -> bool: ...
@@ -108,7 +108,7 @@ def xz_number(data: bytes, at: int) -> tuple[int, int]:
 
 
 def check_xz(payload: bytes) -> None:
-    """Check what 8.3.5 asks of an .xz stream and what liblzma leaves open: check, filter, blocks."""
+    """Check the rules of 8.3.5 that liblzma does not enforce: type of check, filter, number of blocks."""
     if not payload.startswith(XZ_BEGIN) or len(payload) < 2 * XZ_HEADER + 8:
         raise refuse(Coder.LZMA, "this is no .xz stream")
     if payload[7] not in XZ_CHECKS:
@@ -120,7 +120,7 @@ def check_xz(payload: bytes) -> None:
     filter_id, at = xz_number(payload, at)
     if block_flags & 3 or filter_id != XZ_LZMA2 or payload[at : at + 1] != b"\x01":
         raise refuse(Coder.LZMA, "LZMA2 is not the only filter")
-    if payload[at + 1] > XZ_LARGEST_DICTIONARY:
+    if payload[at + 1 : at + 2] > bytes([XZ_LARGEST_DICTIONARY]):
         raise refuse(Coder.LZMA, "the dictionary exceeds 2^26 bytes")
     index_size = 4 * (int.from_bytes(payload[-8:-4], "little") + 1)
     index = len(payload) - XZ_HEADER - index_size

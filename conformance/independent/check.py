@@ -23,7 +23,7 @@ PASSED, FAILED, MISSING = "pass", "FAIL", "skip"
 
 
 class Outcome(NamedTuple):
-    """The outcome of one vector, with what differs, and the processor time in seconds."""
+    """The outcome of one vector, with its deviation, and the processor time in seconds."""
 
     vector: Vector
     verdict: str
@@ -38,7 +38,7 @@ def vectors_of(suite: Path) -> list[Vector]:
 
 
 def difference(features: list[Feature], expected: list[Vector]) -> str:
-    """What differs first between features and those of a manifest; empty where nothing does."""
+    """The first difference between features and those of a manifest; empty where there is none."""
     if len(features) != len(expected):
         return f"{len(features)} features, not {len(expected)}"
     for i, (feature, wanted) in enumerate(zip(features, expected, strict=True)):
@@ -55,7 +55,7 @@ def difference(features: list[Feature], expected: list[Vector]) -> str:
 
 
 def judge(stream: bytes, vector: Vector) -> tuple[str, str]:
-    """The verdict on one vector, and what was found where it is wrong."""
+    """The verdict on one vector, and the deviation where it is wrong."""
     try:
         features = decode_stream(stream)
     except FfmpegMissing as missing:
@@ -102,7 +102,9 @@ def main(arguments: list[str]) -> int:
         for verdict in (PASSED, FAILED, MISSING)
     }
     seconds = sum(outcome.seconds for outcome in outcomes)
-    print(*(f"{count} {verdict}" for verdict, count in counts.items()), f"{seconds:.1f} s", sep=", ")
+    print(
+        *(f"{count} {verdict}" for verdict, count in counts.items()), f"{seconds:.1f} s", sep=", "
+    )
     if counts[FAILED] or not outcomes:
         return 1
     return 77 if counts[MISSING] else 0

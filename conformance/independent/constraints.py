@@ -86,12 +86,12 @@ def check_own_steps(exponents: Integers, steps: Integers) -> None:
 
 
 def exceed(found: str) -> NoReturn:
-    """Refuse what exceeds a limit of the level."""
+    """Refuse a stream that exceeds a limit of its level."""
     raise Refusal("unsupported", "RA.3-1", found)
 
 
 def check_feature_limits(fps: FeatureParameterSet, level: Level) -> None:
-    """Check what a parameter set lets features require (RA.3-1), before memory is reserved (RA.3-2)."""
+    """Check the sizes of a feature (RA.3-1), before memory is reserved for it (RA.3-2)."""
     if fps.elements > level.max_elements or fps.channels > level.max_channels:
         exceed(f"a feature has {fps.elements} elements in {fps.channels} channels")
     if fps.coder == Coder.HEVC and max(frame_size(fps)) > level.max_frame_side:

@@ -17,7 +17,7 @@ CRC_SIZE = 4
 
 
 class Header(NamedTuple):
-    """What a decoder needs of the stream header (6.2)."""
+    """Profile and level, all that a decoder needs of the stream header (6.2)."""
 
     profile: Profile
     level: Level

@@ -135,7 +135,7 @@ class ContextDecoder:
         return levels
 
     def is_nonzero(self, around: Neighbours) -> int:
-        """Step 2: is the magnitude other than 0?"""
+        """Step 2: decide if the magnitude is other than 0."""
         if not self.form.has_zeros:
             return 1
         pattern = sum((level != 0) << i for i, level in enumerate(around))
@@ -143,7 +143,7 @@ class ContextDecoder:
         return self.decide(ZERO_PATTERN + pattern, second, ZERO_WEIGHTS)
 
     def is_negative(self, around: Neighbours, nonzero: int) -> int:
-        """Step 3: is the sign 1? Then *expected* changes its sign; *place* is that of what is left of it."""
+        """Step 3: decide if the sign is 1; *expected* then changes its sign, and *place* with it."""
         if not self.form.has_negatives:
             return 0
         first = SIGN_PATTERN + nonzero * 9 + (sign(around.west) + 1) * 3 + sign(around.north) + 1

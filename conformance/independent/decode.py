@@ -39,7 +39,7 @@ class Feature(NamedTuple):
 
 
 class Decoder:
-    """Decodes features in their order; holds what predicted features need of those before them."""
+    """Decodes features in their order; holds the references of predicted ones."""
 
     def __init__(self) -> None:
         self.hevc = SequenceDecoder()

@@ -17,17 +17,17 @@ class FloatFormat(NamedTuple):
 
     @property
     def has_zeros(self) -> bool:
-        """Are there words of magnitude 0?"""
+        """True where there are words of magnitude 0."""
         return self.flags & 1 > 0
 
     @property
     def has_negatives(self) -> bool:
-        """Are there words with a sign of 1?"""
+        """True where there are words with a sign of 1."""
         return self.flags & 2 > 0
 
     @property
     def has_repeats(self) -> bool:
-        """Are there decisions about repeated words?"""
+        """True where there are decisions about repeated words."""
         return self.flags & 4 > 0
 
     @property

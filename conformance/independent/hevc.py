@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from functools import cache
 
 import numpy as np
 
 from .bits import Integers
 from .frames import frame_size, layout, unpack
-from .hevc_headers import check_slices, depth_of
+from .hevc_constraints import check_slices, depth_of
 from .nal import nal_units
 from .refusal import FfmpegMissing, Refusal, require
 from .stream import CodedFeature
@@ -22,7 +21,6 @@ FORMATS = {8: "gray", 10: "gray10le", 12: "gray12le"}
 FIRST_NON_SLICE = 32
 
 
-@cache
 def ffmpeg() -> str:
     """The path of the program ffmpeg."""
     found = os.environ.get(FFMPEG) or shutil.which("ffmpeg")

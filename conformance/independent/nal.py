@@ -51,5 +51,3 @@ def parse(unit: bytes) -> NalUnit:
 def nal_units(stream: bytes) -> list[NalUnit]:
     """The NAL units of parameter_sets or of a payload."""
     return [parse(unit) for unit in split(stream)]
-
-

@@ -96,9 +96,7 @@ def decode_native(
         raise Refusal("payload", "R8.3.7-1", "the decisions do not end where the payload does")
     if head.restoration == 0:
         return samples
-    corrected = [
-        correct(*each) for each in zip(samples, steps, offsets, gains, strict=True)
-    ]
+    corrected = [correct(*each) for each in zip(samples, steps, offsets, gains, strict=True)]
     return np.stack(corrected)
 
 
@@ -135,4 +133,5 @@ def correct(samples: Integers, step: int, offset: int, gain: int) -> Integers:
     target = mean + ((offset * step) >> shift)
     distance = (samples << 16) - mean
     values = (target + ((distance * (32 + gain)) >> 5) + 32768) >> 16
-    return np.clip(values, -LARGEST_CORRECTED, LARGEST_CORRECTED)
+    corrected: Integers = np.clip(values, -LARGEST_CORRECTED, LARGEST_CORRECTED)
+    return corrected

@@ -65,7 +65,8 @@ def uniform(samples: Integers, fps: FeatureParameterSet, parameters: Parameters)
     """Inverse quantisation with equal steps (8.6.1): each operation rounds by itself."""
     low, step = low_and_step(parameters, fps.bits)
     positions = positions_of(samples, parameters, fps.bits).astype(np.float64)
-    return (positions * 2.0**-16) * step + low
+    numbers: Numbers = (positions * 2.0**-16) * step + low
+    return numbers
 
 
 def logarithmic(samples: Integers, fps: FeatureParameterSet, parameters: Parameters) -> Numbers:
@@ -76,7 +77,9 @@ def logarithmic(samples: Integers, fps: FeatureParameterSet, parameters: Paramet
     coarse, fine = power_of_two()
     mantissa = (coarse[part >> 12] * fine[part & 0xFFF] + (1 << 29)) >> 30
     size = np.ldexp(mantissa.astype(np.float64), whole - 30) - 1.0
-    return np.ldexp(np.where(levels >= 0, size, -size), parameters.log_exponent)
+    signed = np.where(levels >= 0, size, -size)
+    numbers: Numbers = np.ldexp(signed, parameters.log_exponent)
+    return numbers
 
 
 def round_to(numbers: Numbers, source: SourceType) -> npt.NDArray[np.uint32]:
@@ -91,7 +94,8 @@ def round_to(numbers: Numbers, source: SourceType) -> npt.NDArray[np.uint32]:
     count = np.rint(np.ldexp(size, fraction - binade)).astype(np.int64)
     pattern = count + ((binade.astype(np.int64) - least) << fraction)
     sign = np.signbit(numbers).astype(np.int64) << (WIDTHS[source] - 1)
-    return (pattern | sign).astype(np.uint32)
+    patterns: npt.NDArray[np.uint32] = (pattern | sign).astype(np.uint32)
+    return patterns
 
 
 def reconstruct(

@@ -100,4 +100,5 @@ def convert_levels(
     levels, step = levels_of(samples, fps), own[:, None, None]
     sizes = (2 * np.abs(levels) * theirs[:, None, None] + step) // (2 * step)
     origin = 1 << (fps.bits - 1) if fps.log_signed_flag else 0
-    return np.clip(np.sign(levels) * sizes + origin, 0, (1 << fps.bits) - 1)
+    converted: Integers = np.clip(np.sign(levels) * sizes + origin, 0, (1 << fps.bits) - 1)
+    return converted

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-CLASSES = frozenset(
-    "unsupported signature truncated checksum syntax order constraint payload hash".split()
+CLASSES = (
+    *("unsupported", "signature", "truncated", "checksum", "syntax"),
+    *("order", "constraint", "payload", "hash"),
 )
 
 
-class Refusal(Exception):  # noqa: N818 -- a refusal is what the specification calls it
-    """The refusal of a stream (B.3): class of Annex D, requirement or clause, and what was found."""
+class Refusal(Exception):
+    """The refusal of a stream (B.3): class of Annex D, requirement or clause, and reason."""
 
     def __init__(self, kind: str, clause: str, found: str) -> None:
         assert kind in CLASSES
@@ -17,7 +18,7 @@ class Refusal(Exception):  # noqa: N818 -- a refusal is what the specification c
         self.clause = clause
 
 
-class FfmpegMissing(Exception):  # noqa: N818
+class FfmpegMissing(Exception):
     """The program ffmpeg, which decodes HEVC payloads, is not there."""
 
 

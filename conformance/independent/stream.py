@@ -16,7 +16,7 @@ from .constraints import (
 )
 from .container import Header, Unit, read_header, read_units
 from .frames import frame_size, layout
-from .hevc_headers import check_parameter_sets
+from .hevc_constraints import check_parameter_sets
 from .ranges import parameters_of_features
 from .refusal import Refusal, require
 from .syntax import (
@@ -43,7 +43,7 @@ class CodedFeature:
 
     @property
     def access_point(self) -> bool:
-        """Does decoding need no preceding feature?"""
+        """True where decoding needs no preceding feature."""
         return self.sequence[0] is self
 
     @property

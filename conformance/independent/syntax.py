@@ -73,7 +73,7 @@ class FeatureParameterSet:
 
     @property
     def qp_present(self) -> bool:
-        """Is there a QP in feature_parameters()?"""
+        """True where feature_parameters() has a QP (7.4)."""
         return self.coder == Coder.NATIVE or (
             self.coder == Coder.HEVC and not self.hevc_lossless_flag
         )
@@ -81,7 +81,7 @@ class FeatureParameterSet:
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
-    """feature_parameters() (6.5.2), with what is inferred for elements that are not present."""
+    """feature_parameters() (6.5.2), with inferred values of elements that are not present."""
 
     range_min: npt.NDArray[np.float32]
     range_max: npt.NDArray[np.float32]
