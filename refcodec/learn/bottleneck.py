@@ -1,0 +1,97 @@
+"""The entropy bottleneck: a layer that rounds features, and says how many bits they cost.
+
+::
+
+    features / steps --+ uniform noise--> density --> bits      (what the rate is taken from)
+                     `--rounding-------> * steps --> values     (what the rest of the network gets)
+
+Rounding passes gradients on unchanged ("straight-through"), as Singh et al. (2020, 2.2) describe. The paper
+rounds to integers, and lets the network scale its features; here a step for each channel is learned, which is
+the same, except that a trained network can start from its own scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from refcodec.errors import CallerError
+from refcodec.learn.density import FactorizedDensity
+
+__all__ = ["Bottleneck", "Coded"]
+
+
+class Coded(NamedTuple):
+    """Features that have passed the bottleneck.
+
+    values : the features as they are decoded, N x C x H x W or N x D, float32.
+    bits   : estimated code length of each of them, N.
+    """
+
+    values: torch.Tensor
+    bits: torch.Tensor
+
+
+class Bottleneck(nn.Module):
+    """An entropy bottleneck for features of one shape.
+
+    channels : channels of a map, or elements of a vector: the second axis of a batch.
+    step     : initial step of all channels.
+    widths   : hidden units of the density; see `refcodec.learn.density.FactorizedDensity`.
+    seed     : seed of the density's initial biases.
+
+    Attributes: ``log_steps``, the logarithms of the steps, a parameter; ``density``.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        step: float = 1.0,
+        widths: Sequence[int] = (3, 3, 3),
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not (0 < step < math.inf):
+            raise CallerError(f"the step is {step}; it is above 0")
+        self.log_steps = nn.Parameter(torch.full((channels,), math.log(step)))
+        self.density = FactorizedDensity(channels, widths, seed=seed)
+
+    @property
+    def steps(self) -> torch.Tensor:
+        """Step of each channel."""
+        return self.log_steps.exp()
+
+    @torch.no_grad()
+    def calibrate(self, features: torch.Tensor, step: float) -> None:
+        """Set the steps by the standard deviations of features, N x C x H x W or N x D.
+
+        step : in standard deviations of each channel. A channel that is constant gets the largest step.
+        """
+        deviations = features.movedim(1, 0).flatten(1).float().std(dim=1, correction=0)
+        if not deviations.max() > 0:
+            raise CallerError("all features are constant", hint="is the network trained?")
+        deviations = torch.where(deviations > 0, deviations, deviations.max())
+        self.log_steps.copy_(torch.log(step * deviations))
+
+    def forward(self, features: torch.Tensor, noise: torch.Tensor | None = None) -> Coded:
+        """Round features, N x C x H x W or N x D, and estimate their bits.
+
+        noise : uniform in -0.5 to 0.5, of the same shape, for the rate in training; None estimates the
+                bits of the rounded values.
+        """
+        steps = self.steps.reshape(1, -1, *[1] * (features.ndim - 2))
+        scaled = features.float() / steps
+        rounded = scaled + (scaled.round() - scaled).detach()
+        bits = self.density.bits(rounded if noise is None else scaled + noise)
+        return Coded(rounded * steps, bits.flatten(1).sum(dim=1))
+
+    @torch.no_grad()
+    def latents(self, features: torch.Tensor) -> torch.Tensor:
+        """The integers that are stored for features, int32, of the same shape."""
+        steps = self.steps.reshape(1, -1, *[1] * (features.ndim - 2))
+        return (features.float() / steps).round().to(torch.int32)

@@ -1,0 +1,143 @@
+"""What a trained bottleneck gives: error of the task, bits of features, other ways to store them, probes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from refcodec.learn.baselines import Baseline, store
+from refcodec.learn.data import Data
+from refcodec.learn.losses import Loss
+from refcodec.learn.network import Bottlenecked
+from refcodec.learn.probes import Probe, measure_probe, targets_of
+from refcodec.learn.tables import Tables
+
+__all__ = ["Collected", "collect", "error_of", "measure_baseline", "outputs_of", "probe"]
+
+Floats = npt.NDArray[np.float32]
+
+_AT_ONCE: Final = 250
+
+
+@dataclass(frozen=True, eq=False)
+class Collected:
+    """Features of data, and what belongs to them.
+
+    features : N x C x H x W or N x D, float32, before the bottleneck.
+    latents  : the integers that stand for them, int32, of the same shape; None without a bottleneck.
+    targets  : N x ...
+    inputs   : N x ..., float32; None unless they were asked for.
+    """
+
+    features: Floats
+    latents: npt.NDArray[np.int32] | None
+    targets: torch.Tensor
+    inputs: Floats | None = None
+
+    def decoded(self, steps: npt.NDArray[np.float32] | None) -> Floats:
+        """The features as they are decoded: integers times the step of their channel."""
+        if self.latents is None or steps is None:
+            return self.features
+        by_channel = steps.reshape(-1, *[1] * (self.latents.ndim - 2))
+        return self.latents.astype(np.float32) * by_channel
+
+
+def collect(
+    network: Bottlenecked,
+    data: Data,
+    *,
+    count: int | None = None,
+    with_inputs: bool = False,
+    teacher: Bottlenecked | None = None,
+) -> Collected:
+    """Run the head over data, without augmentation.
+
+    count       : number of them, evenly spread; None for all.
+    with_inputs : keep the inputs, too.
+    teacher     : a network whose outputs take the place of the targets.
+    """
+    network.set_training(False)
+    device = next(network.module.parameters()).device
+    total = len(data) if count is None else min(count, len(data))
+    chosen = np.arange(total) * len(data) // total
+    features, latents, targets, kept = [], [], [], []
+    for start in range(0, total, _AT_ONCE):
+        inputs, own = data.batch(chosen[start : start + _AT_ONCE], None)
+        with torch.no_grad():
+            prepared = network.prepare(inputs.to(device))
+            found = network.features(prepared)
+            if teacher is not None:
+                own = teacher.forward(prepared)[0].cpu()
+            if network.bottleneck is not None:
+                latents.append(network.bottleneck.latents(found).cpu().numpy())
+        features.append(found.cpu().numpy())
+        targets.append(own)
+        if with_inputs:
+            kept.append(inputs.numpy())
+    return Collected(
+        np.concatenate(features),
+        np.concatenate(latents) if latents else None,
+        torch.cat(targets),
+        np.concatenate(kept) if kept else None,
+    )
+
+
+def outputs_of(network: Bottlenecked, features: Floats) -> torch.Tensor:
+    """Run the tail over features; outputs N x ..., on the CPU."""
+    device = next(network.module.parameters()).device
+    with torch.no_grad():
+        parts = [
+            network.cut.tail(torch.from_numpy(features[n : n + _AT_ONCE]).to(device)).cpu()
+            for n in range(0, len(features), _AT_ONCE)
+        ]
+    return torch.cat(parts)
+
+
+def error_of(network: Bottlenecked, features: Floats, targets: torch.Tensor, loss: Loss) -> float:
+    """Mean error of the task on decoded features."""
+    return float(loss.error(outputs_of(network, features), targets).mean())
+
+
+def measure_baseline(
+    baseline: Baseline, network: Bottlenecked, test: Collected, training: Collected, loss: Loss
+) -> Iterator[dict[str, Any]]:
+    """Yield ``coder``, ``options``, ``bytes`` of a feature, and ``error``, for each point."""
+    total = len(test.features)
+    count = min(baseline.count or total, total)
+    chosen = np.arange(count) * total // count
+    features, targets = test.features[chosen], test.targets[chosen]
+    network.module.requires_grad_(False)
+    for options in baseline.points():
+        found = store(baseline.coder, options, features, training.features, network.cut)
+        yield {
+            "coder": baseline.coder,
+            "options": options,
+            "count": len(features),
+            "bytes": found.size,
+            "error": error_of(network, found.features, targets, loss),
+        }
+
+
+def probe(
+    probes: tuple[Probe, ...],
+    training: Collected,
+    test: Collected,
+    tables: Tables | None,
+    classes: tuple[str, ...],
+) -> dict[str, float]:
+    """The result of each probe by name, on features as they are decoded."""
+    steps = None if tables is None else tables.steps
+    found = {}
+    for one in probes:
+        pairs = []
+        for part in (training, test):
+            assert part.inputs is not None
+            targets = targets_of(one, part.inputs, part.targets.tolist(), classes)
+            pairs.append((part.decoded(steps), targets))
+        found[one.name] = measure_probe(one, *pairs)
+    return found

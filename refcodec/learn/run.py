@@ -1,0 +1,163 @@
+"""The runs of a plan: each is trained, measured, and left in a folder of its own.
+
+======================= ===========================================================================
+file of a run           content
+======================= ===========================================================================
+``weights.safetensors`` the network's parameters; `refcodec.models.load` reads them
+``log.csv``             the log: a `refcodec.learn.trainer.Row` a line
+``log.png``             its plot
+``result.json``         sizes, errors, probes
+``checkpoint.safetensors`` the state of the training
+======================= ===========================================================================
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Final
+
+from safetensors.torch import save
+
+from refcodec.errors import CallerError
+from refcodec.files import atomic_file, json_value, storage_error
+from refcodec.learn.data import Augmentation, Data, open_data
+from refcodec.learn.losses import LOSSES
+from refcodec.learn.measure import collect, error_of, measure_baseline, probe
+from refcodec.learn.plan import Plan, Run
+from refcodec.learn.stock import Prepared
+from refcodec.learn.tables import freeze
+from refcodec.learn.trainer import Row, Trainer
+
+__all__ = ["Session", "load_result"]
+
+_FROZEN_ON: Final = 10_000
+"""Most training data that tables, ranges and principal components are taken from."""
+
+Report = Callable[[Row, float], None]
+
+
+class Session:
+    """The runs of a plan, and the data that they share.
+
+    plan   : what to train.
+    output : folder for the results, with a folder for each run.
+    """
+
+    def __init__(self, plan: Plan, output: Path) -> None:
+        self.plan, self.output = plan, output
+        self._prepared: dict[int | None, Prepared | None] = {}
+        self.training = self._open(plan.data.train, plan.data.count, training=True)
+        self.test = self._open(plan.data.test, plan.data.test_count, training=False)
+        if self.training.shape != self.test.shape:
+            raise CallerError(
+                f"training data are {self.training.shape} and test data {self.test.shape}"
+            )
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(error, output) from None
+        _write(output / "config.toml", plan.text.encode())
+
+    def _open(self, source: str, count: int | None, *, training: bool) -> Data:
+        own = self.plan.data
+        return open_data(
+            self.plan.path(source),
+            count=count,
+            size=(own.size, own.size),
+            enlarge=own.enlarge,
+            augment=Augmentation(own.flip, own.pad) if training else Augmentation(),
+            classes=own.classes,
+        )
+
+    def folder(self, run: Run) -> Path:
+        """The folder of a run."""
+        return self.output / run.name
+
+    def train(self, run: Run, report: Report) -> dict[str, Any]:
+        """Train and measure a run, or go on where it was interrupted; returns its result.
+
+        report : called with each row of the log, and the seconds left.
+
+        Raises CallerError if the folder holds a training of another configuration.
+        """
+        folder = self.folder(run)
+        folder.mkdir(exist_ok=True)
+        key = run.seed if self.plan.network.weights is None else None
+        trainer = Trainer(run, self.training, self._prepared.get(key))
+        self._prepared[key] = trainer.prepared
+        checkpoint = folder / "checkpoint.safetensors"
+        if checkpoint.exists():
+            trainer.resume(checkpoint)
+        trainer.train(checkpoint, report)
+        _write_log(trainer.rows, folder, LOSSES[self.plan.training.loss].measures)
+        weights = {name: one.cpu() for name, one in trainer.network.module.state_dict().items()}
+        _write(folder / "weights.safetensors", save(weights))
+        result = {"digest": run.digest(), "lambda": run.trade, "seed": run.seed}
+        result |= self._measure(trainer)
+        _write(folder / "result.json", json.dumps(json_value(result), indent=1).encode())
+        return result
+
+    def _measure(self, trainer: Trainer) -> dict[str, Any]:
+        plan, network, loss = self.plan, trainer.network, trainer.loss
+        probes = plan.probes
+        asked: Any = {"with_inputs": bool(probes), "teacher": trainer.teacher}
+        training = collect(network, self.training, count=_FROZEN_ON, **asked)
+        test = collect(network, self.test, **asked)
+        found: dict[str, Any] = {
+            "measures": loss.measures,
+            "count": len(test.features),
+            "shape": list(test.features.shape[1:]),
+        }
+        tables = None
+        if network.bottleneck is not None:
+            assert training.latents is not None
+            assert test.latents is not None
+            tables = freeze(network.bottleneck, training.latents, refine=plan.bottleneck.refine)
+            found |= {
+                "ideal_bits": float(tables.bits(test.latents).mean()),
+                "constant_channels": tables.constant,
+                "channels": len(tables.steps),
+            }
+        steps = None if tables is None else tables.steps
+        for name, part in (("error", test), ("training_error", training)):
+            found[name] = error_of(network, part.decoded(steps), part.targets, loss)
+        if tables is None and plan.baselines:
+            found["baselines"] = [
+                point
+                for one in plan.baselines
+                for point in measure_baseline(one, network, test, training, loss)
+            ]
+        if probes:
+            found["probes"] = probe(probes, training, test, tables, self.training.classes)
+        return found
+
+
+def load_result(run: Run, folder: Path) -> dict[str, Any] | None:
+    """The result of a run in its folder; None if it is not there, or of another configuration."""
+    try:
+        found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = isinstance(found, dict) and found.get("digest") == run.digest()
+    return found if same else None
+
+
+def _write(path: Path, data: bytes) -> None:
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+def _write_log(rows: list[Row], folder: Path, measures: str) -> None:
+    text = io.StringIO()
+    table = csv.DictWriter(text, [one.name for one in fields(Row)], lineterminator="\n")
+    table.writeheader()
+    table.writerows(asdict(row) for row in rows)
+    _write(folder / "log.csv", text.getvalue().encode())
+    from refcodec.learn.plots import draw_log
+
+    _write(folder / "log.png", draw_log(rows, measures))
