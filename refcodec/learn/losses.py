@@ -47,7 +47,8 @@ def _squared(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 def _changes(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    return (outputs.argmax(dim=1) != targets.argmax(dim=1)).flatten(1).float().mean(dim=1)
+    changed = outputs.argmax(dim=1) != targets.argmax(dim=1)
+    return changed.reshape(len(outputs), -1).float().mean(dim=1)
 
 
 def _distil(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
