@@ -84,7 +84,7 @@ class TrainingPlan:
     loss             : of `refcodec.learn.losses.LOSSES`.
     steps, batch     : number of steps, and of inputs in each.
     rate             : initial learning rate of the network.
-    density_rate     : that of densities and steps; None for the same.
+    density_rate     : that of the densities; None for the same. Steps are trained at that of the network.
     schedule, decay, decay_every, warmup, lambda_ramp : see `refcodec.learn.schedule.Schedule`.
     weight_decay     : of the network's parameters.
     seeds            : a run each.

@@ -95,7 +95,8 @@ class Session:
             trainer.resume(checkpoint)
         trainer.train(checkpoint, report)
         _write_log(trainer.rows, folder, LOSSES[self.plan.training.loss].measures)
-        weights = {name: one.cpu() for name, one in trainer.network.module.state_dict().items()}
+        state = trainer.network.module.state_dict()
+        weights = {name: one.cpu().contiguous() for name, one in state.items()}
         _write(folder / "weights.safetensors", save(weights))
         result = {"digest": run.digest(), "lambda": run.trade, "seed": run.seed}
         result |= self._measure(trainer)

@@ -102,11 +102,13 @@ class Trainer:
     def _optimiser(self) -> torch.optim.Adam:
         training = self.run.plan.training
         groups: list[dict[str, Any]] = []
-        if own := list(self.network.trained()):
-            groups.append({"params": own, "weight_decay": training.weight_decay, "scale": 1.0})
+        if network := list(self.network.trained()):
+            groups.append({"params": network, "weight_decay": training.weight_decay, "scale": 1.0})
         if self.network.bottleneck is not None:
+            own = self.network.bottleneck
+            groups.append({"params": [own.log_steps], "scale": 1.0})
             scale = (training.density_rate or training.rate) / training.rate
-            groups.append({"params": list(self.network.bottleneck.parameters()), "scale": scale})
+            groups.append({"params": list(own.density.parameters()), "scale": scale})
         if not groups:
             raise CallerError("there is nothing to train", hint="train more of the network")
         return torch.optim.Adam(groups, lr=training.rate)
@@ -229,6 +231,8 @@ def _network(run: Run, shape: tuple[int, ...], device: torch.device) -> Bottlene
     layer = found.layers.get(own.layer, own.layer)
     frozen = None if own.frozen is None else found.layers.get(own.frozen, own.frozen)
     module = found.module.to(device)
+    if len(shape) == 3:
+        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network = Bottlenecked(module, layer, shape, None, train=own.train, frozen=frozen)
     if run.trade > 0:
         widths = run.plan.bottleneck.widths
