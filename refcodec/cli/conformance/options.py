@@ -1,0 +1,106 @@
+"""Options that several commands of ``refcodec conformance`` share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from refcodec.suite.contract import Decoder
+    from refcodec.suite.selection import Selection
+
+__all__ = [
+    "Clauses",
+    "Excluded",
+    "Levels",
+    "Only",
+    "Profiles",
+    "Suite",
+    "Tags",
+    "Template",
+    "Timeout",
+    "Workers",
+    "open_decoder",
+    "selection_of",
+]
+
+Suite = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the suite; the one that comes with refcodec if absent."),
+]
+
+# --- choice of vectors; each may be repeated, or a list with commas ---------------------------------
+
+Profiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="Profiles that the decoder claims; all if absent. Vectors of others are not applicable.",
+    ),
+]
+Levels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--level",
+        metavar="[NAME:]LEVEL",
+        help="Highest level that it claims, of all its profiles or of one: native:2.",
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="PATTERN", help="Ids, names, tags or profile:NAME to run."),
+]
+Excluded = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="PATTERN", help="Ids, names, tags or profile:NAME to omit."),
+]
+Clauses = Annotated[
+    list[str] | None,
+    typer.Option("--clause", metavar="PATTERN", help="Clauses to run; 8.6 includes 8.6.1."),
+]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", metavar="PATTERN", help="Tags to run, as coder:zlib.")
+]
+
+
+def selection_of(
+    only: list[str] | None,
+    exclude: list[str] | None,
+    clauses: list[str] | None,
+    tags: list[str] | None,
+) -> Selection:
+    """The selection that options ask for."""
+    from refcodec.suite.selection import Selection, split_lists
+
+    return Selection(*(split_lists(words or ()) for words in (only, exclude, clauses, tags)))
+
+
+# --- the decoder -----------------------------------------------------------------------------------
+
+Template = Annotated[
+    str | None,
+    typer.Option(
+        "--decoder",
+        metavar="COMMAND",
+        help="Decoder to test, with {input} and {output}; refcodec's own if absent. It exits 0 "
+        "and writes all features to {output}, each in C order, little-endian; or exits 1 and "
+        "prints REJECT and the class as its last line; or exits 77 to skip a vector.",
+    ),
+]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds for one vector.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Vectors at a time; one per processor if absent.")
+]
+
+
+@contextmanager
+def open_decoder(template: str | None) -> Iterator[Decoder]:
+    """The decoder that options name, until the block ends. Raises CallerError."""
+    from refcodec.suite.contract import BuiltIn, Command
+
+    yield Command.parse(template) if template else BuiltIn()
