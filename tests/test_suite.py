@@ -19,7 +19,7 @@ from variation import PATIENCE
 
 from refcodec.cli.conformance import app
 from refcodec.errors import CallerError, EnvironmentFault
-from refcodec.suite import contract, define, invalid, valid
+from refcodec.suite import define, invalid, process, valid
 from refcodec.suite.assemble import Insert, Set, disassemble
 from refcodec.suite.contract import BuiltIn, Command
 from refcodec.suite.define import definitions
@@ -133,7 +133,7 @@ def test_adapter_passes(small: Manifest) -> None:
 def test_mutant_is_failed(
     name: str, small: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contract, "_MOST_OUTPUT", 1 << 22)
+    monkeypatch.setattr(process, "MOST_OUTPUT", 1 << 22)
     run = run_suite(
         small, _mutant(tmp_path, name), timeout=1 if name.startswith("hangs") else PATIENCE
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from refcodec.errors import CallerError
 from refcodec.suite.contract import Decoder, Outcome
+from refcodec.suite.difference import Difference, explain
 from refcodec.suite.manifest import Manifest, Vector
 from refcodec.suite.results import Result, Run
 from refcodec.suite.selection import Scope, Selection
@@ -106,39 +107,22 @@ def judge(vector: Vector, stream: Path, decoder: Decoder, timeout: float) -> Res
         return Result(vector, "fail", outcome.problem, seconds)
     if outcome.skip is not None:
         return Result(vector, "skip", outcome.skip, seconds)
-    reason = _reason(vector, outcome)
-    return Result(vector, "fail" if reason else "pass", reason, seconds)
+    reason, difference = _reason(vector, data, outcome)
+    return Result(vector, "fail" if reason else "pass", reason, seconds, difference=difference)
 
 
-def _reason(vector: Vector, outcome: Outcome) -> str:
-    """Reason why an outcome is not the expected one; '' if it is."""
+def _reason(vector: Vector, stream: bytes, outcome: Outcome) -> tuple[str, Difference | None]:
+    """Reason why an outcome is not the expected one, and the first difference; '' and None if it is."""
+    expected = vector.violation.reject if vector.violation else ""
     if outcome.reject is not None:
-        expected = vector.violation.reject if vector.violation else ""
         if vector.decoder == "accept":
-            return f"rejected as {outcome.reject}; a decoder must accept it"
+            return f"rejected as {outcome.reject}; a decoder must accept it", None
         if outcome.reject != expected:
-            return f"rejected as {outcome.reject}; the class is {expected}"
-        return ""
+            return f"rejected as {outcome.reject}; the class is {expected}", None
+        return "", None
     if vector.decoder == "reject":
-        assert vector.violation is not None
-        return f"accepted; it must be rejected as {vector.violation.reject}"
-    return _difference(vector, outcome.output)
-
-
-def _difference(vector: Vector, output: bytes) -> str:
-    """The first difference of an output from the expected features; '' if there is none."""
-    if len(output) > vector.output_size:
-        return f"more than the {vector.output_size} bytes of {len(vector.features)} features"
-    if len(output) < vector.output_size:
-        return f"{len(output)} bytes; {len(vector.features)} features have {vector.output_size}"
-    start = 0
-    for number, feature in enumerate(vector.features):
-        own = output[start : start + feature.size]
-        start += feature.size
-        if hashlib.sha256(own).hexdigest() != feature.reconstruction:
-            shape = " x ".join(map(str, feature.shape))
-            return f"feature {number} ({shape}, {feature.dtype}) is not the expected one"
-    return ""
+        return f"accepted; it must be rejected as {expected}", None
+    return explain(vector, stream, outcome)
 
 
 def read_known_failing(path: str | os.PathLike[str]) -> dict[str, str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from refcodec.errors import CallerError
+
 if TYPE_CHECKING:
     from refcodec.suite.contract import Decoder
     from refcodec.suite.selection import Selection
@@ -17,8 +19,10 @@ __all__ = [
     "Clauses",
     "Excluded",
     "Levels",
+    "Memory",
     "Only",
     "Profiles",
+    "ServerCommand",
     "Suite",
     "Tags",
     "Template",
@@ -92,6 +96,21 @@ Template = Annotated[
         "prints REJECT and the class as its last line; or exits 77 to skip a vector.",
     ),
 ]
+ServerCommand = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="COMMAND",
+        help="Decoder to test that reads a JSON line for each vector from its standard input and answers "
+        "with one: a process for all vectors, for each worker.",
+    ),
+]
+Memory = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="MIB", help="Address space that a process of the decoder may have, on Linux."
+    ),
+]
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds for one vector.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Vectors at a time; one per processor if absent.")
@@ -99,8 +118,23 @@ Workers = Annotated[
 
 
 @contextmanager
-def open_decoder(template: str | None) -> Iterator[Decoder]:
-    """The decoder that options name, until the block ends. Raises CallerError."""
-    from refcodec.suite.contract import BuiltIn, Command
+def open_decoder(template: str | None, server: str | None, memory: int | None) -> Iterator[Decoder]:
+    """The decoder that options name, until the block ends; its memory is limited in MiB.
 
-    yield Command.parse(template) if template else BuiltIn()
+    Raises CallerError for options that do not go together, or a command that cannot be run.
+    """
+    from refcodec.suite.contract import BuiltIn, Command
+    from refcodec.suite.server import open_server
+
+    if template and server:
+        raise CallerError("there are two decoders", hint="give --decoder or --server")
+    if memory is not None and not (template or server):
+        raise CallerError(
+            "the memory of refcodec itself is not limited", hint="give --decoder or --server"
+        )
+    most = None if memory is None else memory << 20
+    if server:
+        with open_server(server, most) as opened:
+            yield opened
+    else:
+        yield Command.parse(template, most) if template else BuiltIn()

@@ -11,8 +11,10 @@ from refcodec.cli.conformance.options import (
     Clauses,
     Excluded,
     Levels,
+    Memory,
     Only,
     Profiles,
+    ServerCommand,
     Suite,
     Tags,
     Template,
@@ -30,6 +32,7 @@ __all__ = ["print_run", "run"]
 
 def run(
     decoder: Template = None,
+    server: ServerCommand = None,
     suite: Suite = None,
     profile: Profiles = None,
     level: Levels = None,
@@ -38,6 +41,7 @@ def run(
     clause: Clauses = None,
     tag: Tags = None,
     timeout: Timeout = 60.0,
+    memory: Memory = None,
     workers: Workers = None,
     known_failing: Annotated[
         Path | None,
@@ -76,12 +80,12 @@ def run(
     from refcodec.suite.runner import read_known_failing, run_suite
     from refcodec.suite.selection import Scope
 
-    if claim_file and decoder and not decoder_version:
+    if claim_file and (decoder or server) and not decoder_version:
         raise CallerError("a claim names the version of the decoder", hint="give --decoder-version")
     manifest, scope = load_manifest(suite), Scope.parse(profile or (), level or ())
     selection = selection_of(only, exclude, clause, tag)
     print_note(f"{len(selection.choose(manifest))} vectors of {manifest.root}")
-    with open_decoder(decoder) as tested:
+    with open_decoder(decoder, server, memory) as tested:
         done = run_suite(
             manifest,
             tested,
@@ -93,7 +97,9 @@ def run(
         )
     _write_reports(done, json_file, junit_file, markdown_file)
     if claim_file:
-        _write_claim(claim_file, done, decoder_name or decoder or "refcodec", decoder_version)
+        _write_claim(
+            claim_file, done, decoder_name or decoder or server or "refcodec", decoder_version
+        )
     print_run(done)
     raise typer.Exit(0 if done.passed else 1)
 

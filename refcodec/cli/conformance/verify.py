@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from refcodec.cli.conformance.options import Suite, Template, Timeout, Workers, open_decoder
+from refcodec.cli.conformance.options import (
+    Memory,
+    ServerCommand,
+    Suite,
+    Template,
+    Timeout,
+    Workers,
+    open_decoder,
+)
 
 __all__ = ["verify"]
 
@@ -15,8 +23,10 @@ __all__ = ["verify"]
 def verify(
     claim: Annotated[Path, typer.Argument(help="Claim that 'conformance run --claim' wrote.")],
     decoder: Template = None,
+    server: ServerCommand = None,
     suite: Suite = None,
     timeout: Timeout = 60.0,
+    memory: Memory = None,
     workers: Workers = None,
 ) -> None:
     """Check a claim against the suite; with a decoder, run it again and compare each vector.
@@ -31,8 +41,8 @@ def verify(
 
     document, manifest = read_claim(claim), load_manifest(suite)
     problems = list(contradictions(document, manifest))
-    if decoder and not problems:
-        with open_decoder(decoder) as tested:
+    if (decoder or server) and not problems:
+        with open_decoder(decoder, server, memory) as tested:
             done = run_suite(
                 manifest,
                 tested,
@@ -52,6 +62,6 @@ def verify(
         out.print(f"wrong: {printable(problem)}", soft_wrap=True)
     name = f"{document['decoder']['name']} {document['decoder']['version']}"
     out.print(f"{printable(name)}: {printable(document['sentence'])}", soft_wrap=True)
-    how = "run again" if decoder else "not run again: no --decoder"
+    how = "run again" if decoder or server else "not run again: no --decoder"
     out.print(f"the claim {'does not hold' if problems else 'holds'} ({how})", soft_wrap=True)
     raise typer.Exit(1 if problems else 0)
