@@ -38,7 +38,7 @@ class Difference:
 
     feature     : number of the feature in the stream.
     shape       : C x H x W, or D.
-    dtype       : type of the values compared; ``int32`` where they are samples.
+    dtype       : type of the values compared; int32 where they are samples.
     index       : (c, y, x), or (d,), of the first value that differs.
     got, wanted : the values there, in decimal, and as bits in hexadecimal.
     differing   : number of values that differ, of ``elements``.

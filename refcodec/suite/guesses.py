@@ -197,11 +197,15 @@ def _not_saturated(case: _Case) -> str:
 
 
 def _flushed(case: _Case) -> str:
-    wrong = case.got[case.differing].astype(np.float64)
-    right = case.right.values.reshape(-1)[case.differing].astype(np.float64)
-    if wrong.any():
+    """Zeros in place of the smallest numbers, or of zeros with the other sign."""
+    wrong, right = case.got[case.differing], case.right.values.reshape(-1)[case.differing]
+    if wrong.astype(np.float64).any() or right.dtype.kind in "iu":
         return ""
-    return "subnormal numbers flushed to zero" if right.any() else "the sign of zero"
+    smallest = float(ml_dtypes.finfo(right.dtype).smallest_normal)  # type: ignore[no-untyped-call]
+    sizes = np.abs(right.astype(np.float64))
+    if not sizes.any():
+        return "the sign of zero"
+    return "subnormal numbers flushed to zero" if (sizes < smallest).all() else ""
 
 
 def _arithmetic(case: _Case) -> str:
@@ -281,14 +285,14 @@ _GUESSES: tuple[Callable[[_Case], str], ...] = (
     _another_feature,
     _transposed,
     _byte_order,
+    _flushed,
+    _zeros,
     _another_type,
     _channels_in_another_order,
-    _zeros,
     _nan,
     _samples,
     _no_restoration,
     _not_saturated,
-    _flushed,
     _arithmetic,
     _code_value,
     _last_place,

@@ -137,13 +137,13 @@ class Server:
     def run(self, stream: Path, expected: int, timeout: float) -> Outcome:
         """Ask an idle process, or a new one, to decode a stream; start-up counts as its time."""
         with scratch_folder() as folder:
-            places = Places.inside(folder)
+            places, number = Places.inside(folder), next(self._numbers)
             try:
                 process = self._idle.pop()
             except IndexError:
-                process = self._start()
+                process = self._start(number)
             os.truncate(process.errors, 0)
-            request = {"id": next(self._numbers), "input": str(stream.resolve())}
+            request = {"id": number, "input": str(stream.resolve())}
             request |= {file.name: str(file) for file in places.files}
             watch = Watch.over(timeout, [*places.files, process.errors], 4 * expected)
             try:
@@ -157,8 +157,8 @@ class Server:
             self._idle.append(process)
             return outcome
 
-    def _start(self) -> _Process:
-        errors = self.folder / f"stderr-{next(self._numbers)}"
+    def _start(self, number: int) -> _Process:
+        errors = self.folder / f"stderr-{number}"
         with errors.open("ab") as file:
             popen = start(
                 self.words,

@@ -126,15 +126,15 @@ def open_decoder(template: str | None, server: str | None, memory: int | None) -
     from refcodec.suite.contract import BuiltIn, Command
     from refcodec.suite.server import open_server
 
-    if template and server:
+    if template is not None and server is not None:
         raise CallerError("there are two decoders", hint="give --decoder or --server")
-    if memory is not None and not (template or server):
+    if memory is not None and template is None and server is None:
         raise CallerError(
             "the memory of refcodec itself is not limited", hint="give --decoder or --server"
         )
     most = None if memory is None else memory << 20
-    if server:
+    if server is not None:
         with open_server(server, most) as opened:
             yield opened
     else:
-        yield Command.parse(template, most) if template else BuiltIn()
+        yield Command.parse(template, most) if template is not None else BuiltIn()
