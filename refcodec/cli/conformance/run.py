@@ -101,6 +101,8 @@ def run(
             claim_file, done, decoder_name or decoder or server or "refcodec", decoder_version
         )
     print_run(done)
+    if done.counts["skip"] and not profile:
+        print_note("a decoder that has some profiles only names them: --profile lossless")
     raise typer.Exit(0 if done.passed else 1)
 
 
