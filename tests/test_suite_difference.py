@@ -172,6 +172,28 @@ def test_place_and_values() -> None:
     assert "2 of 256 differ, by at most 2" in reason
 
 
+def test_a_code_value_is_not_guessed_if_the_samples_are_right() -> None:
+    (right,) = _decoded("raw-7-bit")
+    output, samples = _bytes([_one_code_up(right)]), _bytes([right.samples])
+    _, found = _explained("raw-7-bit", output, samples=samples)
+    assert found is not None
+    assert (found.guess, found.stage) == ("", "reconstruction")
+    (plain,) = _decoded("raw-float16")
+    output, samples = _bytes([_nudged(plain)]), _bytes([plain.samples])
+    _, found = _explained("raw-float16", output, samples=samples)
+    assert found is not None
+    assert found.guess.startswith("off by one in the last bit of a value")
+
+
+def test_narrow_types_are_shown_exactly() -> None:
+    (right,) = _decoded("uniform-float16-saturates")
+    wrong = right.values.copy()
+    wrong.reshape(-1).view(np.uint16)[-1] -= 1
+    _, found = _explained("uniform-float16-saturates", wrong.tobytes())
+    assert found is not None
+    assert (found.got, found.wanted) == ("65472.0", "65504.0")
+
+
 def test_index_of_a_vector() -> None:
     name = "fc-single"
     (right,) = _decoded(name)

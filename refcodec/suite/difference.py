@@ -145,21 +145,19 @@ def _difference(
     word = np.dtype(f"<u{values.dtype.itemsize}")
     got = np.frombuffer(output, word).astype(word.newbyteorder("=")).view(values.dtype)
     found = _compared(number, got.reshape(values.shape), values)
-    found = replace(found, guess=guess_of_values(got, number, wanted))
-    element = _first_line(outcome.syntax, stream)
-    if element:
-        return replace(found, stage="syntax", element=element, clauses=("6", "7"))
-    before, after = _clauses_of(expected.payload)
     samples = _own_samples(outcome.samples, number, wanted)
+    right = samples is not None and np.array_equal(samples, expected.samples.reshape(-1))
+    guess = guess_of_values(got, number, wanted, samples_right=right)
+    before, after = _clauses_of(expected.payload)
+    if element := _first_line(outcome.syntax, stream):
+        return replace(found, guess=guess, stage="syntax", element=element, clauses=("6", "7"))
     if samples is None:
-        return replace(found, clauses=(*before, *after))
+        return replace(found, guess=guess, clauses=(*before, *after))
+    if right:
+        return replace(found, guess=guess, stage="reconstruction", clauses=after)
     if samples.size == expected.samples.size:
-        samples = samples.reshape(expected.samples.shape)
-        if np.array_equal(samples, expected.samples):
-            return replace(found, stage="reconstruction", clauses=after)
-        own = _compared(number, samples, expected.samples)
-        return replace(own, guess=found.guess, stage="samples", clauses=before)
-    return replace(found, stage="samples", clauses=before)
+        found = _compared(number, samples.reshape(expected.samples.shape), expected.samples)
+    return replace(found, guess=guess, stage="samples", clauses=before)
 
 
 def _compared(number: int, got: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> Difference:
@@ -176,13 +174,20 @@ def _compared(number: int, got: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> D
         shape=wanted.shape,
         dtype=str(wanted.dtype),
         index=index,
-        got=str(got[index]),
-        wanted=str(wanted[index]),
+        got=_decimal(got[index]),
+        wanted=_decimal(wanted[index]),
         got_bits=f"0x{int(bits[0][index]):0{digits}x}",
         wanted_bits=f"0x{int(bits[1][index]):0{digits}x}",
         differing=int(differing.sum()),
         elements=wanted.size,
         largest=f"{gap.max():.9g}" if np.isfinite(gap).all() else "",
+    )
+
+
+def _decimal(value: Any) -> str:
+    """A value in decimal: binary32 in the fewest digits that tell it from others, narrower types exactly."""
+    return (
+        str(value) if value.dtype.itemsize >= 4 or value.dtype.kind in "iu" else str(float(value))
     )
 
 
