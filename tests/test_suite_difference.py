@@ -39,7 +39,7 @@ def _decoded(name: str) -> list[Decoded]:
 
 
 def _explained(name: str, output: bytes, **stages: Any) -> tuple[str, Difference | None]:
-    outcome = Outcome(output=output, size=len(output), **stages)
+    outcome = Outcome(output=output, **stages)
     return explain(SUITE.named(name), _stream(name), outcome)
 
 
@@ -342,10 +342,21 @@ def test_values_are_not_known_if_the_manifest_wants_others() -> None:
     vector = SUITE.named("raw-float32")
     other = replace(vector, features=(replace(vector.features[0], reconstruction="0" * 64),))
     output = _bytes([one.values for one in _decoded("raw-float32")])
-    outcome = Outcome(output=output, size=len(output))
+    outcome = Outcome(output=output)
     reason, found = explain(other, _stream("raw-float32"), outcome)
     assert reason == (
         "feature 0 (16 x 4 x 4, float32) is not the expected one; "
         "refcodec itself cannot say more on this machine"
     )
     assert found is None
+
+
+def test_stage_is_known_without_the_values() -> None:
+    vector = SUITE.named("raw-float32")
+    other = replace(vector, features=(replace(vector.features[0], reconstruction="0" * 64),))
+    (right,) = _decoded("raw-float32")
+    output, samples = _bytes([right.values]), _bytes([right.samples])
+    for own, stage in ((samples, "reconstruction"), (samples[4:], "samples")):
+        outcome = Outcome(output=output, samples=own)
+        reason, _ = explain(other, _stream("raw-float32"), outcome)
+        assert f"; the first stage that differs is {stage}; refcodec itself" in reason
