@@ -184,7 +184,7 @@ def test_there_are_kernels() -> None:
     assert {"entropy.arithmetic.decode_bit", "entropy.mixing.mix"} <= KERNELS.keys()
     assert {"coders.native.channels.code_levels"} <= KERNELS.keys()
     assert {"coders.native.transform.inverse_block"} <= KERNELS.keys()
-    assert {"coders.native_lossless.context.code_floats"} <= KERNELS.keys()
+    assert {"coders.native_lossless.context.decode_floats"} <= KERNELS.keys()
     entry = inspect.signature(kernel.announce_compilation).parameters["entry"].default
     assert f"coders.native.{entry}" in KERNELS
 
