@@ -4,11 +4,10 @@ A value is a word of sign, exponent and mantissa. In raster order of each channe
 for every word: is it zero, its sign, does it repeat a neighbour, its exponent by steps up or down from the
 expected one, and some leading bits of its mantissa. The remaining bits of the mantissa are noise and are
 stored without a model. The *expected* value is computed from the neighbours west, north-west, north and
-north-east, as linear *levels*: |value| in units of 2^-15 of the power of two that the header calls
-``reference``.
+north-east, as *linear values*: in units of 2^-15 of the power of two that the header calls ``reference``.
 
-This is the decoder. The encoder (``encoder/context.py``) takes the same decisions in the same order, with the
-same contexts (``contexts.py``) and models (``models.py``).
+This is the decoder. The encoder (`encoder.context`) takes the same decisions in the same order, with the same
+contexts (`contexts`) and models (`models`).
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ import numpy as np
 from refcodec.coders.native_lossless.contexts import (
     MOST_STEPS,
     bit_states,
-    expected_level,
     expected_spread,
+    expected_value,
     first_bound,
-    level_of,
+    linear_value,
     logarithm,
     modelled_bits,
     repeat_candidate,
@@ -107,8 +106,8 @@ def decode_floats(
     reference, trailing = int(header[2]), int(header[3])
     interval, code, position = int(work[RANGE]), int(work[CODE]), int(work[POSITION])
     magnitudes = (1 << sign_bit) - 1
-    above = np.zeros(width + 2, np.int64)  # levels of the row above, from column -1 on
-    # mean |level - expected| at each position over the channels so far, in eighths; one row and column more
+    above = np.zeros(width + 2, np.int64)  # linear values of the row above, from column -1 on
+    # mean |value - expected| at each position over the channels so far, in eighths; one row and column more
     activity = np.zeros((height + 1) * (width + 1) + 1, np.int64)
     usual = 48  # running mean of reference - exponent, in sixteenths
     run = 0  # the last three outcomes of repeated
@@ -132,7 +131,7 @@ def decode_floats(
                     north = west
                     north_west = west
                     north_east = west
-                foreseen = expected_level(west, north, north_west, north_east)
+                foreseen = expected_value(west, north, north_west, north_east)
                 place = logarithm(abs(foreseen))
                 spot = y * (width + 1) + x
                 spread = expected_spread(activity, spot, width, west, north, north_west, north_east)
@@ -220,15 +219,15 @@ def decode_floats(
                     magnitude = (((prefix - (1 << modelled)) << count) | rest) << trailing
                     magnitude |= exponent << mantissa_bits
 
-                level = 0
+                value = 0
                 if nonzero == 1:
-                    level = level_of(magnitude, negative, reference, mantissa_bits)
+                    value = linear_value(magnitude, negative, reference, mantissa_bits)
                 word = magnitude | negative << sign_bit
                 words[at] = word - (word >> 31 << 32)  # as a signed integer of 32 bits
-                error = 8 * abs(level - foreseen) - int(activity[spot])
+                error = 8 * abs(value - foreseen) - int(activity[spot])
                 activity[spot] = int(activity[spot]) + (error >> 2)
-                above[x + 1] = level
+                above[x + 1] = value
                 north_west = north
                 far_west = west
-                west = level
+                west = value
     work[POSITION] = position

@@ -27,10 +27,10 @@ __all__ = [
     "MOST_DECISIONS",
     "MOST_STEPS",
     "bit_states",
-    "expected_level",
     "expected_spread",
+    "expected_value",
     "first_bound",
-    "level_of",
+    "linear_value",
     "logarithm",
     "modelled_bits",
     "repeat_candidate",
@@ -60,15 +60,15 @@ LOGARITHMS = np.array(
 
 @kernel
 def logarithm(x: int) -> int:
-    """(8.3.8.2) Logarithm of a level, in eighths of an octave: 0 for 0, 1 for 1, 9 for 2; at most 127."""
+    """(8.3.8.2) Logarithm in eighths of an octave: 0 for 0, 1 for 1, 9 for 2; at most 127."""
     if x < 256:
         return int(LOGARITHMS[x])
     return min(int(LOGARITHMS[min(x >> 8, 255)]) + 64, 127)
 
 
 @kernel
-def expected_level(west: int, north: int, north_west: int, north_east: int) -> int:
-    """(8.3.8.2) The level to be expected: the mean of a linear prediction and of a limited gradient."""
+def expected_value(west: int, north: int, north_west: int, north_east: int) -> int:
+    """(8.3.8.2) The value to be expected: the mean of a linear prediction and of a limited gradient."""
     mean = (160 * west + 160 * north - 90 * north_west + 30 * north_east + 128) >> 8
     gradient = west + north - north_west
     gradient = min(max(gradient, min(west, north)), max(west, north))
@@ -182,7 +182,7 @@ def bit_states(i: int, prefix: int, shift: int, expected: int, spread: int) -> t
     prefix : a 1, then the bits of the mantissa that precede it.
     shift  : reference - exponent.
     """
-    half = 14 - i - shift  # log2 of half the interval that is left, in levels
+    half = 14 - i - shift  # log2 of half the interval of values that is left
     distance = 16
     if half >= 0 and shift >= 0:
         distance += (4 * (expected - ((2 * prefix + 1) << half))) >> half
@@ -193,11 +193,11 @@ def bit_states(i: int, prefix: int, shift: int, expected: int, spread: int) -> t
 
 
 @kernel
-def level_of(magnitude: int, negative: int, reference: int, mantissa_bits: int) -> int:
-    """(8.3.8.2) The level of a word that is not 0, with its sign."""
+def linear_value(magnitude: int, negative: int, reference: int, mantissa_bits: int) -> int:
+    """(8.3.8.2) The linear value of a word that is not 0."""
     shift = reference - (magnitude >> mantissa_bits)
-    level = 65535
+    value = 65535
     if shift >= 0:
-        level = (magnitude & ((1 << mantissa_bits) - 1)) | (1 << mantissa_bits)
-        level = max(((level << 16) >> (mantissa_bits + 1)) >> min(shift, 16), 1)
-    return -level if negative == 1 else level
+        value = (magnitude & ((1 << mantissa_bits) - 1)) | (1 << mantissa_bits)
+        value = max(((value << 16) >> (mantissa_bits + 1)) >> min(shift, 16), 1)
+    return -value if negative == 1 else value

@@ -61,16 +61,13 @@ def read_frequencies(data: bytes) -> tuple[Int64, int]:
             raise refusal(f"the payload ends before the frequencies of class {one}")
         present = data[at] << 8 | data[at + 1]
         at += 2
-        last = (
-            present & -present
-        )  # the bit of the last rank, which has what the others leave of 256
         left = 256
         for rank in range(RANKS):
             bit = 0x8000 >> rank & present
             if bit == 0:
                 continue
-            frequency = left
-            if bit != last:
+            frequency = left  # of the last rank of a class
+            if present & (bit - 1):
                 if at == len(data):
                     raise refusal(f"the payload ends within the frequencies of class {one}")
                 frequency = data[at]

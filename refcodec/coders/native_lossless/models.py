@@ -43,9 +43,9 @@ RECIPROCAL = mixing.RECIPROCAL.astype(np.int32)
 
 # the states
 ZERO_PATTERN = 0  # [which of five neighbours are not zero], of this channel
-ZERO_PLACE = ZERO_PATTERN + 32  # [expected level][spread]
+ZERO_PLACE = ZERO_PATTERN + 32  # [expected value][spread]
 SIGN_PATTERN = ZERO_PLACE + 32 * 16  # [zero][sign west][sign north]
-SIGN_PLACE = SIGN_PATTERN + 2 * 9  # [expected level][its sign][spread]
+SIGN_PLACE = SIGN_PATTERN + 2 * 9  # [expected value][its sign][spread]
 REPEAT_RUN = SIGN_PLACE + 128  # [last three outcomes]
 REPEAT_PLACE = REPEAT_RUN + 8  # [which other neighbours are equal]
 STEP_PLACE = REPEAT_PLACE + 8  # [step][distance][spread]

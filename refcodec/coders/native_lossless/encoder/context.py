@@ -1,4 +1,4 @@
-"""Encoding in the context mode: the decisions of ``context.py``, taken from the words."""
+"""Encoding in the context mode: the decisions of the decoder, taken from the words."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from refcodec.coders.native_lossless.contexts import (
     MOST_DECISIONS,
     MOST_STEPS,
     bit_states,
-    expected_level,
     expected_spread,
+    expected_value,
     first_bound,
-    level_of,
+    linear_value,
     logarithm,
     modelled_bits,
     repeat_candidate,
@@ -89,7 +89,7 @@ def encode_floats(
                     north = west
                     north_west = west
                     north_east = west
-                foreseen = expected_level(west, north, north_west, north_east)
+                foreseen = expected_value(west, north, north_west, north_east)
                 place = logarithm(abs(foreseen))
                 spot = y * (width + 1) + x
                 spread = expected_spread(activity, spot, width, west, north, north_west, north_east)
@@ -172,15 +172,15 @@ def encode_floats(
                 if made > BUFFER - MOST_DECISIONS:
                     encode_decisions(work, data, decided, made)
                     made = 0
-                level = 0
+                value = 0
                 if nonzero == 1:
-                    level = level_of(magnitude, negative, reference, mantissa_bits)
-                error = 8 * abs(level - foreseen) - int(activity[spot])
+                    value = linear_value(magnitude, negative, reference, mantissa_bits)
+                error = 8 * abs(value - foreseen) - int(activity[spot])
                 activity[spot] = int(activity[spot]) + (error >> 2)
-                above[x + 1] = level
+                above[x + 1] = value
                 north_west = north
                 far_west = west
-                west = level
+                west = value
     encode_decisions(work, data, decided, made)
 
 
