@@ -308,7 +308,7 @@ class Decisions(Generated):
     def _head(self, payload: Payload) -> nodes.paragraph:
         head = named_elements(read_head(payload.data, predicted=not payload.access_point))
         given = ", ".join(
-            f"{name} {value}".replace("-", "\N{MINUS SIGN}") for name, value in head.items()
+            f"{name} = {value}".replace("-", "\N{MINUS SIGN}") for name, value in head.items()
         )
         step = int(step_sizes(payload.fps, payload.parameters)[0])
         text = f"Its head gives {given}. The step of channel 0 is {step}."

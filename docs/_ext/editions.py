@@ -1,7 +1,7 @@
-"""The specification on one page, and as PDF, beside the site: made by the build of the site, and linked from it.
+"""The specification on one page, and as PDF: made by the build of the site, and linked from it.
 
-The page is another build of the same sources (``-t print -b singlehtml``). The PDF is that page, printed by a headless
-Chromium; where there is none, the site has no PDF, and the build says so.
+The page is another build of the same sources (``-t print -b singlehtml``). The PDF is that page, printed by
+a headless Chromium; where there is none, the site has no PDF, and the build says so.
 """
 
 # ruff: noqa: D102 (what run() does, the class says)
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 def printer() -> str | None:
-    """The Chromium that prints: of the environment variable CHROMIUM, or in the path; None if there is none."""
+    """The Chromium that prints, named by the environment variable CHROMIUM or in the path, if any."""
     named = os.environ.get("CHROMIUM")
     return next(filter(None, map(shutil.which, (named,) if named else PROGRAMS)), None)
 
@@ -50,10 +50,10 @@ class Editions(SphinxDirective):
             return []
         version = edition_of(Path(app.srcdir))
         up = "../" * self.env.docname.count("/")
-        found = [nodes.Text("Also "), _link(f"on one page, version {version}", up + PAGE)]
+        text = f"Version {version} of the specification is also there "
+        found = [nodes.Text(text), _link("on one page", up + PAGE)]
         if printer():
-            pdf = up + PDF.format(version=version)
-            found += [nodes.Text(", and "), _link(f"as PDF, version {version}", pdf)]
+            found += [nodes.Text(" and "), _link("as PDF", up + PDF.format(version=version))]
         return [nodes.paragraph("", "", *found, nodes.Text("."), classes=["editions"])]
 
 

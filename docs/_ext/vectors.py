@@ -68,11 +68,11 @@ def _expected(vector: dict[str, Any]) -> str:
     listed = ", ".join([violation["class"], *violation.get("also", [])])
     match vector["decoder"]:
         case "accept":
-            return "decodes it"
+            return "decodes"
         case "reject":
-            return f"refuses it: {listed}"
+            return f"refuses: {listed}"
         case _:
-            return f"decodes it, or refuses it: {listed}"
+            return f"decodes, or refuses: {listed}"
 
 
 def _requirements(names: list[str]) -> list[nodes.Node]:
@@ -81,7 +81,7 @@ def _requirements(names: list[str]) -> list[nodes.Node]:
     for name in names:
         listed += [nodes.Text(", ")] if listed else []
         listed.append(reference("req", name, nodes.inline("", f"R{name}")))
-    return listed or [nodes.Text("none")]
+    return listed or [nodes.Text("none of its own")]
 
 
 def setup(app: Any) -> dict[str, bool]:
