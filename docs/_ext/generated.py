@@ -315,8 +315,8 @@ class PowerOfTwoTable(Generated):
             nodes.Text("The whole table is in the file "),
             link,
             nodes.Text(
-                ", a row for each i. The SHA-256 of the entries of coarse followed by those of fine, as "
-                "64-bit integers, least significant byte first, is "
+                ", a row for each i, and follows from the equations. The SHA-256 of the entries of "
+                "coarse followed by those of fine, as 64-bit integers, least significant byte first, is "
             ),
             nodes.literal("", digest),
             nodes.Text("."),
@@ -363,7 +363,9 @@ class DataTables(Generated):
             nodes.Text("They are in the file "),
             table_file(name, self.env.docname),
             nodes.Text(
-                ". The hashes are SHA-256 of the entries as 64-bit integers, least significant byte first."
+                f", which is a part of this document and published with it; in the reference software, it is "
+                f"refcodec/tables/{name}. The hashes are SHA-256 of the entries as 64-bit integers, least "
+                "significant byte first."
             ),
         )
         return [table(["Table", "Entries", "First and last", "Hash"], rows, "data-tables"), note]

@@ -97,7 +97,7 @@ class SpecificationDomain(Domain):
         if typ == "source" and builder.name == "html":  # a page that `sources` makes
             place = place or source_page(*target.split())
         if place is None and typ in OPTIONAL:
-            return contnode
+            return None  # the text alone
         if place is None:
             raise ValueError(f"{fromdocname} refers to {typ} {target}, which does not exist")
         docname, anchor = place

@@ -12,12 +12,12 @@ from sphinx.highlighting import PygmentsBridge
 _TAG = re.compile(r"<[^>]+>")
 
 
-class HangingFormatter(HtmlFormatter[str]):
+class HangingFormatter(HtmlFormatter[str]):  # type: ignore[misc]
     """HTML in which each line of code is an element that knows its indentation."""
 
     def wrap(self, source: Any) -> Iterator[tuple[int, str]]:
         """Mark the lines of code among what the formatter yields."""
-        return super().wrap(self._marked(source))
+        yield from super().wrap(self._marked(source))
 
     def _marked(self, source: Any) -> Iterator[tuple[int, str]]:
         for kind, line in source:
