@@ -45,6 +45,7 @@ class Editions(SphinxDirective):
     """``.. editions::``: links to the specification on one page and as PDF."""
 
     def run(self) -> list[nodes.Node]:
+        self.env.note_reread()  # whether there is a Chromium may change
         app = self.env.app
         if app.builder.name != "html" or not app.config.dfc_editions:
             return []
