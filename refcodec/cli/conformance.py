@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from refcodec.cli import suite_export
+
 if TYPE_CHECKING:
     from refcodec.suite.runner import Run
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Run the conformance suite against a decoder.", no_args_is_help=True)
+app.command()(suite_export.export)
 
 Suite = Annotated[
     Path | None,
