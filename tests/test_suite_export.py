@@ -21,6 +21,7 @@ from variation import PATIENCE
 from refcodec.errors import CallerError
 from refcodec.suite.archive import archive_of
 from refcodec.suite.contract import Command
+from refcodec.suite.fidelity import load_fidelity
 from refcodec.suite.fluster import ARCHIVE, DECODER, fluster_files
 from refcodec.suite.manifest import Feature, Manifest, load_manifest
 from refcodec.suite.outputs import Digests, written_outputs
@@ -127,6 +128,8 @@ def test_archive_is_a_suite(tmp_path: Path) -> None:
         assert ("rejection" in entry) == (vector.decoder != "accept")
     listed = (unpacked.root / "OUTPUTS.sha256").read_text(encoding="utf-8").splitlines()
     assert len(listed) == sum(one.decoder != "reject" for one in SUITE.vectors)
+    assert load_fidelity(unpacked.root) == load_fidelity(SUITE.root)
+    assert (unpacked.root / "fidelity" / "weights.npz").is_file()
     assert unpacked.sha256 in (unpacked.root / "README.md").read_text(encoding="utf-8")
 
 
@@ -166,7 +169,7 @@ def test_form_of_fluster(tmp_path: Path) -> None:
 
 
 def test_address_of_the_archive(small: Manifest, outputs: dict[str, Digests]) -> None:
-    made = fluster_files(small, outputs, "https://example.org/dfc.zip")
+    made = fluster_files(small, outputs, "https://example.org/dfc.zip", b"archive")
     document = json.loads(made["test_suites/DFC-ALL.json"])
     assert {one["source"] for one in document["test_vectors"]} == {"https://example.org/dfc.zip"}
     archive = ("conformance", "export", "--format", "zip", "--url", "https://example.org", "x")
@@ -206,7 +209,8 @@ def exported(
     if find_spec("fluster") is None:
         pytest.skip("fluster is not installed: pip install fluster-conformance")
     folder = tmp_path_factory.mktemp("fluster export")
-    for name, data in fluster_files(small, outputs, (folder / ARCHIVE).as_uri()).items():
+    address, archive = (folder / ARCHIVE).as_uri(), archive_of(small, outputs)
+    for name, data in fluster_files(small, outputs, address, archive).items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(data)
     _fluster(folder, "download", "DFC-ALL")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refcodec.cli import suite_export
+from refcodec.cli import suite_export, suite_fidelity
 
 if TYPE_CHECKING:
     from refcodec.suite.runner import Run
@@ -16,6 +16,7 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Run the conformance suite against a decoder.", no_args_is_help=True)
 app.command()(suite_export.export)
+app.command()(suite_fidelity.fidelity)
 
 Suite = Annotated[
     Path | None,

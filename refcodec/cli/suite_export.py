@@ -62,12 +62,23 @@ def export(
             workers=os.cpu_count() or 1,
             progress=show,
         )
+    archive = archive_of(manifest, outputs, _network())
     if form is Format.zip:
-        _write(out, archive_of(manifest, outputs))
+        _write(out, archive)
         return
     address = url or (out / ARCHIVE).resolve().as_uri()
-    for name, data in fluster_files(manifest, outputs, address).items():
+    for name, data in fluster_files(manifest, outputs, address, archive).items():
         _write(out / name, data, made=True)
+
+
+def _network() -> dict[str, bytes]:
+    """The demonstration network's weights and their description, for the fidelity vectors."""
+    from importlib.resources import files
+
+    home = files("refcodec.demo")
+    return {
+        f"fidelity/{name}": (home / name).read_bytes() for name in ("weights.npz", "network.py")
+    }
 
 
 def _write(path: Path, data: bytes, *, made: bool = False) -> None:

@@ -23,10 +23,13 @@ _BESIDE = ("features.npz",)
 """Files of a suite that belong to it though no vector names them."""
 
 
-def archive_of(suite: Manifest, outputs: Mapping[str, Digests]) -> bytes:
+def archive_of(
+    suite: Manifest, outputs: Mapping[str, Digests], beside: Mapping[str, bytes] | None = None
+) -> bytes:
     """The archive of a suite.
 
     outputs : hashes by id of vector, as `written_outputs` gives them.
+    beside  : other files to put in, by path.
     """
     members = {MANIFEST_NAME: (suite.root / MANIFEST_NAME).read_bytes()}
     members |= {vector.file: suite.path(vector).read_bytes() for vector in suite.vectors}
@@ -37,8 +40,9 @@ def archive_of(suite: Manifest, outputs: Mapping[str, Digests]) -> bytes:
         path.relative_to(suite.root).as_posix(): path.read_bytes()
         for path in sorted((suite.root / "fidelity").glob("*.*"))
     }
-    schema = (files(__package__) / "manifest.schema.json").read_bytes()
-    members["manifest.schema.json"] = schema
+    members |= beside or {}
+    for schema in ("manifest.schema.json", "fidelity.schema.json"):
+        members[schema] = (files(__package__) / schema).read_bytes()
     members["SHA256SUMS"] = _lines(f"{vector.sha256}  {vector.file}" for vector in suite.vectors)
     members["OUTPUTS.sha256"] = _lines(
         f"{outputs[vector.id].sha256}  {vector.id}.out"

@@ -1,4 +1,4 @@
-"""Vectors as tests of a third party see them: a stream, and checks of a decoder's result that say the difference."""
+"""Vectors as tests of a third party see them: a stream, and checks that say the difference."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Case:
     def check(self, features: bytes | Iterable[Any]) -> None:
         """Raise AssertionError unless a decoder may give these features.
 
-        features : arrays in the order of the stream, or the bytes of all of them: each in C order, every value
-                   least significant byte first, in its source type.
+        features : arrays in the order of the stream, or the bytes of all of them: each in C order, every
+                   value least significant byte first, in its source type.
         """
         if isinstance(features, (bytes, bytearray, memoryview)):
             self._judge(Outcome(output=bytes(features)))

@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from refcodec.suite.archive import archive_of
 from refcodec.suite.manifest import Manifest, Vector
 from refcodec.suite.outputs import Digests, rejection_line
 
@@ -28,13 +27,15 @@ ARCHIVE = "dfc-conformance.zip"
 DECODER = "fluster_dfc.py"
 
 
-def fluster_files(suite: Manifest, outputs: Mapping[str, Digests], url: str) -> dict[str, bytes]:
+def fluster_files(
+    suite: Manifest, outputs: Mapping[str, Digests], url: str, archive: bytes
+) -> dict[str, bytes]:
     """The files of the export, by path.
 
     outputs : hashes by id of vector, as `written_outputs` gives them.
     url     : address of the archive, for fluster's download: ``file:///...`` or ``https://...``.
+    archive : that of `archive_of`.
     """
-    archive = archive_of(suite, outputs)
     source = {"source": url, "source_checksum": Digests.of(archive).md5}
     entries = {vector.id: source | _entry(vector, outputs) for vector in suite.vectors}
     found = {ARCHIVE: archive}
