@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refcodec.cli import suite_export, suite_fidelity
+from refcodec.cli import suite_encoder, suite_export, suite_fidelity
 
 if TYPE_CHECKING:
     from refcodec.suite.runner import Run
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(help="Run the conformance suite against a decoder.", no_args_is_help=True)
+app.command()(suite_encoder.encoder)
 app.command()(suite_export.export)
 app.command()(suite_fidelity.fidelity)
 
