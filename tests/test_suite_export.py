@@ -259,7 +259,7 @@ def test_fluster_gives_our_verdicts(
     ours = {
         f"{vector.id}-{vector.name}": judge(
             vector, small.path(vector), Command.parse(command), timeout
-        )[0]
+        ).status
         for vector in small.vectors
     }
     assert _verdicts(exported, command, timeout) == ours

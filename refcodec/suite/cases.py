@@ -42,7 +42,7 @@ class Case:
                    value least significant byte first, in its source type.
         """
         if isinstance(features, (bytes, bytearray, memoryview)):
-            self._judge(Outcome(output=bytes(features)))
+            self._judge(bytes(features))
             return
         import numpy as np
 
@@ -54,17 +54,20 @@ class Case:
             expected = [(one.shape, one.dtype) for one in self.vector.features]
             if found != expected:
                 raise AssertionError(f"{self.id}: shapes and types {found}; expected {expected}")
-        self._judge(Outcome(output=b"".join(map(little_endian_bytes, arrays))))
+        self._judge(b"".join(map(little_endian_bytes, arrays)))
 
     def check_rejected(self, reject: str) -> None:
         """Raise AssertionError unless a decoder may reject the stream for that class of Annex D."""
-        self._judge(Outcome(reject=reject))
+        self._pass(Outcome(reject=reject))
 
-    def _judge(self, outcome: Outcome) -> None:
-        status, reason = judge(self.vector, self.path, _Done(outcome), 0.0)
-        if status != "pass":
+    def _judge(self, output: bytes) -> None:
+        self._pass(Outcome(output=output, size=len(output)))
+
+    def _pass(self, outcome: Outcome) -> None:
+        result = judge(self.vector, self.path, _Done(outcome), 0.0)
+        if result.status != "pass":
             clauses = ", ".join(self.vector.clauses)
-            raise AssertionError(f"{self.id} (clauses {clauses}): {reason}")
+            raise AssertionError(f"{self.id} (clauses {clauses}): {result.reason}")
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,19 @@ _DECISIONS = {
 }
 """Required decisions of the vectors that a fixture stands for."""
 
+_CHOICES = (
+    (
+        "--dfc-profile",
+        "NAME",
+        "profiles of the decoder; all if absent. Vectors of others do not run",
+    ),
+    ("--dfc-level", "[NAME:]LEVEL", "highest level of its profiles, or of one: native:2"),
+    ("--dfc-only", "PATTERN", "only vectors whose id, name, tag or profile:NAME matches"),
+    ("--dfc-exclude", "PATTERN", "no vectors whose id, name, tag or profile:NAME matches"),
+    ("--dfc-clause", "PATTERN", "only vectors of these clauses; 8.6 includes 8.6.1"),
+)
+"""Options that choose vectors, as ``refcodec conformance run`` has them; each may be repeated, or a list."""
+
 _SUITE = pytest.StashKey["Manifest"]()
 
 
@@ -40,21 +53,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--dfc-suite", metavar="DIR", help="folder of the suite; that of refcodec if absent"
     )
-    group.addoption(
-        "--dfc-profile",
-        action="append",
-        metavar="NAME",
-        help="only vectors of this profile: lossless, native or hevc; may be repeated",
-    )
-    group.addoption(
-        "--dfc-level", type=int, metavar="N", help="only vectors of this level or a lower one"
-    )
-    group.addoption(
-        "--dfc-only",
-        action="append",
-        metavar="PATTERN",
-        help="only vectors whose id, name or tag matches this shell pattern; may be repeated",
-    )
+    for name, metavar, text in _CHOICES:
+        group.addoption(name, action="append", metavar=metavar, help=text)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -80,25 +80,26 @@ def _suite(config: pytest.Config) -> Manifest:
         try:
             config.stash[_SUITE] = load_manifest(config.getoption("--dfc-suite"))
         except DFCError as error:
-            raise pytest.UsageError(f"--dfc-suite: {error}") from None
+            raise pytest.Collector.CollectError(f"--dfc-suite: {error}") from None
     return config.stash[_SUITE]
 
 
 def _cases(config: pytest.Config) -> list[Case]:
-    """The vectors that the options choose. Raises UsageError if there are none."""
+    """The vectors that the options choose. Raises CollectError if there are none."""
+    from refcodec.errors import CallerError
     from refcodec.suite.cases import Case
+    from refcodec.suite.selection import Scope, Selection, split_lists
+
+    def words(name: str) -> tuple[str, ...]:
+        return split_lists(config.getoption(f"--dfc-{name}") or ())
 
     suite = _suite(config)
-    profiles, level = config.getoption("--dfc-profile"), config.getoption("--dfc-level")
-    patterns = config.getoption("--dfc-only") or [None]
-    matching = {vector.id for pattern in patterns for vector in suite.select(pattern)}
-    chosen = [
-        Case(vector, suite.path(vector))
-        for vector in suite.vectors
-        if vector.id in matching
-        and (not profiles or vector.profile in profiles)
-        and (level is None or vector.level <= level)
-    ]
-    if not chosen:
-        raise pytest.UsageError("no vector of the suite matches the options --dfc-...")
-    return chosen
+    try:
+        scope = Scope.parse(words("profile"), words("level"))
+        chosen = Selection(words("only"), words("exclude"), words("clause")).choose(suite)
+    except CallerError as error:
+        raise pytest.Collector.CollectError(f"--dfc-...: {error}") from None
+    cases = [Case(one, suite.path(one)) for one in chosen if not scope.objection(suite, one)]
+    if not cases:
+        raise pytest.Collector.CollectError(f"--dfc-...: no selected vector is one of {scope}")
+    return cases

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from refcodec.cli import options
+from refcodec.cli.conformance.options import Suite
 
 if TYPE_CHECKING:
     from refcodec.suite.fidelity import Found, Numbers
@@ -25,10 +26,7 @@ def fidelity(
             show_default=False,
         ),
     ] = None,
-    suite: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the suite; the one that comes with refcodec if absent."),
-    ] = None,
+    suite: Suite = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Do not fail because of values that are absent.")
     ] = False,

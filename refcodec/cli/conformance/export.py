@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from refcodec.cli.conformance.options import Suite
+
 __all__ = ["export"]
 
 
@@ -26,10 +28,7 @@ def export(
     form: Annotated[
         Format, typer.Option("--format", help="fluster: test suites of fluster; zip: one archive.")
     ],
-    suite: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the suite; the one that comes with refcodec if absent."),
-    ] = None,
+    suite: Suite = None,
     url: Annotated[
         str | None,
         typer.Option(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from refcodec.cli import options
+from refcodec.cli.conformance.options import Suite
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,10 +40,7 @@ def encoder(
     min_snr: Annotated[
         float | None, typer.Option(metavar="DB", help="Least SNR of a stream.")
     ] = None,
-    suite: Annotated[
-        Path | None,
-        typer.Option(help="Suite whose tools are compared; the one of refcodec if absent."),
-    ] = None,
+    suite: Suite = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write a report as JSON.")
     ] = None,
