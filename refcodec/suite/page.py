@@ -1,6 +1,7 @@
 """A run as one page of HTML: filter, search, first differences, links into the specification.
 
-The page needs no other file and no network, and works from a disk; ``page.html`` beside this module is its form.
+The page needs no other file and no network, and works from a disk. Its form is a template beside this
+module.
 Everything that comes from a decoder, a suite or a command line is escaped.
 """
 

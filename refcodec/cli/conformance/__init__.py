@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from refcodec.cli.conformance import encoder, export, fidelity, listing, run, verify
+from refcodec.cli.conformance import diff, encoder, export, fidelity, listing, run, verify
 
 __all__ = ["app"]
 
@@ -15,6 +15,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("list")(listing.list_vectors)
 app.command("verify")(verify.verify)
+app.command("diff")(diff.diff)
 app.command("export")(export.export)
 app.command("encoder")(encoder.encoder)
 app.command("fidelity")(fidelity.fidelity)
