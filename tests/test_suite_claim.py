@@ -118,6 +118,7 @@ LIES: list[tuple[Callable[[Document], object], str]] = [
     (lambda d: d.update(verdict="known-failures"), "verdict is"),
     (lambda d: d["claimed"].update(native=2), "vectors_claimed is"),
     (lambda d: d["claimed"].update(lossless=2), "vectors_claimed is"),
+    (lambda d: d.update(specification="2.0"), "specification is"),
     (lambda d: d["suite"].update(vectors=3), "suite is"),
     (lambda d: d["suite"].update(version="9.9"), "suite is"),
     (lambda d: d["suite"].update(manifest_sha256="0" * 64), "the claim is about suite 1.0"),

@@ -39,7 +39,7 @@ def _decoded(name: str) -> list[Decoded]:
 
 
 def _explained(name: str, output: bytes, **stages: Any) -> tuple[str, Difference | None]:
-    outcome = Outcome(output=output, size=len(output), **stages)
+    outcome = Outcome(output=output, **stages)
     return explain(SUITE.named(name), _stream(name), outcome)
 
 
@@ -170,6 +170,28 @@ def test_place_and_values() -> None:
     assert reason.startswith("feature 0 (16 x 4 x 4, float32) is not the expected one: value")
     assert f"(c, y, x) = (5, 2, 3) is {found.got} ({found.got_bits}), wanted" in reason
     assert "2 of 256 differ, by at most 2" in reason
+
+
+def test_a_code_value_is_not_guessed_if_the_samples_are_right() -> None:
+    (right,) = _decoded("raw-7-bit")
+    output, samples = _bytes([_one_code_up(right)]), _bytes([right.samples])
+    _, found = _explained("raw-7-bit", output, samples=samples)
+    assert found is not None
+    assert (found.guess, found.stage) == ("", "reconstruction")
+    (plain,) = _decoded("raw-float16")
+    output, samples = _bytes([_nudged(plain)]), _bytes([plain.samples])
+    _, found = _explained("raw-float16", output, samples=samples)
+    assert found is not None
+    assert found.guess.startswith("off by one in the last bit of a value")
+
+
+def test_narrow_types_are_shown_exactly() -> None:
+    (right,) = _decoded("uniform-float16-saturates")
+    wrong = right.values.copy()
+    wrong.reshape(-1).view(np.uint16)[-1] -= 1
+    _, found = _explained("uniform-float16-saturates", wrong.tobytes())
+    assert found is not None
+    assert (found.got, found.wanted) == ("65472.0", "65504.0")
 
 
 def test_index_of_a_vector() -> None:
@@ -320,10 +342,21 @@ def test_values_are_not_known_if_the_manifest_wants_others() -> None:
     vector = SUITE.named("raw-float32")
     other = replace(vector, features=(replace(vector.features[0], reconstruction="0" * 64),))
     output = _bytes([one.values for one in _decoded("raw-float32")])
-    outcome = Outcome(output=output, size=len(output))
+    outcome = Outcome(output=output)
     reason, found = explain(other, _stream("raw-float32"), outcome)
     assert reason == (
         "feature 0 (16 x 4 x 4, float32) is not the expected one; "
         "refcodec itself cannot say more on this machine"
     )
     assert found is None
+
+
+def test_stage_is_known_without_the_values() -> None:
+    vector = SUITE.named("raw-float32")
+    other = replace(vector, features=(replace(vector.features[0], reconstruction="0" * 64),))
+    (right,) = _decoded("raw-float32")
+    output, samples = _bytes([right.values]), _bytes([right.samples])
+    for own, stage in ((samples, "reconstruction"), (samples[4:], "samples")):
+        outcome = Outcome(output=output, samples=own)
+        reason, _ = explain(other, _stream("raw-float32"), outcome)
+        assert f"; the first stage that differs is {stage}; refcodec itself" in reason

@@ -166,7 +166,7 @@ def verify(document: dict[str, Any], suite: Manifest) -> Iterator[str]:
     stale = tuple(document["stale_known_failing"])
     run = Run(document["decoder"]["name"], suite, tuple(results), stale, scope, selection)
     again = Claim(run, run.decoder, "", {}, "").as_json()
-    for name in (*_OF_RUN, "not_applicable", "known_failures"):
+    for name in ("specification", *_OF_RUN, "not_applicable", "known_failures"):
         if document[name] != again[name]:
             yield f"{name} is {_short(document[name])}; the results make it {_short(again[name])}"
 

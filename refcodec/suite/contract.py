@@ -34,6 +34,7 @@ from refcodec.suite.process import (
     POLL,
     Watch,
     end,
+    file_size,
     last_line,
     scratch_folder,
     split,
@@ -59,7 +60,7 @@ class Outcome:
     skip    : why it skipped the stream.
     reject  : class for which it rejected the stream.
     output  : the bytes of the features; where there are far too many, the first of them.
-    size    : number of bytes of the features.
+    beyond  : number of bytes of the features that ``output`` leaves out.
     samples : bytes of the integer samples; None if the decoder does not say them.
     syntax  : the lines of syntax elements; None if it does not.
     """
@@ -68,9 +69,14 @@ class Outcome:
     skip: str | None = None
     reject: str | None = None
     output: bytes = b""
-    size: int = 0
+    beyond: int = 0
     samples: bytes | None = None
     syntax: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of bytes of the features."""
+        return len(self.output) + self.beyond
 
 
 class Decoder(Protocol):
@@ -124,7 +130,7 @@ class BuiltIn:
             return Outcome(skip=str(error))
         except (DFCError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             return Outcome(problem=f"{type(error).__name__}: {error}")
-        return Outcome(output=output.getvalue(), size=output.tell())
+        return Outcome(output=output.getvalue())
 
 
 class _Pipe(io.BytesIO):
@@ -173,8 +179,8 @@ class Places:
         if self.syntax.is_file():
             with self.syntax.open("rb") as file:
                 syntax = file.read(MOST_OUTPUT).decode("utf-8", "replace")
-        size = self.output.stat().st_size
-        return Outcome(output=output, size=size, samples=samples, syntax=syntax)
+        beyond = max(0, file_size(self.output) - len(output))
+        return Outcome(output=output, beyond=beyond, samples=samples, syntax=syntax)
 
 
 @dataclass(frozen=True)

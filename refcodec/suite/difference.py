@@ -1,6 +1,6 @@
 """The first difference of a decoder's output from the expected one, and the stage in which it arises.
 
-The manifest has hashes alone; the values come from the reference decoder in this process.
+The hashes of the manifest tell the stage; the values come from the reference decoder in this process.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -113,10 +114,14 @@ def explain(vector: Vector, stream: bytes, outcome: Outcome) -> tuple[str, Diffe
             continue
         shape = " x ".join(map(str, feature.shape))
         reason = f"feature {number} ({shape}, {feature.dtype}) is not the expected one"
+        stage = _stage(vector, number, outcome)
         wanted = _expected(vector, stream)
         if not wanted:
+            reason += f"; the first stage that differs is {stage}" if stage else ""
             return f"{reason}; refcodec itself cannot say more on this machine", None
-        found = _difference(number, own, wanted, outcome, stream)
+        found = _difference(number, own, wanted, outcome, stage)
+        if stage == "syntax":
+            found = replace(found, element=_first_line(outcome.syntax or "", stream))
         return f"{reason}: {found}", found
     return "", None
 
@@ -137,7 +142,7 @@ def _hash(values: npt.NDArray[Any]) -> str:
 
 
 def _difference(
-    number: int, output: bytes, wanted: list[Decoded], outcome: Outcome, stream: bytes
+    number: int, output: bytes, wanted: list[Decoded], outcome: Outcome, stage: Stage
 ) -> Difference:
     """The first difference of a feature whose bytes are not the expected ones."""
     expected = wanted[number]
@@ -145,21 +150,18 @@ def _difference(
     word = np.dtype(f"<u{values.dtype.itemsize}")
     got = np.frombuffer(output, word).astype(word.newbyteorder("=")).view(values.dtype)
     found = _compared(number, got.reshape(values.shape), values)
-    found = replace(found, guess=guess_of_values(got, number, wanted))
-    element = _first_line(outcome.syntax, stream)
-    if element:
-        return replace(found, stage="syntax", element=element, clauses=("6", "7"))
-    before, after = _clauses_of(expected.payload)
-    samples = _own_samples(outcome.samples, number, wanted)
-    if samples is None:
-        return replace(found, clauses=(*before, *after))
-    if samples.size == expected.samples.size:
-        samples = samples.reshape(expected.samples.shape)
-        if np.array_equal(samples, expected.samples):
-            return replace(found, stage="reconstruction", clauses=after)
-        own = _compared(number, samples, expected.samples)
-        return replace(own, guess=found.guess, stage="samples", clauses=before)
-    return replace(found, stage="samples", clauses=before)
+    if stage == "samples":
+        own = _own_samples(outcome, [one.samples.size for one in wanted[: number + 1]]) or b""
+        samples = np.frombuffer(own[: len(own) // 4 * 4], "<i4").astype(np.int32)
+        if samples.size == expected.samples.size:
+            found = _compared(number, samples.reshape(expected.samples.shape), expected.samples)
+    right = stage == "reconstruction"
+    return replace(
+        found,
+        guess=guess_of_values(got, number, wanted, samples_right=right),
+        stage=stage,
+        clauses=_clauses(expected.payload, stage),
+    )
 
 
 def _compared(number: int, got: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> Difference:
@@ -176,8 +178,8 @@ def _compared(number: int, got: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> D
         shape=wanted.shape,
         dtype=str(wanted.dtype),
         index=index,
-        got=str(got[index]),
-        wanted=str(wanted[index]),
+        got=_decimal(got[index]),
+        wanted=_decimal(wanted[index]),
         got_bits=f"0x{int(bits[0][index]):0{digits}x}",
         wanted_bits=f"0x{int(bits[1][index]):0{digits}x}",
         differing=int(differing.sum()),
@@ -186,13 +188,41 @@ def _compared(number: int, got: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> D
     )
 
 
+def _decimal(value: Any) -> str:
+    """A value in decimal: binary32 in the fewest digits that tell it from others, narrower types exactly."""
+    return (
+        str(value) if value.dtype.itemsize >= 4 or value.dtype.kind in "iu" else str(float(value))
+    )
+
+
 # --- stages ----------------------------------------------------------------------------------------
 
 
-def _first_line(syntax: str | None, stream: bytes) -> str:
-    """The first line of syntax elements that is wrong; '' if there is none, or the decoder says none."""
-    if syntax is None:
+def _stage(vector: Vector, number: int, outcome: Outcome) -> Stage:
+    """The first stage whose hash is not that of the manifest, of a feature that is wrong."""
+    if outcome.syntax is not None and vector.syntax:
+        lines = "".join(f"{line}\n" for line in outcome.syntax.splitlines())
+        if hashlib.sha256(lines.encode("utf-8")).hexdigest() != vector.syntax:
+            return "syntax"
+    own = _own_samples(outcome, [prod(one.shape) for one in vector.features[: number + 1]])
+    if own is None:
         return ""
+    same = hashlib.sha256(own).hexdigest() == vector.features[number].samples
+    return "reconstruction" if same else "samples"
+
+
+def _own_samples(outcome: Outcome, sizes: list[int]) -> bytes | None:
+    """The samples that a decoder says for a feature, as far as there are any; None if it says none.
+
+    sizes : elements of the features up to this one.
+    """
+    if outcome.samples is None:
+        return None
+    return outcome.samples[4 * sum(sizes[:-1]) : 4 * sum(sizes)]
+
+
+def _first_line(syntax: str, stream: bytes) -> str:
+    """The first line of syntax elements that is wrong; '' if there is none."""
     pairs = zip_longest(syntax.splitlines(), syntax_lines(stream), fillvalue="nothing")
     for number, (got, wanted) in enumerate(pairs, start=1):
         if got != wanted:
@@ -200,23 +230,19 @@ def _first_line(syntax: str | None, stream: bytes) -> str:
     return ""
 
 
-def _own_samples(
-    samples: bytes | None, number: int, wanted: list[Decoded]
-) -> npt.NDArray[np.int32] | None:
-    """The samples that a decoder says for a feature, as many as there are; None if it says none."""
-    if samples is None:
-        return None
-    start = 4 * sum(one.samples.size for one in wanted[:number])
-    own = samples[start : start + 4 * wanted[number].samples.size]
-    return np.frombuffer(own[: len(own) // 4 * 4], "<i4").astype(np.int32)
-
-
-def _clauses_of(payload: Payload) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Clauses that the samples of a feature come from, and those that its values come from then."""
-    return record_of(payload.fps.coder_id).clauses, tuple(_reconstruction(payload))
+def _clauses(payload: Payload, stage: Stage) -> tuple[str, ...]:
+    """Clauses to look at, for a stage or for all that give the values."""
+    samples, values = record_of(payload.fps.coder_id).clauses, tuple(_reconstruction(payload))
+    return {
+        "syntax": ("6", "7"),
+        "samples": samples,
+        "reconstruction": values,
+        "": (*samples, *values),
+    }[stage]
 
 
 def _reconstruction(payload: Payload) -> Iterator[str]:
+    """Clauses by which the values of a feature come from its samples."""
     if payload.parameters.restoration_mode:
         yield "8.5"
     match payload.fps.quantiser:

@@ -110,15 +110,19 @@ class _Case:
         return found
 
 
-def guess_of_values(got: Values, number: int, wanted: list[Decoded]) -> str:
+def guess_of_values(
+    got: Values, number: int, wanted: list[Decoded], *, samples_right: bool = False
+) -> str:
     """The likely cause of a wrong feature; '' if none fits.
 
-    got    : its values, flat, in the right type.
-    number : of the feature.
+    got           : its values, flat, in the right type.
+    number        : of the feature.
+    samples_right : true if the decoder is known to have the right samples.
     """
     case = _Case(got, number, wanted)
+    guesses = [one for one in _GUESSES if not (samples_right and one is _code_value)]
     with np.errstate(all="ignore"):
-        return next((text for guess in _GUESSES if (text := guess(case))), "")
+        return next((text for guess in guesses if (text := guess(case))), "")
 
 
 def _bits(values: Values) -> npt.NDArray[Any]:
@@ -263,11 +267,11 @@ def _code_value(case: _Case) -> str:
 
 def _last_place(case: _Case) -> str:
     """Values beside the right ones: no other value of the type lies between."""
-    if case.right.payload.fps.quantiser == Quantiser.NONE:
-        return ""
     own, right = (_ordered(one.reshape(-1)) for one in (case.got, case.right.values))
     if np.abs(own - right).max() > 1:
         return ""
+    if case.right.payload.fps.quantiser == Quantiser.NONE:
+        return "off by one in the last bit of a value that is coded as it is (8.6)"
     return (
         "one rounding too many or too few, as a fused multiply-add or binary32 arithmetic makes it: "
         "one unit in the last place (4.3, 8.7)"

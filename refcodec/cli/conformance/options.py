@@ -93,7 +93,8 @@ Template = Annotated[
         metavar="COMMAND",
         help="Decoder to test, with {input} and {output}; refcodec's own if absent. It exits 0 "
         "and writes all features to {output}, each in C order, little-endian; or exits 1 and "
-        "prints REJECT and the class as its last line; or exits 77 to skip a vector.",
+        "prints REJECT and the class as its last line; or exits 77 to skip a vector. Files for "
+        "{samples} and {syntax} are optional, and show the stage of a mistake.",
     ),
 ]
 ServerCommand = Annotated[
