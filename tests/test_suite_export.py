@@ -10,9 +10,10 @@ import subprocess
 import sys
 import unittest
 import zipfile
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import CALL_AT_FAULT, run
@@ -23,8 +24,8 @@ from refcodec.suite.archive import archive_of
 from refcodec.suite.contract import Command
 from refcodec.suite.fidelity import load_fidelity
 from refcodec.suite.fluster import ARCHIVE, DECODER, fluster_files
-from refcodec.suite.manifest import Feature, Manifest, load_manifest
-from refcodec.suite.outputs import Digests, written_outputs
+from refcodec.suite.manifest import Feature, Manifest, Vector, load_manifest
+from refcodec.suite.outputs import Digests, rejection_lines, written_outputs
 from refcodec.suite.runner import judge
 
 SUITE = load_manifest(Path(__file__).resolve().parents[1] / "bitstreams")
@@ -85,6 +86,31 @@ def test_wrong_hash_is_no_output() -> None:
         written_outputs(SUITE, [replace(vector, features=(feature, other))])
 
 
+class _WithClasses(Vector):
+    """A vector whose violation a decoder may also call a payload error."""
+
+    def as_json(self) -> dict[str, Any]:
+        entry = super().as_json()
+        entry["violation"]["also"] = ["payload"]
+        return entry
+
+
+def test_other_classes_are_permitted(small: Manifest, outputs: dict[str, Digests]) -> None:
+    names = [field.name for field in fields(Vector)]
+    vectors = [small.named(name) for name in ("unit-crc", "index-missing")]
+    wide = [_WithClasses(**{name: getattr(one, name) for name in names}) for one in vectors]
+    assert [rejection_lines(one) for one in wide] == [
+        ("REJECT checksum", "REJECT payload"),
+        ("REJECT constraint", "REJECT payload"),
+    ]
+    made = fluster_files(replace(small, vectors=tuple(wide)), outputs, "file:///x.zip", b"")
+    entries = json.loads(made["test_suites/DFC-ALL.json"])["test_vectors"]
+    params = [one["optional_params"] for one in entries]
+    assert params[0]["may_print"] == ["REJECT payload"]
+    assert params[1]["may_print"] == ["REJECT constraint", "REJECT payload"]
+    assert [one["result"] for one in params] == [one["result"] for one in entries]
+
+
 # --- the archive -----------------------------------------------------------------------------------
 
 
@@ -125,7 +151,7 @@ def test_archive_is_a_suite(tmp_path: Path) -> None:
     assert [one["id"] for one in expected["vectors"]] == [one.id for one in SUITE.vectors]
     for entry, vector in zip(expected["vectors"], SUITE.vectors, strict=True):
         assert ("output" in entry) == (vector.decoder != "reject")
-        assert ("rejection" in entry) == (vector.decoder != "accept")
+        assert ("rejections" in entry) == (vector.decoder != "accept")
     listed = (unpacked.root / "OUTPUTS.sha256").read_text(encoding="utf-8").splitlines()
     assert len(listed) == sum(one.decoder != "reject" for one in SUITE.vectors)
     assert load_fidelity(unpacked.root) == load_fidelity(SUITE.root)

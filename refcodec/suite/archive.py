@@ -15,7 +15,7 @@ from importlib.resources import files
 from string import Template
 
 from refcodec.suite.manifest import MANIFEST_NAME, Manifest
-from refcodec.suite.outputs import Digests, rejection_line
+from refcodec.suite.outputs import Digests, rejection_lines
 
 __all__ = ["archive_of", "zipped"]
 
@@ -79,8 +79,8 @@ def _expected(suite: Manifest, outputs: Mapping[str, Digests]) -> bytes:
         if vector.decoder != "reject":
             own = outputs[vector.id]
             entry["output"] = {"size": vector.output_size, "md5": own.md5, "sha256": own.sha256}
-        if vector.decoder != "accept":
-            entry["rejection"] = rejection_line(vector)
+        if lines := rejection_lines(vector):
+            entry["rejections"] = lines
         ends.append(entry)
     return (json.dumps({"vectors": ends}, indent=1) + "\n").encode()
 

@@ -19,7 +19,7 @@ from importlib.resources import files
 from typing import Any
 
 from refcodec.suite.manifest import Manifest, Vector
-from refcodec.suite.outputs import Digests, rejection_line
+from refcodec.suite.outputs import Digests, rejection_lines
 
 __all__ = ["ARCHIVE", "DECODER", "fluster_files"]
 
@@ -71,7 +71,7 @@ def _entry(vector: Vector, outputs: Mapping[str, Digests]) -> dict[str, Any]:
     """What fluster reads of a vector, without its name and source.
 
     A vector that may be accepted or rejected has the features for its result; the decoder class returns that
-    too for the rejection that is permitted (``may_print``).
+    too for a rejection that is permitted (``may_print``), as for other classes of a rejection.
     """
     params: dict[str, Any] = {
         "id": vector.id,
@@ -85,11 +85,13 @@ def _entry(vector: Vector, outputs: Mapping[str, Digests]) -> dict[str, Any]:
     if vector.violation:
         params["violation"] = vector.as_json()["violation"]
     if vector.decoder == "reject":
-        result = Digests.of(f"{rejection_line(vector)}\n".encode()).md5
+        first, *others = rejection_lines(vector)
+        result = Digests.of(f"{first}\n".encode()).md5
     else:
+        others = list(rejection_lines(vector))
         result = outputs[vector.id].md5
-    if vector.decoder == "either":
-        params |= {"may_print": rejection_line(vector), "accepted": result}
+    if others:
+        params |= {"may_print": others, "result": result}
     return {
         "input_file": vector.file,  # with a slash: all vectors share one archive
         "output_format": "Unknown",

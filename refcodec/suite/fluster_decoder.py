@@ -88,8 +88,8 @@ class DFC(Decoder):  # type: ignore[misc]
             )
         line = " ".join(last.split())
         output.write_text(f"{line}\n", encoding="utf-8")
-        if line == expected.get("may_print"):
-            return str(expected["accepted"])  # fluster knows one result of each vector
+        if line in expected.get("may_print", ()):
+            return str(expected["result"])  # fluster knows one result of each vector
         return _md5(output.read_bytes())
 
 

@@ -11,7 +11,7 @@ from refcodec.errors import CallerError, EnvironmentFault
 from refcodec.suite.contract import BuiltIn
 from refcodec.suite.manifest import Manifest, Vector
 
-__all__ = ["Digests", "rejection_line", "written_outputs"]
+__all__ = ["Digests", "rejection_lines", "written_outputs"]
 
 _TIMEOUT = 60.0
 """Seconds for one run of ffmpeg."""
@@ -30,10 +30,12 @@ class Digests:
         return cls(md5(data, usedforsecurity=False).hexdigest(), sha256(data).hexdigest())
 
 
-def rejection_line(vector: Vector) -> str:
-    """The line ``REJECT <class>`` of a vector with a violation, without its line feed."""
-    assert vector.violation is not None
-    return f"REJECT {vector.violation.reject}"
+def rejection_lines(vector: Vector) -> tuple[str, ...]:
+    """The lines ``REJECT <class>`` that a decoder may print, without line feeds, the expected one first."""
+    if vector.decoder == "accept":
+        return ()
+    violation = vector.as_json()["violation"]
+    return tuple(f"REJECT {name}" for name in (violation["class"], *violation.get("also", ())))
 
 
 def written_outputs(
