@@ -61,7 +61,7 @@ class Case:
         self._pass(Outcome(reject=reject))
 
     def _judge(self, output: bytes) -> None:
-        self._pass(Outcome(output=output, size=len(output)))
+        self._pass(Outcome(output=output))
 
     def _pass(self, outcome: Outcome) -> None:
         result = judge(self.vector, self.path, _Done(outcome), 0.0)

@@ -41,8 +41,8 @@ def documentation() -> str:
         urls = metadata("refcodec").get_all("Project-URL") or []
     except PackageNotFoundError:
         return ""
-    named = dict(url.split(", ", 1) for url in urls)
-    return named.get("Documentation", "")
+    addresses: dict[str, str] = dict(url.split(", ", 1) for url in urls)
+    return addresses.get("Documentation", "")
 
 
 def clause_html(number: str, site: str) -> str:
