@@ -58,6 +58,17 @@ def run(
     markdown_file: Annotated[
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write a report as Markdown.")
     ] = None,
+    html_file: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a report as one page of HTML."),
+    ] = None,
+    docs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Documentation that the page links to: a URL, or a path relative to it.",
+        ),
+    ] = None,
     claim_file: Annotated[
         Path | None,
         typer.Option("--claim", metavar="FILE", help="Write a claim, to publish and to verify."),
@@ -95,7 +106,7 @@ def run(
             workers=workers,
             known_failing=read_known_failing(known_failing) if known_failing else {},
         )
-    _write_reports(done, json_file, junit_file, markdown_file)
+    _write_reports(done, json_file, junit_file, markdown_file, html_file, docs)
     if claim_file:
         _write_claim(
             claim_file, done, decoder_name or decoder or server or "refcodec", decoder_version
@@ -107,13 +118,21 @@ def run(
 
 
 def _write_reports(
-    done: Run, json_file: Path | None, junit: Path | None, page: Path | None
+    done: Run,
+    json_file: Path | None,
+    junit: Path | None,
+    markdown: Path | None,
+    page: Path | None,
+    docs: str | None,
 ) -> None:
+    from refcodec.suite.page import as_html
     from refcodec.suite.reports import as_json, as_junit, as_markdown
 
-    for path, make in ((json_file, as_json), (junit, as_junit), (page, as_markdown)):
+    for path, make in ((json_file, as_json), (junit, as_junit), (markdown, as_markdown)):
         if path is not None:
             _write(path, make(done))
+    if page is not None:
+        _write(page, as_html(done, docs))
 
 
 def _write_claim(path: Path, done: Run, name: str, version: str | None) -> None:
