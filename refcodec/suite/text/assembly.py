@@ -100,11 +100,11 @@ def _settled(block: Block, fields: list[Field]) -> Piece:
     """A piece with the elements that follow from others. Raises CallerError if it ends within a byte."""
     piece = Piece(fields)
     piece.align()
-    if sum(len(one.bits) for one in fields) % 8:
+    if beyond := sum(len(one.bits) for one in fields) % 8:
         raise fault(
             block.number,
-            "the elements below make no whole bytes",
-            "add bits at the end, as in: + filler: u(3) = 0",
+            f"the elements below make no whole bytes, {8 - beyond} bits are missing",
+            f"add them, as in: + filler: u({8 - beyond}) = 0",
         )
     piece.settle()
     return piece

@@ -15,13 +15,13 @@ from refcodec.suite.assemble import Field, Piece, encode, to_bits
 from refcodec.suite.text.values import integer_of, text_of
 from refcodec.syntax.codes import SKIPPABLE_UNITS, UnitType
 from refcodec.syntax.descriptors import (
+    F32,
     SE,
     UE,
     AlignmentBits,
     Array,
     Bytes,
     Leb128,
-    F32,
     Rest,
     U,
 )
@@ -89,9 +89,7 @@ def _parts(stream: bytes) -> Iterator[tuple[Piece, _Places]]:
         yield Piece([Field(OUTSIDE, "b(v)", to_bits(stream[at:]))]), [None]
 
 
-def _unit(
-    stream: bytes, at: int, declarations: Declarations
-) -> tuple[Piece, _Places] | None:
+def _unit(stream: bytes, at: int, declarations: Declarations) -> tuple[Piece, _Places] | None:
     """The unit at byte ``at``; None if there is no whole one."""
     coded_size = stream[at + 1 : at + 1 + _LONGEST_LEB128]
     size = next((n for n, byte in enumerate(coded_size, 1) if byte < 0x80), 0)
@@ -243,7 +241,9 @@ def _computed(piece: Piece) -> dict[int, str]:
     found = {}
     for number, one in enumerate(piece.fields):
         if one.path.endswith(_FOLLOWING):
-            fields = [Field(f.path, f.descriptor, f.bits, pinned=f is not one) for f in piece.fields]
+            fields = [
+                Field(f.path, f.descriptor, f.bits, pinned=f is not one) for f in piece.fields
+            ]
             Piece(fields).settle()
             found[number] = fields[number].bits
     if not piece.fields[0].path.startswith("stream_header."):

@@ -81,6 +81,8 @@ def blocks_of(text: str) -> list[Block]:
             last.value = f"{last.value} {line}".strip()
         elif line:
             raise fault(
-                number, f"{line[:40]!r} is no line of a stream", "stream_header, unit TYPE or name = value"
+                number,
+                f"{line[:40]!r} is no line of a stream",
+                "stream_header, unit TYPE or name = value",
             )
     return blocks

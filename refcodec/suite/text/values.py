@@ -212,6 +212,7 @@ def _code(word: str, codes: type[IntEnum] | None) -> int:
 def _unsigned(value: int, width: int, notation: str) -> str:
     if not 0 <= value < 1 << width:
         raise CallerError(
-            f"{value} does not fit {notation}", hint="state a wider coding, such as name: u(9) = 300"
+            f"{value} does not fit {notation}",
+            hint="state a wider coding, such as name: u(9) = 300",
         )
     return f"{value:0{width}b}" if width else ""
