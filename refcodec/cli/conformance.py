@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from refcodec.cli import drawing
+
 if TYPE_CHECKING:
     from refcodec.suite.runner import Run
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Run the conformance suite against a decoder.", no_args_is_help=True)
+drawing.add_commands(app)
 
 Suite = Annotated[
     Path | None,

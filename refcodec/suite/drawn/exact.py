@@ -52,9 +52,7 @@ def encode_exactly(chance: Chance, samples: Int32, fps: FeatureParameterSet) -> 
     return head + encode_context(words, shape, kind, header, 64 * words.size + 64)
 
 
-def _draw_header(
-    chance: Chance, words: Int32, shape: Int64, kind: Int64, mode: int
-) -> Int64:
+def _draw_header(chance: Chance, words: Int32, shape: Int64, kind: Int64, mode: int) -> Int64:
     """Flags, exponents and trailing bits: those of the words, or others that hold for them, too."""
     header = np.zeros(4, np.int64)
     survey_floats(words, shape, kind, header)

@@ -1,4 +1,4 @@
-"""Feature parameter sets: every element drawn from its declaration, within the constraints of 9.2 and Annex A."""
+"""Feature parameter sets: every element drawn from its declaration, within the constraints on it (9.2, A)."""
 
 from __future__ import annotations
 
@@ -95,10 +95,12 @@ def _shape(
     chance: Chance, record: CoderRecord, budget: Budget, *, flat: bool
 ) -> tuple[int, int, int]:
     """Channels, height and width; one side of the greatest length now and then."""
-    most = chance.number(1, budget.elements)
+    most = chance.number(
+        1, chance.choose([budget.elements >> 6, budget.elements >> 3, budget.elements])
+    )
     limits = levels()[1]
     cheap = not (record.compiled or record.has_headers)
-    if cheap and chance.one_in(48):
+    if cheap and chance.one_in(96):
         most = limits.max_elements
         if budget.level > 1 and chance.one_in(2):
             most += chance.between(1, 4096)  # a feature of level 2
@@ -123,5 +125,3 @@ def _rows(chance: Chance, known: Any, budget: Budget) -> int:
     columns = known.tile_columns_minus1 + 1
     most = min(-(-known.channels // columns), limit // known.height)
     return chance.number(1, max(1, most))
-
-

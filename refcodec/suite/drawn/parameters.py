@@ -54,7 +54,7 @@ def draw_parameters(chance: Chance, fps: FeatureParameterSet) -> FeatureParamete
                 return np.where(low > high, low, high) if known.range_min is not None else abs(high)
             case "log_step", _:
                 return chance.numbers(fps.ranges, 1, largest_step(fps))
-            case ("restoration_mean" | "restoration_deviation"), known:
+            case (("restoration_mean" | "restoration_deviation"), known):
                 return chance.numbers(known.restored, 0, 0xFFFF)
             case "qp", _:
                 return chance.number(0, record.largest_qp or 0)

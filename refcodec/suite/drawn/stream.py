@@ -16,8 +16,8 @@ from refcodec.coders.protocol import Coded, Payload, Reference, Samples
 from refcodec.decoder import Feature, reconstruct
 from refcodec.hashes import unit_hash
 from refcodec.pack import frame_size
-from refcodec.registry import CODERS, CoderRecord
 from refcodec.ranges import own_parameters
+from refcodec.registry import CODERS, CoderRecord
 from refcodec.stream.features import LARGEST_BATCH
 from refcodec.stream.index import CodedUnitTable
 from refcodec.stream.limits import Demand, decoded_size, element_count
@@ -43,6 +43,7 @@ from refcodec.syntax.structures import (
     FeatureParameterSet,
 )
 from refcodec.syntax.units import build_stream_header
+
 __all__ = ["GENERATOR", "Drawn", "draw_stream"]
 
 GENERATOR = 1
@@ -64,9 +65,7 @@ class Drawn:
     features: list[tuple[Samples, Feature]]
 
 
-def draw_stream(
-    profile: Profile, level: int, seed: int, *, ffmpeg: str | None = None
-) -> Drawn:
+def draw_stream(profile: Profile, level: int, seed: int, *, ffmpeg: str | None = None) -> Drawn:
     """Draw a stream.
 
     level  : the highest; the stream may have a lower one.
@@ -162,7 +161,9 @@ class _Walk:
             coded = draw_payload(self._chance, fps, parameters, reference)
             self._single(fps, parameters, coded)
 
-    def _single(self, fps: FeatureParameterSet, parameters: FeatureParameters, coded: Coded) -> None:
+    def _single(
+        self, fps: FeatureParameterSet, parameters: FeatureParameters, coded: Coded
+    ) -> None:
         self._last[fps.fps_id] = Reference(coded.samples, parameters)
         unit = feature_unit(self._chance, fps, parameters, coded)
         self._coded(fps, unit, [(coded, parameters)])
@@ -170,7 +171,11 @@ class _Walk:
     def _batch(self, fps: FeatureParameterSet) -> bool:
         """A batch, if it keeps to the limits of one; True if it was added."""
         most = LARGEST_BATCH // element_count(fps)
-        count = min(self._chance.choose([1, 2, 3, 8, 20]), most, 1 + 4 * _MOST_ELEMENTS // element_count(fps))
+        count = min(
+            self._chance.choose([1, 2, 3, 8, 20]),
+            most,
+            1 + 4 * _MOST_ELEMENTS // element_count(fps),
+        )
         if count < 1:
             return False
         parameters = draw_parameters(self._chance, fps)

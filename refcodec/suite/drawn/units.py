@@ -1,4 +1,4 @@
-"""Units of a stream: each walks along its declaration, with drawn values and those that follow from others."""
+"""Units of a stream: walks along their declarations, with drawn values and those that follow from others."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from construct import Container
 
 from refcodec.coders.protocol import Coded
 from refcodec.hashes import sample_hash
+from refcodec.stream.index import CodedUnitTable
 from refcodec.suite.assemble import leb128
 from refcodec.suite.drawn.chance import Chance
 from refcodec.suite.drawn.parameter_sets import plain_value
 from refcodec.suite.drawn.parameters import draw_range_codes
-from refcodec.stream.index import CodedUnitTable
 from refcodec.syntax.codes import UnitType
 from refcodec.syntax.follow import Place, follow
 from refcodec.syntax.structures import (
+    CODED_FEATURE_BATCH,
     END,
     FEATURE_PARAMETER_SET,
     HASH,
     INDEX,
     METADATA,
-    CODED_FEATURE_BATCH,
     UNIT_STRUCTURES,
     CodedFeatureBatch,
     FeatureParameters,

@@ -34,7 +34,16 @@ from refcodec.syntax.structures import (
 )
 from refcodec.syntax.units import CRC_SIZE
 
-__all__ = ["OUTSIDE", "UNREAD", "disasm", "implied", "pieces_of", "usual_flag"]
+__all__ = [
+    "OUTSIDE",
+    "UNREAD",
+    "Places",
+    "disasm",
+    "implied",
+    "parts_of",
+    "pieces_of",
+    "usual_flag",
+]
 
 UNREAD = "unit.unread"
 """Path of bytes of a unit that are no element."""
@@ -51,7 +60,7 @@ def disasm(stream: bytes) -> str:
     """The text of a stream, or of any other bytes, of which ``asm`` makes the same bytes."""
     lines = ["# a DFC stream; refcodec asm makes it of this text"]
     at, unit = 0, 0
-    for piece, places in _parts(stream):
+    for piece, places in parts_of(stream):
         size = len(bytes(piece))
         lines += ["", *_lines(piece, places, f"unit {unit}, byte {at}, {size} bytes")]
         at, unit = at + size, unit + 1
@@ -64,16 +73,17 @@ def pieces_of(stream: bytes) -> list[Piece]:
     In contrast to ``assemble.disassemble``, nothing is refused, and elements with values out of bounds are
     elements.
     """
-    return [piece for piece, _ in _parts(stream)]
+    return [piece for piece, _ in parts_of(stream)]
 
 
 # --- bytes to pieces -------------------------------------------------------------------------------
 
-_Places = list[Place | None]
+Places = list[Place | None]
 """The declaration of each field of a piece; None for one without."""
 
 
-def _parts(stream: bytes) -> Iterator[tuple[Piece, _Places]]:
+def parts_of(stream: bytes) -> Iterator[tuple[Piece, Places]]:
+    """The pieces of a stream, each with the declarations of its fields."""
     at = 0
     while len(stream) - at >= STREAM_HEADER_SIZE and stream.startswith((SIGNATURE, stream[:4]), at):
         reader = _Reader(stream[at : at + STREAM_HEADER_SIZE])
@@ -89,7 +99,7 @@ def _parts(stream: bytes) -> Iterator[tuple[Piece, _Places]]:
         yield Piece([Field(OUTSIDE, "b(v)", to_bits(stream[at:]))]), [None]
 
 
-def _unit(stream: bytes, at: int, declarations: Declarations) -> tuple[Piece, _Places] | None:
+def _unit(stream: bytes, at: int, declarations: Declarations) -> tuple[Piece, Places] | None:
     """The unit at byte ``at``; None if there is no whole one."""
     coded_size = stream[at + 1 : at + 1 + _LONGEST_LEB128]
     size = next((n for n, byte in enumerate(coded_size, 1) if byte < 0x80), 0)
@@ -125,7 +135,7 @@ class _Reader:
         self._bits = to_bits(data)
         self._at = 0
         self.fields: list[Field] = []
-        self.places: _Places = []
+        self.places: Places = []
 
     @property
     def left(self) -> int:
@@ -206,7 +216,7 @@ _MEASURES = {
 """Sizes in bytes of the element that is named without ``_size``, and their codings."""
 
 
-def _lines(piece: Piece, places: _Places, where: str) -> Iterator[str]:
+def _lines(piece: Piece, places: Places, where: str) -> Iterator[str]:
     """The lines of a piece, without elements that follow from the others."""
     fields, first = piece.fields, piece.fields[0].path
     if first == OUTSIDE:
