@@ -51,7 +51,6 @@ def generate(
     A walk over the whole syntax: elements at their bounds and between, all branches, all payload coders. The
     same seed gives the same bytes on every machine; hevc depends on the version of x265.
     """
-    from refcodec.suite.drawn.coverage import all_points
     from refcodec.suite.drawn.folder import COVERAGE_NAME, Plan
     from refcodec.suite.drawn.folder import generate as write_suite
 
@@ -67,7 +66,7 @@ def generate(
     )
     with progress("drawing", count, "streams") as show:
         coverage = write_suite(output, plan, show)
-    points, missing = all_points(), coverage.missing
+    points, missing = coverage.points, coverage.missing
     print(f"{output}: {count} streams; {COVERAGE_NAME} lists what they reach")
     print(f"elements and branches reached: {len(points) - len(missing)} of {len(points)}")
 

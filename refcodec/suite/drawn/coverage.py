@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 
 import numpy as np
 
+from refcodec.registry import profile_coders
 from refcodec.suite.assemble import Field
 from refcodec.suite.text.disassembly import parts_of
 from refcodec.suite.text.values import integer_of
-from refcodec.syntax.codes import UnitType, is_kept
+from refcodec.syntax.codes import Profile, UnitType, is_kept
 from refcodec.syntax.descriptors import (
     F32,
     SE,
@@ -30,7 +32,7 @@ from refcodec.syntax.descriptors import (
 from refcodec.syntax.follow import Place, declared
 from refcodec.syntax.structures import STREAM_HEADER, UNIT_STRUCTURES
 
-__all__ = ["Coverage", "Point", "all_points", "points_of"]
+__all__ = ["Coverage", "Point", "all_points", "excluded", "points_of"]
 
 Point = tuple[str, str]
 """Path of an element, and what holds for it."""
@@ -41,9 +43,10 @@ _STRUCTURES = {
 
 
 class Coverage:
-    """Points that streams have reached, and how often."""
+    """Points that streams of a profile have reached, and how often."""
 
-    def __init__(self) -> None:
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
         self.reached: Counter[Point] = Counter()
         self.labels: Counter[str] = Counter()
 
@@ -53,30 +56,104 @@ class Coverage:
         self.labels.update(labels)
 
     @property
+    def points(self) -> list[Point]:
+        """Points that a conforming stream of the profile can reach."""
+        return [point for point in all_points() if not excluded(point, self.profile)]
+
+    @property
     def missing(self) -> list[Point]:
-        """Points that were not reached, in the order of the declarations."""
-        return [point for point in all_points() if not self.reached[point]]
+        """Those of them that were not reached, in the order of the declarations."""
+        return [point for point in self.points if not self.reached[point]]
 
     def as_markdown(self) -> str:
         """A page: each element with its points and the number of streams that reach them."""
-        points, missing = all_points(), self.missing
+        count = len(self.points)
         lines = [
             "# Elements and branches that these streams reach",
             "",
-            f"{len(points) - len(missing)} of {len(points)} points; the numbers are those of streams.",
+            f"{count - len(self.missing)} of {count} points; the numbers are those of streams.",
             "",
-            "| element | reached | not reached |",
-            "| --- | --- | --- |",
+            "| element | reached | not reached | not possible |",
+            "| --- | --- | --- | --- |",
         ]
-        for path in dict.fromkeys(path for path, _ in points):
-            own = [what for one, what in points if one == path]
-            counted = [(what, self.reached[path, what]) for what in own]
-            reached = ", ".join(f"{what} {count}" for what, count in counted if count)
-            absent = ", ".join(what for what, count in counted if not count)
-            lines.append(f"| `{path}` | {reached} | {absent} |")
+        by_path: dict[str, list[str]] = {}
+        for path, what in all_points():
+            by_path.setdefault(path, []).append(what)
+        for path, own in by_path.items():
+            counts = [(what, self.reached[path, what]) for what in own]
+            reached = ", ".join(f"{what} {count}" for what, count in counts if count)
+            left = [(what, excluded((path, what), self.profile)) for what, n in counts if not n]
+            missing = ", ".join(what for what, reason in left if not reason)
+            reasons = "; ".join(f"{what}: {reason}" for what, reason in left if reason)
+            lines.append(f"| `{path}` | {reached} | {missing} | {reasons} |")
         lines += ["", "## Labels", "", "| label | streams |", "| --- | --- |"]
         lines += [f"| {label} | {count} |" for label, count in sorted(self.labels.items())]
         return "\n".join(lines) + "\n"
+
+
+_EXCLUDED = (
+    ("stream_header.version_*", "*", "streams of this version"),
+    ("stream_header.header_crc", "*est", "a sum"),
+    ("stream_header.level_idc", "*est", "no such level"),
+    ("*.reserved_*", "[!s]*", "reserved bits are 0"),
+    ("*.log_step", "*est", "beyond 9.2"),
+    ("*.feature_count_minus1", "largest", "beyond the size of a batch"),
+    ("*.payload_size_base", "largest", "beyond the size of a batch"),
+    ("feature_parameter_set.channels_minus1", "largest", "16 million channels are not drawn"),
+    ("*.parameter_sets_size", "*est", "not what x265 writes"),
+    ("index.unit_distance", "largest", "beyond any stream drawn"),
+    ("index.unit_distance", "smallest", "two units at one place"),
+    ("index.distance_bits", "smallest", "only in streams of no units"),
+    ("*.qp_delta", "no bits", "then it is absent"),
+    ("*.payload_size_delta", "no bits", "then it is absent"),
+    ("*_code", "no bits", "then it is absent"),
+    ("*.sample_hash*", "empty", "then it is absent"),
+    ("end.index_offset", "largest", "beyond any stream drawn"),
+    ("end.feature_count", "largest", "beyond any stream drawn"),
+    ("feature_parameter_set.parameter_sets", "empty", "9.3"),
+    ("metadata.entries.key", "empty", "9.4"),
+    ("index.access_point", "between", "one bit"),
+    ("coded_feature_batch*channel_*", "[!a]*", "features of hevc are not batched"),
+)
+"""Patterns of points that no stream reaches, or none that is drawn, and why."""
+
+_LOSSY = (Profile.HEVC, Profile.NATIVE)
+
+_OWNERS: dict[str, tuple[Profile, ...]] = {
+    **dict.fromkeys(("qp", "qp_delta_bits", "qp_delta"), _LOSSY),
+    **dict.fromkeys(("temporal_prediction_flag", "access_point_flag"), _LOSSY),
+    "qp_eighths": (Profile.NATIVE,),
+    **dict.fromkeys(
+        (
+            "hevc_lossless_flag",
+            "tile_columns_minus1",
+            "tile_rows_minus1",
+            "parameter_sets_size",
+            "parameter_sets",
+            "channel_order",
+            "channel_at_bits",
+            "channel_at",
+        ),
+        (Profile.HEVC,),
+    ),
+}
+"""Profiles of elements that not every profile has."""
+
+
+def excluded(point: Point, profile: Profile) -> str:
+    """Reason why no stream of a profile reaches a point; '' if some may."""
+    path, what = point
+    for pattern, kind, reason in _EXCLUDED:
+        if fnmatchcase(path, pattern) and fnmatchcase(what, kind):
+            return reason
+    name = path.rpartition(".")[2]
+    if name == "profile_idc":
+        elsewhere = what != profile.name.lower()
+    elif name == "coder_id":
+        elsewhere = what not in {code.name.lower() for code in profile_coders()[profile]}
+    else:
+        elsewhere = what != "absent" and profile not in _OWNERS.get(name, Profile)
+    return "another profile" if elsewhere else ""
 
 
 def all_points() -> list[Point]:
@@ -101,12 +178,14 @@ def points_of(stream: bytes) -> Iterator[Point]:
             known = kind in UNIT_STRUCTURES
             yield "unit.unit_type", UnitType(kind).name.lower() if known else "another"
             yield "unit.unit_size", _length(piece.fields[2])
+            if kind == UnitType.END and len(piece.fields) == 4:
+                yield from ((one.path, "absent") for one in declared(UNIT_STRUCTURES[kind]))
         present = {place.path for place in places if place is not None}
+        titles = {path.partition(".")[0] for path in present}
         for one, place in zip(piece.fields, places, strict=True):
             if place is not None:
                 yield from ((place.path, what) for what in _reached(one, place))
-        titles = {path.partition(".")[0] for path in present}
-        for title in titles & _STRUCTURES.keys():
+        for title in titles:
             for own in declared(_STRUCTURES[title]):
                 if own.conditional and own.path not in present:
                     yield own.path, "absent"
@@ -124,12 +203,16 @@ def _possible(coding: Descriptor) -> tuple[str, ...]:
             return "smallest", "largest"
         case U() | UE() | SE():
             return "smallest", "between", "largest"
+        case Array(width=int()):
+            return "smallest", "between", "largest"
         case Array():
             return "smallest", "between", "largest", "no bits"
         case F32():
             return "zero", "subnormal", "negative", "positive", "largest"
         case Leb128():
             return "one byte", "several bytes"
+        case Bytes(size=int()):
+            return ("some",)
         case Bytes() | Rest():
             return "empty", "some"
         case _:
@@ -150,7 +233,8 @@ def _reached(one: Field, place: Place) -> Iterator[str]:
         case Array():
             width = place.number(coding.width)
             words = {one.bits[i : i + width] for i in range(0, len(one.bits), width or 1)}
-            yield from {_side(int(word, 2), 0, (1 << width) - 1) for word in words} or {"no bits"}
+            sides = {_side(int(word, 2), 0, (1 << width) - 1) for word in words if word}
+            yield from sides or {"no bits"}
         case F32():
             words = {int(one.bits[i : i + 32], 2) for i in range(0, len(one.bits), 32)}
             yield from {kind for word in words for kind in _kinds(word)}

@@ -77,7 +77,7 @@ def generate(
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise CallerError(f"{target} exists and is not empty", hint="name a new folder")
-    coverage = Coverage()
+    coverage = Coverage(plan.profile)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".drawn-") as scratch:

@@ -95,12 +95,11 @@ def _shape(
     chance: Chance, record: CoderRecord, budget: Budget, *, flat: bool
 ) -> tuple[int, int, int]:
     """Channels, height and width; one side of the greatest length now and then."""
-    most = chance.number(
-        1, chance.choose([budget.elements >> 6, budget.elements >> 3, budget.elements])
-    )
+    whole = budget.elements
+    most = chance.number(1, chance.choose([max(1, whole >> 6), max(1, whole >> 3), whole]))
     limits = levels()[1]
     cheap = not (record.compiled or record.has_headers)
-    if cheap and chance.one_in(96):
+    if cheap and whole > 1 and chance.one_in(96):
         most = limits.max_elements
         if budget.level > 1 and chance.one_in(2):
             most += chance.between(1, 4096)  # a feature of level 2

@@ -80,6 +80,8 @@ def draw_stream(profile: Profile, level: int, seed: int, *, ffmpeg: str | None =
     walk.begin()
     for _ in range(chance.choose([1, 1, 1, 2, 2, 3]) if chance.below(40) else 0):
         walk.group(chance.choose(own if own and chance.below(3) else coders))
+    if chance.one_in(50):
+        walk.many()
     walk.end()
     declared = chance.between(walk.level, level)
     return Drawn(build_stream_header(profile, declared) + b"".join(walk.units), walk.features)
@@ -125,6 +127,14 @@ class _Walk:
         fps = draw_parameter_set(chance, record, self._budget, fps_id)
         self._set(fps)
         self._features(fps, count)
+
+    def many(self) -> None:
+        """More units, or parameter sets, than a byte counts."""
+        raw, tiny = CODERS["raw"], Budget(1, 1)
+        fps = draw_parameter_set(self._chance, raw, tiny, self._chance.below(FPS_IDS))
+        for _ in range(self._chance.choose([1, 130])):
+            self._set(fps)
+        self._features(fps, self._chance.choose([1, 130]))
 
     def end(self) -> None:
         """The index, if there is one, and the end unit."""
