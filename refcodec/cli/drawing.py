@@ -67,7 +67,10 @@ def generate(
     with progress("drawing", count, "streams") as show:
         coverage = write_suite(output, plan, show)
     points, missing = coverage.points, coverage.missing
-    print(f"{output}: {count} streams; {COVERAGE_NAME} lists what they reach")
+    left_out = sum(coverage.left_out.values())
+    for why, number in coverage.left_out.items():
+        print(f"{number} streams left out: {why}")
+    print(f"{output}: {count - left_out} streams; {COVERAGE_NAME} lists what they reach")
     print(f"elements and branches reached: {len(points) - len(missing)} of {len(points)}")
 
 

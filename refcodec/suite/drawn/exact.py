@@ -92,7 +92,8 @@ def _draw_frequencies(chance: Chance, needed: np.ndarray[tuple[int], np.dtype[np
     chosen = needed | (chance.words(RANKS) % np.uint64(4) == 0)
     if not chosen.any():
         return np.zeros(RANKS, np.int64)
-    found, left = chosen.astype(np.int64), 256 - int(chosen.sum())
+    found: Int64 = chosen.astype(np.int64)
+    left = 256 - int(chosen.sum())
     for rank in chance.order(RANKS).tolist():
         if chosen[rank]:
             share = chance.number(0, left)

@@ -93,8 +93,9 @@ def _outcome(task: Task, seed: int) -> Outcome:
     expected = b"".join(little_endian_bytes(values) for _, values in drawn.features)
     problem, output = _decode(task, drawn.stream, len(expected))
     if not problem and output != expected:
-        same = len(output) == len(expected)
-        problem = "other values" if same else f"{len(output)} bytes, not {len(expected)}"
+        more, fewer = len(output) > len(expected), len(output) < len(expected)
+        how = "more than " if more else "fewer than " if fewer else "other values in "
+        problem = f"{how}{len(expected)} bytes"
     return Outcome(seed, hashlib.sha256(output).digest(), problem)
 
 

@@ -65,7 +65,8 @@ def _numbers(chance: Chance, words: Words, mantissa_bits: int, sign_bit: int) ->
     trailing = chance.choose([0, 0, chance.between(0, mantissa_bits), mantissa_bits])
     mantissas = (words & ((1 << mantissa_bits) - 1)) >> trailing << trailing
     signs = words >> sign_bit if chance.below(2) else np.zeros_like(words)
-    return signs << sign_bit | exponents << mantissa_bits | mantissas
+    words = signs << sign_bit | exponents << mantissa_bits | mantissas
+    return words
 
 
 def _with_zeros_and_repeats(chance: Chance, words: Words, sign_bit: int) -> Words:
