@@ -110,6 +110,7 @@ def test_metadata_follows_its_texts() -> None:
         ("unit end", "unit end\n unit_size = 0b 10000000 00000000", ("syntax", "4.4")),
         ("unit end", "unit end\n unread = 00", ("truncated", "7.10")),
         ("coder_id = raw", "coder_id = raw\n + more: u(13) = 1", ("syntax", "6.4")),
+        ("fps_id = 0\n    parameters", "fps_id = 7\n    parameters", ("order", "9.1")),
         ("quantiser = uniform", "quantiser: u(4) = 1", ("syntax", "6.4")),
     ],
 )  # fmt: skip
@@ -127,6 +128,18 @@ def test_an_element_that_is_asked_for_can_be_absent() -> None:
         CallerError, match=r"line 6: stream_header has no level_idc, u\(4\), before"
     ):
         edited("    level_idc = 1\n", "", "stream_header\n" + TEXT.partition("stream_header\n")[2])
+
+
+def test_the_illegal_unit_of_the_guide() -> None:
+    guide = Path(__file__).parents[1] / "docs" / "guides" / "make-your-own-vectors.rst"
+    illegal = guide.read_text(encoding="utf-8").split(".. code-block:: text\n")[2]
+    illegal = "".join(line + "\n" for line in illegal.splitlines() if line.startswith("   "))
+    text = disasm(stream_of("valid/native-conv"))
+    stream = asm(text.partition("unit coded_feature")[0] + illegal)
+    assert b"\x02\x80\x00" in stream  # a coded feature, and its size in two bytes
+    assert stream.endswith(b"\0\0")
+    assert asm(disasm(stream)) == stream
+    assert rejections(stream) == [("syntax", "4.4")]
 
 
 # --- faults ------------------------------------------------------------------------------------------

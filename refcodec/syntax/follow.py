@@ -100,31 +100,40 @@ class Declarations:
     """The declarations of a stream, unit by unit.
 
     parameter_sets : values of the feature parameter sets so far, by fps_id.
+    last           : the last of them.
     """
 
     def __init__(self) -> None:
         self.parameter_sets: dict[int, Container] = {}
+        self.last: Container | None = None
 
-    def follow(self, unit_type: int, settle: Settle, unit_size: int) -> Container:
+    def follow(
+        self,
+        unit_type: int,
+        settle: Settle,
+        unit_size: int,
+        missing: Callable[[], Container | None] = lambda: None,
+    ) -> Container:
         """Settle the elements in the payload of a unit whose type is known.
 
         unit_size : bytes of the payload; none or some is all that matters.
+        missing   : called for a coded unit whose parameter set is not known; the one to take instead.
 
-        Raises Stop, also for a coded unit whose parameter set is not known.
+        Raises Stop, also for such a unit where there is none to take.
         """
         outer = Container(unit_size=unit_size)
 
         def with_parameter_set(place: Place) -> Any:
             value = settle(place)
             if unit_type in CODED_UNITS and place.path.endswith(".fps_id"):
-                if value not in self.parameter_sets:
+                outer["fps"] = self.parameter_sets.get(value) or missing()
+                if outer["fps"] is None:
                     raise Stop(f"there is no feature parameter set {value}")
-                outer["fps"] = self.parameter_sets[value]
             return value
 
         found = follow(UNIT_STRUCTURES[unit_type], with_parameter_set, outer)
         if unit_type == UnitType.FEATURE_PARAMETER_SET:
-            self.parameter_sets[found.fps_id] = found
+            self.parameter_sets[found.fps_id] = self.last = found
         return found
 
 

@@ -61,12 +61,11 @@ def _numbers(chance: Chance, words: Words, mantissa_bits: int, sign_bit: int) ->
     highest = (1 << (sign_bit - mantissa_bits)) - 1
     exponent = chance.number(0, highest)
     spread = chance.choose([1, 2, 4, 16, 64])
-    exponents = np.clip(exponent - (words >> 3) % spread, 0, highest)
+    exponents: Words = np.clip(exponent - (words >> 3) % spread, 0, highest)
     trailing = chance.choose([0, 0, chance.between(0, mantissa_bits), mantissa_bits])
     mantissas = (words & ((1 << mantissa_bits) - 1)) >> trailing << trailing
     signs = words >> sign_bit if chance.below(2) else np.zeros_like(words)
-    words = signs << sign_bit | exponents << mantissa_bits | mantissas
-    return words
+    return signs << sign_bit | exponents << mantissa_bits | mantissas
 
 
 def _with_zeros_and_repeats(chance: Chance, words: Words, sign_bit: int) -> Words:

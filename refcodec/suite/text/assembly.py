@@ -1,7 +1,8 @@
 """Text to bytes: each line has the coding of its declaration, or the one that it states.
 
 The declarations are followed with the values of the lines. What follows from other elements may be left out:
-sizes, alignment bits and CRCs; given, it is as given. A line with ``+`` is an element that no declaration
+sizes, alignment bits and CRCs; given, it is as given. A coded unit that refers to a parameter set that is not
+there has the elements of the last one. A line with ``+`` is an element that no declaration
 asks for; the value ``absent`` leaves one out; ``unread`` stands for all the elements that remain.
 """
 
@@ -68,7 +69,13 @@ def _unit(block: Block, declarations: Declarations) -> Piece:
         if structure is None:
             written.settle(Place(f"unit_{unit_type}.unit_payload", Rest(), Container()))
         else:
-            declarations.follow(unit_type, written.settle, len(content.lines))
+            size = len(content.lines)
+            declarations.follow(
+                unit_type,
+                written.settle,
+                size,
+                lambda: None if written.ends else declarations.last,
+            )
     except Stop as stop:
         why = str(stop)
     written.finish(why)
@@ -126,6 +133,11 @@ class _Written:
         self._title = title
         self._left = deque(block.lines)
         self.fields: list[Field] = []
+
+    @property
+    def ends(self) -> bool:
+        """True if unread bytes come next, or nothing does."""
+        return not self._left or self._left[0].name == "unread"
 
     def settle(self, place: Place) -> int | None:
         """The element of a declaration; returns its number, if it has one. Raises Stop, CallerError."""
