@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -132,8 +133,10 @@ def test_an_element_that_is_asked_for_can_be_absent() -> None:
 
 def test_the_illegal_unit_of_the_guide() -> None:
     guide = Path(__file__).parents[1] / "docs" / "guides" / "make-your-own-vectors.rst"
-    illegal = guide.read_text(encoding="utf-8").split(".. code-block:: text\n")[2]
-    illegal = "".join(line + "\n" for line in illegal.splitlines() if line.startswith("   "))
+    examples = re.findall(
+        r"code-block:: text\n\n((?: {3}.*\n|\n)+)", guide.read_text(encoding="utf-8")
+    )
+    illegal = next(one for one in examples if "absent" in one)
     text = disasm(stream_of("valid/native-conv"))
     stream = asm(text.partition("unit coded_feature")[0] + illegal)
     assert b"\x02\x80\x00" in stream  # a coded feature, and its size in two bytes
