@@ -1,11 +1,14 @@
 """The whole syntax tree of a stream: every element with its position, width, value and clause.
 
-Constraints are not checked; a unit that cannot be parsed is shown as opaque, with the reason.
+A unit that cannot be parsed is shown as opaque, with the reason. Constraints are not checked, except those
+that give payloads a meaning: on parameter sets and the parameters of a feature. Where they fail, the inside
+of payloads is not shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,25 +18,23 @@ from refcodec.coders import payload_coder
 from refcodec.errors import OrderError, StreamError
 from refcodec.sources import Anything, Front, byte_source
 from refcodec.stream.features import check_parameters
+from refcodec.stream.limits import limits_of
 from refcodec.stream.order import another_follows, bytes_follow, no_end
-from refcodec.stream.parsing import ParameterSets, coded_unit, parse_unit
+from refcodec.stream.parameter_sets import check_parameter_set
+from refcodec.stream.parsing import ParameterSets, coded_unit, fps_id_of, parse_unit
 from refcodec.syntax.bits import Element, Trace
-from refcodec.syntax.codes import UnitType
+from refcodec.syntax.codes import CODED_UNITS, UnitType
 from refcodec.syntax.structures import (
     SIGNATURE,
     STREAM_HEADER_SIZE,
     UNIT_STRUCTURES,
     CodedFeature,
     FeatureParameterSet,
+    StreamHeader,
 )
 from refcodec.syntax.units import CRC_SIZE, Unit, parse_stream_header, read_unit
-from refcodec.tables import HIGHEST_LEVEL, levels
 
 __all__ = ["InspectedUnit", "inspect", "inspect_units", "printable"]
-
-_NO_LIMIT = 1 << 56
-
-_LIMITS = levels()[HIGHEST_LEVEL]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +71,22 @@ def inspect_units(source: Anything) -> Iterator[InspectedUnit]:
 
 def _units(source: Front) -> Iterator[InspectedUnit]:
     trace: Trace = []
-    parse_stream_header(source.read_whole(STREAM_HEADER_SIZE), trace)
+    header = parse_stream_header(source.read_whole(STREAM_HEADER_SIZE), trace)
     yield InspectedUnit("stream_header", 0, STREAM_HEADER_SIZE, tuple(trace))
-    parameter_sets: ParameterSets = {}
-    lost = False
+    inspection = _Inspection(header)
+    largest = limits_of(header).max_unit_size
     offset = STREAM_HEADER_SIZE
     while True:
         trace = []
         try:
-            unit = read_unit(source, offset, _NO_LIMIT, trace)
+            unit = read_unit(source, offset, largest, trace)
         except StreamError as error:
             yield InspectedUnit("unit", 8 * offset, 0, tuple(trace), str(error))
             return
         if unit is None:
             yield InspectedUnit("unit", 8 * offset, 0, (), str(no_end(offset)))
             return
-        name, problem = _parse(unit, parameter_sets, trace, lost)
-        lost |= bool(problem) and unit.unit_type == UnitType.FEATURE_PARAMETER_SET
+        name, problem = inspection.parse(unit, trace)
         yield InspectedUnit(name, 8 * offset, unit.end - offset, tuple(trace), problem)
         offset = unit.end
         if unit.unit_type == UnitType.END:
@@ -102,28 +102,68 @@ def _after(end: Unit, source: Front) -> Iterator[InspectedUnit]:
         yield InspectedUnit("unit", 8 * end.end, 0, (), str(error))
 
 
-def _parse(unit: Unit, parameter_sets: ParameterSets, trace: Trace, lost: bool) -> tuple[str, str]:
-    """Parse a unit's payload into ``trace``; return its name, and the problem or ''.
+class _Inspection:
+    """The parameter sets of a stream, under which its units are parsed.
 
-    lost : true if an earlier parameter set could not be read.
+    parameter_sets : those that could be read.
+    unsound        : identifiers of those of them that break a constraint or a limit of the level.
+    lost           : true if one could not be read.
     """
-    problem = "" if unit.crc_matches else str(unit.damage())
-    bit_offset = 8 * unit.payload_offset
-    known = {int(kind): kind.name.lower() for kind in UnitType}
-    name = known.get(unit.unit_type, f"unit {unit.unit_type}")
-    if unit.unit_type not in UNIT_STRUCTURES:
-        _note(trace, name, "unit_payload", "b(v)", bit_offset, unit.payload, "7.3")
-    else:
-        inside: int | None = None  # position of what a coder looks into, in bits
+
+    def __init__(self, header: StreamHeader) -> None:
+        self.header = header
+        self.parameter_sets: ParameterSets = {}
+        self.unsound: set[int] = set()
+        self.lost = False
+
+    def parse(self, unit: Unit, trace: Trace) -> tuple[str, str]:
+        """Parse a unit's payload into ``trace``; return its name, and the problem or ''."""
+        problem = "" if unit.crc_matches else str(unit.damage())
+        known = {int(kind): kind.name.lower() for kind in UnitType}
+        name = known.get(unit.unit_type, f"unit {unit.unit_type}")
+        if unit.unit_type not in UNIT_STRUCTURES:
+            place = 8 * unit.payload_offset
+            _note(trace, name, "unit_payload", "b(v)", place, unit.payload, "7.3")
+        else:
+            try:
+                self._parse_payload(unit, trace)
+            except StreamError as error:
+                problem = problem or self._reason(
+                    unit, error
+                )  # a damaged unit's content says nothing
+        _note(trace, "unit", "unit_crc", "u(32)", 8 * (unit.end - CRC_SIZE), unit.crc, "7.3", 32)
+        return name, problem
+
+    def _reason(self, unit: Unit, error: StreamError) -> str:
+        """The reason why elements of a unit are missing: the error, unless it follows from another."""
+        if self.lost and isinstance(error, OrderError):
+            return "its feature parameter set could not be read"
+        if unit.unit_type in CODED_UNITS:
+            with suppress(StreamError):  # the error itself, then
+                if fps_id_of(unit) in self.unsound:
+                    return "its feature parameter set breaks a constraint"
+        return str(error)
+
+    def _parse_payload(self, unit: Unit, trace: Trace) -> None:
+        """Parse a unit, and the inside of its payloads where they have a meaning. Raises StreamError."""
         try:
-            content = parse_unit(unit, parameter_sets, trace)
+            content = parse_unit(unit, self.parameter_sets, trace)
+        except StreamError:
+            self.lost |= unit.unit_type == UnitType.FEATURE_PARAMETER_SET
+            raise
+        inside = trace[-1].offset if trace else None  # position of what a coder looks into, in bits
+        try:
             if isinstance(content, FeatureParameterSet):
-                parameter_sets[content.fps_id] = content
-                inside = trace[-1].offset
+                self.parameter_sets[content.fps_id] = content
+                self.unsound.add(content.fps_id)
+                for error in check_parameter_set(content, self.header, trace):
+                    raise error
                 payload_coder(content.coder_id).show_parameter_set(content, trace)
-            elif isinstance(content, CodedFeature):
-                fps = parameter_sets[content.fps_id]
-                for error in check_parameters(content.parameters, fps, _LIMITS, trace):
+                self.unsound.remove(content.fps_id)
+            elif isinstance(content, CodedFeature) and content.fps_id not in self.unsound:
+                fps = self.parameter_sets[content.fps_id]
+                limits = limits_of(self.header)
+                for error in check_parameters(content.parameters, fps, limits, trace):
                     raise error  # a payload means nothing without them
                 for payload in coded_unit(unit, content, fps, trace).payloads:
                     inside = payload.bit_offset
@@ -131,11 +171,7 @@ def _parse(unit: Unit, parameter_sets: ParameterSets, trace: Trace, lost: bool) 
         except StreamError as error:
             if error.bit_offset is None:
                 error.bit_offset = inside
-            orphan = lost and isinstance(error, OrderError)
-            reason = "its feature parameter set could not be read" if orphan else str(error)
-            problem = problem or reason  # the content of a damaged unit says nothing
-    _note(trace, "unit", "unit_crc", "u(32)", 8 * (unit.end - CRC_SIZE), unit.crc, "7.3", 32)
-    return name, problem
+            raise
 
 
 def _note(

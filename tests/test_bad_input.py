@@ -43,6 +43,7 @@ from refcodec.errors import (
     UnsupportedError,
 )
 from refcodec.stream.windows import windows_of
+from refcodec.suite.assemble import Set
 from refcodec.syntax.codes import Coder, FeatureType, Profile, Quantiser, SourceType, UnitType
 from refcodec.syntax.structures import (
     CODED_FEATURE,
@@ -95,8 +96,10 @@ def test_a_lossy_coder_names_the_first_value_that_is_not_finite(bad: float, opti
     feature[1, 0, 1] = feature[2, 1, 1] = bad
     with pytest.raises(CallerError, match=r"at index \(1, 0, 1\)") as caught:
         refcodec.encode(feature, **options)
+    counts = "2 NaN and 0 infinite" if np.isnan(bad) else "0 NaN and 2 infinite"
     assert str(caught.value) == (
-        f"the feature has {np.float32(bad)} at index (1, 0, 1); a lossy coder takes finite values "
+        f"the feature has {np.float32(bad)} at index (1, 0, 1), the first of {counts} values of 12; "
+        "a lossy coder takes finite values "
         "(mend the network, or use a lossless coder without a quantiser)"
     )
 
@@ -448,6 +451,15 @@ def test_an_index_of_many_entries_without_bits_costs_nothing(count: bytes) -> No
         with pytest.raises(StreamError):
             refcodec.decode(data)
         assert refcodec.validate(data).violations
+
+
+def test_a_parameter_set_beyond_every_level_costs_the_inspector_nothing(hevc_stream: bytes) -> None:
+    """Found by fuzzing: the QPs of 14 million channels took half a gigabyte."""
+    data = Set(1, "feature_parameter_set.channels_minus1", 14_011_580)(hevc_stream)
+    with memory_below(4 << 20):
+        units = refcodec.inspect(data)
+    assert "14011581 channels; level 1 allows 65536" in units[1].problem
+    assert units[2].name == "coded_feature"
 
 
 def test_an_index_of_more_units_than_fit_in_front_of_it(take_apart: TakeApart) -> None:

@@ -108,15 +108,6 @@ def test_wrong_limits_are_told_once(folder: Path) -> None:
 
 # --- validate and inspect --------------------------------------------------------------------------
 
-LOOKS_FURTHER = {
-    "exact-quantiser-uniform",
-    "hevc-no-parameter-sets",
-    "hevc-no-sample-hash",
-    "native-quantiser-none",
-    "unit-size-gigabytes",
-}
-"""Vectors in which `inspect` shows what follows from a value that `validate` refuses before."""
-
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.parent.name)
 def test_validate_and_inspect_cite_one_clause(path: Path) -> None:
@@ -128,13 +119,13 @@ def test_validate_and_inspect_cite_one_clause(path: Path) -> None:
     found = set()
     for problem in problems:
         place = re.search(r"\[bit \d+, byte \d+; clause ([\w.]+)\]", problem)
-        assert place or problem == "its feature parameter set could not be read"
+        assert place or problem.startswith("its feature parameter set ")
         found |= {place[1]} if place else set()
-    assert found <= cited or path.parent.name in LOOKS_FURTHER
+    assert found <= cited
 
 
 def test_there_are_invalid_streams() -> None:
-    assert {path.parent.name for path in INVALID} >= LOOKS_FURTHER
+    assert len(INVALID) > 100
 
 
 # --- salvage ---------------------------------------------------------------------------------------
@@ -154,7 +145,9 @@ def test_decode_salvages(folder: Path) -> None:
         r"1 feature missing\n",
         result.stderr,
     )
-    assert run("decode", folder / "a.dfc", out, "--salvage").stderr == ""
+    again = "decode", folder / "a.dfc", out, "--salvage"
+    assert "out.npy exists and is replaced; --force omits" in run(*again).stderr
+    assert run(*again, "--force").stderr == ""
     assert np.array_equal(np.load(out), FEATURES)
 
 

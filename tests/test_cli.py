@@ -62,6 +62,9 @@ def damaged(tmp_path: Path, stream: Path) -> Path:
 def test_encode_decode(tmp_path: Path, batch: Path, stream: Path) -> None:
     result = run("decode", stream, tmp_path / "back.npy")
     assert (tmp_path / "back.npy").read_bytes() == batch.read_bytes()
+    lost = "has no room for metadata (net); .safetensors has"
+    assert result.output == f"warning: {tmp_path / 'back.npy'} {lost}\n"
+    result = run("decode", stream, tmp_path / "back.safetensors")
     assert result.output == ""
 
 
@@ -385,6 +388,37 @@ def test_inspect(stream: Path) -> None:
 
 def test_inspect_looks_and_does_not_judge(damaged: Path) -> None:
     assert "  problem: " in run("inspect", damaged).stdout
+
+
+def test_info_lists_arrays(tmp_path: Path) -> None:
+    drawn = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    np.savez(tmp_path / "layers.npz", p2=drawn[:, :, None, None], p3=drawn, last=drawn[0])
+    run("encode", tmp_path / "layers.npz", tmp_path / "layers.dfc")
+    shown = run("info", tmp_path / "layers.dfc").stdout
+    names = [("last", "one feature"), ("p2", "a batch of 3"), ("p3", "a batch of 3")]
+    assert "\narrays\n" + "".join(f"  {name:<12} {what}\n" for name, what in names) in shown
+    assert "refcodec.arrays" not in shown
+    assert "one range per feature" in shown
+
+
+def test_the_package_runs_as_the_command() -> None:
+    command = [sys.executable, "-m", "refcodec", "--version"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert found.stdout == f"refcodec {refcodec.__version__}\n"
+
+
+def test_compare_counts_what_is_not_finite(tmp_path: Path) -> None:
+    clean, bad = np.zeros((2, 2, 3, 3), np.float32), np.zeros((2, 2, 3, 3), np.float32)
+    bad[1, 0, 1, 2], bad[1, 1, 0, 0] = np.nan, -np.inf
+    for name, array in (("a", clean), ("b", bad)):
+        np.save(tmp_path / f"{name}.npy", array)
+    files = tmp_path / "a.npy", tmp_path / "b.npy"
+    line = (
+        f"not finite   1 NaN, 1 infinite in {files[1]}; the first in feature 1 at index (0, 1, 2)"
+    )
+    assert line in run("compare", *files).stdout
+    found = json.loads(run("compare", *files, "--json").stdout)["not_finite"]
+    assert found == [None, {"nan": 1, "infinite": 1, "feature": 1, "index": [0, 1, 2]}]
 
 
 def test_compare(tmp_path: Path, batch: Path, stream: Path, conv: Any) -> None:

@@ -26,6 +26,7 @@ from refcodec.cli import (
     conformance,
     evaluation,
     extraction,
+    inspecting,
     joining,
     looking,
 )
@@ -109,7 +110,7 @@ app.command()(coding.decode)
 app.command()(extraction.extract)
 app.command()(allocation.sensitivity)
 app.command()(looking.info)
-app.command()(looking.inspect)
+app.command()(inspecting.inspect)
 app.command()(assembling.disasm)
 app.command()(assembling.asm)
 app.command()(checking.validate)

@@ -212,6 +212,7 @@ def decode(
     ffmpeg: options.Ffmpeg = None,
     timeout: options.Timeout = None,
     salvage: options.Salvage = False,
+    force: options.Force = False,
 ) -> None:
     """Reconstruct the features of a stream.
 
@@ -222,6 +223,7 @@ def decode(
     from refcodec.cli.outputs import write_features
     from refcodec.tables import HIGHEST_LEVEL
 
+    may_replace(target, force)
     with open_input(source) as file:
         reader = refcodec.open(
             file,

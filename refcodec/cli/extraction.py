@@ -12,7 +12,7 @@ from refcodec.cli import options
 from refcodec.cli.configuration import Choices, encoder_config, with_encoder_options
 from refcodec.cli.networks import load_network, run_head
 from refcodec.cli.progress import progress
-from refcodec.cli.terminal import print_note
+from refcodec.cli.terminal import may_replace, print_note
 
 if TYPE_CHECKING:
     from refcodec.models import Cut, Network
@@ -40,12 +40,14 @@ def extract(
     ] = None,
     input_size: options.NetworkInputSize = None,
     batch: Annotated[int, typer.Option(min=1, help="Images to run at a time.")] = 16,
+    force: options.Force = False,
 ) -> None:
     """Run images through a network up to a layer, and save the features.
 
     A .dfc holds them bit for bit, unless --coder is lossy, with metadata on their origin.
     """
     config = encoder_config(choices)
+    may_replace(target, force)
     network = load_network(model, weights, input_size)
     from refcodec.models.images import open_images
 

@@ -1,4 +1,4 @@
-"""``refcodec info``, ``refcodec inspect`` and ``refcodec compare``."""
+"""``refcodec info`` and ``refcodec compare``."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import typer
 
 from refcodec.cli import options
 from refcodec.cli.progress import progress
-from refcodec.cli.terminal import console, open_input, print_facts, print_json, printable
+from refcodec.cli.terminal import console, open_input, print_facts, print_json
 from refcodec.errors import CallerError
 
 if TYPE_CHECKING:
     from refcodec.arrays import ArrayEntry
     from refcodec.cli.arrays import Array
-    from refcodec.inspector import InspectedUnit
 
-__all__ = ["compare", "info", "inspect"]
+__all__ = ["compare", "info"]
 
 _Stream = Annotated[str, typer.Argument(metavar="FILE", help="A stream; - is a pipe.")]
 _Arrays = ".npy, .npz, .safetensors or .dfc."
@@ -37,78 +36,6 @@ def info(file: _Stream, as_json: options.Json = False) -> None:
         if number:
             print()
         print_facts(out, title, facts)
-
-
-# --- inspect ---------------------------------------------------------------------------------------
-
-
-def inspect(file: _Stream, as_json: options.Json = False) -> None:
-    """Show every syntax element of a stream.
-
-    Each with bit offset, width, descriptor, name and value, under its structure and clause. Constraints
-    are not checked; use refcodec validate.
-    """
-    from refcodec.inspector import inspect_units
-
-    with open_input(file) as source:
-        units = inspect_units(source)
-        if as_json:
-            print_json([_unit_as_json(unit) for unit in units])
-            return
-        out = console()
-        for unit in units:
-            for text, style in _unit_lines(unit):
-                out.print(text, style=style, no_wrap=True, overflow="ellipsis", crop=True)
-
-
-def _unit_lines(unit: InspectedUnit) -> list[tuple[str, str]]:
-    """Lines and their styles. Elements follow a heading with their structure and its clause."""
-    from refcodec.inspector import printable as shown
-    from refcodec.tables import clause_titles
-
-    lines = [(f"{unit.name}  byte {unit.offset // 8:,}, {unit.size:,} bytes", "bold")]
-    above = ""
-    for element in unit.elements:
-        structure = element.path.rpartition(".")[0]
-        if structure != above:
-            title = clause_titles().get(element.clause, "")
-            lines.append((f"  {structure}  (clause {element.clause} {title})", "cyan"))
-            above = structure
-        value = printable(shown(element.value))
-        place = f"{element.offset:>10} {element.width:>7}  {element.descriptor:<8}"
-        lines.append((f"{place} {element.name:<28} {value}", ""))
-    if unit.problem:
-        lines.append((f"  problem: {printable(unit.problem)}", "red"))
-    return lines
-
-
-def _unit_as_json(unit: InspectedUnit) -> dict[str, Any]:
-    return {
-        "name": unit.name,
-        "bit_offset": unit.offset,
-        "bytes": unit.size,
-        "problem": unit.problem,
-        "elements": [
-            {
-                "name": element.path,
-                "bit_offset": element.offset,
-                "width": element.width,
-                "descriptor": element.descriptor,
-                "value": _value_as_json(element.value),
-                "clause": element.clause,
-            }
-            for element in unit.elements
-        ],
-    }
-
-
-def _value_as_json(value: Any) -> Any:
-    """Bytes in hexadecimal, arrays as lists, code points as numbers."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return value if isinstance(value, float) else int(value)
 
 
 # --- compare ---------------------------------------------------------------------------------------
@@ -141,6 +68,7 @@ def compare(
             "snr_db": metrics.signal_to_noise(*flat),
             "cosine": metrics.cosine_similarity(*flat),
             "bit_exact": all(map(_bit_exact, original, decoded)),
+            "not_finite": [_not_finite(original), _not_finite(decoded)],
         }
     if as_json:
         print_json({"a": a, "b": b, **found})
@@ -157,6 +85,11 @@ def compare(
         ("cosine", f"{found['cosine']:.8f}"),
         ("bit-exact", "yes" if found["bit_exact"] else "no"),
     ]
+    for name, bad in zip((a, b), found["not_finite"], strict=True):
+        if bad:
+            place = f"feature {bad['feature']} at index ({', '.join(map(str, bad['index']))})"
+            counts = f"{bad['nan']:,} NaN, {bad['infinite']:,} infinite"
+            facts.append(("not finite", f"{counts} in {name}; the first in {place}"))
     print_facts(console(), f"{a} and {b}", facts)
 
 
@@ -189,6 +122,22 @@ def _require_equal_batches(
             for side in (arrays, others)
         )
         raise CallerError(f"{a} holds {one}; {b} holds {other}")
+
+
+def _not_finite(features: list[Array]) -> dict[str, Any] | None:
+    """Number of NaN and infinite values, and the place of the first; None where all are finite."""
+    import numpy as np
+
+    found: dict[str, Any] = {}
+    for number, feature in enumerate(features):
+        values = feature.astype(np.float64)
+        bad = np.argwhere(~np.isfinite(values))
+        if len(bad):
+            first = {"nan": 0, "infinite": 0, "feature": number, "index": bad[0].tolist()}
+            found = found or first
+            found["nan"] += (nans := int(np.isnan(values).sum()))
+            found["infinite"] += len(bad) - nans
+    return found or None
 
 
 def _bit_exact(one: Array, other: Array) -> bool:

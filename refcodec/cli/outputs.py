@@ -17,7 +17,7 @@ from safetensors.numpy import save
 
 from refcodec.arrays import ARRAYS_KEY, ArrayEntry, entries_in
 from refcodec.cli.arrays import OTHER_TYPE_HINT, Array, default_name, known_suffix
-from refcodec.cli.terminal import PIPE, print_note, standard_output
+from refcodec.cli.terminal import PIPE, print_warning, standard_output
 from refcodec.errors import CallerError
 from refcodec.files import atomic_file
 
@@ -69,7 +69,6 @@ def write_features(
         entries = []
     texts.pop(ARRAYS_KEY, None)
     suffix = ".npy" if target == PIPE else known_suffix(target)
-    _warn_of_loss(target, suffix, entries, texts)
     counted = _Counted(features)
     output = _Output(iter(counted), entries, texts)
     if target == PIPE:
@@ -81,6 +80,7 @@ def write_features(
     else:
         with atomic_file(target) as file:
             _WRITERS[suffix](file, output)
+    _warn_of_loss(target, suffix, entries, texts)
     return counted.count
 
 
@@ -107,7 +107,8 @@ def _warn_of_loss(
     if suffix != ".safetensors" and texts:
         lost.append(f"metadata ({', '.join(texts)})")
     if lost:
-        print_note(f"{target} has no room for {' and '.join(lost)}; .safetensors has")
+        name = "an .npy on a pipe" if target == PIPE else target
+        print_warning(f"{name} has no room for {' and '.join(lost)}; .safetensors has")
 
 
 def _misdescribed() -> CallerError:

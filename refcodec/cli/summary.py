@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from refcodec.arrays import ARRAYS_KEY, ArrayEntry, entries_in
 from refcodec.quantise import NUMPY_TYPES
 from refcodec.registry import coder_named, record_of
 from refcodec.stream.limits import check_level, element_count
@@ -18,7 +19,7 @@ from refcodec.syntax.units import parse_stream_header
 __all__ = ["describe", "summarise"]
 
 _SHOWN = 16
-"""Parameter sets that are described in words at most."""
+"""Parameter sets, and arrays, that are described in words at most."""
 
 _Facts = list[tuple[str, str]]
 
@@ -140,8 +141,20 @@ def describe(file: str, summary: dict[str, Any]) -> Iterator[tuple[str, _Facts]]
         yield f"parameter set {one['fps_id']}", list(_parameter_set_facts(one))
     if len(sets) > _SHOWN:
         yield f"and {_many(len(sets) - _SHOWN, 'parameter set')} more", []
-    if summary["metadata"]:
-        yield "metadata", list(summary["metadata"].items())
+    texts = dict(summary["metadata"])
+    if named := entries_in(texts):
+        del texts[ARRAYS_KEY]
+        yield "arrays", list(_array_facts(named))
+    if texts:
+        yield "metadata", list(texts.items())
+
+
+def _array_facts(entries: list[ArrayEntry]) -> Iterator[tuple[str, str]]:
+    for entry in entries[:_SHOWN]:
+        holds = "one feature" if entry.batch is None else f"a batch of {entry.batch:,}"
+        yield entry.name or "unnamed", holds
+    if len(entries) > _SHOWN:
+        yield "and", f"{_many(len(entries) - _SHOWN, 'array')} more"
 
 
 def _parameter_set_facts(one: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -151,7 +164,7 @@ def _parameter_set_facts(one: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if one["quantiser"] == "none":
         yield "quantiser", "none, bit for bit"
     else:
-        ranges = "one range per channel" if one["range_per_channel"] else "one range for all"
+        ranges = "one range per channel" if one["range_per_channel"] else "one range per feature"
         yield "quantiser", f"{one['quantiser']}, {one['bits']} bits, {ranges}"
     yield "coder", ", ".join(_coder_words(one))
     if one["qp"]:

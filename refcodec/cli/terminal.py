@@ -26,6 +26,7 @@ __all__ = [
     "print_json",
     "print_note",
     "print_rate",
+    "print_warning",
     "printable",
     "standard_output",
 ]
@@ -61,6 +62,11 @@ def print_note(text: str) -> None:
     """Print a note on standard error if that is a terminal."""
     if sys.stderr.isatty():
         print(printable(text), file=sys.stderr)
+
+
+def print_warning(text: str) -> None:
+    """Print a warning on standard error."""
+    print(f"warning: {printable(text)}", file=sys.stderr)
 
 
 def print_rate(path: str, features: int, elements: int, original: int) -> None:
@@ -105,10 +111,7 @@ def may_replace(path: str, force: bool) -> None:
     if path == PIPE or force or not Path(path).is_file():
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        print(
-            f"warning: {printable(path)} exists and is replaced; --force omits this warning",
-            file=sys.stderr,
-        )
+        print_warning(f"{path} exists and is replaced; --force omits this warning")
         return
     if not typer.confirm(f"{printable(path)} exists. Replace it?", err=True):
         raise CallerError(f"{path} stays as it is")

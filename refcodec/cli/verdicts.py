@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import shlex
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -128,6 +129,10 @@ def print_verdict(out: Console, verdict: Verdict) -> None:
         _print_indented(out, violation["what"])
         if violation["hint"]:
             _print_indented(out, f"({violation['hint']})")
+        if violation["bit_offset"] is not None and verdict["file"] != PIPE:
+            name = shlex.quote(printable(verdict["file"]))
+            place = " " * 14 + f"see: refcodec inspect {name} --at {violation['bit_offset']}"
+            out.print(place, style="dim", soft_wrap=True)
     for reason in verdict["unverified"]:
         out.print("  unverified  ", style="yellow", end="")
         out.print(printable(reason), soft_wrap=True)

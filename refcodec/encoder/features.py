@@ -95,11 +95,14 @@ def _narrowed(array: Feature) -> Feature:
 
 def _require_finite(array: Feature) -> None:
     wide = array.astype(np.float32)
-    if np.isfinite(wide).all():
+    bad = np.flatnonzero(~np.isfinite(wide))
+    if not bad.size:
         return
-    bad = np.unravel_index(int(np.argmax(~np.isfinite(wide))), array.shape)
-    place = ", ".join(str(int(i)) for i in bad)
+    place = ", ".join(str(int(i)) for i in np.unravel_index(int(bad[0]), array.shape))
+    values = wide.flat[bad]
+    nans = int(np.isnan(values).sum())
     raise CallerError(
-        f"the feature has {wide[bad]} at index ({place}); a lossy coder takes finite values",
+        f"the feature has {values[0]} at index ({place}), the first of {nans} NaN and "
+        f"{bad.size - nans} infinite values of {array.size}; a lossy coder takes finite values",
         hint="mend the network, or use a lossless coder without a quantiser",
     )

@@ -16,10 +16,8 @@ __all__ = ["Demand", "check_level", "decoded_size", "element_count", "limits_of"
 
 
 def limits_of(header: StreamHeader) -> Level:
-    """The limits of the stream's level, which must have passed `check_level`."""
-    limits = level(header.level_idc)
-    assert limits is not None
-    return limits
+    """The limits of the stream's level; of the highest for one that is undefined, see `check_level`."""
+    return level(header.level_idc) or levels()[HIGHEST_LEVEL]
 
 
 @clause("A.3")

@@ -13,6 +13,6 @@ from a stream; ``generate`` writes the suite, and checks it.
 
     seed --walk over the declarations--> stream --both judges agree--> suite of drawn streams
 
-``drawn`` makes streams without end, with ``mutations`` for one defect each; ``agreement`` compares decoder and
-validator. ``text`` writes streams as text and back.
+``drawn`` makes streams without end, with ``mutations`` for one defect each; ``agreement`` compares decoder
+and validator. ``text`` writes streams as text and back.
 """

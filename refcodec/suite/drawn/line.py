@@ -21,7 +21,7 @@ from pathlib import Path
 from refcodec.errors import StreamError
 from refcodec.hashes import little_endian_bytes
 from refcodec.reader import open_stream
-from refcodec.suite.contract import Command
+from refcodec.suite.contract import Decoder
 from refcodec.suite.drawn.stream import GENERATOR, draw_stream
 from refcodec.syntax.codes import Profile
 
@@ -34,13 +34,13 @@ _CHUNK = 16
 class Task:
     """Streams to decode, and who does.
 
-    decoder : a command; None for the decoder of refcodec.
+    decoder : a decoder under test; None for the one of refcodec.
     timeout : seconds for one stream.
     """
 
     profile: Profile
     level: int
-    decoder: Command | None = None
+    decoder: Decoder | None = None
     timeout: float = 60.0
     ffmpeg: str | None = None
 
@@ -55,7 +55,10 @@ class Outcome:
 
 
 def outcomes(task: Task, seeds: range, workers: int = 1) -> Iterator[Outcome]:
-    """Decode the streams of all seeds; yields their outcomes in order."""
+    """Decode the streams of all seeds; yields their outcomes in order.
+
+    workers : processes; one for a decoder that only this process can reach, such as a server.
+    """
     one = partial(_outcome, task)
     if workers == 1:
         yield from map(one, seeds)
@@ -94,8 +97,8 @@ def _outcome(task: Task, seed: int) -> Outcome:
     problem, output = _decode(task, drawn.stream, len(expected))
     if not problem and output != expected:
         more, fewer = len(output) > len(expected), len(output) < len(expected)
-        how = "more than " if more else "fewer than " if fewer else "other values in "
-        problem = f"{how}{len(expected)} bytes"
+        how = "more than" if more else "fewer than" if fewer else "other values in"
+        problem = f"{how} {len(expected)} bytes"
     return Outcome(seed, hashlib.sha256(output).digest(), problem)
 
 

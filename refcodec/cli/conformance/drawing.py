@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from refcodec.cli import options
+from refcodec.cli.conformance.options import ServerCommand, Template, Timeout, open_decoder
 from refcodec.cli.progress import progress
 from refcodec.errors import CallerError
 
@@ -15,17 +16,11 @@ if TYPE_CHECKING:
     from refcodec.cli.arrays import Array
     from refcodec.syntax.codes import Profile
 
-__all__ = ["add_commands"]
+__all__ = ["generate", "hash_seeds"]
 
 _ProfileName = Annotated[str, typer.Option("--profile", help="lossless, native or hevc.")]
 _Level = Annotated[int, typer.Option(min=1, max=4, help="The highest level of a stream.")]
 _Seed = Annotated[int, typer.Option(min=0, help="Seed of the first stream; the others follow.")]
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Add the commands of this module to a group."""
-    app.command()(generate)
-    app.command("hash")(hash_seeds)
 
 
 def generate(
@@ -79,27 +74,26 @@ def hash_seeds(
     level: _Level = 1,
     seed: _Seed = 0,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 10_000,
-    decoder: Annotated[
-        str | None,
-        typer.Option(metavar="COMMAND", help="Decoder, as for run; refcodec's own if absent."),
-    ] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one stream.")] = 60.0,
-    workers: Annotated[int, typer.Option(min=1, help="Streams at a time.")] = 1,
+    decoder: Template = None,
+    server: ServerCommand = None,
+    timeout: Timeout = 60.0,
+    workers: Annotated[int, typer.Option(min=1, help="Streams at a time; one with a server.")] = 1,
     ffmpeg: options.Ffmpeg = None,
 ) -> None:
     """Decode the streams of many seeds, and print one line that hashes all of their features.
 
     Exit status 0: every stream gave the features drawn; 1: some did not, the first of which are listed.
     """
-    from refcodec.suite.contract import Command
     from refcodec.suite.drawn.line import Task, line_of, outcomes, reference_line
 
-    task = Task(
-        _profile(profile), level, Command.parse(decoder) if decoder else None, timeout, ffmpeg
-    )
     chosen, found = range(seed, seed + seeds), []
-    with progress("decoding", seeds, "streams") as show:
-        for one in outcomes(task, chosen, workers):
+    with (
+        open_decoder(decoder, server, None) as tested,
+        progress("decoding", seeds, "streams") as show,
+    ):
+        own = decoder is None and server is None
+        task = Task(_profile(profile), level, None if own else tested, timeout, ffmpeg)
+        for one in outcomes(task, chosen, workers if server is None else 1):
             found.append(one)
             show(len(found))
     wrong = [one for one in found if one.problem]
