@@ -263,6 +263,14 @@ def test_the_reference_has_its_line(profile: str) -> None:
     assert "the reference's line" in done.output
 
 
+def test_a_server_decodes_all_seeds() -> None:
+    server = f"{sys.executable} -m refcodec.suite.adapter"
+    words = ["conformance", "hash", "--profile", "native", "--seeds", "3", "--server", server]
+    served = CliRunner().invoke(app, words)
+    assert served.exit_code == 0, served.output
+    assert served.output == CliRunner().invoke(app, words[:-2]).output
+
+
 def test_a_wrong_decoder_has_another_line(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.py"
     wrong.write_text("import shutil, sys\nshutil.copy(*sys.argv[1:])\n", encoding="utf-8")
