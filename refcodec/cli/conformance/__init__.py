@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import typer
 
-from refcodec.cli.conformance import diff, encoder, export, fidelity, listing, run, verify
+from refcodec.cli.conformance import (
+    diff,
+    drawing,
+    encoder,
+    export,
+    fidelity,
+    listing,
+    run,
+    verify,
+)
 
 __all__ = ["app"]
 
@@ -19,3 +28,5 @@ app.command("diff")(diff.diff)
 app.command("export")(export.export)
 app.command("encoder")(encoder.encoder)
 app.command("fidelity")(fidelity.fidelity)
+app.command("generate")(drawing.generate)
+app.command("hash")(drawing.hash_seeds)
