@@ -270,7 +270,7 @@ def test_arrays_that_do_not_fit(tmp_path: Path) -> None:
 
 
 def test_data_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(CallerError, match="there are no data at .*--data"):
+    with pytest.raises(CallerError, match=r"there are no data at .*--data"):
         open_data(tmp_path / "nowhere")
     (tmp_path / "a.npz").write_bytes(b"nothing")
     with pytest.raises(CallerError):

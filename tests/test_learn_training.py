@@ -18,7 +18,7 @@ from torch import nn
 
 from refcodec.errors import CallerError, EnvironmentFault
 from refcodec.learn import Bottleneck
-from refcodec.learn.baselines import store
+from refcodec.learn.baselines import Known, store
 from refcodec.learn.network import Bottlenecked
 from refcodec.learn.plan import Plan
 from refcodec.learn.probes import Probe, measure_probe, targets_of
@@ -39,7 +39,7 @@ train = "train.npz"
 test = "test.npz"
 
 [bottleneck]
-lambda = [0, 0.02]
+lambda = [0, 0.005]
 
 [training]
 steps = 30
@@ -48,6 +48,7 @@ rate = 0.02
 density_rate = 0.05
 lambda_ramp = 5
 log_every = 7
+seeds = [1]
 checkpoint_every = 10
 device = "cpu"
 """
@@ -72,7 +73,7 @@ def plan_of(folder: Path, *changes: str, text: str = PLAN) -> Plan:
     return read(path, changes=changes)
 
 
-def trainer_of(folder: Path, *changes: str, trade: float = 0.02) -> Trainer:
+def trainer_of(folder: Path, *changes: str, trade: float = 0.005) -> Trainer:
     plan = plan_of(folder, *changes)
     session = Session(plan, folder / "out")
     (chosen,) = (one for one in plan.runs() if one.trade == trade)
@@ -99,9 +100,7 @@ def test_a_training_lowers_loss_and_rate(folder: Path, tmp_path: Path) -> None:
 def test_a_larger_lambda_costs_fewer_bits(folder: Path, tmp_path: Path) -> None:
     bits = []
     for trade in (0.001, 0.1):
-        trainer = trainer_of(
-            folder, f"bottleneck.lambda={trade}", "training.steps=60", trade=trade
-        )
+        trainer = trainer_of(folder, f"bottleneck.lambda={trade}", "training.steps=60", trade=trade)
         trainer.train(tmp_path / f"{trade}.safetensors", nothing)
         bits.append(trainer.rows[-1].bits)
     assert bits[1] < 0.7 * bits[0]
@@ -127,7 +126,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(folder: Path, tmp_path:
 
 def test_seeds_make_the_difference(folder: Path) -> None:
     first, same = trainer_of(folder), trainer_of(folder)
-    other = trainer_of(folder, "training.seeds=[1]")
+    other = trainer_of(folder, "training.seeds=[2]")
     for trainer in (first, same, other):
         trainer.advance()
     name = "network.conv1.0.weight"
@@ -136,9 +135,7 @@ def test_seeds_make_the_difference(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["training.rate=0.03", "training.steps=31", "bottleneck.step=1"])
-def test_a_checkpoint_of_another_plan_is_refused(
-    folder: Path, tmp_path: Path, change: str
-) -> None:
+def test_a_checkpoint_of_another_plan_is_refused(folder: Path, tmp_path: Path, change: str) -> None:
     trainer = trainer_of(folder)
     trainer.save(tmp_path / "c.safetensors")
     with pytest.raises(CallerError, match="of another configuration"):
@@ -158,9 +155,8 @@ def test_what_is_no_checkpoint_is_refused(folder: Path, tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_finite_stops_the_training(folder: Path) -> None:
     trainer = trainer_of(folder, "training.rate=1e30")
-    with pytest.raises(CallerError, match="not finite .*lower the learning rate"):
-        for _ in range(20):
-            trainer.advance()
+    with pytest.raises(CallerError, match=r"not finite .*lower the learning rate"):
+        trainer.train(folder / "c.safetensors", nothing)
 
 
 def test_mixed_precision_trains_too(folder: Path, tmp_path: Path) -> None:
@@ -337,7 +333,7 @@ def features() -> tuple[Any, Any, Cut]:
     module = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3))
     rng = np.random.default_rng(0)
     training = np.maximum(rng.standard_normal((60, 6)), 0).astype(np.float32)
-    return training[:7], training, Cut(module, "1", (6,))
+    return training[:7], Known(training), Cut(module, "1", (6,))
 
 
 def test_zlib_compresses_each_feature_alone(features: Any) -> None:
@@ -353,7 +349,7 @@ def test_zlib_compresses_each_feature_alone(features: Any) -> None:
 @pytest.mark.parametrize("bins", [4, 256, 65536])
 def test_bins_are_equal_parts_of_the_range(features: Any, bins: int) -> None:
     found = store("quantised", {"bins": bins}, *features)
-    width = (features[1].max() - features[1].min()) / bins
+    width = np.ptp(features[1].features) / bins
     assert np.abs(found.features - features[0]).max() <= width / 2 * 1.001
     assert len(np.unique(found.features)) <= bins
 
@@ -366,13 +362,11 @@ def test_all_principal_components_give_features_back(features: Any) -> None:
         for n in (1, 3, 5)
     ]
     assert errors[0] > errors[1] > errors[2]
-    with pytest.raises(CallerError, match="there are 1 to 6"):
+    with pytest.raises(CallerError, match="have 6 components, and 7"):
         store("pca", {"components": 7}, *features)
 
 
-@pytest.mark.parametrize(
-    ("coder", "options"), [("native-lossless", {}), ("native", {"qp": 10})]
-)
+@pytest.mark.parametrize(("coder", "options"), [("native-lossless", {}), ("native", {"qp": 10})])
 def test_coders_of_refcodec_store_features(features: Any, coder: str, options: Any) -> None:
     found = store(coder, options, *features)
     assert found.features.shape == features[0].shape
@@ -384,7 +378,7 @@ def test_coders_of_refcodec_store_features(features: Any, coder: str, options: A
 def test_encoders_that_know_the_tail_store_maps() -> None:
     cut = Cut(load("tiny_network:classify").module, "pool1", (3, 16, 16))
     maps = np.random.default_rng(0).random((3, 4, 4, 4)).astype(np.float32)
-    found = store("tail-aware", {"strength": 5}, maps, maps, cut)
+    found = store("tail-aware", {"strength": 5}, maps, Known(maps), cut)
     assert found.features.shape == maps.shape
     assert not (found.features == maps).all()
 
@@ -446,13 +440,13 @@ def test_the_command_trains_measures_and_goes_on(
     plan.write_text(PLAN + MORE, encoding="utf-8")
     arguments = ("train", plan, "--data", folder, "--output", output)
     shown = run(*arguments, "--threads", 1, "--set", "training.steps=40")
-    assert "lambda 0.02" in shown.output
+    assert "lambda 0.005" in shown.output
     assert "image colour, variance explained" in shown.output
     assert "left" in shown.stderr
     files = {path.name for path in output.iterdir()}
     assert {"config.toml", "results.csv", "tables.md", "curves.png"} < files
     assert "training.steps=40" in (output / "config.toml").read_text(encoding="utf-8")
-    own = output / "lambda-0.02-seed-0"
+    own = output / "lambda-0.005-seed-1"
     assert {path.name for path in own.iterdir()} >= {
         *("weights.safetensors", "log.csv", "log.png", "result.json", "checkpoint.safetensors")
     }
@@ -463,24 +457,24 @@ def test_the_command_trains_measures_and_goes_on(
         points = {(row["curve"], row["label"]): row for row in csv.DictReader(file)}
     assert set(points) == {
         *(("zlib", ""), ("quantised", "bins 4"), ("quantised", "bins 256")),
-        ("ours", "lambda 0.02"),
+        ("ours", "lambda 0.005"),
     }
-    assert float(points["ours", "lambda 0.02"]["share"]) < 0.3
+    assert float(points["ours", "lambda 0.005"]["share"]) < 0.5
 
     def never(*_: Any) -> None:
         raise AssertionError("a run that has ended is trained again")
 
     monkeypatch.setattr(Trainer, "advance", never)
     again = run(*arguments, "--set", "training.steps=40")
-    assert "lambda 0.02" in again.output
+    assert "lambda 0.005" in again.output
     refused = run(*arguments, "--set", "training.steps=41", status=CALL_AT_FAULT)
     assert "another configuration" in refused.stderr
 
 
 def test_weights_of_a_run_make_the_same_features(folder: Path, tmp_path: Path) -> None:
-    plan = plan_of(folder, "bottleneck.lambda=0.02")
+    plan = plan_of(folder, "bottleneck.lambda=0.005")
     session, (chosen,) = Session(plan, tmp_path), plan.runs()
-    result = session.train(chosen, nothing)
+    result = session.train(chosen, lambda run, row, left: nothing(row, left))
     own = session.folder(chosen)
     assert load_result(chosen, own) == json.loads((own / "result.json").read_text())
     assert load_result(replace(chosen, seed=5), own) is None
@@ -490,8 +484,9 @@ def test_weights_of_a_run_make_the_same_features(folder: Path, tmp_path: Path) -
     inputs, _ = session.test.batch(np.arange(5), None)
     with torch.no_grad():
         ours = trainer.network.features(inputs)
-        assert torch.equal(Cut(network.module, "pool2", (3, 16, 16)).head(inputs), ours)
-    assert 0 < result["ideal_bits"] < 40
+        theirs = Cut(network.module, "pool2", (3, 16, 16)).head(inputs)
+    assert torch.allclose(theirs, ours, atol=1e-5)
+    assert 0 < result["ideal_bits"] < 60
 
 
 def test_a_plan_that_is_not_there(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from refcodec.cli.networks import require_library
-from refcodec.cli.terminal import console, print_note, printable
+from refcodec.cli.terminal import console, printable
 
 if TYPE_CHECKING:
+    from refcodec.learn.plan import Run
     from refcodec.learn.trainer import Row
 
 __all__ = ["train"]
@@ -54,33 +55,28 @@ def train(
         torch.set_num_threads(threads)
     found = read(plan, data=data, changes=changes or ())
     session = Session(found, output or Path(f"{plan.stem}-results"))
+    session.begin(_show)
+    found = session.plan
     results: list[dict[str, Any]] = []
     for run in found.runs():
-        result = load_result(run, session.folder(run))
-        if result is None:
-            print_note(f"{found.title}: {run.name}")
-            result = session.train(run, _show(run.name, found.training.steps))
+        result = load_result(run, session.folder(run)) or session.train(run, _show)
         results.append(result)
     names = write_report(found, results, session.output)
     screen = console()
-    screen.print(printable_lines(tables_of(found, results)), soft_wrap=True)
+    screen.print(_printable_lines(tables_of(found, results)), soft_wrap=True)
     screen.print(f"Written to {session.output}: {', '.join(names)}", soft_wrap=True)
 
 
-def printable_lines(lines: Any) -> str:
+def _printable_lines(lines: Any) -> str:
     """Lines of text without control characters."""
     return "\n".join(printable(part) for line in lines for part in line.split("\n"))
 
 
-def _show(name: str, steps: int) -> Any:
-    """A function that prints a row of the log on standard error."""
-
-    def show(row: Row, left: float) -> None:
-        minutes, seconds = divmod(round(left), 60)
-        typer.echo(
-            f"{name}  step {row.step}/{steps}  loss {row.loss:.4f}  bits {row.bits:.2f}  "
-            f"error {row.error:.4f}  {minutes}:{seconds:02} left",
-            err=True,
-        )
-
-    return show
+def _show(run: Run, row: Row, left: float) -> None:
+    """Print a row of the log on standard error."""
+    minutes, seconds = divmod(round(left), 60)
+    typer.echo(
+        f"{run.name}  step {row.step}/{run.plan.training.steps}  loss {row.loss:.4f}  "
+        f"bits {row.bits:.2f}  error {row.error:.4f}  {minutes}:{seconds:02} left",
+        err=True,
+    )

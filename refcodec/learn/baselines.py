@@ -13,6 +13,7 @@ import io
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from refcodec.checked import Table, instead
 from refcodec.errors import CallerError
 from refcodec.models import Cut
 
-__all__ = ["Baseline", "Stored", "read_baseline", "store"]
+__all__ = ["Baseline", "Known", "Stored", "read_baseline", "store"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -59,6 +60,24 @@ class Stored:
     size: float
 
 
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Features of training data: they give the range of values, and principal components.
+
+    features : N x C x H x W or N x D, float32.
+    """
+
+    features: Floats
+
+    @cached_property
+    def principal(self) -> tuple[Floats, Floats]:
+        """Mean of the features, and unit vectors in columns, those of the largest variance first."""
+        flat = self.features.reshape(len(self.features), -1)
+        covariance = np.cov(flat, rowvar=False, dtype=np.float64).reshape(flat.shape[1], -1)
+        _, vectors = np.linalg.eigh(covariance)
+        return flat.mean(axis=0), np.ascontiguousarray(vectors[:, ::-1], np.float32)
+
+
 # --- the paper's -----------------------------------------------------------------------------------
 
 
@@ -67,50 +86,47 @@ def _each(features: npt.NDArray[Any]) -> float:
     return float(np.mean([len(zlib.compress(one.tobytes(), 9)) for one in features]))
 
 
-def _zlib(features: Floats, training: Floats, cut: Cut) -> Stored:
+def _zlib(features: Floats, known: Known, cut: Cut) -> Stored:
     return Stored(features, _each(features))
 
 
-def _float16(features: Floats, training: Floats, cut: Cut) -> Stored:
+def _float16(features: Floats, known: Known, cut: Cut) -> Stored:
     half = features.astype(np.float16)
     return Stored(half.astype(np.float32), _each(half))
 
 
-def _quantised(features: Floats, training: Floats, cut: Cut, *, bins: int) -> Stored:
+def _quantised(features: Floats, known: Known, cut: Cut, *, bins: int) -> Stored:
     if not 2 <= bins <= 1 << 16:
         raise CallerError(f"features are quantised to {bins} bins; it is 2 to 65536")
-    low, high = float(training.min()), float(training.max())
+    low, high = float(known.features.min()), float(known.features.max())
     step = (high - low) / bins or 1.0
     numbers = np.clip(np.floor((features - low) / step), 0, bins - 1)
     size = _each(numbers.astype(np.uint8 if bins <= 256 else np.uint16))
     return Stored((low + (numbers + 0.5) * step).astype(np.float32), size)
 
 
-def _pca(features: Floats, training: Floats, cut: Cut, *, components: int) -> Stored:
-    flat = training.reshape(len(training), -1).astype(np.float64)
-    most = min(flat.shape)
-    if not 1 <= components <= most:
-        raise CallerError(f"features have {components} components; there are 1 to {most}")
-    mean = flat.mean(axis=0)
-    _, vectors = np.linalg.eigh(np.cov(flat, rowvar=False).reshape(flat.shape[1], -1))
-    basis = vectors[:, ::-1][:, :components]
-    found = ((features.reshape(len(features), -1) - mean) @ basis).astype(np.float32)
-    back = found @ basis.T.astype(np.float32) + mean.astype(np.float32)
-    return Stored(back.reshape(features.shape).astype(np.float32), _each(found))
+def _pca(features: Floats, known: Known, cut: Cut, *, components: int) -> Stored:
+    mean, vectors = known.principal
+    if not 1 <= components <= len(mean):
+        raise CallerError(f"features have {len(mean)} components, and {components} are asked for")
+    basis = vectors[:, :components]
+    found = (features.reshape(len(features), -1) - mean) @ basis
+    back = found @ basis.T + mean
+    return Stored(back.reshape(features.shape), _each(found))
 
 
 # --- ours ------------------------------------------------------------------------------------------
 
 
-def _native_lossless(features: Floats, training: Floats, cut: Cut) -> Stored:
+def _native_lossless(features: Floats, known: Known, cut: Cut) -> Stored:
     return _write(features, cut, "none", {}, coder="native-lossless")
 
 
-def _native(features: Floats, training: Floats, cut: Cut, *, qp: int) -> Stored:
+def _native(features: Floats, known: Known, cut: Cut, *, qp: int) -> Stored:
     return _write(features, cut, "none", {}, coder="native", qp=qp)
 
 
-def _tail_aware(features: Floats, training: Floats, cut: Cut, *, strength: float) -> Stored:
+def _tail_aware(features: Floats, known: Known, cut: Cut, *, strength: float) -> Stored:
     return _write(features, cut, "tail-aware", {"strength": strength}, coder="native")
 
 
@@ -143,17 +159,17 @@ CODERS: Final[Mapping[str, tuple[Callable[..., Stored], tuple[str, ...]]]] = {
 
 
 def store(
-    coder: str, options: Mapping[str, Any], features: Floats, training: Floats, cut: Cut
+    coder: str, options: Mapping[str, Any], features: Floats, known: Known, cut: Cut
 ) -> Stored:
     """Store features and read them back.
 
     features : N x C x H x W or N x D, float32.
-    training : features of training data, for ranges and principal components.
+    known    : features of training data.
     cut      : the network whose features they are, for encoders that know its tail.
 
     Raises CallerError for options beyond their range.
     """
-    return CODERS[coder][0](features, training, cut, **options)
+    return CODERS[coder][0](features, known, cut, **options)
 
 
 def read_baseline(table: Table) -> Baseline:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from refcodec.learn.baselines import Baseline, store
+from refcodec.learn.baselines import Baseline, Known, store
 from refcodec.learn.data import Data
 from refcodec.learn.losses import Loss
 from refcodec.learn.network import Bottlenecked
@@ -104,7 +104,7 @@ def error_of(network: Bottlenecked, features: Floats, targets: torch.Tensor, los
 
 
 def measure_baseline(
-    baseline: Baseline, network: Bottlenecked, test: Collected, training: Collected, loss: Loss
+    baseline: Baseline, network: Bottlenecked, test: Collected, known: Known, loss: Loss
 ) -> Iterator[dict[str, Any]]:
     """Yield ``coder``, ``options``, ``bytes`` of a feature, and ``error``, for each point."""
     total = len(test.features)
@@ -113,7 +113,7 @@ def measure_baseline(
     features, targets = test.features[chosen], test.targets[chosen]
     network.module.requires_grad_(False)
     for options in baseline.points():
-        found = store(baseline.coder, options, features, training.features, network.cut)
+        found = store(baseline.coder, options, features, known, network.cut)
         yield {
             "coder": baseline.coder,
             "options": options,

@@ -20,6 +20,12 @@ __all__ = ["PRECISIONS", "BottleneckPlan", "DataPlan", "NetworkPlan", "Plan", "R
 
 PRECISIONS: Final = ("float32", "mixed")
 
+_IMMATERIAL: Final = (
+    *("network.start", "network.weights", "bottleneck.lambdas", "bottleneck.refine"),
+    *("training.seeds", "training.log_every", "training.checkpoint_every"),
+)
+"""Keys that trained weights do not depend on, or that a run has a value of; of weights the bytes count."""
+
 
 @dataclass(frozen=True)
 class NetworkPlan:
@@ -28,6 +34,8 @@ class NetworkPlan:
     model   : a name for `refcodec.models.load`, or ``package.module:factory``.
     layer   : the layer whose features are compressed.
     weights : path of its weights; None for random ones, by the seed of the run.
+    start   : another plan, beside this one's file, whose first run leaves the weights to start from; None for
+              none.
     train   : of `refcodec.learn.network.PARTS`.
     frozen  : layer up to which nothing is trained; None for none.
     """
@@ -35,6 +43,7 @@ class NetworkPlan:
     model: str
     layer: str
     weights: str | None = None
+    start: str | None = None
     train: str = "all"
     frozen: str | None = None
 
@@ -120,6 +129,7 @@ class Plan:
 
     text      : the file itself, followed by the changes made on the command line.
     folder    : the data folder.
+    start     : the plan whose weights this one starts from; None for none.
     baselines : ``[[baselines]]``: other ways to store the features of the runs without a bottleneck.
     probes    : ``[[probes]]``: other tasks, to try on stored features.
     """
@@ -134,6 +144,7 @@ class Plan:
     description: str = ""
     baselines: tuple[Baseline, ...] = field(default=())
     probes: tuple[Probe, ...] = field(default=())
+    start: Plan | None = None
 
     def path(self, name: str) -> Path:
         """Resolve a path of the file, relative to the data folder. Raises CallerError."""
@@ -182,11 +193,9 @@ class Run:
         matters: dict[str, Any] = {"trade": self.trade, "seed": self.seed}
         for name in ("network", "data", "bottleneck", "training"):
             matters[name] = asdict(getattr(plan, name))
-        for section, key in (
-            *(("bottleneck", "lambdas"), ("bottleneck", "refine"), ("training", "seeds")),
-            *(("training", "log_every"), ("training", "checkpoint_every")),
-        ):
-            del matters[section][key]
+        for key in _IMMATERIAL:
+            section, name = key.split(".")
+            del matters[section][name]
         found.update(json.dumps(matters, sort_keys=True).encode())
         if plan.network.weights is not None:
             found.update(plan.path(plan.network.weights).read_bytes())

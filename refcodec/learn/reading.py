@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,7 +69,21 @@ def read(path: Path, *, data: Path | None = None, changes: Iterable[str] = ()) -
     )
     table.finish()
     _check(plan)
-    return plan
+    return replace(plan, start=_start(plan, path, data)) if plan.network.start else plan
+
+
+def _start(plan: Plan, path: Path, data: Path | None) -> Plan:
+    """The plan whose weights another one starts from."""
+    assert plan.network.start is not None
+    beside = path.parent / plan.network.start
+    if plan.network.weights is not None:
+        raise CallerError(f"{path} names both weights and a start", hint="leave one of them out")
+    if beside.resolve() == path.resolve():
+        raise CallerError(f"{path} names itself as its start")
+    start = read(beside, data=data)
+    if start.start is not None:
+        raise CallerError(f"{beside}, from which {path} starts, has a start, too")
+    return start
 
 
 def _section(table: Table, name: str, kind: type[Section]) -> Section:

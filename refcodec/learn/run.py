@@ -17,7 +17,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from safetensors.torch import save
 
 from refcodec.errors import CallerError
 from refcodec.files import atomic_file, json_value, storage_error
+from refcodec.learn.baselines import Known
 from refcodec.learn.data import Augmentation, Data, open_data
 from refcodec.learn.losses import LOSSES
 from refcodec.learn.measure import collect, error_of, measure_baseline, probe
@@ -38,7 +39,8 @@ __all__ = ["Session", "load_result"]
 _FROZEN_ON: Final = 10_000
 """Most training data that tables, ranges and principal components are taken from."""
 
-Report = Callable[[Row, float], None]
+Report = Callable[[Run, Row, float], None]
+"""Called with a run, each row of its log, and the seconds left."""
 
 
 class Session:
@@ -74,14 +76,27 @@ class Session:
             classes=own.classes,
         )
 
+    def begin(self, report: Report) -> None:
+        """Train the plan that this one starts from, unless it has been; `plan` then has its weights.
+
+        Its results are beside the output, in a folder named after its file.
+        """
+        start, name = self.plan.start, self.plan.network.start
+        if start is None or name is None:
+            return
+        session = Session(start, self.output.absolute().parent / f"{Path(name).stem}-results")
+        run = start.runs()[0]
+        if load_result(run, session.folder(run)) is None:
+            session.train(run, report)
+        weights = str(session.folder(run) / "weights.safetensors")
+        self.plan = replace(self.plan, network=replace(self.plan.network, weights=weights))
+
     def folder(self, run: Run) -> Path:
         """The folder of a run."""
         return self.output / run.name
 
     def train(self, run: Run, report: Report) -> dict[str, Any]:
         """Train and measure a run, or go on where it was interrupted; returns its result.
-
-        report : called with each row of the log, and the seconds left.
 
         Raises CallerError if the folder holds a training of another configuration.
         """
@@ -93,7 +108,7 @@ class Session:
         checkpoint = folder / "checkpoint.safetensors"
         if checkpoint.exists():
             trainer.resume(checkpoint)
-        trainer.train(checkpoint, report)
+        trainer.train(checkpoint, lambda row, left: report(run, row, left))
         _write_log(trainer.rows, folder, LOSSES[self.plan.training.loss].measures)
         state = trainer.network.module.state_dict()
         weights = {name: one.cpu().contiguous() for name, one in state.items()}
@@ -128,10 +143,11 @@ class Session:
         for name, part in (("error", test), ("training_error", training)):
             found[name] = error_of(network, part.decoded(steps), part.targets, loss)
         if tables is None and plan.baselines:
+            known = Known(training.features)
             found["baselines"] = [
                 point
                 for one in plan.baselines
-                for point in measure_baseline(one, network, test, training, loss)
+                for point in measure_baseline(one, network, test, known, loss)
             ]
         if probes:
             found["probes"] = probe(probes, training, test, tables, self.training.classes)

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from refcodec.errors import CallerError
 from refcodec.learn.bottleneck import Bottleneck
 
 __all__ = ["MOST_VALUES", "Tables", "freeze"]
@@ -67,25 +66,21 @@ class Tables:
 def freeze(bottleneck: Bottleneck, latents: npt.NDArray[Any], *, refine: bool = True) -> Tables:
     """Freeze the density of a bottleneck.
 
-    latents : integers of training features, N x C x H x W or N x D. A table spans those of its channel.
+    latents : integers of training features, N x C x H x W or N x D. A table spans those of its channel, or
+              `MOST_VALUES` of them around their median.
     refine  : take probabilities from the counts of these integers, with the density as their prior; else
               from the density alone, as the paper does.
-
-    Raises CallerError for a channel whose integers span more than `MOST_VALUES`.
     """
     own = np.moveaxis(latents, 1, 0).reshape(latents.shape[1], -1).astype(np.int64)
-    lows, highs = own.min(axis=1), own.max(axis=1)
-    for channel in np.flatnonzero(highs - lows >= MOST_VALUES):
-        raise CallerError(
-            f"channel {channel} takes integers from {lows[channel]} to {highs[channel]}, and a table "
-            f"has {MOST_VALUES:,} at most",
-            hint="its step is too small: raise lambda, or start from a larger step",
-        )
+    middle = np.median(own, axis=1).astype(np.int64)
+    lows = np.maximum(own.min(axis=1), middle - MOST_VALUES // 2)
+    highs = np.minimum(own.max(axis=1), lows + MOST_VALUES - 1)
     tables = []
     for channel, (low, high) in enumerate(zip(lows, highs, strict=True)):
         probabilities = _density(bottleneck, channel, int(low), int(high))
         if refine:
-            counts = np.bincount(own[channel] - low, minlength=high - low + 1)
+            inside = own[channel][(own[channel] >= low) & (own[channel] <= high)]
+            counts = np.bincount(inside - low, minlength=high - low + 1)
             probabilities = counts + _WEIGHT * probabilities
         tables.append(probabilities / probabilities.sum())
     steps = bottleneck.steps.detach().cpu().numpy().astype(np.float32)
