@@ -47,6 +47,8 @@ class Level:
     max_unit_size     : payload bytes of one unit.
     max_sequence_length, max_sequence_samples : features from an access point up to the next, and the samples
                         of their frames, or elements, together.
+    max_model_contexts, max_model_tables, max_model_size : contexts and tables of an entropy model, and bytes
+                        of its coded tables.
     """
 
     level_idc: int
@@ -57,6 +59,9 @@ class Level:
     max_unit_size: int
     max_sequence_length: int
     max_sequence_samples: int
+    max_model_contexts: int
+    max_model_tables: int
+    max_model_size: int
 
 
 @cache
