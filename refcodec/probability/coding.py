@@ -1,4 +1,4 @@
-"""The tables of an entropy model as an entropy model unit has them (clause 8.10.5), and their limits (A.3)."""
+"""The tables of an entropy model as its unit has them (clause 8.10.5), and their limits (A.3)."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from refcodec.tables import Level, scale_frequencies
 
 __all__ = [
     "LARGEST_SHIFT",
+    "LEVELS_PER_TABLE",
     "Distributions",
     "TableChoice",
     "check_model_limits",
@@ -35,6 +36,10 @@ __all__ = [
 
 LARGEST_SHIFT = 1 << 17
 """Shift of a context at most: it moves any table beyond any value of 16 bits."""
+
+
+LEVELS_PER_TABLE = 64
+"""Levels of symbols of all tables of a model, for each table that a level allows."""
 
 
 class Distributions(NamedTuple):
@@ -102,7 +107,7 @@ def check_model_limits(
     for what, count, most in (
         ("contexts", coded.context_count, limits.max_model_contexts),
         ("tables", coded.table_count, limits.max_model_tables),
-        ("levels of symbols", coded.level_count, 64 * limits.max_model_tables),
+        ("levels of symbols", coded.level_count, LEVELS_PER_TABLE * limits.max_model_tables),
         ("bytes of tables", len(coded.coded_tables), limits.max_model_size),
     ):
         if count > most:
