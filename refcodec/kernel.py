@@ -45,7 +45,7 @@ _NATIVE = (
     *("reconstruction", "samples", "restoration", "transform", "encoder/blocks"),
 )
 _NATIVE_LOSSLESS = (
-    *("header", "raw_bits", "models", "context", "fast"),
+    *("header", "raw_bits", "models", "contexts", "context", "fast"),
     *("encoder/survey", "encoder/context", "encoder/fast"),
 )
 _SOURCES = (

@@ -97,9 +97,9 @@ def campaign(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.slow
 def test_the_fuzzer_finds_nothing(campaign: Any) -> None:
-    """Structure-aware cases, in a process with a budget of memory and time for each."""
-    tally = campaign.run(0, seed=1, seconds=PATIENCE, most=400)
-    assert tally.inputs == 400
+    """A minute of structure-aware cases, in a process with a budget of memory and time for each."""
+    tally = campaign.run(0, seed=1, seconds=PATIENCE, most=3000)
+    assert tally.inputs == 3000
     assert tally.findings == {}
     assert len(tally.refused) > 5  # the edits reach many a check
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import needs_browser, result_of
+from browser import result_of
 from command import CALL_AT_FAULT, run
 
 import refcodec
@@ -176,7 +176,6 @@ def test_a_large_stream_says_what_its_page_leaves_out(monkeypatch: pytest.Monkey
     }
 
 
-@needs_browser
 def test_keys_move_through_a_page(conv: bytes, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(page_of(conv, "conv.dfc"), encoding="utf-8")
@@ -219,7 +218,6 @@ def test_keys_move_through_a_page(conv: bytes, tmp_path: Path) -> None:
     assert (found["charts"], found["pictures"]) == (3, 8)
 
 
-@needs_browser
 def test_a_page_opens_at_the_violation_and_fits_a_phone(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(page_of(DEFECT.read_bytes(), "x.dfc"), encoding="utf-8")
@@ -239,7 +237,6 @@ def test_a_page_opens_at_the_violation_and_fits_a_phone(tmp_path: Path) -> None:
         assert found["wide"] <= found["window"]
 
 
-@needs_browser
 def test_a_page_opens_at_a_bit(conv: bytes, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(page_of(conv, "conv.dfc"), encoding="utf-8")

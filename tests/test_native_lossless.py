@@ -295,6 +295,8 @@ def test_garbage_behind_every_first_byte(first: int) -> None:
         ("407f", "frequencies"),
         ("407f" + "0000" * 8, "frequencies"),
         ("407fc00000", "do not add up"),
+        ("407f80", "before the frequencies of class 0"),
+        ("407f8000c000", "within the frequencies of class 1"),
         ("807f" + "00" * 60, "meet"),
     ],
 )

@@ -281,14 +281,14 @@ def logarithmic_cases(draw: st.DrawFn) -> tuple[int, bool, int, int, list[int]]:
     levels = 2 ** (bits - signed) - 1
     step = draw(st.integers(1, min(2**32 - 1, (130 << 24) // levels)))
     samples = draw(st.lists(st.integers(0, 2**bits - 1), min_size=1, max_size=6))
-    if signed:  # the least sample has no negative partner among the levels
-        samples = [max(q, 1) for q in samples]
     return bits, signed, step, draw(st.integers(-160, 127)), samples
 
 
 @given(logarithmic_cases(), sources)
 @example((16, False, (130 << 24) // 65535, 127, [0, 1, 65535]), SourceType.FLOAT32)
 @example((1, False, 1, -160, [0, 1]), SourceType.BFLOAT16)
+@example((2, True, 130 << 24, 127, [0, 1, 3]), SourceType.FLOAT32)
+@example((16, True, (130 << 24) // 32767, -160, [0]), SourceType.FLOAT16)
 def test_logarithmic_is_a_table_a_subtraction_and_a_shift(case: Any, source: SourceType) -> None:
     bits, signed, step, exponent, samples = case
     values = dequantise_logarithmic(

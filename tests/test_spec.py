@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib
 import pkgutil
 import re
@@ -22,6 +23,7 @@ from construct import Computed, If, IfThenElse, this
 
 import refcodec
 from refcodec.clauses import implementations
+from refcodec.coders.native.decisions import FAMILIES
 from refcodec.errors import reject_classes
 from refcodec.suite.manifest import load_manifest
 from refcodec.syntax import structures
@@ -197,6 +199,54 @@ def test_listings_exist() -> None:
         assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
+NORMATIVE_LISTINGS = ("refcodec/coders/native", "refcodec/entropy", "refcodec/tables")
+"""Where the listings of clauses 8.3.7, 8.3.8 and 8.9 come from, which alone specify what they say (4.6)."""
+
+OF_PYTHON = {"np", "math", "error", *dir(builtins)}
+"""Names that need no explanation beyond clause 4.6."""
+
+
+def test_every_name_in_a_normative_listing_is_explained() -> None:
+    text = "\n".join(PAGES.values())
+    listings = re.findall(r"^\.\. listing:: (\S+) (\S+)$", text, re.MULTILINE)
+    explained = {name for _, name in listings} | {name.upper() for name in FAMILIES}
+    explained |= set(re.findall(r"^ {3}([A-Z_]+): ", text, re.MULTILINE))  # tables of constants
+    for word in re.findall(r"``\w+``|\w+", PAGES["08-decoding"]):
+        if word.startswith("``") or "_" in word or word.isupper():
+            explained.add(word.strip("`"))
+    for path, name in listings:
+        if path.startswith(NORMATIVE_LISTINGS):
+            unknown = free_names(path, name) - explained - OF_PYTHON
+            assert unknown <= {"PayloadError"}, (path, name)
+
+
+def free_names(path: str, name: str) -> set[str]:
+    """Names that a function uses and does not bind, annotations apart."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    (function,) = (
+        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name
+    )
+    nodes = [node for statement in function.body for node in ast.walk(statement)]
+    own = {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)}
+    own |= {node.id for node in nodes if isinstance(node, ast.Name) and not is_read(node)}
+    notes = {
+        id(inner)
+        for node in nodes
+        if isinstance(node, ast.AnnAssign)
+        for inner in ast.walk(node.annotation)
+    }
+    return {
+        node.id
+        for node in nodes
+        if isinstance(node, ast.Name) and is_read(node) and id(node) not in notes
+    } - own
+
+
+def is_read(node: ast.Name) -> bool:
+    """True for a name that is used, not bound."""
+    return isinstance(node.ctx, ast.Load)
+
+
 def test_references_between_clauses_resolve() -> None:
     text = "\n".join(PAGES.values())
     assert set(re.findall(r":clause:`([^`]+)`", text)) <= set(clause_titles())
@@ -213,6 +263,17 @@ def test_requirement_ids_are_unique_and_name_their_clause() -> None:
     for name in stated:
         assert name.rpartition("-")[0] in clause_titles(), name
         assert re.fullmatch(r"[A-Z\d.]+-[1-9]\d*", name)
+
+
+def test_requirements_of_a_clause_ascend() -> None:
+    for page, text in PAGES.items():
+        numbers: dict[str, list[int]] = {}
+        for name in re.findall(r":req:`([^`]+)`", text):
+            clause, _, number = name.rpartition("-")
+            numbers.setdefault(clause, []).append(int(number))
+        assert {
+            clause: found for clause, found in numbers.items() if found != sorted(found)
+        } == {}, page
 
 
 def test_every_shall_has_an_id() -> None:

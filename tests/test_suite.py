@@ -19,14 +19,16 @@ from variation import PATIENCE
 
 from refcodec.cli.conformance import app
 from refcodec.errors import CallerError, EnvironmentFault
-from refcodec.suite import contract, define, invalid, valid
+from refcodec.suite import define, invalid, process, valid
 from refcodec.suite.assemble import Insert, Set, disassemble
 from refcodec.suite.contract import BuiltIn, Command
 from refcodec.suite.define import definitions
 from refcodec.suite.generate import describe
 from refcodec.suite.manifest import Manifest, Violation, find_suite, load_manifest
 from refcodec.suite.reports import as_json, as_junit, as_markdown
-from refcodec.suite.runner import Run, read_known_failing, run_suite
+from refcodec.suite.results import Run
+from refcodec.suite.runner import read_known_failing, run_suite
+from refcodec.suite.selection import Selection
 from refcodec.suite.vectors import Definition
 from refcodec.syntax.structures import STREAM_HEADER_SIZE
 
@@ -131,7 +133,7 @@ def test_adapter_passes(small: Manifest) -> None:
 def test_mutant_is_failed(
     name: str, small: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contract, "_MOST_OUTPUT", 1 << 22)
+    monkeypatch.setattr(process, "MOST_OUTPUT", 1 << 22)
     run = run_suite(
         small, _mutant(tmp_path, name), timeout=1 if name.startswith("hangs") else PATIENCE
     )
@@ -157,7 +159,12 @@ def test_mutant_is_failed(
 )
 def test_reason(name: str, failing: str, reason: str, tmp_path: Path) -> None:
     decoder = _mutant(tmp_path, name)
-    run = run_suite(SUITE, decoder, pattern=failing, timeout=1 if name == "hangs" else PATIENCE)
+    run = run_suite(
+        SUITE,
+        decoder,
+        selection=Selection(only=(failing,)),
+        timeout=1 if name == "hangs" else PATIENCE,
+    )
     assert [result.status for result in run.results] == ["fail"]
     assert reason in run.results[0].reason
 
@@ -171,7 +178,7 @@ def test_skip_is_no_pass(small: Manifest, tmp_path: Path) -> None:
 
 def test_nothing_run_is_an_error() -> None:
     with pytest.raises(CallerError, match="no vector matches"):
-        run_suite(SUITE, BuiltIn(), pattern="no such vector")
+        run_suite(SUITE, BuiltIn(), selection=Selection(only=("no such vector",)))
 
 
 # --- without a compiler ----------------------------------------------------------------------------
@@ -184,7 +191,9 @@ def test_small_native_vectors_without_compiled_kernels() -> None:
         "from refcodec.suite.contract import BuiltIn\n"
         "from refcodec.suite.manifest import load_manifest\n"
         "from refcodec.suite.runner import run_suite\n"
-        "run = run_suite(load_manifest(sys.argv[1]), BuiltIn(), pattern='small', workers=1)\n"
+        "from refcodec.suite.selection import Selection\n"
+        "small = Selection(tags=('small',))\n"
+        "run = run_suite(load_manifest(sys.argv[1]), BuiltIn(), selection=small, workers=1)\n"
         "print(*[(r.vector.name, r.reason) for r in run.results if r.status != 'pass'])\n"
         "print(run.counts['pass'])\n"
     )
@@ -220,13 +229,15 @@ def test_stale_entry_fails_the_run(small: Manifest, entry: str) -> None:
 
 
 def test_entry_of_a_vector_that_was_not_run_is_not_stale() -> None:
-    assert run_suite(SUITE, BuiltIn(), pattern="no-index", known_failing=["unit-crc"]).passed
+    assert run_suite(
+        SUITE, BuiltIn(), selection=Selection(only=("no-index",)), known_failing=["unit-crc"]
+    ).passed
 
 
 def test_read_known_failing(tmp_path: Path) -> None:
     path = tmp_path / "known"
     path.write_text("# ours\nno-index\n\n  DFC-I-0012  # see issue 7\n", encoding="utf-8")
-    assert read_known_failing(path) == ["no-index", "DFC-I-0012"]
+    assert read_known_failing(path) == {"no-index": "", "DFC-I-0012": "see issue 7"}
     with pytest.raises(CallerError):
         read_known_failing(tmp_path / "absent")
 
@@ -245,10 +256,12 @@ def mixed(small: Manifest, tmp_path: Path) -> Run:
 
 def test_json(mixed: Run) -> None:
     report = json.loads(json.dumps(as_json(mixed)))
-    assert report["counts"] == {"pass": 1, "fail": 3, "skip": 0}
+    assert report["counts"] == {"pass": 1, "fail": 3, "skip": 0, "not-applicable": 0}
     assert report["suite"]["manifest_sha256"] == SUITE.sha256
     assert report["stale_known_failing"] == ["header-cut"]
-    assert not report["passed"]
+    assert report["verdict"] == "failed"
+    assert not report["selected_passed"]
+    assert not report["conforming"]
 
 
 def test_junit(mixed: Run) -> None:
@@ -260,7 +273,7 @@ def test_junit(mixed: Run) -> None:
 
 def test_markdown(mixed: Run) -> None:
     page = as_markdown(mixed)
-    assert "Verdict: **fail**" in page
+    assert "Verdict: **NOT conforming: 3 of 4 selected failed" in page
     assert "| DFC-V-0038 | no-index | fail (known) |" in page
     assert "`header-cut`" in page
 
@@ -273,8 +286,10 @@ def test_command_line(tmp_path: Path) -> None:
     options = [word for kind, path in reports.items() for word in (f"--{kind}", str(path))]
     done = CliRunner().invoke(app, ["run", "--only", "raw-*", *options])
     assert done.exit_code == 0, done.output
-    assert "conforming" in done.output
-    assert json.loads(reports["json"].read_text(encoding="utf-8"))["passed"]
+    assert "conforming" not in done.output
+    report = json.loads(reports["json"].read_text(encoding="utf-8"))
+    assert report["verdict"] == "passed-selected"
+    assert not report["conforming"]
     assert all(path.stat().st_size for path in reports.values())
 
 

@@ -403,6 +403,17 @@ def test_a_slice_of_another_qp(hevc: bytes) -> None:
     assert payload.offset <= violation.bit_offset <= place.offset
 
 
+def test_an_undefined_code_point_comes_before_a_constraint() -> None:
+    data = refcodec.encode(FEATURE, coder="raw", quantiser="log", bits=2, feature_type="conv")
+    assert element(data, "log_signed_flag").value == 1
+    data = with_value(data, "bits_minus1", 0)
+    assert only(data).what == "signed logarithmic samples need at least 2 bits"
+    data = with_value(data, "coder_id", 15)
+    assert isinstance(refcodec.validate(data).violations[0], UnsupportedError)
+    with pytest.raises(UnsupportedError, match="coder_id"):
+        refcodec.decode(data)
+
+
 def test_another_qp_signalled(hevc: bytes) -> None:
     violation = refcodec.validate(with_value(hevc, "parameters.qp", 33)).violations[0]
     assert violation.what == "frame 0 is coded with QP 32; 33 is signalled"
@@ -426,6 +437,7 @@ def test_another_qp_signalled(hevc: bytes) -> None:
         ),
         ("general_profile_compatibility_flags", 0x10010101, "profile_tier_level() of the VPS"),
         ("transquant_bypass_enabled_flag", 1, "transquant_bypass_enabled_flag in the HEVC"),
+        ("seq_parameter_set.profile_tier_level.general_profile_space", 1, "general_profile_space"),
         ("sps_max_sub_layers_minus1", 1, "sps_max_sub_layers_minus1 in the HEVC"),
         *(
             (name, 1, f"{name} in the HEVC parameter sets is 1; 0 is expected")

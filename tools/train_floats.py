@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 import refcodec
-from refcodec.coders.native_lossless.context import code_floats
+from refcodec.coders.native_lossless.encoder.context import encode_floats
 from refcodec.coders.native_lossless.encoder.survey import survey_floats
 from refcodec.coders.native_lossless.models import STATES, WEIGHTS
 from refcodec.coders.native_lossless.raw_bits import WORK_SIZE
@@ -82,7 +82,7 @@ def train(
             data, raw = np.empty(4 * words.size + 64, np.uint8), np.empty(2 * words.size, np.uint8)
             start_encoding(work)
             survey_floats(words, shape, KIND, header)
-            code_floats(work, data, raw, False, words, shape, KIND, header, states, weights)
+            encode_floats(work, data, raw, words, shape, KIND, header, states, weights)
     return states, weights
 
 

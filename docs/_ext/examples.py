@@ -15,9 +15,10 @@ from markup import reference
 from sphinx.util.docutils import SphinxDirective
 
 import refcodec
+from refcodec.dump import bits_of
 from refcodec.inspector import InspectedUnit, inspect, printable
 from refcodec.syntax import structures
-from refcodec.syntax.bits import BitReader, Element
+from refcodec.syntax.bits import Element
 from refcodec.syntax.tabulate import element_names
 
 SUITE = Path(__file__).resolve().parents[2] / "bitstreams"
@@ -64,15 +65,7 @@ class WorkedExample(SphinxDirective):
         return [nodes.rubric("", place), table(head, rows, "worked")]
 
     def _row(self, element: Element, unit: InspectedUnit, data: bytes) -> list[Cell]:
-        if element.width == 0:
-            bits = "none"
-        elif element.width <= 24:
-            bits = f"``{_bits(data, element)}``"
-        elif element.width % 8 == element.offset % 8 == 0:
-            raw = data[element.offset // 8 : (element.offset + element.width) // 8]
-            bits = f"``{raw[:8].hex(' ')}{' …' if len(raw) > 8 else ''}``"
-        else:
-            bits = "…"
+        bits = f"``{bits_of(data, element)}``" if element.width else "none"
         *_, parent, name = ["", *element.path.split(".")]
         structure = {"parameters": "feature_parameters", "entries": "metadata_entry"}.get(
             parent, parent
@@ -105,12 +98,6 @@ class WorkedExample(SphinxDirective):
             ["SHA-256 of the reconstruction", f"``{found['reconstruction']}``"],
         ]
         return [nodes.rubric("", "First feature"), table(["What", "Result"], rows, "result")]
-
-
-def _bits(data: bytes, element: Element) -> str:
-    reader = BitReader(data)
-    reader.array(element.offset, 1, "")
-    return f"{int(reader.array(1, element.width, '')[0]):0{element.width}b}"
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -96,7 +96,18 @@ class SyntaxTable(Generated):
         if not module:
             made["ids"].append(f"syntax-{structure.title}")
             note(self.env, "structure", structure.title, f"syntax-{structure.title}")
-        return [made]
+        compared = compared_absent(rows, tabulate(structures.FEATURE_PARAMETER_SET))
+        if not compared:
+            return [made]
+        text: list[nodes.Node] = [nodes.Text("Not always present: ")]
+        for i, name in enumerate(compared):
+            text += [nodes.Text(", " if i else ""), nodes.literal("", name)]
+        text += [
+            nodes.Text(". A comparison with one of them that is not present is false ("),
+            reference("clause", "4.4", nodes.inline("", "4.4")),
+            nodes.Text(")."),
+        ]
+        return [made, nodes.paragraph("", "", *text, classes=["absent"])]
 
     def _line(self, structure: Structure[Any], row: Row, *, linked: bool) -> list[Cell]:
         text: list[nodes.Node] = [nodes.Text(row.text)]
@@ -114,6 +125,32 @@ class SyntaxTable(Generated):
         line = nodes.inline("", "", *text, classes=["line", f"indent-{row.indent}"])
         descriptor = re.sub(r"2\^(\d+)", r"2^\1", row.descriptor)
         return [line, descriptor, power(row.values), clause]
+
+
+def compared_absent(rows: Sequence[Row], parameter_set: Sequence[Row]) -> list[str]:
+    """Elements that a table compares with a number although they can be absent."""
+    known = conditional(rows) + [f"fps.{name}" for name in conditional(parameter_set)]
+    compared = [row.text for row in rows if re.search(r"[=!<>]= | [<>] ", row.text)]
+    return [
+        name
+        for name in known
+        if any(re.search(rf"(?<![\w.]){re.escape(name)} [=<>!]", text) for text in compared)
+    ]
+
+
+def conditional(rows: Sequence[Row]) -> list[str]:
+    """Elements that are coded under a condition and have no value otherwise."""
+    found: list[str] = []
+    opened: list[bool] = []
+    for row in rows:
+        if row.text.startswith("}"):
+            opened.pop()
+        if row.text.endswith("{"):
+            opened.append(row.text.startswith(("if(", "} else")))
+        elif row.element and row.descriptor and any(opened):
+            found.append(row.element)
+    valued = {row.element for row in rows if row.element and not row.descriptor}
+    return [name for name in dict.fromkeys(found) if name not in valued]
 
 
 def power(text: str) -> list[nodes.Node]:
@@ -278,8 +315,8 @@ class PowerOfTwoTable(Generated):
             nodes.Text("The whole table is in the file "),
             link,
             nodes.Text(
-                ", a row for each i. The SHA-256 of the entries of coarse followed by those of fine, as "
-                "64-bit integers, least significant byte first, is "
+                ", a row for each i, and follows from the equations. The SHA-256 of the entries of "
+                "coarse followed by those of fine, as 64-bit integers, least significant byte first, is "
             ),
             nodes.literal("", digest),
             nodes.Text("."),
@@ -326,7 +363,9 @@ class DataTables(Generated):
             nodes.Text("They are in the file "),
             table_file(name, self.env.docname),
             nodes.Text(
-                ". The hashes are SHA-256 of the entries as 64-bit integers, least significant byte first."
+                f", which is a part of this document and published with it; in the reference software, it is "
+                f"refcodec/tables/{name}. The hashes are SHA-256 of the entries as 64-bit integers, least "
+                "significant byte first."
             ),
         )
         return [table(["Table", "Entries", "First and last", "Hash"], rows, "data-tables"), note]

@@ -1,11 +1,11 @@
 """The markup of the specification: clauses, requirements, semantics paragraphs, informative boxes.
 
 :clause:`8.4.1`        a link to a clause, found by the number in its heading
-:req:`8.4.1-2`         the identifier of a requirement, where it is stated
+:req:`8.4.1-2`         the identifier of a requirement, where it is stated; it leads to its vectors and tests
 :rref:`8.4.1-2`        a link to it
 .. element:: a.b       what element b of structure a means
 .. informative::       a box of informative text
-.. listing:: file f    the source of function f
+.. listing:: file f    the source of function f; its caption leads to the whole file
 .. syntax-text::       a syntax table without a declaration behind it
 """
 
@@ -14,12 +14,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.directives.code import LiteralInclude
-from sphinx.domains import Domain
+from sphinx.domains import Domain, ObjType
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.nodes import make_refnode
@@ -28,6 +30,15 @@ HEADING = re.compile(
     r"(?:Annex (?P<annex>[A-Z]) \((?:in|nor)[a-z]+\)|(?P<number>[A-Z]?[\d.]*\d)) (?P<title>.+)"
 )
 """A numbered heading: ``8.4.1 Title`` or ``Annex A (normative) Title``."""
+
+
+OPTIONAL = ("source", "tested", "vector")
+"""Kinds of targets that the edition on one page lacks: their names are no links there."""
+
+
+def source_page(path: str, function: str) -> tuple[str, str]:
+    """The page that shows a source file, and the anchor of a function on it."""
+    return f"_sources_of/{path.removesuffix('.py')}", function
 
 
 def reference(kind: str, target: str, *children: nodes.Node) -> pending_xref:
@@ -50,6 +61,15 @@ class SpecificationDomain(Domain):
     name = "dfc"
     label = "Deep Feature Coding"
     initial_data: ClassVar[dict[str, dict[Any, Any]]] = {"targets": {}}
+    data_version = 1
+    object_types: ClassVar[dict[str, ObjType]] = {
+        "element": ObjType("syntax element"),
+        "structure": ObjType("syntax structure"),
+        "req": ObjType("requirement"),
+        "vector": ObjType("conformance vector"),
+        "listing": ObjType("listing"),
+    }
+    """What a search finds by its name."""
 
     def note(self, kind: str, target: str, docname: str, anchor: str) -> None:
         """Record the position of a name; a second one is an error."""
@@ -74,6 +94,10 @@ class SpecificationDomain(Domain):
         contnode: nodes.Element,
     ) -> nodes.reference | None:
         place = self.data["targets"].get((typ, target))
+        if typ == "source" and builder.name == "html":  # a page that `sources` makes
+            place = place or source_page(*target.split())
+        if place is None and typ in OPTIONAL:
+            return None  # the text alone
         if place is None:
             raise ValueError(f"{fromdocname} refers to {typ} {target}, which does not exist")
         docname, anchor = place
@@ -81,6 +105,12 @@ class SpecificationDomain(Domain):
 
     def resolve_any_xref(self, *args: Any) -> list[Any]:
         return []
+
+    def get_objects(self) -> Iterator[tuple[str, str, str, str, str, int]]:
+        for (kind, target), (docname, anchor) in self.data["targets"].items():
+            if kind in self.object_types:
+                shown = f"R{target}" if kind == "req" else target.split()[-1]
+                yield target.split()[-1], shown, kind, docname, anchor, 1
 
 
 def note(env: BuildEnvironment, kind: str, target: str, anchor: str) -> None:
@@ -99,11 +129,11 @@ class Clause(SphinxRole):
 
 
 class Requirement(SphinxRole):
-    """``:req:``: a requirement, with an anchor that links to itself."""
+    """``:req:``: a requirement, with an anchor; it links to its vectors and tests."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         anchor = f"req-{self.text}"
-        link = nodes.reference("", f"R{self.text}", refuri=f"#{anchor}", internal=True)
+        link = reference("tested", self.text, nodes.inline("", f"R{self.text}"))
         note(self.env, "req", self.text, anchor)
         return [nodes.inline("", "", link, ids=[anchor], classes=["requirement"])], []
 
@@ -156,8 +186,22 @@ class Listing(LiteralInclude):
     def run(self) -> list[nodes.Node]:
         path, function = self.arguments
         self.arguments = [f"/../{path}"]
-        self.options.update(pyobject=function, language="python", caption=f"{path}: {function}")
-        return super().run()
+        caption = f":source:`{path} {function}`"
+        self.options.update(pyobject=function, language="python", caption=caption)
+        (made,) = super().run()
+        assert isinstance(made, nodes.Element)
+        anchor = f"listing-{Path(path).with_suffix('').as_posix().replace('/', '-')}-{function}"
+        made["ids"].append(anchor)
+        note(self.env, "listing", f"{path} {function}", anchor)
+        return [made]
+
+
+class Source(SphinxRole):
+    """``:source:``: a function of a source file, ``path function``, linked to the page of that file."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        path, function = self.text.split()
+        return [reference("source", self.text, nodes.inline("", f"{path}: {function}"))], []
 
 
 class SyntaxText(SphinxDirective):
@@ -197,6 +241,7 @@ def setup(app: Any) -> dict[str, bool]:
     app.add_role("clause", Clause())
     app.add_role("req", Requirement())
     app.add_role("rref", RequirementReference())
+    app.add_role("source", Source())
     app.add_directive("element", Element)
     app.add_directive("informative", Informative)
     app.add_directive("listing", Listing)

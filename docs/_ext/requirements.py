@@ -1,4 +1,4 @@
-"""``.. requirements::``: every requirement of the specification, and where it is tested."""
+"""``.. requirements::``: every requirement of the specification, by its number, and its tests."""
 
 # ruff: noqa: D102 (what run() does, the class says)
 
@@ -11,7 +11,8 @@ from typing import Any
 
 from docutils import nodes
 from generated import Cell, table
-from markup import reference
+from markup import note, reference
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 MAP = Path(__file__).resolve().parents[2] / "conformance" / "requirements.toml"
@@ -37,12 +38,12 @@ class Requirements(SphinxDirective):
             f"{count['tests']} more have tests of the reference software, {count['untested']} have neither."
         )
         untested = [
-            [*_head(name), entry["untested"]]
+            [*_head(self.env, name), entry["untested"]]
             for name, entry in entries.items()
             if kind(entry) == "untested"
         ]
         tested = [
-            [*_head(name), _places(entry)]
+            [*_head(self.env, name), _places(entry)]
             for name, entry in entries.items()
             if kind(entry) != "untested"
         ]
@@ -55,10 +56,13 @@ class Requirements(SphinxDirective):
         ]
 
 
-def _head(name: str) -> list[Cell]:
+def _head(env: BuildEnvironment, name: str) -> list[Cell]:
     number = name.rpartition("-")[0]
+    anchor = f"tested-{name}"
+    note(env, "tested", name, anchor)
+    link = reference("req", name, nodes.inline("", f"R{name}"))
     return [
-        reference("req", name, nodes.inline("", f"R{name}")),
+        nodes.inline("", "", link, ids=[anchor]),
         reference("clause", number, nodes.inline("", number)),
     ]
 
@@ -70,8 +74,12 @@ def _places(entry: dict[str, Any]) -> list[nodes.Node]:
     listed: list[nodes.Node] = []
     for name in names:
         listed += [nodes.Text(", ")] if listed else []
-        whole = name in _GROUPS.values()
-        listed.append(nodes.Text(name) if whole else nodes.literal("", name))
+        if name in _GROUPS.values():
+            listed.append(nodes.Text(name))
+        elif name in vectors:
+            listed.append(reference("vector", name, nodes.literal("", name)))
+        else:
+            listed.append(nodes.literal("", name))
     return listed
 
 

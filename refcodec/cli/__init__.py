@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 import refcodec
 from refcodec.cli import (
     allocation,
+    assembling,
     checking,
     coding,
     conformance,
@@ -110,6 +111,8 @@ app.command()(extraction.extract)
 app.command()(allocation.sensitivity)
 app.command()(looking.info)
 app.command()(inspecting.inspect)
+app.command()(assembling.disasm)
+app.command()(assembling.asm)
 app.command()(checking.validate)
 app.command()(looking.compare)
 app.command()(evaluation.evaluate)

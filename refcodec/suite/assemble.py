@@ -67,12 +67,17 @@ class Piece:
         """The element of a path; the first one, or a later ``occurrence``."""
         return [one for one in self.fields if one.path == path][occurrence]
 
+    def align(self) -> None:
+        """Compute the alignment bits, unless set."""
+        before = 0
+        for one in self.fields:
+            if one.path.endswith(".alignment") and not one.pinned:
+                one.bits = "0" * (-before % 8)
+            before += len(one.bits)
+
     def settle(self) -> None:
         """Compute the elements that depend on others: alignment, size and CRC, unless set."""
-        for place, one in enumerate(self.fields):
-            if one.path.endswith(".alignment") and not one.pinned:
-                before = sum(len(other.bits) for other in self.fields[:place])
-                one.bits = "0" * (-before % 8)
+        self.align()
         if self.fields[0].path.startswith("stream_header."):
             self._follow("stream_header.header_crc", f"{zlib.crc32(self.head) & 0xFFFF:016b}")
             return
@@ -125,13 +130,13 @@ def assemble(pieces: Sequence[Piece]) -> bytes:
 
 def to_bits(data: bytes) -> str:
     """Bytes as a text of 0 and 1."""
-    return "".join(f"{byte:08b}" for byte in data)
+    return f"{int.from_bytes(data):0{8 * len(data)}b}" if data else ""
 
 
 def from_bits(bits: str) -> bytes:
     """A text of 0 and 1, a whole number of bytes, as bytes."""
     assert len(bits) % 8 == 0, "a piece ends between two bytes"
-    return bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits), 8))
+    return int(bits, 2).to_bytes(len(bits) // 8) if bits else b""
 
 
 def encode(value: Value, descriptor: str) -> str:

@@ -1,4 +1,4 @@
-"""The interface of a decoder under test, which runs in this process or as a command.
+"""The interface of a decoder under test, which runs in this process, as a command, or as a server.
 
 A command is a template such as ``mydec --quiet {input} {output}``, split as a shell would and run
 without one. It reads the stream {input} and ends in one of these ways:
@@ -11,50 +11,72 @@ output ``REJECT <class>``                 Annex D; {output} is ignored
 exit status 77                            the decoder does not claim this stream's profile or level
 anything else                             a failure
 ========================================  =====================================================
+
+Two more holes are optional. They never decide; they show the stage in which a wrong decoder goes wrong:
+{samples} holds the integer samples of all features (8.3), little-endian int32 in C order, one after the
+other; {syntax} the syntax elements as the lines of ``refcodec.suite.derive.syntax_lines``.
+
+A server (:mod:`refcodec.suite.server`) is one process for many streams.
 """
 
 from __future__ import annotations
 
 import io
-import os
 import shlex
-import signal
 import subprocess
-import tempfile
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from refcodec.errors import CallerError, DFCError, EnvironmentFault, StreamError
+from refcodec.suite.process import (
+    MOST_OUTPUT,
+    POLL,
+    Watch,
+    end,
+    file_size,
+    last_line,
+    scratch_folder,
+    split,
+    start,
+)
 
-__all__ = ["SKIP_STATUS", "BuiltIn", "Command", "Decoder", "Outcome"]
+__all__ = ["SKIP_STATUS", "BuiltIn", "Command", "Decoder", "Outcome", "Places"]
 
 SKIP_STATUS = 77
 """Exit status of a decoder that skips a vector, as in Automake's tests."""
 
-_MOST_OUTPUT = 64 << 20
-"""Bytes of a file or of standard output at which a command is stopped, unless more are expected."""
+_WIDEST = 8
+"""Bytes that a decoder may take for one expected byte, and that are still read to see what it did."""
 
-_TAIL = 4096
-_POLL = 0.02
+_MARGIN = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of a decoder's run; of the four fields, the first that is not None holds.
+    """The result of a decoder's run; of the first four fields, the first that is not None holds.
 
     problem : why the decoder failed.
     skip    : why it skipped the stream.
     reject  : class for which it rejected the stream.
-    output  : the bytes of the features; at most one more than expected.
+    output  : the bytes of the features; where there are far too many, the first of them.
+    beyond  : number of bytes of the features that ``output`` leaves out.
+    samples : bytes of the integer samples; None if the decoder does not say them.
+    syntax  : the lines of syntax elements; None if it does not.
     """
 
     problem: str | None = None
     skip: str | None = None
     reject: str | None = None
     output: bytes = b""
+    beyond: int = 0
+    samples: bytes | None = None
+    syntax: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of bytes of the features."""
+        return len(self.output) + self.beyond
 
 
 class Decoder(Protocol):
@@ -68,10 +90,13 @@ class Decoder(Protocol):
     def run(self, stream: Path, expected: int, timeout: float) -> Outcome:
         """Decode a stream.
 
-        expected : bytes of output of a correct decoder; more than one beyond are not read.
+        expected : bytes of output of a correct decoder; of much more, only the first are read.
         timeout  : seconds.
         """
         ...
+
+
+# --- in this process -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -115,28 +140,70 @@ class _Pipe(io.BytesIO):
         return False
 
 
-@dataclass(frozen=True)
-class Command:
-    """A decoder that runs as a command."""
+# --- as a command ----------------------------------------------------------------------------------
 
-    words: tuple[str, ...]
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The files into which a decoder writes, in a folder of their own."""
+
+    output: Path
+    samples: Path
+    syntax: Path
 
     @classmethod
-    def parse(cls, template: str) -> Command:
+    def inside(cls, folder: Path) -> Places:
+        """The files of that folder."""
+        return cls(*(folder / name for name in cls.__slots__))
+
+    @property
+    def files(self) -> list[Path]:
+        """All of them."""
+        return [self.output, self.samples, self.syntax]
+
+    def collect(self, expected: int, how: str) -> Outcome:
+        """The outcome of a decoder that has accepted a stream.
+
+        expected : bytes of output of a correct decoder.
+        how      : sign of the acceptance, for a message.
+        """
+        if not self.output.is_file():
+            return Outcome(f"{how}, and no output file")
+        most = _WIDEST * expected + _MARGIN
+        with self.output.open("rb") as file:
+            output = file.read(most)
+        samples, syntax = None, None
+        if self.samples.is_file():
+            with self.samples.open("rb") as file:
+                samples = file.read(most)
+        if self.syntax.is_file():
+            with self.syntax.open("rb") as file:
+                syntax = file.read(MOST_OUTPUT).decode("utf-8", "replace")
+        beyond = max(0, file_size(self.output) - len(output))
+        return Outcome(output=output, beyond=beyond, samples=samples, syntax=syntax)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A decoder that runs as a command, one process for each stream.
+
+    memory : bytes of address space that each of its processes may have; None for no limit.
+    """
+
+    words: tuple[str, ...]
+    memory: int | None = None
+
+    @classmethod
+    def parse(cls, template: str, memory: int | None = None) -> Command:
         """Make a command from a template. Raises CallerError unless it has {input} and {output}."""
-        try:
-            words = tuple(shlex.split(template))
-        except ValueError as error:
-            raise CallerError(
-                f"the decoder command {template!r} cannot be split: {error}"
-            ) from None
+        words = split(template)
         for hole in ("{input}", "{output}"):
             if not any(hole in word for word in words):
                 raise CallerError(
                     f"the decoder command {template!r} has no {hole}",
                     hint="write, for instance, 'mydec {input} {output}'",
                 )
-        return cls(words)
+        return cls(words, memory)
 
     @property
     def name(self) -> str:
@@ -144,92 +211,57 @@ class Command:
         return shlex.join(self.words)
 
     def run(self, stream: Path, expected: int, timeout: float) -> Outcome:
-        """Run the command in a folder of its own, with nothing on its standard input."""
-        try:
-            scratch = tempfile.TemporaryDirectory(prefix="dfc-")
-        except OSError as error:
-            raise EnvironmentFault(
-                f"there is no place for temporary files: {error.strerror}",
-                hint="set TMPDIR to a folder that can be written",
-            ) from None
-        with scratch as folder:
-            place = Path(folder)
-            holes = {"{input}": str(stream.resolve()), "{output}": str(place / "output")}
-            words = list(self.words)
-            for hole, path in holes.items():
-                words = [word.replace(hole, path) for word in words]
-            watched = [place / name for name in ("output", "stdout", "stderr")]
-            with watched[1].open("wb") as stdout, watched[2].open("wb") as stderr:
-                try:
-                    process = subprocess.Popen(
-                        words,
-                        stdin=subprocess.DEVNULL,
-                        stdout=stdout,
-                        stderr=stderr,
-                        start_new_session=True,  # so that its children end with it
-                    )
-                except OSError as error:
-                    raise CallerError(
-                        f"cannot run the decoder {words[0]}: {error.strerror}"
-                    ) from None
-                problem = _watch(process, watched, max(expected, _MOST_OUTPUT), timeout)
-            return Outcome(problem) if problem else _outcome(process.returncode, watched, expected)
+        """Run the command with a folder for its output, and with nothing on its standard input."""
+        with scratch_folder() as folder:
+            places = Places.inside(folder)
+            holes = {"{input}": str(stream.resolve())}
+            holes |= {f"{{{file.name}}}": str(file) for file in places.files}
+            words = [_filled(word, holes) for word in self.words]
+            stdout, stderr = folder / "stdout", folder / "stderr"
+            watch = Watch.over(timeout, [*places.files, stdout, stderr], 4 * expected)
+            with stdout.open("wb") as out, stderr.open("wb") as err:
+                process = start(
+                    words, self.memory, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+                )
+                problem = _stopped(process, watch)
+            if problem is not None:
+                return Outcome(problem)
+            return _ended(
+                process.returncode, places, expected, last_line(stdout), last_line(stderr)
+            )
 
 
-def _watch(
-    process: subprocess.Popen[bytes], files: list[Path], most: int, timeout: float
-) -> str | None:
-    """Wait for a process, and stop it if it takes too long or writes too much; returns the reason."""
-    end = time.monotonic() + timeout
+def _filled(word: str, holes: dict[str, str]) -> str:
+    for hole, path in holes.items():
+        word = word.replace(hole, path)
+    return word
+
+
+def _stopped(process: subprocess.Popen[bytes], watch: Watch) -> str | None:
+    """Wait for a process, or stop it and return the reason."""
     try:
         while True:
             try:
-                process.wait(_POLL)
+                process.wait(POLL)
                 return None
             except subprocess.TimeoutExpired:
-                if time.monotonic() > end:
-                    return f"stopped after {timeout:g} s"
-                if any(_size(file) > most for file in files):
-                    return f"stopped after writing more than {most} bytes"
+                if (problem := watch.objection()) is not None:
+                    return problem
     finally:
-        _end(process)
+        end(process)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process, and its children too where the system has groups of processes."""
-    if hasattr(os, "killpg"):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-    process.wait()
+def _ended(status: int, places: Places, expected: int, said: str, complained: str) -> Outcome:
+    """The outcome of a command that has ended by itself.
 
-
-def _outcome(status: int, files: list[Path], expected: int) -> Outcome:
-    output, stdout, stderr = files
+    said, complained : last lines of standard output and standard error.
+    """
     if status == SKIP_STATUS:
-        return Outcome(skip=_last_line(stdout) or "not claimed")
+        return Outcome(skip=said or "not claimed")
     if status == 0:
-        if not output.is_file():
-            return Outcome("exit status 0, and no output file")
-        with output.open("rb") as file:
-            return Outcome(output=file.read(expected + 1))
-    words = _last_line(stdout).split()
+        return places.collect(expected, "exit status 0")
+    words = said.split()
     if status == 1 and len(words) == 2 and words[0] == "REJECT":
         return Outcome(reject=words[1])
     how = f"ended by signal {-status}" if status < 0 else f"exit status {status}"
-    return Outcome(f"{how} without a REJECT line: {_last_line(stderr) or 'no message'}")
-
-
-def _last_line(file: Path) -> str:
-    with file.open("rb") as lines:
-        lines.seek(max(0, _size(file) - _TAIL))
-        text = lines.read().decode("utf-8", "replace").strip()
-    return text.rpartition("\n")[2].strip()
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:
-        return 0
+    return Outcome(f"{how} without a REJECT line: {complained or 'no message'}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -236,7 +237,8 @@ def load_manifest(chosen: str | os.PathLike[str] | None = None) -> Manifest:
 
     chosen : its folder; None for the one that comes with refcodec.
 
-    Raises CallerError for a folder without a manifest, or with one that the schema refuses.
+    Raises CallerError for a folder without a manifest, one that the schema refuses, or one in which ids,
+    names or files are not unique.
     """
     import jsonschema
 
@@ -248,4 +250,8 @@ def load_manifest(chosen: str | os.PathLike[str] | None = None) -> Manifest:
         what = str(error).partition("\n")[0]
         raise CallerError(f"{root / MANIFEST_NAME} is no manifest: {what}") from None
     vectors = tuple(Vector.from_json(entry) for entry in content["vectors"])
+    for what in ("id", "name", "file"):
+        for own, count in Counter(getattr(vector, what) for vector in vectors).items():
+            if count > 1:
+                raise CallerError(f"{root / MANIFEST_NAME} has {count} vectors of the {what} {own}")
     return Manifest(root, content["version"], vectors)

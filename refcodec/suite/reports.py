@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree
 
-from refcodec.suite.runner import Result, Run
+from refcodec.suite.results import STATUSES, Result, Run
 
 __all__ = ["as_json", "as_junit", "as_markdown"]
 
 
 def as_json(run: Run) -> dict[str, Any]:
-    """The run as JSON types, for publication with a claim of conformance."""
+    """The run as JSON types.
+
+    ``selected_passed`` says that what was selected passed, known failures excepted; ``conforming`` that every
+    vector of the claim did.
+    """
+    selection = run.selection
     return {
         "decoder": run.decoder,
-        "suite": {"version": run.suite.version, "manifest_sha256": run.suite.sha256},
-        "vectors_in_suite": len(run.suite.vectors),
-        "vectors_run": len(run.results),
-        "passed": run.passed,
-        "counts": {status: run.counts[status] for status in ("pass", "fail", "skip")},
+        "suite": {
+            "version": run.suite.version,
+            "manifest_sha256": run.suite.sha256,
+            "vectors": len(run.suite.vectors),
+        },
+        "claimed": dict(run.scope.levels),
+        "selection": {name: list(getattr(selection, name)) for name in type(selection).__slots__},
+        "verdict": run.verdict,
+        "sentence": run.sentence,
+        "conforming": run.conforming,
+        "selected_passed": run.passed,
+        "vectors_claimed": run.claimed,
+        "vectors_run": run.ran,
+        "counts": {status: run.counts[status] for status in STATUSES},
         "stale_known_failing": list(run.stale),
-        "results": [
-            {
-                "id": result.vector.id,
-                "name": result.vector.name,
-                "status": result.status,
-                "known_failing": result.known,
-                "reason": result.reason,
-                "seconds": round(result.seconds, 3),
-            }
-            for result in run.results
-        ],
+        "results": [_result_as_json(result) for result in run.results],
     }
+
+
+def _result_as_json(result: Result) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "id": result.vector.id,
+        "name": result.vector.name,
+        "status": result.status,
+        "known_failing": result.known,
+        "excuse": result.excuse,
+        "reason": result.reason,
+        "seconds": round(result.seconds, 3),
+    }
+    if result.difference:
+        found["difference"] = asdict(result.difference)
+    return found
 
 
 def as_junit(run: Run) -> str:
@@ -45,6 +65,9 @@ def as_junit(run: Run) -> str:
         skipped=str(sum(result.status != "pass" and not _fails(result) for result in run.results)),
         time=f"{sum(result.seconds for result in run.results):.3f}",
     )
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, value in (("verdict", run.verdict), ("sentence", run.sentence)):
+        ElementTree.SubElement(properties, "property", name=name, value=value)
     for result in run.results:
         case = ElementTree.SubElement(
             suite,
@@ -56,7 +79,8 @@ def as_junit(run: Run) -> str:
         if _fails(result):
             ElementTree.SubElement(case, "failure", message=_clean(result.reason))
         elif result.status != "pass":
-            ElementTree.SubElement(case, "skipped", message=_clean(result.reason))
+            message = _clean(f"{result.status}: {result.reason}")
+            ElementTree.SubElement(case, "skipped", message=message)
     for name in run.stale:
         case = ElementTree.SubElement(suite, "testcase", classname="dfc.known-failing", name=name)
         ElementTree.SubElement(case, "failure", message="stale entry in the list of known failures")
@@ -72,12 +96,14 @@ def as_markdown(run: Run) -> str:
         "",
         f"- Decoder: `{run.decoder}`",
         f"- Suite: version {run.suite.version}, manifest SHA-256 `{run.suite.sha256}`",
-        f"- Vectors: {len(run.results)} run of {len(run.suite.vectors)}",
-        f"- Passed {counts['pass']}, failed {counts['fail']}, skipped {counts['skip']}",
-        f"- Verdict: **{'pass' if run.passed else 'fail'}**",
+        f"- Claimed: {run.scope}",
+        f"- Vectors: {run.ran} run of {run.claimed} claimed; the suite has {len(run.suite.vectors)}",
+        f"- Passed {counts['pass']}, failed {counts['fail']}, skipped {counts['skip']}, "
+        f"not applicable {counts['not-applicable']}",
+        f"- Verdict: **{run.sentence}**",
         "",
     ]
-    rest = [result for result in run.results if result.status != "pass"]
+    rest = [one for one in run.results if one.status not in ("pass", "not-applicable")]
     if rest:
         lines += ["| vector | name | status | reason |", "|---|---|---|---|"]
         for one in rest:
@@ -85,6 +111,9 @@ def as_markdown(run: Run) -> str:
             reason = _clean(one.reason).replace("|", "\\|")
             lines.append(f"| {one.vector.id} | {one.vector.name} | {status} | {reason} |")
         lines.append("")
+    aside = [f"`{one.vector.name}`" for one in run.results if one.status == "not-applicable"]
+    if aside:
+        lines += [f"Not applicable: {', '.join(aside)}", ""]
     if run.stale:
         names = ", ".join(f"`{name}`" for name in run.stale)
         lines += [f"Stale entries in the list of known failures: {names}", ""]

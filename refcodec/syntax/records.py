@@ -25,7 +25,7 @@ from refcodec.errors import CallerError, SyntaxViolation
 from refcodec.syntax.bits import BitReader, BitWriter, Trace
 from refcodec.syntax.descriptors import AlignmentBits, Descriptor
 
-__all__ = ["Record", "Structure", "element"]
+__all__ = ["Record", "Structure", "element", "resolve"]
 
 
 def element(coding: Construct) -> Any:
@@ -134,14 +134,23 @@ class Structure(Struct, Generic[R]):  # type: ignore[misc]  # construct is untyp
         return super()._build(elements, stream, context, path)
 
 
-def _settle(coding: Any, value: Any, context: Any, name: str) -> Any:
-    """Check and complete the value of an element of a new record."""
+def resolve(coding: Any, context: Any) -> Any:
+    """The coding that holds in a context: the branch that conditions choose, down to one without any.
+
+    Returns a descriptor, ``Computed``, ``Pass`` for an absent element, a structure, or several of a coding.
+    """
     while isinstance(coding, (IfThenElse, Switch)):
         if isinstance(coding, Switch):
             coding = coding.cases.get(evaluate(coding.keyfunc, context), coding.default)
         else:
             holds = evaluate(coding.condfunc, context)
             coding = coding.thensubcon if holds else coding.elsesubcon
+    return coding
+
+
+def _settle(coding: Any, value: Any, context: Any, name: str) -> Any:
+    """Check and complete the value of an element of a new record."""
+    coding = resolve(coding, context)
     if isinstance(coding, Computed):
         return evaluate(coding.func, context)
     if isinstance(coding, AlignmentBits):

@@ -1,9 +1,10 @@
-"""Pages in headless Chromium: what a script finds on them."""
+"""Pages in headless Chromium, and the values of scripts on them."""
 
 from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,13 +14,11 @@ from typing import Any
 import pytest
 from variation import PATIENCE
 
-__all__ = ["needs_browser", "result_of"]
+__all__ = ["result_of"]
 
-_PROGRAM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
-needs_browser = pytest.mark.skipif(not _PROGRAM, reason="there is no Chromium on this machine")
+_PROGRAM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), "")
 
 _OPTIONS = """
     --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-quic
@@ -35,7 +34,11 @@ def result_of(
     script : the body of a function; ``press(key)`` sends a key to the element with the focus.
     size   : width and height of the window, in pixels.
     place  : the fragment of the address, such as ``#bit=3``.
+
+    Skips the test where there is no browser.
     """
+    if not _PROGRAM:
+        pytest.skip("no Chromium is installed, and the environment variable CHROMIUM names none")
     probe = """<script>
     const press = key => document.activeElement.dispatchEvent(
       new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));

@@ -50,6 +50,17 @@ def largest_log() -> bytes:
     return refcodec.encode(feature, coder="raw", quantiser="log", bits=16)
 
 
+def largest_lossless() -> bytes:
+    """The largest feature of level 3, native-lossless."""
+    return refcodec.encode(np.zeros((16, 1024, 1024), np.float32), coder="native-lossless")
+
+
+def largest_hevc() -> bytes:
+    """The largest feature of level 3, hevc; memory is that of refcodec, not of ffmpeg."""
+    feature = np.zeros((16, 1024, 1024), np.float32)
+    return refcodec.encode(feature, coder="hevc", preset="ultrafast", qp=51)
+
+
 def sequence() -> bytes:
     """64 features of level 1 in sequences as long as it allows, hevc."""
     target = io.BytesIO()
@@ -92,7 +103,17 @@ def alternating() -> bytes:
 
 LOADS: dict[str, Load] = {
     one.__name__: one
-    for one in (largest_native, largest_zlib, largest_log, sequence, batch, index, alternating)
+    for one in (
+        largest_native,
+        largest_lossless,
+        largest_hevc,
+        largest_zlib,
+        largest_log,
+        sequence,
+        batch,
+        index,
+        alternating,
+    )
 }
 
 

@@ -7,17 +7,15 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy.typing as npt
 from memory import peak, reset_peak
-from mutations import SUITE
 
 import refcodec
 from refcodec.errors import EnvironmentFault, StreamError
 from refcodec.hashes import little_endian_bytes
-from refcodec.suite.manifest import load_manifest
+from refcodec.suite.agreement import disagreements
 from refcodec.tables import levels
 
 __all__ = ["HIGHEST", "SECONDS", "Verdict", "judge", "memory_budget"]
@@ -85,7 +83,9 @@ def judge(stream: bytes, highest: int = HIGHEST) -> Verdict:
     if isinstance(decoded, StreamError):
         verdict.refused = decoded.reject
     if isinstance(report, refcodec.Report) and decoded is not None:
-        verdict.findings += _disagreements(report, decoded)
+        if isinstance(decoded, (list, StreamError)):
+            result = len(decoded) if isinstance(decoded, list) else decoded
+            verdict.findings += disagreements(report, result)
         wanted = decoded if isinstance(decoded, list) else None
         items = attempt("by number", lambda: _differences(stream, highest, wanted))
         if report.conforming and wanted is not None and items:
@@ -106,35 +106,6 @@ def _decode(stream: bytes, highest: int) -> list[int]:
 
 def _fingerprint(feature: npt.NDArray[Any]) -> int:
     return hash((feature.shape, str(feature.dtype), little_endian_bytes(feature)))
-
-
-def _disagreements(report: refcodec.Report, decoded: list[int] | Exception) -> list[str]:
-    """Contradictions between the validator and the decoder."""
-    found = [(one.reject, one.bit_offset) for one in report.violations]
-    if isinstance(decoded, StreamError):
-        if not found:
-            return [f"validator: nothing wrong; decoder: {decoded}"]
-        whole = not report.unverified  # nothing was left out for the sake of another error
-        if whole and (decoded.reject, decoded.bit_offset) not in found:
-            return [f"the decoder's error is none of the validator's: {decoded}"]
-    elif isinstance(decoded, list):
-        noticed = [one for one in report.violations if (one.reject, one.clause) not in _unnoticed()]
-        if noticed:
-            return [f"decoder: nothing wrong; validator: {noticed[0]}"]
-        if report.conforming and report.features != len(decoded):
-            return [f"the validator counts {report.features} features of {len(decoded)}"]
-    return []
-
-
-@cache
-def _unnoticed() -> frozenset[tuple[str, str]]:
-    """Classes and clauses of defects that a decoder need not notice: those of the suite's vectors."""
-    manifest = load_manifest(SUITE)
-    return frozenset(
-        (one.violation.reject, one.violation.clause)
-        for one in manifest.vectors
-        if one.violation is not None and one.decoder != "reject"
-    )
 
 
 def _differences(stream: bytes, highest: int, wanted: list[int] | None) -> str:

@@ -111,6 +111,7 @@ def _check_headers(
         "the frame width": (sps.pic_width_in_luma_samples - beside, frame_width),
         "the frame height": (sps.pic_height_in_luma_samples - above, frame_height),
         "the luma bit depth": (sps.bit_depth_luma_minus8 + 8, depth),
+        "general_profile_space": (tier.general_profile_space, 0),
         "max_num_reorder_pics": (sps.sub_layer_ordering.max_num_reorder_pics, 0),
         "profile_tier_level() of the VPS": (vps.profile_tier_level, tier),
         "transquant_bypass_enabled_flag": (

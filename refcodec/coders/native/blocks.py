@@ -187,7 +187,7 @@ def code_dc(
         residual = 0
     level = min(max(prediction + residual, -(1 << 25)), 1 << 25)
     levels[y, x] = level
-    mean = displaced_mean + (level << 12) // root
+    mean = displaced_mean + level * 4096 // root
     for i in range(x, x + width):
         w.edges[ABOVE_MEAN, i] = mean
     for i in range(y, y + height):

@@ -72,7 +72,7 @@ def code_coefficients(
     w.contexts[3] = shape * 12 + bucket(dc)
     w.contexts[4] = bucket(residual) * 12 + around
     w.contexts[5] = bit_length(area - 1)
-    last = code_last(coder, data, w, shape, last, area)
+    last = code_last(coder, data, w, shape, beside, behind, around, last, area)
 
     total = 0
     nonzero = 0
@@ -118,8 +118,14 @@ def code_coefficients(
 
 
 @kernel
-def code_last(coder: Int64, data: Uint8, w: Workspace, shape: int, last: int, area: int) -> int:
-    """(8.3.7.6) Code the scan number of the last level that is not 0: its bit length, then its bits."""
+def code_last(
+    coder: Int64, data: Uint8, w: Workspace, shape: int, beside: int, behind: int, around: int,
+    last: int, area: int,
+) -> int:  # fmt: skip
+    """(8.3.7.6) Code the scan number of the last level that is not 0: its bit length, then its bits.
+
+    The decisions on its length have the contexts that the caller has set.
+    """
     longest = bit_length(area - 1)
     wanted = bit_length(last)
     length = 0
@@ -130,8 +136,8 @@ def code_last(coder: Int64, data: Uint8, w: Workspace, shape: int, last: int, ar
     if length < 2:
         return length
     w.contexts[0] = shape * 11 + length
-    w.contexts[1] = min(int(w.contexts[1]), 143)
-    w.contexts[2] = (int(w.contexts[2]) >> 2) * 11 + length
+    w.contexts[1] = behind * 12 + beside
+    w.contexts[2] = around * 11 + length
     w.contexts[3] = length
     w.contexts[4] = longest * 11 + length
     w.contexts[5] = shape

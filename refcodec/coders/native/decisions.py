@@ -35,7 +35,7 @@ INPUTS = 6
 RATE = 4
 """Learning rate of the weights, in units of 2^-16."""
 
-LIMIT = 127
+COUNT_LIMIT = 127
 """Greatest count of a state."""
 
 LONGEST_UNARY = 14
@@ -114,7 +114,9 @@ def code_decision(
     first = INPUTS * (family.first_set + weight_set * family.flags + flag)
     probability = mix(w.states, w.chosen, w.inputs, w.weights, first, INPUTS)
     bit = code_bit(coder, data, probability, bit)
-    learn(w.states, w.chosen, w.inputs, w.weights, first, INPUTS, probability, bit, RATE, LIMIT)
+    learn(
+        w.states, w.chosen, w.inputs, w.weights, first, INPUTS, probability, bit, RATE, COUNT_LIMIT
+    )
     return bit
 
 

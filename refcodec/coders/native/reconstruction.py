@@ -17,7 +17,7 @@ __all__ = ["dequantise_level", "reconstruct_block"]
 def dequantise_level(w: Workspace, level: int, step: int) -> int:
     """(8.3.7.7) A level to a coefficient or sample, in units of 2^-4 samples.
 
-    step : in units of 2^-16 samples, below 2^40; |level| is first bounded by 2^25 so that int64 holds.
+    step : in units of 2^-16 samples, below 2^40; |level| is first bounded by 2^17 so that int64 holds.
     """
     magnitude = abs(level)
     if magnitude == 0:

@@ -82,11 +82,11 @@ def restore(samples: Int32, head: Int64, steps: Int64, offsets: Int64, gains: In
         for y in range(height):
             for x in range(width):
                 total += int(samples[c, y, x])
-        mean = (total << 16) // count  # at most 2^28 elements of 2^16, in units of 2^-16
+        mean = (total * 65536) // count  # at most 2^28 elements of 2^16, in units of 2^-16
         target = mean + ((int(offsets[c]) * int(steps[c])) >> shift)
         gain = 32 + int(gains[c])
         for y in range(height):
             for x in range(width):
-                distance = (int(samples[c, y, x]) << 16) - mean
+                distance = 65536 * int(samples[c, y, x]) - mean
                 value = (target + ((distance * gain) >> 5) + 32768) >> 16
                 samples[c, y, x] = min(max(value, -(1 << 24)), 1 << 24)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from refcodec.coders.native_lossless.header import HAS_NEGATIVES, refusal
-from refcodec.coders.native_lossless.raw_bits import WORK_SIZE, carry_raw, raw_size
+from refcodec.coders.native_lossless.raw_bits import WORK_SIZE, raw_size, take_raw
 from refcodec.entropy.arrays import Int32, Int64, Uint8
 from refcodec.kernel import announce_compilation, kernel
 
@@ -41,7 +41,7 @@ def decode_fast(data: Uint8, words: Int32, shape: Int64, kind: Int64, header: In
     frequencies, begin = read_frequencies(data.tobytes()[: CLASSES * (RANKS + 2)])
     data = data[begin:]
     if data.size < 4:
-        raise refusal("the payload ends within its frequencies")
+        raise refusal("fewer than four bytes follow the frequencies")
     slots, starts = np.zeros(CLASSES * 256, np.uint8), np.zeros(CLASSES * RANKS, np.int64)
     spread_frequencies(frequencies, slots, starts)
     work, ranks = np.zeros(WORK_SIZE, np.int64), np.empty(words.size, np.uint8)
@@ -54,28 +54,29 @@ def decode_fast(data: Uint8, words: Int32, shape: Int64, kind: Int64, header: In
 
 def read_frequencies(data: bytes) -> tuple[Int64, int]:
     """(8.3.8.3) Read, per class, 16 bits for the ranks that occur, and their frequencies but the last."""
-    frequencies: list[int] = []
+    frequencies = np.zeros(CLASSES * RANKS, np.int64)
     at = 0
     for one in range(CLASSES):
-        mask = int.from_bytes(data[at : at + 2], "big")
+        if at + 2 > len(data):
+            raise refusal(f"the payload ends before the frequencies of class {one}")
+        present = data[at] << 8 | data[at + 1]
         at += 2
-        left, last = (
-            256,
-            mask & -mask,
-        )  # the frequency of the last rank of a class is 256 minus the others
+        left = 256
         for rank in range(RANKS):
-            bit = 0x8000 >> rank & mask
-            frequency = 0
-            if bit and bit == last:
-                frequency = left
-            elif bit:
-                frequency = data[at] if at < len(data) else 0
+            bit = 0x8000 >> rank & present
+            if bit == 0:
+                continue
+            frequency = left  # of the last rank of a class
+            if present & (bit - 1):
+                if at == len(data):
+                    raise refusal(f"the payload ends within the frequencies of class {one}")
+                frequency = data[at]
                 at += 1
                 left -= frequency
-            if bit and frequency < 1:
-                raise refusal(f"the frequencies of class {one} are cut, or do not add up to 256")
-            frequencies.append(frequency if bit else 0)
-    return np.array(frequencies), at
+            if frequency < 1:
+                raise refusal(f"the frequencies of class {one} do not add up to 256, or one is 0")
+            frequencies[one * RANKS + rank] = frequency
+    return frequencies, at
 
 
 @kernel
@@ -144,13 +145,12 @@ def decode_ranks(
                 if rank != ZERO:
                     exponent = max(reference - rank, 0)
                     if rank == OTHER:
-                        exponent = carry_raw(work, raw, True, 0, exponent_bits)
-                    word = carry_raw(work, raw, True, 0, mantissa_bits - trailing) << trailing
+                        exponent = take_raw(work, raw, exponent_bits)
+                    word = take_raw(work, raw, mantissa_bits - trailing) << trailing
                     word |= exponent << mantissa_bits
-                if flags & HAS_NEGATIVES and carry_raw(work, raw, True, 0, 1) == 1:
-                    word |= -1 << sign_bit
-                    if sign_bit < 31:
-                        word &= (2 << sign_bit) - 1
+                if flags & HAS_NEGATIVES:
+                    word |= take_raw(work, raw, 1) << sign_bit
+                    word -= word >> 31 << 32  # as a signed integer of 32 bits
                 words[at] = word
                 at += 1
     if state != 0x10000:

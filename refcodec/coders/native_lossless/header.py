@@ -25,20 +25,20 @@ from refcodec.errors import PayloadError
 from refcodec.syntax.codes import SourceType
 
 __all__ = [
-    "CONTEXT",
-    "FAST",
+    "CONTEXT_MODE",
+    "FAST_MODE",
     "HAS_NEGATIVES",
     "HAS_REFERENCE",
     "HAS_REPEATS",
     "HAS_TRAILING",
     "HAS_ZEROS",
     "KINDS",
-    "RAW",
+    "RAW_MODE",
     "read_header",
     "refusal",
 ]
 
-RAW, FAST, CONTEXT = 0x00, 0x40, 0x80
+RAW_MODE, FAST_MODE, CONTEXT_MODE = 0x00, 0x40, 0x80
 HAS_TRAILING, HAS_REFERENCE = 0x20, 0x10
 HAS_REPEATS, HAS_NEGATIVES, HAS_ZEROS = 4, 2, 1
 

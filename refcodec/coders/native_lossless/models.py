@@ -16,7 +16,6 @@ __all__ = [
     "BIT_CHANNEL",
     "BIT_PLACE",
     "BIT_WEIGHTS",
-    "RATE",
     "REPEAT_PLACE",
     "REPEAT_RUN",
     "REPEAT_WEIGHTS",
@@ -31,9 +30,9 @@ __all__ = [
     "ZERO_PATTERN",
     "ZERO_PLACE",
     "ZERO_WEIGHTS",
-    "adapt",
     "begin_channel",
     "initial_model",
+    "learn",
     "predict",
 ]
 
@@ -44,9 +43,9 @@ RECIPROCAL = mixing.RECIPROCAL.astype(np.int32)
 
 # the states
 ZERO_PATTERN = 0  # [which of five neighbours are not zero], of this channel
-ZERO_PLACE = ZERO_PATTERN + 32  # [expected level][spread]
+ZERO_PLACE = ZERO_PATTERN + 32  # [expected value][spread]
 SIGN_PATTERN = ZERO_PLACE + 32 * 16  # [zero][sign west][sign north]
-SIGN_PLACE = SIGN_PATTERN + 2 * 9  # [expected level][its sign][spread]
+SIGN_PLACE = SIGN_PATTERN + 2 * 9  # [expected value][its sign][spread]
 REPEAT_RUN = SIGN_PLACE + 128  # [last three outcomes]
 REPEAT_PLACE = REPEAT_RUN + 8  # [which other neighbours are equal]
 STEP_PLACE = REPEAT_PLACE + 8  # [step][distance][spread]
@@ -66,10 +65,10 @@ WEIGHTS = BIT_WEIGHTS + 12
 RATE = 4
 """Learning rate of the weights."""
 
-LIMIT = 255
+WORD_COUNT_LIMIT = 255
 """Greatest count of a state."""
 
-CHANNEL_LIMIT = 16
+CHANNEL_COUNT_LIMIT = 16
 """Largest count of a channel's own states at the start of the next channel: they adapt quickly again."""
 
 
@@ -114,14 +113,24 @@ def predict(states: Int32, weights: Int64, at: int, first: int, second: int) -> 
 
 
 @kernel
+def learn(
+    states: Int32, weights: Int64, at: int, first: int, second: int, chance: int, bit: int
+) -> None:
+    """(8.3.8.2) Adapt two weights, and the states that they weigh, to the outcome of a decision."""
+    error = ((bit << 16) - chance) * RATE
+    adapt(states, weights, at, first, error, bit)
+    adapt(states, weights, at + 1, second, error, bit)
+
+
+@kernel
 def adapt(states: Int32, weights: Int64, weight: int, state: int, error: int, bit: int) -> None:
-    """(8.3.8.2) Adapt one weight, and the state that it weighs, to the outcome of a decision."""
+    """(8.3.8.2) Adapt one weight, and the state that it weighs."""
     weights[weight] = int(weights[weight]) + ((stretch(states, state) * error + 32768) >> 16)
     before = int(states[state])
     seen = before & 0xFF
     now = before >> 8
     now += (((bit << 22) - now) * int(RECIPROCAL[seen])) >> 16
-    states[state] = (now << 8) | min(seen + 1, LIMIT)
+    states[state] = (now << 8) | min(seen + 1, WORD_COUNT_LIMIT)
 
 
 @kernel
@@ -132,4 +141,4 @@ def begin_channel(states: Int32) -> None:
         if i >= 128:
             at = ZERO_PATTERN + i - 128
         state = int(states[at])
-        states[at] = ((state >> 8) << 8) | min(state & 0xFF, CHANNEL_LIMIT)
+        states[at] = ((state >> 8) << 8) | min(state & 0xFF, CHANNEL_COUNT_LIMIT)

@@ -13,7 +13,7 @@ from refcodec.coders.native_lossless.fast import (
     spread_frequencies,
 )
 from refcodec.coders.native_lossless.header import HAS_NEGATIVES
-from refcodec.coders.native_lossless.raw_bits import WORK_SIZE, carry_raw, finish_raw
+from refcodec.coders.native_lossless.raw_bits import WORK_SIZE, finish_raw, put_raw
 from refcodec.entropy.arrays import Int32, Int64, Uint8
 from refcodec.kernel import announce_compilation, kernel
 
@@ -63,16 +63,12 @@ def count_ranks(
                     rank = reference - exponent
                     if rank < 0 or rank >= OTHER:
                         rank = OTHER
-                        carry_raw(work, raw, False, exponent, exponent_bits)
-                    carry_raw(
-                        work,
-                        raw,
-                        False,
-                        (magnitude & mantissas) >> trailing,
-                        mantissa_bits - trailing,
+                        put_raw(work, raw, exponent, exponent_bits)
+                    put_raw(
+                        work, raw, (magnitude & mantissas) >> trailing, mantissa_bits - trailing
                     )
                 if flags & HAS_NEGATIVES:
-                    carry_raw(work, raw, False, (word >> sign_bit) & 1, 1)
+                    put_raw(work, raw, (word >> sign_bit) & 1, 1)
                 ranks[at] = rank
                 entry = class_of(ranks, y, x, at, width) * RANKS + rank
                 entries[at] = entry

@@ -8,14 +8,14 @@ from refcodec.coders.native_lossless.encoder.context import encode_context
 from refcodec.coders.native_lossless.encoder.fast import encode_fast
 from refcodec.coders.native_lossless.encoder.survey import survey_floats
 from refcodec.coders.native_lossless.header import (
-    CONTEXT,
-    FAST,
+    CONTEXT_MODE,
+    FAST_MODE,
     HAS_REFERENCE,
     HAS_REPEATS,
     HAS_TRAILING,
     HAS_ZEROS,
     KINDS,
-    RAW,
+    RAW_MODE,
 )
 from refcodec.entropy.arrays import Int32
 from refcodec.syntax.structures import FeatureParameterSet
@@ -40,13 +40,13 @@ def encode_payload(samples: Int32, fps: FeatureParameterSet, effort: str = "defa
     flags, high, reference, trailing = header.tolist()
     fields = flags | HAS_REFERENCE * (reference != high) | HAS_TRAILING * (trailing > 0)
     if effort == "fast" and words.size >= _SMALLEST_FAST:
-        fields = fields & ~(HAS_ZEROS | HAS_REPEATS) | FAST
+        fields = fields & ~(HAS_ZEROS | HAS_REPEATS) | FAST_MODE
         coded = encode_fast(words, shape, kind, header, size)
     else:
-        fields |= CONTEXT
+        fields |= CONTEXT_MODE
         coded = encode_context(words, shape, kind, header, size)
     optional = [reference] * (reference != high) + [trailing] * (trailing > 0)
     payload = bytes([fields, high, *optional]) + coded
     if coded and len(payload) <= size:
         return payload
-    return bytes([RAW]) + words.view(np.uint32).astype(f"<u{size // words.size}").tobytes()
+    return bytes([RAW_MODE]) + words.view(np.uint32).astype(f"<u{size // words.size}").tobytes()

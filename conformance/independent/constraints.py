@@ -1,0 +1,111 @@
+"""Constraints on parameter sets and coded units: clause 9.2, Annex A, and the limits of the level."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import numpy as np
+
+from .bits import Integers
+from .codes import CODERS, INTEGER_TYPES, ChannelOrder, Coder, Level, Profile, Quantiser
+from .frames import frame_size
+from .refusal import Refusal, require
+from .syntax import Batch, FeatureParameterSet, Parameters
+
+LARGEST_BATCH = 65536  # bytes of a unit, and elements of all features
+
+
+def constrain(holds: bool | np.bool_, clause: str, found: str) -> None:
+    """Refuse the stream for a constraint that does not hold."""
+    require(bool(holds), "constraint", clause, found)
+
+
+def check_parameter_set(fps: FeatureParameterSet, profile: Profile) -> None:
+    """Check the values of a feature parameter set (9.2, A.2, 9.3)."""
+    constrain(fps.coder in CODERS[profile], "RA.2-1", f"{fps.coder!r} in a stream of {profile!r}")
+    none = fps.quantiser == Quantiser.NONE
+    constrain(not (fps.log_signed_flag and fps.bits == 1), "R9.2-2", "signed samples of one bit")
+    if fps.source_type in INTEGER_TYPES:
+        constrain(none, "R9.2-19", "integer features have a quantiser")
+        constrain(fps.coder != Coder.NATIVE_LOSSLESS, "R9.2-20", "integers in a coder of floats")
+    if fps.coder == Coder.HEVC:
+        constrain(not none, "R9.2-3", "HEVC without a quantiser")
+        constrain(fps.bits <= 12, "R9.2-4", f"HEVC samples of {fps.bits} bits")
+        full = fps.tile_columns <= fps.channels
+        full = full and (fps.tile_rows - 1) * fps.tile_columns < fps.channels
+        constrain(full, "R9.2-5", "the grid of tiles has an empty column or row")
+        constrain(fps.sample_hash_size > 0, "R9.3-1", "HEVC without a sample hash")
+        constrain(len(fps.parameter_sets) > 0, "R9.3-2", "HEVC without parameter sets")
+    if fps.coder == Coder.NATIVE:
+        constrain(not none, "R9.2-15", "the native coder without a quantiser")
+        constrain(not fps.restoration_enabled_flag, "R9.2-16", "restoration with the native coder")
+    if fps.coder == Coder.NATIVE_LOSSLESS:
+        constrain(none, "R9.2-17", "the native lossless coder with a quantiser")
+
+
+def check_parameters(fps: FeatureParameterSet, parameters: Parameters) -> None:
+    """Check the values of feature_parameters() (9.2)."""
+    low, high = parameters.range_min, parameters.range_max
+    finite = np.isfinite(low).all() and np.isfinite(high).all()
+    constrain(finite, "R9.2-6", "a bound of a range is not finite")
+    constrain((low <= high).all(), "R9.2-7", "a range ends before it begins")
+    if fps.quantiser == Quantiser.LOGARITHMIC:
+        largest = (1 << (fps.bits - fps.log_signed_flag)) - 1
+        constrain((parameters.log_step >= 1).all(), "R9.2-8", "a log_step is 0")
+        within = int(parameters.log_step.max()) * largest <= 130 << 24
+        constrain(within, "R9.2-8", "a log_step is too large")
+    constrain(fps.coder != Coder.HEVC or parameters.qp <= 51, "R9.2-9", "qp exceeds 51")
+    constrain(parameters.qps.min() >= 0, "R9.2-9", "a QP is negative")
+    if parameters.channel_order == ChannelOrder.EXPLICIT:
+        every = np.array_equal(np.sort(parameters.channel_at), np.arange(fps.channels))
+        constrain(every, "R9.2-10", "channel_at is no permutation")
+
+
+def check_batch(fps: FeatureParameterSet, batch: Batch, unit_size: int) -> None:
+    """Check the values of a coded feature batch (9.2), but for the ranges of its features."""
+    constrain(fps.coder != Coder.HEVC, "R9.2-11", "a batch of HEVC features")
+    constrain(not fps.temporal_prediction_flag, "R9.2-18", "a batch of predicted features")
+    constrain(unit_size <= LARGEST_BATCH, "R9.2-12", f"a batch of {unit_size} bytes")
+    elements = len(batch.payload_sizes) * fps.elements
+    constrain(elements <= LARGEST_BATCH, "R9.2-14", f"a batch of {elements} elements")
+    coded = batch.range_codes_flag and fps.quantiser == Quantiser.NONE
+    constrain(not coded, "R9.2-22", "codes of ranges without a quantiser")
+    sums = sum(batch.payload_sizes) == len(batch.payloads)
+    constrain(sums, "R9.2-13", "the sizes of payloads do not add up")
+
+
+def check_own_ranges(low: Integers, high: Integers) -> None:
+    """Check the ranks of the ranges of the features of a batch (R9.2-23)."""
+    constrain((low <= high).all(), "R9.2-23", "a range of a batch ends before it begins")
+
+
+def check_own_steps(exponents: Integers, steps: Integers) -> None:
+    """Check the logarithmic steps of the features of a batch (R9.2-21)."""
+    constrain((exponents <= 128).all(), "R9.2-21", "a log_exponent of a batch exceeds 128")
+    constrain((steps >= 1).all(), "R9.2-21", "a log_step of a batch is less than 1")
+
+
+def exceed(found: str) -> NoReturn:
+    """Refuse a stream that exceeds a limit of its level."""
+    raise Refusal("unsupported", "RA.3-1", found)
+
+
+def check_feature_limits(fps: FeatureParameterSet, level: Level) -> None:
+    """Check the sizes of a feature (RA.3-1), before memory is reserved for it (RA.3-2)."""
+    if fps.elements > level.max_elements or fps.channels > level.max_channels:
+        exceed(f"a feature has {fps.elements} elements in {fps.channels} channels")
+    if fps.coder == Coder.HEVC and max(frame_size(fps)) > level.max_frame_side:
+        exceed("frames are too wide or too high")
+
+
+def check_frame_limit(fps: FeatureParameterSet, frames: int, level: Level) -> None:
+    """Check the samples of the frames of an HEVC feature (RA.3-1)."""
+    width, height = frame_size(fps)
+    if frames * width * height > level.max_frame_samples:
+        exceed(f"{frames} frames of {width} x {height} samples")
+
+
+def check_sequence_limits(features: int, samples: int, level: Level) -> None:
+    """Check the length of a sequence and the number of its samples (RA.3-4)."""
+    if features > level.max_sequence_length or samples > level.max_sequence_samples:
+        exceed(f"a sequence has {features} features of {samples} samples")

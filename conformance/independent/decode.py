@@ -1,0 +1,93 @@
+"""The decoding process: clauses 8.1 and 8.8."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .bits import Integers
+from .bytecoders import decode_bytes
+from .codes import BYTE_CODERS, Coder, FeatureType, HashTarget
+from .hevc import SequenceDecoder
+from .lossless import decode_lossless
+from .native import decode_native
+from .quantiser import reconstruct
+from .ranges import convert
+from .refusal import require
+from .stream import CodedFeature, CodedUnit, parse_stream
+from .syntax import FeatureParameterSet, Parameters
+
+
+class Feature(NamedTuple):
+    """A decoded feature: type, samples, and the patterns of its elements, little-endian."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    samples: Integers
+    patterns: npt.NDArray[np.unsignedinteger]
+
+    def sample_bytes(self) -> bytes:
+        """The samples as 32-bit integers, least significant byte first (8.8)."""
+        return self.samples.astype(np.int64).astype("<i4", casting="unsafe").tobytes()
+
+    def value_bytes(self) -> bytes:
+        """The elements in the source type, least significant byte first (8.8)."""
+        return self.patterns.tobytes()
+
+
+class Decoder:
+    """Decodes features in their order; holds the references of predicted ones."""
+
+    def __init__(self) -> None:
+        self.hevc = SequenceDecoder()
+        self.preceding: dict[FeatureParameterSet, tuple[Integers, Parameters]] = {}
+
+    def samples(self, coded: CodedFeature) -> Integers:
+        """The samples of a feature (8.3)."""
+        fps = coded.fps
+        if fps.coder in BYTE_CODERS:
+            return decode_bytes(coded.payload, fps)
+        if fps.coder == Coder.HEVC:
+            return self.hevc.samples(coded)
+        if fps.coder == Coder.NATIVE_LOSSLESS:
+            return decode_lossless(coded.payload, fps)
+        reference = None
+        if not coded.access_point:
+            samples, parameters = self.preceding[fps]
+            reference = convert(samples, parameters, coded.parameters, fps)
+        samples = decode_native(coded.payload, fps, coded.parameters, reference)
+        self.preceding[fps] = samples, coded.parameters
+        return samples
+
+    def feature(self, coded: CodedFeature) -> Feature:
+        """Decode one feature, and compare its sample hash (R8.8-1)."""
+        fps = coded.fps
+        samples = self.samples(coded)
+        patterns = reconstruct(samples, fps, coded.parameters)
+        shape = fps.shape[:1] if fps.feature_type == FeatureType.FC else fps.shape
+        feature = Feature(fps.source_type.name.lower(), shape, samples, patterns)
+        found = hashlib.sha256(feature.sample_bytes()).digest()
+        same = found.startswith(coded.sample_hash)
+        require(same, "hash", "R8.8-1", "the sample hash differs")
+        return feature
+
+    def unit(self, coded: CodedUnit) -> list[Feature]:
+        """Decode the features of a coded unit, and compare its hash units (R8.8-2)."""
+        features = [self.feature(each) for each in coded.features]
+        for target, sha256 in coded.hashes.items():
+            found = hashlib.sha256()
+            for each in features:
+                samples = target == HashTarget.SAMPLES
+                found.update(each.sample_bytes() if samples else each.value_bytes())
+            require(found.digest() == sha256, "hash", "R8.8-2", f"the hash of {target!r} differs")
+        return features
+
+
+def decode_stream(stream: bytes) -> list[Feature]:
+    """Decode all features of a stream (8.1); raises Refusal or FfmpegMissing."""
+    decoder = Decoder()
+    units = parse_stream(stream)
+    return [feature for unit in units for feature in decoder.unit(unit)]

@@ -1,0 +1,184 @@
+"""A whole stream as coded units, with the order of units checked: clauses 6.5 to 6.10, 7 and 9.1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .bits import BitReader
+from .codes import Coder, HashTarget, UnitType, code_point
+from .constraints import (
+    check_batch,
+    check_feature_limits,
+    check_frame_limit,
+    check_parameter_set,
+    check_parameters,
+    check_sequence_limits,
+)
+from .container import Header, Unit, read_header, read_units
+from .frames import frame_size, layout
+from .hevc_constraints import check_parameter_sets
+from .ranges import parameters_of_features
+from .refusal import Refusal, require
+from .syntax import (
+    FeatureParameterSet,
+    Parameters,
+    parse_batch,
+    parse_parameter_set,
+    parse_parameters,
+)
+
+END_SIZES = (0, 16)
+HASHED = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH, UnitType.HASH)
+
+
+@dataclass(eq=False)
+class CodedFeature:
+    """One feature, its samples not yet decoded; ``sequence`` holds the features from its access point on."""
+
+    fps: FeatureParameterSet
+    parameters: Parameters
+    sample_hash: bytes
+    payload: bytes
+    sequence: list[CodedFeature] = field(default_factory=list)
+
+    @property
+    def access_point(self) -> bool:
+        """True where decoding needs no preceding feature."""
+        return self.sequence[0] is self
+
+    @property
+    def cost(self) -> int:
+        """The samples that count towards those of its sequence (A.3)."""
+        if self.fps.coder != Coder.HEVC:
+            return self.fps.elements
+        width, height = frame_size(self.fps)
+        return len(layout(self.fps, self.parameters).frame_qps) * width * height
+
+
+@dataclass
+class CodedUnit:
+    """A coded feature or a batch, with the hash units that belong to it."""
+
+    features: list[CodedFeature]
+    hashes: dict[HashTarget, bytes] = field(default_factory=dict)
+
+
+class StreamParser:
+    """Parses units in their order; holds the parameter sets in force and the sequences that go on."""
+
+    def __init__(self, header: Header) -> None:
+        self.header = header
+        self.units: list[CodedUnit] = []
+        self.parameter_sets: dict[int, FeatureParameterSet] = {}
+        self.sequences: dict[FeatureParameterSet, list[CodedFeature]] = {}
+        self.before: UnitType | None = None  # the type of the preceding unit
+
+    def parse(self, unit: Unit) -> None:
+        """Parse one unit, after its place among the others has been checked (9.1)."""
+        index_was_last = self.before == UnitType.INDEX and unit.type != UnitType.END
+        require(not index_was_last, "order", "R9.1-6", "a unit follows the index")
+        if unit.type == UnitType.FEATURE_PARAMETER_SET:
+            self.parameter_set(unit.payload)
+        elif unit.type == UnitType.CODED_FEATURE:
+            self.coded_feature(unit.payload)
+        elif unit.type == UnitType.CODED_FEATURE_BATCH:
+            self.batch(unit.payload)
+        elif unit.type == UnitType.METADATA:
+            late = bool(self.parameter_sets)
+            require(not late, "order", "R9.1-11", "metadata follows a parameter set")
+        elif unit.type == UnitType.HASH:
+            self.hash(unit.payload)
+        elif unit.type == UnitType.END:
+            self.end(unit.payload)
+        self.before = unit.type
+
+    def parameter_set(self, payload: bytes) -> None:
+        """Parse a feature parameter set, which replaces one of the same number (6.4, R7.4-1)."""
+        fps = parse_parameter_set(payload)
+        check_parameter_set(fps, self.header.profile)
+        if fps.coder == Coder.HEVC:
+            check_parameter_sets(fps)
+        self.parameter_sets[fps.fps_id] = fps
+
+    def referred(self, read: BitReader) -> FeatureParameterSet:
+        """Read the fps_id of a coded unit; give its parameter set, whose features fit the level."""
+        fps_id = read.ue(255)
+        if fps_id not in self.parameter_sets:
+            raise Refusal("order", "R9.1-2", f"there is no parameter set {fps_id}")
+        fps = self.parameter_sets[fps_id]
+        check_feature_limits(fps, self.header.level)
+        return fps
+
+    def coded_feature(self, payload: bytes) -> None:
+        """Parse a coded feature (6.5)."""
+        read = BitReader(payload)
+        fps = self.referred(read)
+        access_point = not fps.temporal_prediction_flag or read.flag()
+        parameters = parse_parameters(read, fps)
+        sample_hash = read.raw(fps.sample_hash_size)
+        feature = CodedFeature(fps, parameters, sample_hash, read.rest())
+        check_parameters(fps, parameters)
+        if access_point:
+            self.sequences[fps] = []
+        elif fps not in self.sequences:
+            raise Refusal("order", "R9.1-4", "the first feature is no access point")
+        feature.sequence = self.sequences[fps]
+        feature.sequence.append(feature)
+        if fps.coder == Coder.HEVC:
+            frames = len(layout(fps, parameters).frame_qps)
+            check_frame_limit(fps, frames, self.header.level)
+        if fps.temporal_prediction_flag:
+            samples = sum(each.cost for each in feature.sequence)
+            check_sequence_limits(len(feature.sequence), samples, self.header.level)
+        self.units.append(CodedUnit([feature]))
+
+    def batch(self, payload: bytes) -> None:
+        """Parse a coded feature batch, and cut it into its features (6.6)."""
+        read = BitReader(payload)
+        fps = self.referred(read)
+        batch = parse_batch(read, fps)
+        check_parameters(fps, batch.parameters)
+        check_batch(fps, batch, len(payload))
+        unit, at = CodedUnit([]), 0
+        own = parameters_of_features(fps, batch)
+        for size, parameters, sample_hash in zip(
+            batch.payload_sizes, own, batch.sample_hashes, strict=True
+        ):
+            part = batch.payloads[at : at + size]
+            feature = CodedFeature(fps, parameters, sample_hash, part)
+            feature.sequence.append(feature)
+            unit.features.append(feature)
+            at += size
+        self.units.append(unit)
+
+    def hash(self, payload: bytes) -> None:
+        """Parse a hash unit (6.8), which belongs to the coded unit before it (R9.1-5, R9.1-12)."""
+        require(self.before in HASHED, "order", "R9.1-5", "a hash unit follows no coded unit")
+        read = BitReader(payload)
+        target = code_point(HashTarget, read.u(8))
+        sha256 = read.raw(32)
+        read.finish()
+        hashes = self.units[-1].hashes
+        require(target not in hashes, "order", "R9.1-12", f"a second hash of the {target!r}")
+        hashes[target] = sha256
+
+    def end(self, payload: bytes) -> None:
+        """Parse the end unit (6.10, R9.1-7, R9.1-8); index_offset is not used."""
+        size = len(payload)
+        require(size in END_SIZES or size > 16, "truncated", "R9.1-8", "the end unit is cut")
+        if payload:
+            read = BitReader(payload)
+            read.u(64)
+            promised = read.u(64)
+            read.finish()
+            count = sum(len(unit.features) for unit in self.units)
+            require(promised == count, "order", "R9.1-7", f"{count} features, not {promised}")
+
+
+def parse_stream(stream: bytes) -> list[CodedUnit]:
+    """The coded units of a stream, parsed and checked up to its end."""
+    header = read_header(stream)
+    parser = StreamParser(header)
+    for unit in read_units(stream, header.level):
+        parser.parse(unit)
+    return parser.units

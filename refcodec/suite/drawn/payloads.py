@@ -1,0 +1,85 @@
+"""Payloads: samples or content drawn for a coder, and coded by its own encoding half."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from refcodec.coders import payload_coder
+from refcodec.coders.lossless import sample_bytes
+from refcodec.coders.native_lossless.header import KINDS
+from refcodec.coders.protocol import Coded, Job, Reference, Samples
+from refcodec.config import EncoderConfig
+from refcodec.ranges import convert_reference
+from refcodec.registry import record_of
+from refcodec.suite.drawn.chance import Chance
+from refcodec.suite.drawn.containers import compress
+from refcodec.suite.drawn.exact import encode_exactly
+from refcodec.suite.drawn.native import draw_content
+from refcodec.suite.drawn.samples import draw_samples, draw_words
+from refcodec.syntax.codes import Coder, Quantiser
+from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
+
+__all__ = ["draw_hevc_payloads", "draw_payload"]
+
+_PRESETS = ("ultrafast", "veryfast", "medium")
+
+
+def draw_payload(
+    chance: Chance,
+    fps: FeatureParameterSet,
+    parameters: FeatureParameters,
+    reference: Reference | None = None,
+) -> Coded:
+    """Draw a feature and code it, with any coder but HEVC.
+
+    reference : the feature to predict from, for coders that do.
+    """
+    if fps.coder_id == Coder.NATIVE:
+        converted = None
+        if reference is not None:
+            converted = convert_reference(reference.samples, reference.parameters, parameters, fps)
+        content = draw_content(chance, fps, predicted=reference is not None)
+        return Coded(*content.code(fps, parameters, converted), reference is None)
+    samples = _draw_samples(chance, fps)
+    if fps.coder_id == Coder.NATIVE_LOSSLESS:
+        return Coded(encode_exactly(chance, samples, fps), samples)
+    data = sample_bytes(samples, fps)
+    if fps.coder_id != Coder.RAW:
+        data = compress(chance, data, record_of(fps.coder_id).name)
+    return Coded(data, samples)
+
+
+def _draw_samples(chance: Chance, fps: FeatureParameterSet) -> Samples:
+    shape = (fps.channels, fps.height, fps.width)
+    if fps.quantiser != Quantiser.NONE:
+        return draw_samples(chance, shape, fps.bits)
+    kind = KINDS.get(fps.source_type)
+    return draw_words(chance, shape, *(map(int, kind) if kind is not None else (0, fps.bits - 1)))
+
+
+def draw_hevc_payloads(
+    chance: Chance,
+    fps: FeatureParameterSet,
+    parameters: Sequence[FeatureParameters],
+    ffmpeg: str | None,
+) -> tuple[list[Coded], FeatureParameterSet]:
+    """Draw features and code them with x265; returns also their parameter set, with those of HEVC.
+
+    Raises EnvironmentFault without a program that can.
+    """
+    shape = (fps.channels, fps.height, fps.width)
+    gop = chance.between(1, len(parameters)) if fps.temporal_prediction_flag else 0
+    preset = chance.choose(_PRESETS)
+    config = EncoderConfig(coder="hevc", gop=gop, preset=preset, ffmpeg=ffmpeg, workers=1)
+    samples = [draw_samples(chance, shape, fps.bits) for _ in parameters]
+    for number in range(1, len(samples)):
+        if chance.below(2):  # something to predict
+            samples[number] = np.roll(samples[number - 1], chance.below(3), axis=2)
+    jobs = [Job(one, None, own) for one, own in zip(samples, parameters, strict=True)]
+    encoded = payload_coder(Coder.HEVC).encode(jobs, fps, config)
+    sets = encoded.parameter_sets
+    coded = replace(fps, parameter_sets=sets, parameter_sets_size=len(sets))
+    return encoded.features, coded

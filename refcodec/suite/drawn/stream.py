@@ -1,0 +1,243 @@
+"""Whole streams: a random walk over the syntax from a profile, a level and a seed.
+
+    drawn = draw_stream(Profile.LOSSLESS, 1, seed=7)
+    drawn.stream, drawn.features
+
+The same arguments give the same bytes on every machine; with the profile ``hevc``, those of one version of
+x265. The walk takes no decision of the encoder: elements are drawn from their declarations, payloads are
+content that coders' encoding halves write down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from refcodec.coders.protocol import Coded, Payload, Reference, Samples
+from refcodec.decoder import Feature, reconstruct
+from refcodec.hashes import unit_hash
+from refcodec.pack import frame_size
+from refcodec.ranges import own_parameters
+from refcodec.registry import CODERS, CoderRecord
+from refcodec.stream.features import LARGEST_BATCH
+from refcodec.stream.index import CodedUnitTable
+from refcodec.stream.limits import Demand, decoded_size, element_count
+from refcodec.suite.drawn.chance import Chance
+from refcodec.suite.drawn.parameter_sets import Budget, draw_parameter_set
+from refcodec.suite.drawn.parameters import draw_parameters
+from refcodec.suite.drawn.payloads import draw_hevc_payloads, draw_payload
+from refcodec.suite.drawn.units import (
+    batch_unit,
+    end_unit,
+    feature_unit,
+    hash_unit,
+    index_unit,
+    metadata_unit,
+    parameter_set_unit,
+    unknown_unit,
+)
+from refcodec.syntax.codes import Coder, HashTarget, Profile
+from refcodec.syntax.structures import (
+    FPS_IDS,
+    STREAM_HEADER_SIZE,
+    FeatureParameters,
+    FeatureParameterSet,
+)
+from refcodec.syntax.units import build_stream_header
+
+__all__ = ["GENERATOR", "Drawn", "draw_stream"]
+
+GENERATOR = 1
+"""Version of the walk: another one draws other streams from the same seeds."""
+
+_MOST_ELEMENTS = 2048
+"""Elements of a feature, as a rule: a stream decodes within milliseconds."""
+
+
+_MOST_FRAME_SAMPLES = 1 << 15
+"""Samples of the HEVC frames of some features: each run of x265 takes a tenth of a second as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A stream and its features, samples and reconstruction of each, as they were coded."""
+
+    stream: bytes
+    features: list[tuple[Samples, Feature]]
+
+
+def draw_stream(profile: Profile, level: int, seed: int, *, ffmpeg: str | None = None) -> Drawn:
+    """Draw a stream.
+
+    level  : the highest; the stream may have a lower one.
+    ffmpeg : program for HEVC; None for the bundled one.
+
+    Raises EnvironmentFault where HEVC is drawn and there is no program for it.
+    """
+    chance = Chance("stream", GENERATOR, profile.name, level, seed)
+    walk = _Walk(chance, Budget(_MOST_ELEMENTS, level), ffmpeg)
+    coders = [record for record in CODERS.values() if profile in record.profiles]
+    own = [record for record in coders if len(record.profiles) == 1]
+    walk.begin()
+    for _ in range(chance.choose([1, 1, 1, 2, 2, 3]) if chance.below(40) else 0):
+        walk.group(chance.choose(own if own and chance.below(3) else coders))
+    if chance.one_in(50):
+        walk.many()
+    walk.end()
+    declared = chance.between(walk.level, level)
+    return Drawn(build_stream_header(profile, declared) + b"".join(walk.units), walk.features)
+
+
+class _Walk:
+    """A stream under way: its units, and the state that later units depend on.
+
+    level : the least that the features so far need.
+    """
+
+    def __init__(self, chance: Chance, budget: Budget, ffmpeg: str | None) -> None:
+        self._chance = chance
+        self._budget = budget
+        self._ffmpeg = ffmpeg
+        self._table = CodedUnitTable()
+        self._position = STREAM_HEADER_SIZE
+        self._sets: dict[int, FeatureParameterSet] = {}
+        self._last: dict[int, Reference] = {}
+        self.units: list[bytes] = []
+        self.features: list[tuple[Samples, Feature]] = []
+        self.level = 1
+
+    def begin(self) -> None:
+        """Metadata, which comes before all parameter sets."""
+        used: set[str] = set()
+        for _ in range(self._chance.choose([0, 0, 0, 1, 2])):
+            self._skipped()
+            self._add(metadata_unit(self._chance, used))
+
+    def group(self, record: CoderRecord) -> None:
+        """A new parameter set, or one in force, and coded units that refer to it."""
+        chance = self._chance
+        count = chance.choose([0, 1, 1, 2, 3, 5])
+        reusable = [one for one in self._sets.values() if one.coder_id != Coder.HEVC]
+        if reusable and chance.one_in(4):
+            self._features(chance.choose(reusable), count)
+            return
+        fps_id = chance.choose([*self._sets, chance.number(0, FPS_IDS - 1)])
+        if record.has_headers:
+            self._hevc(record, fps_id, max(count, 1))
+            return
+        fps = draw_parameter_set(chance, record, self._budget, fps_id)
+        self._set(fps)
+        self._features(fps, count)
+
+    def many(self) -> None:
+        """More units, or parameter sets, than a byte counts."""
+        raw, tiny = CODERS["raw"], Budget(1, 1)
+        fps = draw_parameter_set(self._chance, raw, tiny, self._chance.below(FPS_IDS))
+        for _ in range(self._chance.choose([1, 130])):
+            self._set(fps)
+        self._features(fps, self._chance.choose([1, 130]))
+
+    def end(self) -> None:
+        """The index, if there is one, and the end unit."""
+        self._skipped()
+        index_offset = None
+        if self._chance.below(2):
+            index_offset = self._position
+            self._add(index_unit(self._chance, self._table))
+        self._add(end_unit(self._chance, index_offset, len(self.features)))
+
+    def _hevc(self, record: CoderRecord, fps_id: int, count: int) -> None:
+        """A parameter set of HEVC, and features that x265 codes together."""
+        chance = self._chance
+        while True:
+            fps = draw_parameter_set(chance, record, self._budget, fps_id)
+            parameters = [draw_parameters(chance, fps) for _ in range(count)]
+            if sum(decoded_size(fps, own) for own in parameters) <= _MOST_FRAME_SAMPLES:
+                break
+        coded, fps = draw_hevc_payloads(chance, fps, parameters, self._ffmpeg)
+        self._set(fps)
+        for own, one in zip(parameters, coded, strict=True):
+            self._single(fps, own, one)
+
+    def _features(self, fps: FeatureParameterSet, count: int) -> None:
+        """Coded features and batches with any coder but HEVC."""
+        batchable = not fps.temporal_prediction_flag
+        for _ in range(count):
+            if batchable and self._chance.one_in(3) and self._batch(fps):
+                continue
+            parameters = draw_parameters(self._chance, fps)
+            reference = self._last.get(fps.fps_id)
+            if not fps.temporal_prediction_flag or self._chance.one_in(4):
+                reference = None
+            coded = draw_payload(self._chance, fps, parameters, reference)
+            self._single(fps, parameters, coded)
+
+    def _single(
+        self, fps: FeatureParameterSet, parameters: FeatureParameters, coded: Coded
+    ) -> None:
+        self._last[fps.fps_id] = Reference(coded.samples, parameters)
+        unit = feature_unit(self._chance, fps, parameters, coded)
+        self._coded(fps, unit, [(coded, parameters)])
+
+    def _batch(self, fps: FeatureParameterSet) -> bool:
+        """A batch, if it keeps to the limits of one; True if it was added."""
+        most = LARGEST_BATCH // element_count(fps)
+        count = min(
+            self._chance.choose([1, 2, 3, 8, 20]),
+            most,
+            1 + 4 * _MOST_ELEMENTS // element_count(fps),
+        )
+        if count < 1:
+            return False
+        parameters = draw_parameters(self._chance, fps)
+        coded = [draw_payload(self._chance, fps, parameters) for _ in range(count)]
+        if sum(len(one.data) for one in coded) > LARGEST_BATCH // 2:
+            return False
+        unit, batch = batch_unit(self._chance, fps, parameters, coded)
+        if len(unit) > LARGEST_BATCH:
+            return False
+        self._coded(fps, unit, list(zip(coded, own_parameters(batch, fps), strict=True)))
+        return True
+
+    def _coded(
+        self,
+        fps: FeatureParameterSet,
+        unit: bytes,
+        contents: list[tuple[Coded, FeatureParameters]],
+    ) -> None:
+        """A coded unit, and hash units after it now and then."""
+        self._table.add(self._position, len(contents), contents[0][0].access_point)
+        self._add(unit)
+        decoded = []
+        for one, own in contents:
+            payload = Payload(fps, own, b"", one.access_point, one.data)
+            decoded.append((one.samples, reconstruct(payload, one.samples)))
+        self.features += decoded
+        chance = self._chance
+        if chance.one_in(3):
+            targets = [HashTarget.SAMPLES, HashTarget.RECONSTRUCTION]
+            for number in chance.order(2).tolist()[: chance.between(1, 2)]:
+                self._add(hash_unit(targets[number], unit_hash(targets[number], decoded)))
+        demand = Demand(
+            channels=fps.channels,
+            elements=element_count(fps),
+            frame_side=max(frame_size(fps)) if fps.coder_id == Coder.HEVC else 0,
+            unit_size=len(unit),
+        )
+        self.level = max(self.level, demand.level())
+
+    def _set(self, fps: FeatureParameterSet) -> None:
+        self._skipped()
+        self._table.parameter_set_offsets.append(self._position)
+        self._add(parameter_set_unit(fps))
+        self._sets[fps.fps_id] = fps
+        self._last.pop(fps.fps_id, None)
+        self._skipped()
+
+    def _skipped(self) -> None:
+        """A unit that decoders pass over, now and then."""
+        if self._chance.one_in(12):
+            self._add(unknown_unit(self._chance))
+
+    def _add(self, unit: bytes) -> None:
+        self.units.append(unit)
+        self._position += len(unit)

@@ -1,0 +1,282 @@
+"""Streams drawn at random: the same everywhere, conforming, decoded as drawn; suites, faults and lines."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import io
+import json
+import lzma
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+import refcodec
+from refcodec.cli import app
+from refcodec.errors import CallerError, DFCError, EnvironmentFault, OrderError
+from refcodec.hashes import little_endian_bytes
+from refcodec.suite.agreement import Verdicts, judge, unnoticed
+from refcodec.suite.assemble import edit_from_json
+from refcodec.suite.contract import BuiltIn
+from refcodec.suite.drawn import folder, stream
+from refcodec.suite.drawn.chance import Chance
+from refcodec.suite.drawn.containers import compress
+from refcodec.suite.drawn.coverage import Coverage, all_points, excluded, points_of
+from refcodec.suite.drawn.folder import Plan, generate
+from refcodec.suite.drawn.stream import draw_stream
+from refcodec.suite.manifest import Manifest, load_manifest
+from refcodec.suite.runner import run_suite
+from refcodec.syntax.codes import Profile
+from refcodec.validator import Report
+
+DETERMINISTIC = [Profile.LOSSLESS, Profile.NATIVE]
+
+# --- streams -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("profile", "sha256"),
+    [
+        (Profile.LOSSLESS, "ed48c457a49cfafbf4ccac5b4c5eda42eed8db0e0e0e31b6290476cf1df96e30"),
+        (Profile.NATIVE, "f3508402891ded2bed0fb7357eb4e9fb80c46a6a06de0ee962b4ef17ca5f1e35"),
+    ],
+)
+def test_exact_bytes(profile: Profile, sha256: str) -> None:
+    """Integers alone make these streams; bzip2 is the only library in them."""
+    found = hashlib.sha256()
+    for seed in range(30):
+        found.update(draw_stream(profile, 1, seed).stream)
+    assert found.hexdigest() == sha256
+
+
+@pytest.mark.parametrize(
+    ("profile", "level", "seeds"),
+    [
+        (Profile.LOSSLESS, 1, range(100, 140)),
+        (Profile.LOSSLESS, 3, range(20)),
+        (Profile.NATIVE, 2, range(200, 240)),
+        (Profile.HEVC, 1, range(5)),
+    ],
+)
+def test_streams_conform_and_decode_as_drawn(profile: Profile, level: int, seeds: range) -> None:
+    for seed in seeds:
+        drawn = draw_stream(profile, level, seed)
+        assert refcodec.validate(drawn.stream).conforming, seed
+        with refcodec.open(io.BytesIO(drawn.stream)) as reader:
+            decoded = [little_endian_bytes(feature) for feature in reader]
+        assert decoded == [little_endian_bytes(values) for _, values in drawn.features], seed
+
+
+def test_seeds_profiles_and_levels_give_different_streams() -> None:
+    drawn = {draw_stream(profile, 1, seed).stream for profile in DETERMINISTIC for seed in range(8)}
+    assert len(drawn) == 16
+
+
+def test_chance_is_splitmix64() -> None:
+    chance = Chance()
+    chance._state = 0
+    assert chance.below(1 << 64) == 0xE220A8397B1DCDAF
+    assert chance.words(2).tolist() == [0x6E789E6AA1B965F4, 0x06C45D188009454F]
+    assert sorted(chance.order(50).tolist()) == list(range(50))
+    assert {chance.number(-2, 3) for _ in range(200)} == set(range(-2, 4))
+    assert sum(chance.parts(100, 7)) == 100
+
+
+@pytest.mark.parametrize(
+    ("coder", "decompress"),
+    [
+        ("zlib", zlib.decompress),
+        ("gzip", gzip.decompress),
+        ("bzip2", bz2.decompress),
+        ("lzma", lzma.decompress),
+    ],
+)
+@given(
+    data=st.binary(min_size=1, max_size=400)
+    | st.binary(min_size=1, max_size=5).map(lambda b: b * 300),
+    seed=st.integers(0, 1000),
+)
+def test_containers(
+    coder: str, decompress: Callable[[bytes], bytes], data: bytes, seed: int
+) -> None:
+    assert decompress(compress(Chance(seed), data, coder)) == data
+
+
+# --- coverage ----------------------------------------------------------------------------------------
+
+
+def test_coverage_names_what_is_reached_and_what_cannot_be() -> None:
+    coverage = Coverage(Profile.NATIVE)
+    for seed in range(60):
+        drawn = draw_stream(Profile.NATIVE, 1, seed).stream
+        for point in set(points_of(drawn)):
+            assert point in all_points()
+            assert not excluded(point, Profile.NATIVE), point
+        coverage.add(drawn, ["a label"])
+    assert len(coverage.missing) < len(coverage.points) / 10
+    page = coverage.as_markdown()
+    assert "| `feature_parameter_set.quantiser` | none " in page
+    assert "| a label | 60 |" in page
+    assert "hevc: another profile" in page
+
+
+def test_coverage_notices_what_is_missing() -> None:
+    suite = load_manifest()
+    coverage = Coverage(Profile.LOSSLESS)
+    coverage.add(suite.path(suite.named("raw-float32")).read_bytes())
+    assert ("feature_parameter_set.quantiser", "uniform") in coverage.missing
+    assert ("feature_parameter_set.quantiser", "none") not in coverage.missing
+    assert ("feature_parameter_set.bits_minus1", "absent") not in coverage.missing
+
+
+# --- suites ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    target = tmp_path_factory.mktemp("drawn") / "suite"
+    generate(target, Plan(Profile.LOSSLESS, seed=7, count=16, invalid=True, prefix="ACME"))
+    return load_manifest(target)
+
+
+def test_runner_takes_a_drawn_suite(suite: Manifest) -> None:
+    done = run_suite(suite, BuiltIn(), workers=1)
+    assert done.passed
+    assert len(suite.vectors) > 28
+    assert suite.vectors[0].id == "ACME-V-0007"
+    assert (suite.root / "coverage.md").is_file()
+
+
+def test_invalid_streams_break_one_clause_each(suite: Manifest) -> None:
+    faults = [vector for vector in suite.vectors if vector.decoder != "accept"]
+    assert len({vector.violation.reject for vector in faults if vector.violation}) >= 5
+    for vector in faults:
+        data = suite.path(vector).read_bytes()
+        verdicts = judge(data)
+        (error,) = verdicts.report.violations
+        assert vector.violation is not None
+        assert vector.origin is not None
+        assert error.bit_offset == vector.violation.bit_offset
+        if vector.decoder == "either":
+            assert (error.reject, error.clause) in unnoticed()
+            assert isinstance(verdicts.decoded, int)
+        (edit,) = vector.origin.edits
+        origin = suite.path(suite.named(vector.origin.vector)).read_bytes()
+        assert edit_from_json(edit)(origin) == data
+
+
+def test_same_plan_same_suite(suite: Manifest, tmp_path: Path) -> None:
+    again = Plan(Profile.LOSSLESS, seed=7, count=6, invalid=True, prefix="ACME")
+    generate(tmp_path / "again", again)
+    vectors = load_manifest(tmp_path / "again").vectors
+    assert vectors == suite.vectors[: len(vectors)]
+
+
+def test_own_features(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    features = tmp_path / "own.npz"
+    np.savez(features, a=rng.normal(size=(4, 5, 6)).astype(np.float32), b=rng.normal(size=30))
+    words = ["conformance", "generate", str(tmp_path / "own"), "--features", str(features)]
+    words += ["--count", "6", "--prefix", "OWN", "--profile", "native"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    found = load_manifest(tmp_path / "own")
+    assert [vector.id for vector in found.vectors][:2] == ["OWN-V-0000", "OWN-V-0001"]
+    assert {feature.shape for v in found.vectors for feature in v.features} <= {(4, 5, 6), (30,)}
+    assert run_suite(found, BuiltIn(), workers=1).passed
+
+
+def test_hevc_without_a_program_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def missing(*arguments: object) -> None:
+        raise EnvironmentFault("there is no ffmpeg")
+
+    monkeypatch.setattr(stream, "draw_hevc_payloads", missing)
+    words = ["conformance", "generate", str(tmp_path / "hevc"), "--profile", "hevc"]
+    done = CliRunner().invoke(app, [*words, "--count", "8"])
+    assert done.exit_code == 0, done.output
+    assert "streams left out: there is no ffmpeg" in done.output
+    assert 0 < len(load_manifest(tmp_path / "hevc").vectors) < 8
+    with pytest.raises(EnvironmentFault, match="no stream could be made: there is no ffmpeg"):
+        generate(tmp_path / "none", Plan(Profile.HEVC, seed=first_of_hevc()))
+
+
+def first_of_hevc() -> int:
+    """The first seed of a stream with HEVC, while there is no program for it."""
+    for seed in range(100):
+        try:
+            draw_stream(Profile.HEVC, 1, seed)
+        except EnvironmentFault:
+            return seed
+    raise AssertionError
+
+
+def test_a_disagreement_stops_with_the_seed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    error = OrderError("invented", bit_offset=0, clause="9.1")
+    monkeypatch.setattr(folder, "judge", lambda data, ffmpeg: Verdicts(Report(), error))
+    with pytest.raises(DFCError, match="profile lossless, level 1, seed 4: validator: nothing wr"):
+        generate(tmp_path / "suite", Plan(Profile.LOSSLESS, seed=4))
+    assert list(tmp_path.iterdir()) == []
+    report = Report(violations=[error], features=1)
+    assert Verdicts(report, 1).disagreements[0].startswith("decoder: nothing wrong; validator")
+    assert Verdicts(Report(features=1), 2).disagreements == ["the validator counts 1 features of 2"]
+
+
+def test_refused_plans(tmp_path: Path) -> None:
+    with pytest.raises(CallerError, match="the prefix of ids is 'DFC'"):
+        Plan(Profile.LOSSLESS, prefix="DFC")
+    (tmp_path / "something").touch()
+    with pytest.raises(CallerError, match="exists and is not empty"):
+        generate(tmp_path, Plan(Profile.LOSSLESS))
+    done = CliRunner().invoke(app, ["conformance", "generate", str(tmp_path), "--profile", "nativ"])
+    assert (done.exit_code, "did you mean native?" in done.output) == (2, True)
+
+
+@pytest.mark.parametrize("what", ["id", "name", "file"])
+def test_ids_names_and_files_are_unique(suite: Manifest, tmp_path: Path, what: str) -> None:
+    content = json.loads((suite.root / "manifest.json").read_text(encoding="utf-8"))
+    content["vectors"][2][what] = content["vectors"][0][what]
+    (tmp_path / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(CallerError, match=f"2 vectors of the {what}"):
+        load_manifest(tmp_path)
+
+
+# --- lines -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", ["lossless", "native"])
+def test_the_reference_has_its_line(profile: str) -> None:
+    words = ["conformance", "hash", "--profile", profile, "--seeds", "40"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert "the reference's line" in done.output
+
+
+def test_a_server_decodes_all_seeds() -> None:
+    server = f"{sys.executable} -m refcodec.suite.adapter"
+    words = ["conformance", "hash", "--profile", "native", "--seeds", "3", "--server", server]
+    served = CliRunner().invoke(app, words)
+    assert served.exit_code == 0, served.output
+    assert served.output == CliRunner().invoke(app, words[:-2]).output
+
+
+def test_a_wrong_decoder_has_another_line(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("import shutil, sys\nshutil.copy(*sys.argv[1:])\n", encoding="utf-8")
+    command = f"{sys.executable} {wrong} {{input}} {{output}}"
+    words = ["conformance", "hash", "--seeds", "2", "--decoder", command]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 1
+    assert "seed 0: more than " in done.output
+    assert "2 of 2 streams were not decoded as drawn" in done.output
