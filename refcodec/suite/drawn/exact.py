@@ -14,15 +14,15 @@ from refcodec.coders.native_lossless.encoder.fast import (
 from refcodec.coders.native_lossless.encoder.survey import survey_floats
 from refcodec.coders.native_lossless.fast import CLASSES, RANKS, spread_frequencies
 from refcodec.coders.native_lossless.header import (
-    CONTEXT,
-    FAST,
+    CONTEXT_MODE,
+    FAST_MODE,
     HAS_NEGATIVES,
     HAS_REFERENCE,
     HAS_REPEATS,
     HAS_TRAILING,
     HAS_ZEROS,
     KINDS,
-    RAW,
+    RAW_MODE,
 )
 from refcodec.coders.native_lossless.raw_bits import WORK_SIZE, finish_raw
 from refcodec.entropy.arrays import Int32, Int64
@@ -37,17 +37,17 @@ def encode_exactly(chance: Chance, samples: Int32, fps: FeatureParameterSet) -> 
     kind = KINDS[fps.source_type]
     words = np.require(samples, np.int32, ["C", "W"]).reshape(-1)
     shape = np.array(samples.shape, np.int64)
-    mode = chance.choose([RAW, FAST, FAST, CONTEXT, CONTEXT, CONTEXT])
+    mode = chance.choose([RAW_MODE, FAST_MODE, FAST_MODE, CONTEXT_MODE, CONTEXT_MODE, CONTEXT_MODE])
     size = (int(kind[1]) + 1) // 8
-    if mode == RAW:
-        return bytes([RAW]) + words.view(np.uint32).astype(f"<u{size}").tobytes()
+    if mode == RAW_MODE:
+        return bytes([RAW_MODE]) + words.view(np.uint32).astype(f"<u{size}").tobytes()
     header = _draw_header(chance, words, shape, kind, mode)
     flags, high, reference, trailing = header.tolist()
     has_reference = reference != high or chance.one_in(4)
     has_trailing = trailing > 0 or chance.one_in(4)
     fields = mode | flags | HAS_REFERENCE * has_reference | HAS_TRAILING * has_trailing
     head = bytes([fields, high] + [reference] * has_reference + [trailing] * has_trailing)
-    if mode == FAST:
+    if mode == FAST_MODE:
         return head + _fast(chance, words, shape, kind, header)
     return head + encode_context(words, shape, kind, header, 64 * words.size + 64)
 
@@ -63,7 +63,7 @@ def _draw_header(chance: Chance, words: Int32, shape: Int64, kind: Int64, mode: 
         high = chance.number(high, largest)
         reference = chance.number(0, largest)
         trailing = chance.number(0, trailing)
-    allowed = HAS_NEGATIVES if mode == FAST else HAS_NEGATIVES | HAS_ZEROS | HAS_REPEATS
+    allowed = HAS_NEGATIVES if mode == FAST_MODE else HAS_NEGATIVES | HAS_ZEROS | HAS_REPEATS
     return np.array([flags & allowed, high, reference, trailing], np.int64)
 
 
