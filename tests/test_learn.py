@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from itertools import pairwise
 from typing import Any
@@ -10,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+import refcodec
 from refcodec.errors import CallerError
-from refcodec.learn import Bottleneck, FactorizedDensity, Tables, freeze
+from refcodec.learn import Bottleneck, FactorizedDensity, freeze
+from refcodec.learn.frozen import MOST_VALUES
 from refcodec.learn.losses import LOSSES
 from refcodec.learn.schedule import Schedule
 from refcodec.learn.stock import Stock, prepare
-from refcodec.learn.tables import MOST_VALUES
 
 # --- densities
 
@@ -115,55 +117,52 @@ def test_steps_are_set_by_the_deviations_of_channels() -> None:
         bottleneck.calibrate(torch.ones(4, 3, 2, 2), 0.5)
 
 
-# --- tables
+# --- freezing
 
 
-def table(low: int, *probabilities: float) -> Tables:
-    return Tables(np.ones(1, np.float32), (low,), (np.array(probabilities),))
-
-
-def test_ideal_bits_are_the_logarithms_of_probabilities() -> None:
-    found = table(-1, 0.5, 0.25, 0.25).bits(np.array([[-1], [0], [1]]))
-    assert found == pytest.approx([1, 2, 2], abs=1e-4)
-
-
-def test_values_outside_a_table_are_escaped() -> None:
-    found = table(0, 1.0).bits(np.array([[0], [1], [2], [-9]]))
-    assert found[0] < 1e-4
-    assert found[1:] == pytest.approx([18, 20, 24])  # 16, and 2, 4, 8 for the distance
-
-
-def test_frozen_tables_span_what_was_seen_and_sum_to_one() -> None:
-    latents = np.array([[3, 0], [4, 0], [3, 0], [6, 0]])
-    tables = freeze(Bottleneck(2, step=0.25), latents)
-    assert tables.lows == (3, 0)
-    assert [len(one) for one in tables.probabilities] == [4, 1]
-    assert tables.constant == 1
-    assert tables.steps.tolist() == [0.25, 0.25]
-    for own in tables.probabilities:
-        assert own.sum() == pytest.approx(1)
-    first = tables.probabilities[0]
-    assert first[0] > first[1] > first[2]
-    assert first[2] > 0  # never seen, but the density has it
+def test_a_frozen_model_has_the_shares_of_what_was_seen() -> None:
+    latents = np.array([[3, 0]] * 600 + [[4, 0]] * 300 + [[6, 0]] * 100)
+    frozen = freeze(Bottleneck(2, step=0.25), latents)
+    assert frozen.steps.tolist() == [0.25, 0.25]
+    first, shares = frozen.model.probabilities(0)
+    assert first == 3
+    assert shares[[0, 1, 3]] == pytest.approx([0.6, 0.3, 0.1], abs=0.01)
+    entropy = -(0.6 * math.log2(0.6) + 0.3 * math.log2(0.3) + 0.1 * math.log2(0.1))
+    assert frozen.model.code_length(latents) / 1000 == pytest.approx(entropy, rel=0.02)
 
 
 def test_without_refinement_the_density_alone_counts() -> None:
     bottleneck, latents = Bottleneck(1, seed=3), np.array([[-2]] * 99 + [[3]])
-    tables = freeze(bottleneck, latents, refine=False)
+    frozen = freeze(bottleneck, latents, refine=False)
     grid = torch.arange(-2, 4, dtype=torch.float32)[None]
     with torch.no_grad():
         wanted = bottleneck.density.probabilities(grid)[0].double().numpy()
-    assert tables.probabilities[0] == pytest.approx(wanted / wanted.sum(), rel=1e-5)
+    first, shares = frozen.model.probabilities(0)
+    assert shares[-2 - first : 4 - first] == pytest.approx(wanted / wanted.sum(), rel=0.1)
 
 
-def test_a_table_has_a_largest_size() -> None:
-    latents = np.array([[5, 0], [5, 0], [9, 3], [5 + MOST_VALUES, 0]])
-    tables = freeze(Bottleneck(2), latents)
-    assert tables.lows == (5, 0)
-    assert [len(one) for one in tables.probabilities] == [MOST_VALUES, 4]
-    bits = tables.bits(latents)
-    assert np.isfinite(bits).all()
-    assert bits[3] > bits[0] + 16  # escaped
+def test_a_value_far_away_is_escaped() -> None:
+    latents = np.array([[5, 0]] * 30 + [[9, 3], [5 + 3 * MOST_VALUES, 0]], np.int32)
+    frozen = freeze(Bottleneck(2), latents)
+    assert len(frozen.model.probabilities(0)[1]) <= MOST_VALUES
+    assert frozen.model.code_length(latents) > frozen.model.code_length(latents[:31]) + 16
+
+
+@pytest.mark.parametrize("shape", [(40, 3), (40, 3, 2, 4)])
+def test_stored_features_come_back(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    latents = rng.poisson(0.4, shape).astype(np.int32)
+    bottleneck = Bottleneck(3)
+    with torch.no_grad():
+        bottleneck.log_steps.copy_(torch.tensor([-1.0, 0.3, 2.0]))
+    frozen, sizes = freeze(bottleneck, latents), []
+    for joint in (False, True):
+        target = io.BytesIO()
+        frozen.write(target, latents, joint=joint)
+        with refcodec.open(target.getvalue()) as reader:
+            assert np.array_equal(np.stack(list(reader)), frozen.values(latents))
+        sizes.append(len(target.getvalue()))
+    assert sizes[1] < sizes[0]
 
 
 # --- losses

@@ -16,6 +16,7 @@ from command import CALL_AT_FAULT, run
 from safetensors.torch import load_file
 from torch import nn
 
+import refcodec
 from refcodec.errors import CallerError, EnvironmentFault
 from refcodec.learn import Bottleneck
 from refcodec.learn.baselines import Known, store
@@ -448,7 +449,8 @@ def test_the_command_trains_measures_and_goes_on(
     assert "training.steps=40" in (output / "config.toml").read_text(encoding="utf-8")
     own = output / "lambda-0.005-seed-1"
     assert {path.name for path in own.iterdir()} >= {
-        *("weights.safetensors", "log.csv", "log.png", "result.json", "checkpoint.safetensors")
+        *("weights.safetensors", "log.csv", "log.png", "result.json", "checkpoint.safetensors"),
+        *("model.dfcm", "features.dfc", "joint.dfc"),
     }
     with (own / "log.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -487,6 +489,17 @@ def test_weights_of_a_run_make_the_same_features(folder: Path, tmp_path: Path) -
         theirs = Cut(network.module, "pool2", (3, 16, 16)).head(inputs)
     assert torch.allclose(theirs, ours, atol=1e-5)
     assert 0 < result["ideal_bits"] < 60
+    assert result["bytes"] * 48 == (own / "features.dfc").stat().st_size
+    assert result["joint_bytes"] * 48 == (own / "joint.dfc").stat().st_size
+    stored = refcodec.decode(own / "features.dfc")
+    with refcodec.open(own / "features.dfc") as reader:
+        steps = trainer.network.bottleneck.steps.detach().numpy()
+        assert np.array_equal(stored, np.stack([np.round(one / steps) * steps for one in reader]))
+    assert np.abs(stored[:5] - ours.numpy()).max() <= 0.5001 * steps.max()
+    model = refcodec.EntropyModel.load(own / "model.dfcm")
+    latents = np.rint(stored / steps).astype(int)
+    assert model.code_length(latents) / 48 == pytest.approx(result["ideal_bits"])
+    assert refcodec.validate(own / "features.dfc").conforming
 
 
 def test_a_plan_that_is_not_there(tmp_path: Path) -> None:

@@ -14,6 +14,6 @@ that is ``refcodec train``.
 
 from refcodec.learn.bottleneck import Bottleneck, Coded
 from refcodec.learn.density import FactorizedDensity
-from refcodec.learn.tables import Tables, freeze
+from refcodec.learn.frozen import Frozen, freeze
 
-__all__ = ["Bottleneck", "Coded", "FactorizedDensity", "Tables", "freeze"]
+__all__ = ["Bottleneck", "Coded", "FactorizedDensity", "Frozen", "freeze"]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import nn
@@ -23,6 +23,9 @@ from refcodec.errors import CallerError
 from refcodec.learn.density import FactorizedDensity
 
 __all__ = ["Bottleneck", "Coded"]
+
+_LARGEST: Final = (1 << 15) - 1
+"""Largest latent."""
 
 
 class Coded(NamedTuple):
@@ -92,6 +95,7 @@ class Bottleneck(nn.Module):
 
     @torch.no_grad()
     def latents(self, features: torch.Tensor) -> torch.Tensor:
-        """The integers that are stored for features, int32, of the same shape."""
+        """The integers of 16 bits that are stored for features, int32, of the same shape."""
         steps = self.steps.reshape(1, -1, *[1] * (features.ndim - 2))
-        return (features.float() / steps).round().to(torch.int32)
+        rounded = (features.float() / steps).round()
+        return rounded.clamp(-_LARGEST, _LARGEST).to(torch.int32)

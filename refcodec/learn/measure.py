@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+import refcodec
 from refcodec.learn.baselines import Baseline, Known, store
 from refcodec.learn.data import Data
 from refcodec.learn.losses import Loss
 from refcodec.learn.network import Bottlenecked
 from refcodec.learn.probes import Probe, measure_probe, targets_of
-from refcodec.learn.tables import Tables
 
-__all__ = ["Collected", "collect", "error_of", "measure_baseline", "outputs_of", "probe"]
+__all__ = [
+    "Collected",
+    "collect",
+    "decoding_speed",
+    "error_of",
+    "measure_baseline",
+    "outputs_of",
+    "probe",
+]
 
 Floats = npt.NDArray[np.float32]
 
@@ -38,13 +48,6 @@ class Collected:
     latents: npt.NDArray[np.int32] | None
     targets: torch.Tensor
     inputs: Floats | None = None
-
-    def decoded(self, steps: npt.NDArray[np.float32] | None) -> Floats:
-        """The features as they are decoded: integers times the step of their channel."""
-        if self.latents is None or steps is None:
-            return self.features
-        by_channel = steps.reshape(-1, *[1] * (self.latents.ndim - 2))
-        return self.latents.astype(np.float32) * by_channel
 
 
 def collect(
@@ -124,20 +127,22 @@ def measure_baseline(
 
 
 def probe(
-    probes: tuple[Probe, ...],
-    training: Collected,
-    test: Collected,
-    tables: Tables | None,
+    one: Probe,
+    training: tuple[Collected, Floats],
+    test: tuple[Collected, Floats],
     classes: tuple[str, ...],
-) -> dict[str, float]:
-    """The result of each probe by name, on features as they are decoded."""
-    steps = None if tables is None else tables.steps
-    found = {}
-    for one in probes:
-        pairs = []
-        for part in (training, test):
-            assert part.inputs is not None
-            targets = targets_of(one, part.inputs, part.targets.tolist(), classes)
-            pairs.append((part.decoded(steps), targets))
-        found[one.name] = measure_probe(one, *pairs)
-    return found
+) -> float:
+    """The result of a probe, on data with their features as they are decoded."""
+    pairs = []
+    for part, features in (training, test):
+        assert part.inputs is not None
+        pairs.append((features, targets_of(one, part.inputs, part.targets.tolist(), classes)))
+    return measure_probe(one, *pairs)
+
+
+def decoding_speed(path: Path) -> float:
+    """Features a second that are decoded from a file, on one thread, after a first time."""
+    refcodec.decode(path)
+    began = time.perf_counter()
+    count = len(refcodec.decode(path))
+    return count / (time.perf_counter() - began)

@@ -4,6 +4,9 @@
 file of a run           content
 ======================= ===========================================================================
 ``weights.safetensors`` the network's parameters; `refcodec.models.load` reads them
+``model.dfcm``          the entropy model
+``features.dfc``        the test features, each of which can be decoded alone
+``joint.dfc``           the test features, coded together in units
 ``log.csv``             the log: a `refcodec.learn.trainer.Row` a line
 ``log.png``             its plot
 ``result.json``         sizes, errors, probes
@@ -21,23 +24,29 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 from safetensors.torch import save
 
+import refcodec
 from refcodec.errors import CallerError
 from refcodec.files import atomic_file, json_value, storage_error
 from refcodec.learn.baselines import Known
+from refcodec.learn.bottleneck import Bottleneck
 from refcodec.learn.data import Augmentation, Data, open_data
+from refcodec.learn.frozen import freeze
 from refcodec.learn.losses import LOSSES
-from refcodec.learn.measure import collect, error_of, measure_baseline, probe
+from refcodec.learn.measure import Collected, collect, error_of, measure_baseline, probe
 from refcodec.learn.plan import Plan, Run
 from refcodec.learn.stock import Prepared
-from refcodec.learn.tables import freeze
 from refcodec.learn.trainer import Row, Trainer
 
 __all__ = ["Session", "load_result"]
 
 _FROZEN_ON: Final = 10_000
 """Most training data that tables, ranges and principal components are taken from."""
+
+Floats = npt.NDArray[np.float32]
 
 Report = Callable[[Run, Row, float], None]
 """Called with a run, each row of its log, and the seconds left."""
@@ -120,8 +129,7 @@ class Session:
 
     def _measure(self, trainer: Trainer) -> dict[str, Any]:
         plan, network, loss = self.plan, trainer.network, trainer.loss
-        probes = plan.probes
-        asked: Any = {"with_inputs": bool(probes), "teacher": trainer.teacher}
+        asked: Any = {"with_inputs": bool(plan.probes), "teacher": trainer.teacher}
         training = collect(network, self.training, count=_FROZEN_ON, **asked)
         test = collect(network, self.test, **asked)
         found: dict[str, Any] = {
@@ -129,29 +137,54 @@ class Session:
             "count": len(test.features),
             "shape": list(test.features.shape[1:]),
         }
-        tables = None
+        decoded = training.features, test.features
         if network.bottleneck is not None:
-            assert training.latents is not None
-            assert test.latents is not None
-            tables = freeze(network.bottleneck, training.latents, refine=plan.bottleneck.refine)
-            found |= {
-                "ideal_bits": float(tables.bits(test.latents).mean()),
-                "constant_channels": tables.constant,
-                "channels": len(tables.steps),
-            }
-        steps = None if tables is None else tables.steps
-        for name, part in (("error", test), ("training_error", training)):
-            found[name] = error_of(network, part.decoded(steps), part.targets, loss)
-        if tables is None and plan.baselines:
+            more, decoded = self._store(
+                self.folder(trainer.run), network.bottleneck, training, test
+            )
+            found |= more
+        elif plan.baselines:
             known = Known(training.features)
             found["baselines"] = [
                 point
                 for one in plan.baselines
                 for point in measure_baseline(one, network, test, known, loss)
             ]
-        if probes:
-            found["probes"] = probe(probes, training, test, tables, self.training.classes)
+        for name, part, features in zip(
+            ("training_error", "error"), (training, test), decoded, strict=True
+        ):
+            found[name] = error_of(network, features, part.targets, loss)
+        pairs = list(zip((training, test), decoded, strict=True))
+        found["probes"] = {
+            one.name: probe(one, *pairs, self.training.classes) for one in plan.probes
+        }
         return found
+
+    def _store(
+        self, folder: Path, bottleneck: Bottleneck, training: Collected, test: Collected
+    ) -> tuple[dict[str, Any], tuple[Floats, Floats]]:
+        """Write the model and files of test features; returns their sizes, and features as decoded."""
+        assert training.latents is not None
+        assert test.latents is not None
+        frozen = freeze(bottleneck, training.latents, refine=self.plan.bottleneck.refine)
+        frozen.model.save(folder / "model.dfcm")
+        found: dict[str, Any] = {
+            "ideal_bits": frozen.model.code_length(test.latents) / len(test.latents),
+            "model_bytes": frozen.model.size,
+            "used_channels": int((training.latents != 0).any(axis=tuple(_others(training))).sum()),
+        }
+        for name, joint in (("bytes", False), ("joint_bytes", True)):
+            path = folder / ("joint.dfc" if joint else "features.dfc")
+            frozen.write(path, test.latents, joint=joint)
+            found[name] = path.stat().st_size / len(test.latents)
+        with refcodec.open(folder / "features.dfc") as reader:
+            decoded = np.stack(list(reader))
+        return found, (frozen.values(training.latents), decoded)
+
+
+def _others(part: Collected) -> list[int]:
+    """The axes of features but that of channels."""
+    return [axis for axis in range(part.features.ndim) if axis != 1]
 
 
 def load_result(run: Run, folder: Path) -> dict[str, Any] | None:
