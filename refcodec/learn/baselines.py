@@ -111,7 +111,7 @@ def _pca(features: Floats, known: Known, cut: Cut, *, components: int) -> Stored
         raise CallerError(f"features have {len(mean)} components, and {components} are asked for")
     basis = vectors[:, :components]
     found = (features.reshape(len(features), -1) - mean) @ basis
-    back = found @ basis.T + mean
+    back = (found @ basis.T + mean).astype(np.float32)
     return Stored(back.reshape(features.shape), _each(found))
 
 

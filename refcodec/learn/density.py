@@ -81,7 +81,8 @@ class FactorizedDensity(nn.Module):
         found = FactorizedDensity(1, [one.shape[1] for one in self.matrices[:-1]])
         for own, all_of_them in zip(found.parameters(), self.parameters(), strict=True):
             own.data = all_of_them.detach()[channel : channel + 1]
-        return found.requires_grad_(False)
+        found.requires_grad_(False)
+        return found
 
     def bits(self, values: torch.Tensor) -> torch.Tensor:
         """Code length of each value in bits; both N x channels, or N x channels x H x W."""

@@ -98,5 +98,6 @@ def _density(bottleneck: Bottleneck, channel: int, low: int, high: int) -> Float
     grid = torch.arange(low, high + 1, dtype=torch.float32, device=bottleneck.log_steps.device)
     with torch.no_grad():
         found = bottleneck.density.only(channel).probabilities(grid[None])[0]
-    values: Floats = found.double().cpu().numpy() + _LEAST
-    return values / values.sum()
+    probabilities = found.double().cpu().numpy() + _LEAST
+    normalised: Floats = probabilities / probabilities.sum()
+    return normalised

@@ -1,18 +1,15 @@
-"""What a trained bottleneck gives: error of the task, bits of features, other ways to store them, probes."""
+"""Measurements after a training: features and their error, other ways to store them, probes."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-import refcodec
 from refcodec.learn.baselines import Baseline, Known, store
 from refcodec.learn.data import Data
 from refcodec.learn.losses import Loss
@@ -22,7 +19,6 @@ from refcodec.learn.probes import Probe, measure_probe, targets_of
 __all__ = [
     "Collected",
     "collect",
-    "decoding_speed",
     "error_of",
     "measure_baseline",
     "outputs_of",
@@ -133,16 +129,9 @@ def probe(
     classes: tuple[str, ...],
 ) -> float:
     """The result of a probe, on data with their features as they are decoded."""
-    pairs = []
-    for part, features in (training, test):
+
+    def pair(part: Collected, features: Floats) -> tuple[Floats, npt.NDArray[np.float64]]:
         assert part.inputs is not None
-        pairs.append((features, targets_of(one, part.inputs, part.targets.tolist(), classes)))
-    return measure_probe(one, *pairs)
+        return features, targets_of(one, part.inputs, part.targets.tolist(), classes)
 
-
-def decoding_speed(path: Path) -> float:
-    """Features a second that are decoded from a file, on one thread, after a first time."""
-    refcodec.decode(path)
-    began = time.perf_counter()
-    count = len(refcodec.decode(path))
-    return count / (time.perf_counter() - began)
+    return measure_probe(one, pair(*training), pair(*test))

@@ -88,7 +88,7 @@ class BottleneckPlan:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How to train: ``[training]``.
+    """The training itself: ``[training]``.
 
     loss             : of `refcodec.learn.losses.LOSSES`.
     steps, batch     : number of steps, and of inputs in each.

@@ -18,6 +18,7 @@ from refcodec.errors import CallerError
 
 __all__ = ["Probe", "measure_probe", "read_probe", "targets_of"]
 
+Features = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float64]
 
 _RIDGE = 1e-3
@@ -61,7 +62,8 @@ def targets_of(
     if not probe.classes:
         if inputs.ndim != 4:
             raise CallerError(f"the probe {probe.name!r} is of images, and there are none")
-        return inputs.mean(axis=(2, 3), dtype=np.float64)
+        colours: Floats = inputs.mean(axis=(2, 3), dtype=np.float64)
+        return colours
     unknown = [one for one in probe.classes if one not in classes]
     if unknown:
         raise CallerError(
@@ -73,7 +75,7 @@ def targets_of(
 
 
 def measure_probe(
-    probe: Probe, training: tuple[Floats, Floats], test: tuple[Floats, Floats]
+    probe: Probe, training: tuple[Features, Floats], test: tuple[Features, Floats]
 ) -> float:
     """Accuracy, or share of variance explained, on test features.
 

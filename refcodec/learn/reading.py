@@ -97,7 +97,7 @@ def _section(table: Table, name: str, kind: type[Section]) -> Section:
             values[one.name] = own.take(one.name, _KINDS[str(one.type)], *default)
     own.finish()
     for key, value in values.items():
-        least = 0 if key in _ZERO_ALLOWED else 1 if type(value) is int else 1e-12
+        least = 0 if key in _ZERO_ALLOWED else 1 if _is_whole(value) else 1e-12
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value < least:
             raise CallerError(
                 f"{key!r} of [{name}] is {value}; it is {'0' if least == 0 else 'above 0'} "
@@ -130,11 +130,15 @@ def _bottleneck(table: Table) -> BottleneckPlan:
 def _whole(table: Table, key: str, default: Any) -> tuple[int, ...]:
     """A list of whole numbers; of seeds from 0 on, of widths from 1 on."""
     found, least = table.take(key, list, list(default)), 0 if key == "seeds" else 1
-    if not found or not all(type(one) is int and one >= least for one in found):
+    if not found or not all(_is_whole(one) and one >= least for one in found):
         raise CallerError(
             f"{key!r} of {table.where} is {found!r}; it is a list of whole numbers from {least} on"
         )
     return tuple(dict.fromkeys(found)) if key == "seeds" else tuple(found)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _check(plan: Plan) -> None:

@@ -1,4 +1,4 @@
-"""The report of a plan: ``results.csv``, ``tables.md``, and the plot of error over size."""
+"""The report of a plan: its results as CSV, tables in Markdown, and the plot of error over size."""
 
 from __future__ import annotations
 

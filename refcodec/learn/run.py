@@ -1,17 +1,12 @@
-"""The runs of a plan: each is trained, measured, and left in a folder of its own.
+"""The runs of a plan: each is trained, measured, and left in a folder of its own::
 
-======================= ===========================================================================
-file of a run           content
-======================= ===========================================================================
-``weights.safetensors`` the network's parameters; `refcodec.models.load` reads them
-``model.dfcm``          the entropy model
-``features.dfc``        the test features, each of which can be decoded alone
-``joint.dfc``           the test features, coded together in units
-``log.csv``             the log: a `refcodec.learn.trainer.Row` a line
-``log.png``             its plot
-``result.json``         sizes, errors, probes
-``checkpoint.safetensors`` the state of the training
-======================= ===========================================================================
+weights.safetensors     the network's parameters; `refcodec.models.load` reads them
+model.dfcm              the entropy model
+features.dfc            the test features, each of which can be decoded alone
+joint.dfc               the test features, coded together in units
+log.csv, log.png        the log, a `refcodec.learn.trainer.Row` a line, and its plot
+result.json             sizes, errors, probes
+checkpoint.safetensors  the state of the training
 """
 
 from __future__ import annotations
@@ -154,9 +149,9 @@ class Session:
             ("training_error", "error"), (training, test), decoded, strict=True
         ):
             found[name] = error_of(network, features, part.targets, loss)
-        pairs = list(zip((training, test), decoded, strict=True))
         found["probes"] = {
-            one.name: probe(one, *pairs, self.training.classes) for one in plan.probes
+            one.name: probe(one, (training, decoded[0]), (test, decoded[1]), self.training.classes)
+            for one in plan.probes
         }
         return found
 

@@ -147,7 +147,7 @@ class Trainer:
         outputs = outputs.float()
         loss = self.loss.value(outputs, targets)
         self.optimiser.zero_grad()
-        (loss + trade * bits.mean()).backward()  # type: ignore[no-untyped-call]
+        (loss + trade * bits.mean()).backward()
         self.optimiser.step()
         self.step += 1
         with torch.no_grad():
@@ -232,7 +232,7 @@ def _network(run: Run, shape: tuple[int, ...], device: torch.device) -> Bottlene
     frozen = None if own.frozen is None else found.layers.get(own.frozen, own.frozen)
     module = found.module.to(device)
     if len(shape) == 3:
-        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module = module.to(memory_format=torch.channels_last)
     network = Bottlenecked(module, layer, shape, None, train=own.train, frozen=frozen)
     if run.trade > 0:
         widths = run.plan.bottleneck.widths
