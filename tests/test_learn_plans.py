@@ -138,6 +138,6 @@ def test_a_plan_runs_on_a_small_set(path: Path, tmp_path: Path) -> None:
     if "start" in path.stem:
         assert curves == {"float32"}
         return
-    assert {"ours", "zlib"} <= curves
+    assert {"learned", "learned, joint", "zlib"} <= curves
     assert (output / "curves.png").stat().st_size > 10_000
     assert all(0 <= float(row["error"]) <= 1 and float(row["size"]) >= 0 for row in rows)

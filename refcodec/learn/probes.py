@@ -81,10 +81,10 @@ def measure_probe(
 
     training, test : features N x ..., and targets N x K of `targets_of`.
     """
-    features = training[0].reshape(len(training[0]), -1).astype(np.float64)
+    features = training[0].reshape(len(training[0]), -1)
     mean, centre = features.mean(axis=0), training[1].mean(axis=0)
     features = features - mean
-    moments = features.T @ features
+    moments = (features.T @ features).astype(np.float64)
     ridge = _RIDGE * max(float(np.trace(moments)) / len(moments), 1e-12)
     weights = np.linalg.solve(
         moments + ridge * np.eye(len(moments)), features.T @ (training[1] - centre)

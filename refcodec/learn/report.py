@@ -23,7 +23,8 @@ __all__ = ["Point", "points_of", "tables_of", "write_report"]
 class Point:
     """A way to store features: its size and the error that it leaves, means over seeds.
 
-    curve, label   : what it is: ``quantised``, ``bins 16``.
+    curve, label   : its name, and that of the point: ``quantised``, ``bins 16``. Features of ``learned`` can
+                     be decoded one by one; the others of one unit are decoded together.
     size           : bytes of a feature.
     share          : of the size that zlib makes of the features without a bottleneck; None if not measured.
     error          : of the task on test data; ``spread`` its standard deviation over seeds.
@@ -52,8 +53,9 @@ def points_of(results: Sequence[dict[str, Any]]) -> list[Point]:
     ]
     for result in sorted(results, key=lambda one: one["lambda"]):
         if result["lambda"] > 0:
-            key = "ours", f"lambda {result['lambda']:g}"
-            found[key].append((size_of(result), result["error"], result["training_error"]))
+            errors = result["error"], result["training_error"]
+            for curve, size in (("learned", "bytes"), ("learned, joint", "joint_bytes")):
+                found[curve, f"lambda {result['lambda']:g}"].append((result[size], *errors))
         elif result.get("baselines") is None:
             size = 4.0 * float(np.prod(result["shape"]))
             found["float32", ""].append((size, result["error"], result["training_error"]))
@@ -62,11 +64,6 @@ def points_of(results: Sequence[dict[str, Any]]) -> list[Point]:
             own = result["training_error"] if one["coder"] == "zlib" else None
             found[one["coder"], label].append((one["bytes"], one["error"], own))
     return [_point(*key, rows, zlib) for key, rows in found.items()]
-
-
-def size_of(result: dict[str, Any]) -> float:
-    """Bytes of a feature: of the whole file, if it was written, else by the ideal code length."""
-    return float(result.get("bytes", result.get("ideal_bits", 0) / 8))
 
 
 def _point(

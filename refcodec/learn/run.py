@@ -1,4 +1,6 @@
-"""The runs of a plan: each is trained, measured, and left in a folder of its own::
+"""The runs of a plan: each is trained, measured, and left in a folder of its own.
+
+Its files::
 
 weights.safetensors     the network's parameters; `refcodec.models.load` reads them
 model.dfcm              the entropy model
