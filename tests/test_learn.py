@@ -117,6 +117,22 @@ def test_steps_are_set_by_the_deviations_of_channels() -> None:
         bottleneck.calibrate(torch.ones(4, 3, 2, 2), 0.5)
 
 
+def test_calibration_fits_the_density() -> None:
+    """Before any training, features cost little more than the entropy of their integers."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2000, 2, generator=generator) * torch.tensor([0.1, 30.0])
+    bottleneck = Bottleneck(2)
+    bottleneck.calibrate(features, 0.5)
+    with torch.no_grad():
+        bits = bottleneck(features).bits.mean().item()
+    latents = bottleneck.latents(features).numpy()
+    entropy = 0.0
+    for own in latents.T:
+        _, counts = np.unique(own, return_counts=True)
+        entropy -= (counts / 2000 * np.log2(counts / 2000)).sum()
+    assert entropy <= bits < 1.1 * entropy
+
+
 # --- freezing
 
 

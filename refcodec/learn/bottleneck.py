@@ -24,6 +24,13 @@ from refcodec.learn.density import FactorizedDensity
 
 __all__ = ["Bottleneck", "Coded"]
 
+_FITTED: Final = 1 << 15
+"""Values that the density is fitted to at first, of all channels together; at least `_FEWEST` of each."""
+
+_FEWEST: Final = 64
+_FIT_STEPS: Final = 200
+_FIT_RATE: Final = 0.03
+
 _LARGEST: Final = (1 << 15) - 1
 """Largest latent."""
 
@@ -69,17 +76,34 @@ class Bottleneck(nn.Module):
         """Step of each channel."""
         return self.log_steps.exp()
 
-    @torch.no_grad()
     def calibrate(self, features: torch.Tensor, step: float) -> None:
-        """Set the steps by the standard deviations of features, N x C x H x W or N x D.
+        """Set the steps by features, N x C x H x W or N x D, and fit the density to some of them.
 
         step : in standard deviations of each channel. A channel that is constant gets the largest step.
+
+        Raises CallerError if all channels are constant.
         """
-        deviations = features.movedim(1, 0).flatten(1).float().std(dim=1, correction=0)
+        values = features.detach().movedim(1, 0).flatten(1).float()
+        deviations = values.std(dim=1, correction=0)
         if not deviations.max() > 0:
             raise CallerError("all features are constant", hint="is the network trained?")
         deviations = torch.where(deviations > 0, deviations, deviations.max())
-        self.log_steps.copy_(torch.log(step * deviations))
+        with torch.no_grad():
+            self.log_steps.copy_(torch.log(step * deviations))
+        count = max(_FEWEST, _FITTED // len(values))
+        chosen = torch.linspace(0, values.shape[1] - 1, min(count, values.shape[1])).long()
+        self._fit((values[:, chosen] / self.steps.detach()[:, None]).T)
+
+    def _fit(self, scaled: torch.Tensor) -> None:
+        """Fit the density to values in steps, N x channels, with noise."""
+        optimiser = torch.optim.Adam(self.density.parameters(), lr=_FIT_RATE)
+        generator = torch.Generator(scaled.device).manual_seed(0)
+        for _ in range(_FIT_STEPS):
+            noise = torch.rand(scaled.shape, generator=generator, device=scaled.device) - 0.5
+            optimiser.zero_grad()
+            self.density.bits(scaled + noise).sum().div(len(scaled)).backward()
+            optimiser.step()
+        optimiser.zero_grad()
 
     def forward(self, features: torch.Tensor, noise: torch.Tensor | None = None) -> Coded:
         """Round features, N x C x H x W or N x D, and estimate their bits.
