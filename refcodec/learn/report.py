@@ -54,8 +54,8 @@ def points_of(results: Sequence[dict[str, Any]]) -> list[Point]:
     for result in sorted(results, key=lambda one: one["lambda"]):
         if result["lambda"] > 0:
             errors = result["error"], result["training_error"]
-            for curve, size in (("learned", "bytes"), ("learned, joint", "joint_bytes")):
-                found[curve, f"lambda {result['lambda']:g}"].append((result[size], *errors))
+            for curve, key in (("learned", "bytes"), ("learned, joint", "joint_bytes")):
+                found[curve, f"lambda {result['lambda']:g}"].append((result[key], *errors))
         elif result.get("baselines") is None:
             size = 4.0 * float(np.prod(result["shape"]))
             found["float32", ""].append((size, result["error"], result["training_error"]))
