@@ -126,7 +126,7 @@ def test_a_plan_runs_on_a_small_set(path: Path, tmp_path: Path) -> None:
     plan.write_bytes(path.read_bytes())
     if 'start = "' in path.read_text(encoding="utf-8"):
         start = path.with_name("cifar10-start.toml").read_text(encoding="utf-8")
-        start = start.replace("steps = 2600", "steps = 2").replace("batch = 128", "batch = 20")
+        start = start.replace("steps = 1500", "steps = 2").replace("batch = 128", "batch = 20")
         (tmp_path / "cifar10-start.toml").write_text(start, encoding="utf-8")
     settings: list[Any] = [part for one in (*short, *changes) for part in ("--set", one)]
     output = tmp_path / "results" / "out"

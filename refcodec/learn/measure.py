@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,13 @@ from refcodec.learn.probes import Probe, measure_probe, targets_of
 
 __all__ = [
     "Collected",
+    "Seen",
     "collect",
     "error_of",
     "measure_baseline",
     "outputs_of",
     "probe",
+    "see",
 ]
 
 Floats = npt.NDArray[np.float32]
@@ -46,36 +48,52 @@ class Collected:
     inputs: Floats | None = None
 
 
-def collect(
-    network: Bottlenecked,
-    data: Data,
-    *,
-    count: int | None = None,
-    with_inputs: bool = False,
-    teacher: Bottlenecked | None = None,
-) -> Collected:
-    """Run the head over data, without augmentation.
+class Seen(NamedTuple):
+    """A batch of data, not augmented.
 
-    count       : number of them, evenly spread; None for all.
-    with_inputs : keep the inputs, too.
-    teacher     : a network whose outputs take the place of the targets.
+    prepared : as `refcodec.learn.network.Bottlenecked.forward` takes it: outputs of a frozen part, or inputs.
+    targets  : N x ...
+    inputs   : N x ..., float32.
     """
+
+    prepared: torch.Tensor
+    targets: torch.Tensor
+    inputs: torch.Tensor
+
+
+def see(network: Bottlenecked, data: Data, count: int | None = None) -> Iterator[Seen]:
+    """Yield batches of data, evenly spread over all if ``count`` is fewer."""
     network.set_training(False)
     device = next(network.module.parameters()).device
     total = len(data) if count is None else min(count, len(data))
     chosen = np.arange(total) * len(data) // total
-    features, latents, targets, kept = [], [], [], []
     for start in range(0, total, _AT_ONCE):
-        inputs, own = data.batch(chosen[start : start + _AT_ONCE], None)
+        inputs, targets = data.batch(chosen[start : start + _AT_ONCE], None)
         with torch.no_grad():
-            prepared = network.prepare(inputs.to(device))
+            yield Seen(network.prepare(inputs.to(device)), targets, inputs)
+
+
+def collect(
+    network: Bottlenecked,
+    batches: Iterable[Seen],
+    *,
+    with_inputs: bool = False,
+    teacher: Bottlenecked | None = None,
+) -> Collected:
+    """Run the head over batches.
+
+    with_inputs : keep the inputs, too.
+    teacher     : a network whose outputs take the place of the targets.
+    """
+    network.set_training(False)
+    features, latents, targets, kept = [], [], [], []
+    for prepared, own, inputs in batches:
+        with torch.no_grad():
             found = network.features(prepared)
-            if teacher is not None:
-                own = teacher.forward(prepared)[0].cpu()
+            targets.append(own if teacher is None else teacher.forward(prepared)[0].cpu())
             if network.bottleneck is not None:
                 latents.append(network.bottleneck.latents(found).cpu().numpy())
         features.append(found.cpu().numpy())
-        targets.append(own)
         if with_inputs:
             kept.append(inputs.numpy())
     return Collected(

@@ -93,7 +93,8 @@ class TrainingPlan:
     loss             : of `refcodec.learn.losses.LOSSES`.
     steps, batch     : number of steps, and of inputs in each.
     rate             : initial learning rate of the network.
-    density_rate     : that of the densities; None for the same. Steps are trained at that of the network.
+    density_rate     : that of the densities; None for the same.
+    step_rate        : that of the steps' logarithms; None for the same.
     schedule, decay, decay_every, warmup, lambda_ramp : see `refcodec.learn.schedule.Schedule`.
     weight_decay     : of the network's parameters.
     seeds            : a run each.
@@ -109,6 +110,7 @@ class TrainingPlan:
     batch: int = 128
     rate: float = 0.005
     density_rate: float | None = None
+    step_rate: float | None = None
     schedule: str = "cosine"
     decay: float = 0.94
     decay_every: int = 1000

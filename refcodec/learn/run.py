@@ -16,7 +16,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +33,7 @@ from refcodec.learn.bottleneck import Bottleneck
 from refcodec.learn.data import Augmentation, Data, open_data
 from refcodec.learn.frozen import freeze
 from refcodec.learn.losses import LOSSES
-from refcodec.learn.measure import Collected, collect, error_of, measure_baseline, probe
+from refcodec.learn.measure import Collected, Seen, collect, error_of, measure_baseline, probe, see
 from refcodec.learn.plan import Plan, Run
 from refcodec.learn.stock import Prepared
 from refcodec.learn.trainer import Row, Trainer
@@ -59,6 +59,7 @@ class Session:
     def __init__(self, plan: Plan, output: Path) -> None:
         self.plan, self.output = plan, output
         self._prepared: dict[int | None, Prepared | None] = {}
+        self._seen: dict[str, list[Seen]] = {}
         self.training = self._open(plan.data.train, plan.data.count, training=True)
         self.test = self._open(plan.data.test, plan.data.test_count, training=False)
         if self.training.shape != self.test.shape:
@@ -127,8 +128,8 @@ class Session:
     def _measure(self, trainer: Trainer) -> dict[str, Any]:
         plan, network, loss = self.plan, trainer.network, trainer.loss
         asked: Any = {"with_inputs": bool(plan.probes), "teacher": trainer.teacher}
-        training = collect(network, self.training, count=_FROZEN_ON, **asked)
-        test = collect(network, self.test, **asked)
+        training = collect(network, self._see(trainer, "training"), **asked)
+        test = collect(network, self._see(trainer, "test"), **asked)
         found: dict[str, Any] = {
             "measures": loss.measures,
             "count": len(test.features),
@@ -156,6 +157,16 @@ class Session:
             for one in plan.probes
         }
         return found
+
+    def _see(self, trainer: Trainer, part: str) -> Iterable[Seen]:
+        """Batches of training or test data, kept for other runs if they have passed the same frozen part."""
+        data, count = (self.training, _FROZEN_ON) if part == "training" else (self.test, None)
+        batches = see(trainer.network, data, count)
+        if trainer.prepared is None or self.plan.network.weights is None:
+            return batches
+        if part not in self._seen:
+            self._seen[part] = list(batches)
+        return self._seen[part]
 
     def _store(
         self, folder: Path, bottleneck: Bottleneck, training: Collected, test: Collected

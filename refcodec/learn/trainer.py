@@ -105,10 +105,14 @@ class Trainer:
         if network := list(self.network.trained()):
             groups.append({"params": network, "weight_decay": training.weight_decay, "scale": 1.0})
         if self.network.bottleneck is not None:
-            own = self.network.bottleneck
-            groups.append({"params": [own.log_steps], "scale": 1.0})
-            scale = (training.density_rate or training.rate) / training.rate
-            groups.append({"params": list(own.density.parameters()), "scale": scale})
+            bottleneck = self.network.bottleneck
+            for parameters, rate in (
+                ([bottleneck.log_steps], training.step_rate),
+                (list(bottleneck.density.parameters()), training.density_rate),
+            ):
+                groups.append(
+                    {"params": parameters, "scale": (rate or training.rate) / training.rate}
+                )
         if not groups:
             raise CallerError("there is nothing to train", hint="train more of the network")
         return torch.optim.Adam(groups, lr=training.rate)
