@@ -7,6 +7,7 @@ from refcodec.suite.define import definitions
 from refcodec.suite.invalid import (
     features,
     header,
+    latents,
     native,
     native_lossless,
     parameter_sets,
@@ -30,4 +31,5 @@ INVALID = definitions(
     native_lossless,
     types,
     ranges,
+    latents,
 )

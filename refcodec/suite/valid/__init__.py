@@ -6,6 +6,7 @@
 from refcodec.suite.define import definitions
 from refcodec.suite.valid import (
     hevc,
+    latents,
     lossless,
     native_blocks,
     native_lossless,
@@ -34,4 +35,5 @@ VALID = definitions(
     native_lossless,
     types,
     ranges,
+    latents,
 )
