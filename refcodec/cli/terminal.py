@@ -103,7 +103,7 @@ def open_input(path: str) -> Iterator[BinaryIO]:
 
 
 def places_of_models(models: Iterable[Path] | None, source: str) -> list[Path]:
-    """Where the entropy models of a stream are looked for: the places given, and the folder of the stream."""
+    """Places to look for the entropy models of a stream: those given, and the folder of the stream."""
     beside = [] if source == PIPE else [Path(source).parent]
     return [*(models or ()), *beside]
 
