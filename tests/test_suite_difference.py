@@ -137,7 +137,11 @@ MISTAKES: list[tuple[str, Mistake, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "mistake", "guess"), MISTAKES, ids=lambda one: str(one)[:40])
+@pytest.mark.parametrize(
+    ("name", "mistake", "guess"),
+    MISTAKES,
+    ids=[f"{name}: {guess[:30]}" for name, _, guess in MISTAKES],
+)
 def test_guess(name: str, mistake: Mistake, guess: str) -> None:
     reason, found = _explained(name, _bytes([mistake(one) for one in _decoded(name)]))
     assert found is not None, reason
