@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from command import run
 from typer.testing import CliRunner
 
 from refcodec.cli.conformance import app
@@ -319,3 +320,25 @@ def test_list_follows_the_selection() -> None:
         and "8.6.2" in one.clauses
         and not one.name.startswith("log-")
     }
+
+
+def test_a_suite_of_others_shows_no_conformity(tmp_path: Path) -> None:
+    run(
+        "conformance",
+        "generate",
+        tmp_path / "own",
+        "--profile",
+        "lossless",
+        "--seed",
+        "1",
+        "--count",
+        "3",
+    )
+    words = ("conformance", "run", "--suite", tmp_path / "own", "--profile", "lossless")
+    assert (
+        run(*words)
+        .stdout.splitlines()[-1]
+        .endswith(
+            "passed 3 of 3 selected; this is not the published suite: conformity is not shown"
+        )
+    )

@@ -32,6 +32,9 @@ __all__ = [
 
 MANIFEST_NAME = "manifest.json"
 
+PUBLISHED_PREFIX = "DFC-"
+"""Beginning of the ids of the published suite; suites of others have another (see the schema)."""
+
 _WORD_SIZES = {
     "float32": 4,
     "float16": 2,
@@ -185,6 +188,11 @@ class Manifest:
     def sha256(self) -> str:
         """SHA-256 of the manifest file, which names the suite in a report."""
         return hashlib.sha256((self.root / MANIFEST_NAME).read_bytes()).hexdigest()
+
+    @property
+    def published(self) -> bool:
+        """True if every vector has an id of the published suite."""
+        return all(vector.id.startswith(PUBLISHED_PREFIX) for vector in self.vectors)
 
     def path(self, vector: Vector) -> Path:
         """Path of a vector's stream."""

@@ -76,10 +76,24 @@ class Run:
     def complete(self) -> bool:
         """True if every vector of the claimed profiles and levels is among the results.
 
-        A suite that has no vector of a claimed profile cannot show anything about it.
+        A suite that has no vector of a claimed profile cannot show anything about it, and a suite of others
+        or a drawn one nothing about conformity.
         """
-        profiles = {one.vector.profile for one in self.results if one.status != "not-applicable"}
-        return self.ran == self.claimed and profiles >= set(self.scope.levels)
+        return not self._left_open
+
+    @cached_property
+    def _left_open(self) -> str:
+        """What the run leaves open of the claim; '' where it is nothing."""
+        if self.ran < self.claimed:
+            scope = f"{self.scope}, suite {self.suite.version}"
+            return (
+                f"{self.claimed - self.ran} of the {self.claimed} vectors of {scope}, were not run"
+            )
+        if not self.suite.published:
+            return "this is not the published suite"
+        tested = {one.vector.profile for one in self.results if one.status != "not-applicable"}
+        untested = [name for name in self.scope.levels if name not in tested]
+        return f"the suite has no vectors of {', '.join(untested)}" if untested else ""
 
     @property
     def passed(self) -> bool:
@@ -119,9 +133,10 @@ class Run:
         if self.verdict == "conforming":
             return f"conforming: all {self.ran} vectors of {scope}, passed"
         selected = f"{self.ran} selected"
-        rest = f"{self.claimed - self.ran} of the {self.claimed} vectors of {scope}, were not run"
         if self.verdict == "passed-selected":
-            return f"passed {counts['pass']} of {selected}; {rest}: conformity is not shown"
+            return (
+                f"passed {counts['pass']} of {selected}; {self._left_open}: conformity is not shown"
+            )
         parts = [
             f"{counts[status]} of {selected} {word}" for status, word in _BAD if counts[status]
         ]
@@ -129,7 +144,7 @@ class Run:
             parts[0] += ", as listed"
         if self.stale:
             parts.append(f"{len(self.stale)} entries of the list of known failures are stale")
-        parts.append(rest if not self.complete else f"these are all vectors of {scope}")
+        parts.append(self._left_open or f"these are all vectors of {scope}")
         return f"NOT conforming: {'; '.join(parts)}"
 
 
