@@ -13,10 +13,10 @@ from variation import PATIENCE
 import refcodec
 from refcodec.errors import reject_classes
 from refcodec.hashes import little_endian_bytes
-from refcodec.suite.contract import BuiltIn
 from refcodec.suite.derive import released_features, syntax_hash
 from refcodec.suite.manifest import Manifest, Vector
-from refcodec.suite.runner import judge
+from refcodec.suite.run.contract import BuiltIn
+from refcodec.suite.run.runner import judge
 
 
 def test_runner_passes_built_in_decoder(suite: Manifest, vector: Vector) -> None:

@@ -29,7 +29,6 @@ from refcodec.errors import CallerError, DFCError, EnvironmentFault, OrderError
 from refcodec.hashes import little_endian_bytes
 from refcodec.suite.agreement import Verdicts, judge, unnoticed
 from refcodec.suite.assemble import edit_from_json
-from refcodec.suite.contract import BuiltIn
 from refcodec.suite.drawn import folder, stream
 from refcodec.suite.drawn.chance import Chance
 from refcodec.suite.drawn.containers import compress
@@ -37,7 +36,8 @@ from refcodec.suite.drawn.coverage import Coverage, all_points, excluded, points
 from refcodec.suite.drawn.folder import Plan, generate
 from refcodec.suite.drawn.stream import draw_stream
 from refcodec.suite.manifest import Manifest, load_manifest
-from refcodec.suite.runner import run_suite
+from refcodec.suite.run.contract import BuiltIn
+from refcodec.suite.run.runner import run_suite
 from refcodec.syntax.codes import Profile
 from refcodec.validator import Report
 

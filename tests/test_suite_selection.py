@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 
 from refcodec.cli.conformance import app
 from refcodec.errors import CallerError
-from refcodec.suite.contract import Outcome
 from refcodec.suite.manifest import Manifest, Vector, load_manifest
-from refcodec.suite.reports import as_json, as_junit, as_markdown
-from refcodec.suite.results import Run
-from refcodec.suite.runner import run_suite
-from refcodec.suite.selection import PROFILES, Scope, Selection
+from refcodec.suite.report.documents import as_json, as_junit, as_markdown
+from refcodec.suite.run.contract import Outcome
+from refcodec.suite.run.results import Run
+from refcodec.suite.run.runner import run_suite
+from refcodec.suite.run.selection import PROFILES, Scope, Selection
 from refcodec.tables import HIGHEST_LEVEL
 
 SUITE = load_manifest(Path(__file__).resolve().parents[1] / "bitstreams")

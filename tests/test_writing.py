@@ -19,7 +19,7 @@ from variation import PATIENCE
 import refcodec
 from refcodec.errors import CallerError, EnvironmentFault, HashError, StreamError
 from refcodec.stream.walk import Walk
-from refcodec.suite.edits import flip
+from refcodec.suite.make.edits import flip
 from refcodec.syntax.codes import Profile, UnitType
 from refcodec.syntax.structures import (
     CODED_FEATURE,

@@ -12,8 +12,8 @@ from refcodec.errors import ChecksumError, DFCError, StreamError
 from refcodec.inspector import inspect_units
 from refcodec.suite.agreement import Verdicts, judge
 from refcodec.suite.assemble import Edit, Piece, disassemble
+from refcodec.suite.make.mutations import draw_edit
 from refcodec.suite.manifest import Violation
-from refcodec.suite.mutations import draw_edit
 from refcodec.syntax.codes import UnitType
 
 __all__ = ["Fault", "Seen", "draw_fault", "require_agreement"]

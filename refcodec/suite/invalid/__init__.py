@@ -3,7 +3,6 @@
 Each is an edit of a valid one.
 """
 
-from refcodec.suite.define import definitions
 from refcodec.suite.invalid import (
     features,
     header,
@@ -16,6 +15,7 @@ from refcodec.suite.invalid import (
     units,
     unnoticed,
 )
+from refcodec.suite.make.define import definitions
 
 __all__ = ["INVALID"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refcodec.suite.define import invalid_payload
+from refcodec.suite.make.define import invalid_payload
 
 
 @invalid_payload(144, "exact-float32", "8.3.8")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from refcodec.suite.assemble import Edit, Patch, Value, encode, from_bits, to_bits
-from refcodec.suite.define import invalid
-from refcodec.suite.edits import element, header, parameter, parameter_set
+from refcodec.suite.make.define import invalid
+from refcodec.suite.make.edits import element, header, parameter, parameter_set
 from refcodec.syntax.bits import BitReader, Trace
 from refcodec.syntax.hevc import SPS, split_nals
 

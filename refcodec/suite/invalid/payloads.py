@@ -6,8 +6,8 @@ import lzma
 import zlib
 
 from refcodec.suite.assemble import Edit
-from refcodec.suite.define import invalid, invalid_payload
-from refcodec.suite.edits import flip
+from refcodec.suite.make.define import invalid, invalid_payload
+from refcodec.suite.make.edits import flip
 
 
 @invalid_payload(70, "raw-float32", "8.3.1")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from refcodec.inspector import inspect
 from refcodec.suite.assemble import Drop, Edit, Insert, Patch, Set
-from refcodec.suite.define import unnoticed
-from refcodec.suite.edits import add, element, parameter
+from refcodec.suite.make.define import unnoticed
+from refcodec.suite.make.edits import add, element, parameter
 
 
 @unnoticed(91, "index", "constraint", "9.5")

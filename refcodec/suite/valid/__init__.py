@@ -3,7 +3,7 @@
 ``values`` holds their features; ``build`` and ``content`` make streams of them.
 """
 
-from refcodec.suite.define import definitions
+from refcodec.suite.make.define import definitions
 from refcodec.suite.valid import (
     hevc,
     lossless,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refcodec.suite.edits import feature
+from refcodec.suite.make.edits import feature
 from refcodec.suite.valid.values import Feature
 from refcodec.writer import create
 

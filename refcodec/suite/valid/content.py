@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from refcodec.suite.assemble import Set
-from refcodec.suite.edits import parameter
-from refcodec.suite.native import Content, payloads
+from refcodec.suite.make.edits import parameter
+from refcodec.suite.make.native import Content, payloads
 from refcodec.suite.valid.build import native
 
 __all__ = ["checks", "content", "every_other"]

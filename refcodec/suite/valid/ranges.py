@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from refcodec.suite.assemble import Set
-from refcodec.suite.define import vector
-from refcodec.suite.edits import element
+from refcodec.suite.make.define import vector
+from refcodec.suite.make.edits import element
 from refcodec.suite.valid.build import coded, native
 from refcodec.suite.valid.values import BRAIN, Feature, hills
 from refcodec.suite.vectors import Features

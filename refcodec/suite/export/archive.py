@@ -15,7 +15,7 @@ from importlib.resources import files
 from string import Template
 
 from refcodec.suite.manifest import MANIFEST_NAME, Manifest
-from refcodec.suite.outputs import Digests, rejection_lines
+from refcodec.suite.run.outputs import Digests, rejection_lines
 
 __all__ = ["archive_of", "zipped"]
 
@@ -42,7 +42,7 @@ def archive_of(
     }
     members |= beside or {}
     for schema in ("manifest.schema.json", "fidelity.schema.json"):
-        members[schema] = (files(__package__) / schema).read_bytes()
+        members[schema] = (files("refcodec.suite") / schema).read_bytes()
     members["SHA256SUMS"] = _lines(f"{vector.sha256}  {vector.file}" for vector in suite.vectors)
     members["OUTPUTS.sha256"] = _lines(
         f"{outputs[vector.id].sha256}  {vector.id}.out"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from hashlib import md5, sha256
 
 from refcodec.errors import CallerError, EnvironmentFault
-from refcodec.suite.contract import BuiltIn
 from refcodec.suite.manifest import Manifest, Vector
+from refcodec.suite.run.contract import BuiltIn
 
 __all__ = ["Digests", "rejection_lines", "written_outputs"]
 

@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from refcodec.errors import CallerError
-from refcodec.suite.contract import Decoder, Outcome
-from refcodec.suite.difference import Difference, explain
 from refcodec.suite.manifest import Manifest, Vector
-from refcodec.suite.results import Result, Run
-from refcodec.suite.selection import Scope, Selection
+from refcodec.suite.run.contract import Decoder, Outcome
+from refcodec.suite.run.difference import Difference, explain
+from refcodec.suite.run.results import Result, Run
+from refcodec.suite.run.selection import Scope, Selection
 
 __all__ = ["Result", "Run", "judge", "read_known_failing", "run_suite"]
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree
 
-from refcodec.suite.results import STATUSES, Result, Run
+from refcodec.suite.run.results import STATUSES, Result, Run
 
 __all__ = ["as_json", "as_junit", "as_markdown"]
 

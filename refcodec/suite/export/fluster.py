@@ -19,7 +19,7 @@ from importlib.resources import files
 from typing import Any
 
 from refcodec.suite.manifest import Manifest, Vector
-from refcodec.suite.outputs import Digests, rejection_lines
+from refcodec.suite.run.outputs import Digests, rejection_lines
 
 __all__ = ["ARCHIVE", "DECODER", "fluster_files"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from refcodec.errors import CallerError
-from refcodec.suite.results import STATUSES
+from refcodec.suite.run.results import STATUSES
 
 __all__ = ["Change", "Comparison", "Kind", "Report", "read_report"]
 

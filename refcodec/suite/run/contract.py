@@ -16,7 +16,7 @@ Two more holes are optional. They never decide; they show the stage in which a w
 {samples} holds the integer samples of all features (8.3), little-endian int32 in C order, one after the
 other; {syntax} the syntax elements as the lines of ``refcodec.suite.derive.syntax_lines``.
 
-A server (:mod:`refcodec.suite.server`) is one process for many streams.
+A server (:mod:`refcodec.suite.run.server`) is one process for many streams.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Protocol
 
 from refcodec.errors import CallerError, DFCError, EnvironmentFault, StreamError
-from refcodec.suite.process import (
+from refcodec.suite.run.process import (
     MOST_OUTPUT,
     POLL,
     Watch,

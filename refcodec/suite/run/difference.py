@@ -20,11 +20,11 @@ from refcodec.coders.protocol import Payload
 from refcodec.errors import EnvironmentFault, StreamError
 from refcodec.hashes import little_endian_bytes, sample_hash
 from refcodec.registry import record_of
-from refcodec.suite.contract import Outcome
 from refcodec.suite.derive import syntax_lines
-from refcodec.suite.expected import Decoded, decoded_features
-from refcodec.suite.guesses import guess_of_size, guess_of_values
 from refcodec.suite.manifest import Vector
+from refcodec.suite.run.contract import Outcome
+from refcodec.suite.run.expected import Decoded, decoded_features
+from refcodec.suite.run.guesses import guess_of_size, guess_of_values
 from refcodec.syntax.codes import Quantiser
 
 __all__ = ["Difference", "Stage", "explain"]

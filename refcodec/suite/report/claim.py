@@ -1,6 +1,6 @@
 """Claims of conformance (B.5): a file that states what a decoder was run on, and that can be checked again.
 
-``claim.schema.json`` beside this module is its form.
+``suite/report/claim.schema.json`` beside this module is its form.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 
 from refcodec.errors import CallerError
 from refcodec.suite.manifest import Manifest
-from refcodec.suite.reports import as_json
-from refcodec.suite.results import Result, Run
-from refcodec.suite.selection import Scope, Selection
+from refcodec.suite.report.documents import as_json
+from refcodec.suite.run.results import Result, Run
+from refcodec.suite.run.selection import Scope, Selection
 from refcodec.syntax.units import VERSION_MAJOR, VERSION_MINOR
 
 __all__ = ["Claim", "claim_schema", "read_claim", "this_machine", "verify"]

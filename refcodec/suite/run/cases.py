@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from refcodec.suite.contract import Outcome
 from refcodec.suite.manifest import Vector
-from refcodec.suite.runner import judge
+from refcodec.suite.run.contract import Outcome
+from refcodec.suite.run.runner import judge
 
 __all__ = ["Case"]
 

@@ -24,8 +24,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from refcodec.suite.contract import Outcome, Places
-from refcodec.suite.process import POLL, Watch, end, last_line, scratch_folder, split, start
+from refcodec.suite.run.contract import Outcome, Places
+from refcodec.suite.run.process import POLL, Watch, end, last_line, scratch_folder, split, start
 
 __all__ = ["Server", "open_server"]
 

@@ -22,8 +22,8 @@ from refcodec.quantise import (
     dequantise_uniform,
     restore_moments,
 )
-from refcodec.suite.contract import Outcome
-from refcodec.suite.expected import Decoded
+from refcodec.suite.run.contract import Outcome
+from refcodec.suite.run.expected import Decoded
 from refcodec.syntax.codes import Quantiser
 
 __all__ = ["guess_of_size", "guess_of_values"]

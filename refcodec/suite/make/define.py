@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from refcodec.suite.assemble import Edit, Set
-from refcodec.suite.edits import change_payload
+from refcodec.suite.make.edits import change_payload
 from refcodec.suite.vectors import Decision, Definition, Edits, Encode, Place
 
 __all__ = ["Change", "definitions", "edited", "invalid", "invalid_payload", "unnoticed", "vector"]

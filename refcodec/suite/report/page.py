@@ -14,10 +14,10 @@ from shlex import quote
 from string import Template
 
 import refcodec
-from refcodec.suite.difference import Difference
-from refcodec.suite.links import clause_html, documentation
-from refcodec.suite.outputs import rejection_lines
-from refcodec.suite.results import STATUSES, Result, Run
+from refcodec.suite.report.links import clause_html, documentation
+from refcodec.suite.run.difference import Difference
+from refcodec.suite.run.outputs import rejection_lines
+from refcodec.suite.run.results import STATUSES, Result, Run
 
 __all__ = ["as_html"]
 

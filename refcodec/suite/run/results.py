@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from refcodec.suite.difference import Difference
 from refcodec.suite.manifest import Manifest, Vector
-from refcodec.suite.selection import Scope, Selection
+from refcodec.suite.run.difference import Difference
+from refcodec.suite.run.selection import Scope, Selection
 
 __all__ = ["STATUSES", "Result", "Run", "Status", "Verdict"]
 
