@@ -142,9 +142,10 @@ def _reason(vector: Vector, outcome: Outcome) -> str:
     """Reason why an outcome is not the expected one; '' if it is."""
     if outcome.reject is not None:
         expected = vector.violation.reject if vector.violation else ""
+        also = vector.violation.also if vector.violation else ()
         if vector.decoder == "accept":
             return f"rejected as {outcome.reject}; a decoder must accept it"
-        if outcome.reject != expected:
+        if outcome.reject not in (expected, *also):
             return f"rejected as {outcome.reject}; the class is {expected}"
         return ""
     if vector.decoder == "reject":

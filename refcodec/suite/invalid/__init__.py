@@ -5,8 +5,12 @@ Each is an edit of a valid one.
 
 from refcodec.suite.define import definitions
 from refcodec.suite.invalid import (
+    bounds,
+    byte_formats,
+    exact_ends,
     features,
     header,
+    hevc,
     native,
     native_lossless,
     parameter_sets,
@@ -30,4 +34,8 @@ INVALID = definitions(
     native_lossless,
     types,
     ranges,
+    bounds,
+    byte_formats,
+    exact_ends,
+    hevc,
 )

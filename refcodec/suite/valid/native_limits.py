@@ -1,0 +1,171 @@
+"""Native features: codes beyond every bound, which a decoder limits, and references outside the range."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from refcodec.suite.define import vector
+from refcodec.suite.native import Content, pattern
+from refcodec.suite.valid.build import native
+from refcodec.suite.valid.content import checks, content, every_other
+from refcodec.suite.valid.values import hills
+from refcodec.suite.vectors import Features
+
+_MOST = 1 << 25
+
+
+def _beyond(shape: tuple[int, int, int], first: int) -> npt.NDArray[np.int32]:
+    """Levels of which the first, and two others of each channel, exceed the greatest magnitude."""
+    levels = pattern(shape, 6, 1)
+    levels[0, 0, 0] = first
+    levels[:, 2, 3], levels[:, 5, 2] = _MOST + 3, -_MOST - 3
+    return levels
+
+
+@vector(320, "8.3.7.5", "8.3.7.6")
+def native_levels_beyond(_: Features) -> bytes:
+    """first and other levels of blocks beyond 2^25 are limited"""
+    return content(
+        *(Content(_beyond((2, 8, 8), sign * (_MOST + 9)), block=8) for sign in (1, -1)),
+        qp=51,
+        bits=16,
+    )
+
+
+@vector(321, "8.3.7.8")
+def native_samples_beyond(_: Features) -> bytes:
+    """levels of samples without a transform beyond 2^25 are limited"""
+    return content(Content(_beyond((3, 8, 9), -_MOST - 9), block=4, origin=300), qp=9, bits=16)
+
+
+@vector(322, "8.3.7.1")
+def native_slope_beyond(_: Features) -> bytes:
+    """a frequency slope of 40 counts as 24"""
+    return content(Content(pattern((2, 9, 13), 5, 5), slope=40, split=every_other), qp=20)
+
+
+@vector(323, "8.3.7.1")
+def native_slope_below(_: Features) -> bytes:
+    """a frequency slope of -9 counts as -7"""
+    return content(Content(pattern((2, 13, 9), 5, 5), slope=-9, split=every_other), qp=20)
+
+
+@vector(324, "8.3.7.1")
+def native_origin_beyond(_: Features) -> bytes:
+    """an origin of 65,536 + 77 counts as 77"""
+    return content(Content(abs(pattern((2, 5, 6), 2, 30)), block=4, origin=65536 + 77), qp=30)
+
+
+@vector(325, "8.3.7.2")
+def native_shift_beyond(_: Features) -> bytes:
+    """displacements of 100 count as 64, in maps that are longer than that"""
+    return content(
+        Content(pattern((1, 3, 150), 2, 6), block=32),
+        Content(pattern((1, 3, 150), 9, 3), block=32, temporal=checks, shift=(0, 100)),
+        Content(pattern((1, 3, 150), 9, 3), block=32, temporal=checks, shift=(100, -100)),
+        qp=36,
+    )
+
+
+@vector(326, "8.3.7.2")
+def native_shift_down(_: Features) -> bytes:
+    """displacements up and down by 64 rows and more"""
+    return content(
+        Content(pattern((1, 150, 3), 2, 6), block=32),
+        Content(pattern((1, 150, 3), 9, 3), block=32, temporal=checks, shift=(65, -1)),
+        Content(pattern((1, 150, 3), 9, 3), block=32, temporal=checks, shift=(-65, 2)),
+        qp=36,
+    )
+
+
+@vector(327, "8.3.7.2", "8.3.7.9")
+def native_reference_outside(_: Features) -> bytes:
+    """a reference feature whose samples lie below 0 and above the largest"""
+    return content(
+        Content(pattern((2, 19, 22), 5, 9), split=every_other, mode=2, offsets=(-700, 9000)),
+        Content(pattern((2, 19, 22), 9, 3), temporal=lambda *_: True, shift=(2, -3)),
+        qp=36,
+    )
+
+
+@vector(328, "8.3.7.9")
+def native_gains_beyond(_: Features) -> bytes:
+    """gains beyond -24..32 are limited, and the contexts of the next ones are not; 40 channels"""
+    gains = [(-1) ** c * (c * 7 % 45) for c in range(40)]
+    return content(
+        Content(pattern((40, 4, 5), 3, 30), block=8, mode=2, offsets=gains[::-1], gains=gains),
+        qp=34,
+    )
+
+
+@vector(329, "8.3.7.9")
+def native_offsets_largest(_: Features) -> bytes:
+    """offsets that take samples beyond 2^24 in both directions"""
+    offsets = (1 << 24, -(1 << 24), (1 << 26) - 9, 3 - (1 << 26))
+    return content(
+        Content(pattern((4, 6, 5), 3, 30), block=8, mode=1, offsets=offsets), qp=63, bits=16
+    )
+
+
+@vector(330, "8.3.7.7")
+def native_points(_: Features) -> bytes:
+    """reconstruction points at their bounds, for levels of blocks"""
+    return content(Content(pattern((3, 11, 12), 2, 4), points=(7, -8, 7), split=every_other), qp=30)
+
+
+@vector(331, "8.3.7.3")
+def native_magnitudes(_: Features) -> bytes:
+    """levels of every magnitude up to 240, and so every class of contexts"""
+    ramp = np.arange(480).reshape(2, 15, 16) // 2 * (1 - 2 * (np.arange(16) % 3 > 1))
+    return content(Content(ramp.astype(np.int32), block=4, origin=100), qp=20, bits=16, eighths=5)
+
+
+@vector(332, "8.3.7.3")
+def native_block_magnitudes(_: Features) -> bytes:
+    """first levels, and others, of every class of contexts"""
+    levels = pattern((5, 20, 20), 2, 2) * (np.arange(20) ** 2 // 3).astype(np.int32)
+    levels[:, ::5, ::5] = pattern((5, 4, 4), 1, 250)
+    return content(Content(levels, block=8, split=every_other), qp=40, bits=16)
+
+
+@vector(333, "8.3.7.4")
+def native_long_blocks(_: Features) -> bytes:
+    """maps of two rows: blocks that are split in one direction alone"""
+    return content(
+        Content(pattern((2, 2, 33), 4, 6), block=32, split=every_other),
+        Content(pattern((2, 2, 33), 4, 6), block=32, split=every_other, temporal=checks),
+        qp=26,
+    )
+
+
+@vector(334, "8.3.7.9", "8.3.7.2")
+def native_sequence_1_bit(_: Features) -> bytes:
+    """a sequence of samples of one bit, with corrections"""
+    maps = [hills(2, 8, 8, n) % 2 for n in range(3)]
+    return native(*maps, qp=0, bits=1, gop=4, index=False, restoration="channel")
+
+
+@vector(335, "8.6.4")
+def native_sequence_range_ties(_: Features) -> bytes:
+    """samples of a reference feature that lie halfway between two of the range predicted"""
+    ramp = np.arange(128, dtype=np.float32).reshape(1, 8, 16) / 127
+    return native(ramp, 2 * ramp, qp=0, bits=8, gop=2, index=False, restoration="off")
+
+
+@vector(336, "8.6.4")
+def native_sequence_log_unsigned(_: Features) -> bytes:
+    """a sequence in which logarithmic steps change, without signs"""
+    maps = [hills(2, 12, 12) * np.float32(factor) for factor in (1, 6, 0.4, 0.4)]
+    return native(*maps, qp=14, gop=8, quantiser="log", bits=7, index=False)
+
+
+@vector(337, "8.6.4")
+def native_sequence_log_channel(_: Features) -> bytes:
+    """a sequence of logarithmic steps per channel, of which one changes"""
+    maps = [hills(3, 9, 9) - 9 for _ in range(3)]
+    for number, one in enumerate(maps):
+        one[1] *= np.float32(1 + number)
+    return native(
+        *maps, qp=18, gop=4, quantiser="log", bits=6, range="channel", index=False, hash_size=8
+    )
