@@ -1,4 +1,4 @@
-"""Native lossless payloads of chosen headers, which an encoder would not choose; and the parts of payloads."""
+"""Native lossless payloads of chosen headers, which an encoder would not choose, and their parts."""
 
 from __future__ import annotations
 

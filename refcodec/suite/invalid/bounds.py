@@ -5,9 +5,11 @@ from __future__ import annotations
 from refcodec.suite.assemble import Cut, Drop, Edit, Insert, Set
 from refcodec.suite.define import invalid
 from refcodec.suite.edits import element, feature, flip, header, parameter, parameter_set
+from refcodec.suite.native import payloads
 from refcodec.suite.valid.limits import unused
 from refcodec.suite.vectors import END
 from refcodec.syntax.codes import Coder, FeatureType, Quantiser, SourceType
+from refcodec.syntax.structures import CODED_FEATURE_BATCH
 
 _FPS = "feature_parameter_set."
 _BATCH = "coded_feature_batch."
@@ -386,7 +388,7 @@ def batch_payload_size_beyond() -> Edit:
     return Set(2, _BATCH + "payload_size_base", 2**32 - 1)
 
 
-@invalid(298, "fc-batch", "constraint", "9.2", (2, _BATCH + "parameters.range_max"))
+@invalid(298, "batch-ranges-fine", "constraint", "9.2", (2, _BATCH + "parameters.range_max"))
 def batch_range_nan() -> Edit:
     """range_max of a batch is NaN"""
     return Set(2, _BATCH + "parameters.range_max", ["7fc00000"])
@@ -404,7 +406,7 @@ def batch_range_reversed() -> Edit:
     return Set(2, _BATCH + "parameters.range_max", ["ff7fffff"])
 
 
-@invalid(301, "fc-batch", "constraint", "9.2")
+@invalid(301, "batch-ranges-fine", "constraint", "9.2")
 def batch_sizes_small(stream: bytes) -> Edit:
     """the payload sizes of a batch add up to less than its payloads"""
     base = int(element(stream, 2, _BATCH + "payload_size_base").value)
@@ -469,28 +471,28 @@ def hash_unit_behind_unknown() -> Edit:
     return Insert(3, 99, 1, "")
 
 
-@invalid(312, "index", "constraint", "9.5")
+@invalid(312, "index-small", "constraint", "9.5")
 def index_entries_beyond() -> Edit:
     """entry_count of the index is more than units fit in front of it"""
-    return Set(6, "index.entry_count", 1000)
+    return Set(5, "index.entry_count", 1000)
 
 
-@invalid(313, "index", "constraint", "9.5", (6, "index.entry_count"))
+@invalid(313, "index-small", "constraint", "9.5", (5, "index.entry_count"))
 def index_parameter_sets_beyond() -> Edit:
     """parameter_set_count of the index is more than units fit in front of it"""
-    return Set(6, "index.parameter_set_count", 1000)
+    return Set(5, "index.parameter_set_count", 1000)
 
 
-@invalid(314, "index", "syntax", "7.9", (6, "index.unit_distance"))
+@invalid(314, "index-small", "syntax", "7.9", (5, "index.unit_distance"))
 def index_without_bits() -> Edit:
     """distance_bits is 0 for four entries"""
-    return Set(6, "index.distance_bits", 0)
+    return Set(5, "index.distance_bits", 0)
 
 
-@invalid(315, "index", "truncated", "7.9", (6, "index.unit_distance"))
+@invalid(315, "index-small", "truncated", "7.9", (5, "index.unit_distance"))
 def index_cut() -> Edit:
     """distance_bits is 63, more than the unit has"""
-    return Set(6, "index.distance_bits", 63)
+    return Set(5, "index.distance_bits", 63)
 
 
 @invalid(316, "empty", "order", "9.1", (1, "end.feature_count"))
@@ -513,3 +515,33 @@ def hevc_quantiser_none(stream: bytes) -> list[Edit]:
         "parameter_sets": sets,
     }
     return unused((4, 4, 4), **elements)
+
+
+@invalid(318, "raw-7-bit", "truncated", "7.3", END)
+def unit_size_cut() -> Edit:
+    """the file ends between the two bytes of a unit_size"""
+    return Cut(23)
+
+
+@invalid(319, "raw-padding", "syntax", "7.4")
+def channels_of_70_bits() -> Edit:
+    """channels_minus1 has 71 bits"""
+    return parameter_set("channels_minus1", "0b" + "0" * 70 + "1" + "0" * 70)
+
+
+@invalid(320, "hevc-1-bit", "constraint", "9.2", (3, "coded_feature_batch.fps_id"))
+def batch_of_hevc(stream: bytes) -> Edit:
+    """a batch of HEVC features"""
+    one = payloads(stream)[0]
+    batch = {
+        "fps_id": 0,
+        "feature_count_minus1": 0,
+        "payload_size_base": len(one.data),
+        "range_codes_flag": 0,
+        "payload_size_bits": 0,
+        "parameters": one.parameters,
+        "sample_hashes": one.sample_hash,
+        "payloads": one.data,
+    }
+    record = CODED_FEATURE_BATCH.make(batch, fps=one.fps)
+    return Insert(3, 3, 0, CODED_FEATURE_BATCH.build_whole(record, fps=one.fps).hex())

@@ -16,19 +16,19 @@ def _between(stream: bytes, change: bytes, removed: int = 0) -> Edit:
     return feature("payload", (one.data[: at - removed] + change + one.data[at:]).hex())
 
 
-@invalid(450, "exact-float32", "payload", "8.3.8")
+@invalid(450, "exact-bfloat16", "payload", "8.3.8")
 def exact_between(stream: bytes) -> Edit:
     """two bytes lie between the decisions, which end in one, and the raw bits"""
     return _between(stream, b"\0\0")
 
 
-@invalid(451, "exact-float32", "payload", "8.3.8")
+@invalid(451, "exact-bfloat16", "payload", "8.3.8")
 def exact_overlap(stream: bytes) -> Edit:
     """the byte that ends the decisions is missing: raw bits decide as it would, and all values are right"""
     return _between(stream, b"", 1)
 
 
-@invalid_payload(452, "exact-float32", "8.3.8")
+@invalid_payload(452, "exact-bfloat16", "8.3.8")
 def exact_behind(payload: bytes) -> bytes:
     """a byte follows the raw bits, which begin at the end"""
     return payload + b"\0"
@@ -126,3 +126,19 @@ def exact_fast_between(stream: bytes) -> Edit:
 def _tables(payload: bytes) -> int:
     """Position of the frequencies of a payload in the fast mode."""
     return 2 + bool(payload[0] & 0x10) + bool(payload[0] & 0x20)
+
+
+@invalid_payload(467, "exact-fast-plain", "8.3.8")
+def exact_fast_state_alone(payload: bytes) -> bytes:
+    """nothing follows the state: ranks and raw bits are missing"""
+    at = _tables(payload)
+    for _ in range(8):
+        ranks = int.from_bytes(payload[at : at + 2], "big").bit_count()
+        at += 2 + max(ranks - 1, 0)
+    return payload[: at + 4]
+
+
+@invalid(468, "native-samples", "payload", "8.3.7")
+def native_samples_cut(stream: bytes) -> Edit:
+    """the payload of samples without a transform ends after its head"""
+    return feature("payload", payloads(stream)[0].data[:5].hex())

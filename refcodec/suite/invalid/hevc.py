@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refcodec.suite.assemble import Edit, Set, Value
-from refcodec.suite.define import invalid
+from refcodec.suite.define import invalid, unnoticed
 from refcodec.suite.edits import change_payload, element, parameter_set
 from refcodec.suite.invalid.parameter_sets import replace_sets, with_headers
 from refcodec.suite.vectors import Definition
@@ -279,3 +279,21 @@ def hevc_slice_not_first(stream: bytes) -> Edit:
     slices = _slices(stream)
     slices[1] = slices[1][:2] + bytes([slices[1][2] & 0x7F]) + slices[1][3:]
     return _with_slices(*slices)
+
+
+@unnoticed(389, "hevc-sequence-no-index", "constraint", "9.3.2", (4, "coded_feature.payload", 24))
+def hevc_idr_in_sequence(stream: bytes) -> list[Edit]:
+    """the last feature of a sequence, no access point, is an IDR picture: the first one again"""
+    sample_hash = element(stream, 2, "coded_feature.sample_hash").value
+    return [
+        _with_slices(*_slices(stream), unit=4),
+        Set(4, "coded_feature.sample_hash", sample_hash.hex()),
+    ]
+
+
+@invalid(
+    390, "hevc-1-bit", "truncated", "7.11", (2, "coded_feature.payload", 47), also=("payload",)
+)
+def hevc_slice_cut(stream: bytes) -> Edit:
+    """the slice ends inside its header"""
+    return _with_slices(_slices(stream)[0][:3])

@@ -163,7 +163,7 @@ def exact_fc_many(_: Features) -> bytes:
     return exact(*(one.astype(HALF) for one in vectors))
 
 
-@edited(270, "exact-float32", "a byte is inserted where decisions meet raw bits", "8.3.8.2")
+@edited(270, "exact-bfloat16", "a byte is inserted where decisions meet raw bits", "8.3.8.2")
 def exact_rest(stream: bytes) -> Edit:
     """two bytes, not one, end the decisions: a decoder does not know which of them an encoder needed"""
     payload = payloads(stream)[0]

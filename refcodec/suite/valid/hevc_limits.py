@@ -140,3 +140,36 @@ def hevc_start_codes(stream: bytes) -> Edit:
 def hevc_wide_8192(_: Features) -> bytes:
     """frames of 8,192 columns, as many as any level admits"""
     return hevc(_steps(1, 8192), qp=40, bits=8, restoration="off")
+
+
+@vector(389, "8.5")
+def hevc_restoration_odd(f: Features) -> bytes:
+    """moments of channels of 35 samples, whose means are no binary fractions"""
+    return hevc(f.conv[0][:, :5, :7], qp=40, bits=8, restoration="channel")
+
+
+@vector(390, "8.5")
+def hevc_restoration_steep(_: Features) -> bytes:
+    """channels that are all but constant, with deviations that ask for gains about and above 16"""
+    maps = np.zeros((6, 5, 7), np.float32)
+    for c in range(6):
+        maps[c, 2, 3] = 0.02 * (c + 1)
+    maps[0, 0, 0] = 1
+    stream = hevc(maps, qp=4, bits=8, restoration="channel")
+    return parameter("restoration_deviation", [65535, 4000, 9000, 14000, 20000, 65535])(stream)
+
+
+@edited(
+    391, "hevc-restoration-odd", "moments that make products halfway between two positions", "8.5"
+)
+def hevc_moments_ties() -> list[Edit]:
+    """products of a gain that lie halfway between two units of 2^-16 samples, or a unit below"""
+    deviation = [1079, 16009, 40559, 29995, 56304, 27221, 33078, 11868]
+    deviation += [18689, 32184, 41957, 6576, 10123, 4814, 1145, 23418]
+    return [parameter("restoration_mean", [0] * 16), parameter("restoration_deviation", deviation)]
+
+
+@edited(392, "hevc-wide-1024", "an explicit order of one channel, in entries of no bits", "7.5.2")
+def hevc_order_of_one() -> Edit:
+    """an explicit order whose only entry has no bits"""
+    return parameter("channel_order", "0b10" + "00000")

@@ -169,3 +169,51 @@ def native_sequence_log_channel(_: Features) -> bytes:
     return native(
         *maps, qp=18, gop=4, quantiser="log", bits=6, range="channel", index=False, hash_size=8
     )
+
+
+def _predicted(*_: int) -> bool:
+    return True
+
+
+def _range(low: float, high: float) -> dict[str, list[str]]:
+    """A range, as words of binary32."""
+    words = np.array([low, high], np.float32).view(np.uint32).tolist()
+    return {"range_min": [f"{words[0]:08x}"], "range_max": [f"{words[1]:08x}"]}
+
+
+@vector(338, "8.6.4")
+def native_reference_ranges(_: Features) -> bytes:
+    """predicted features whose ranges differ in one bound, in both, in none, and to and from a constant"""
+    spans = ((-1, 7), (-1, 9), (-3, 9), (-3, 9), (2, 2), (0, 4), (-2, 2), (-2, -1))
+    first = Content(pattern((2, 8, 12), 2, 9), mode=2, offsets=(-300, 900), gains=(3, 9))
+    later = Content(pattern((2, 8, 12), 9, 2), temporal=_predicted)
+    ranges = [_range(*span) for span in spans]
+    return content(first, *[later] * (len(spans) - 1), ranges=ranges, qp=34, bits=10)
+
+
+@vector(339, "8.6.4")
+def native_reference_levels(_: Features) -> bytes:
+    """predicted features whose signed logarithmic steps grow and shrink, from samples outside the range"""
+    return _levels_in_turn(-2.5)
+
+
+@vector(340, "8.6.4")
+def native_reference_unsigned(_: Features) -> bytes:
+    """predicted features whose logarithmic steps grow and shrink, without signs"""
+    return _levels_in_turn(2.5)
+
+
+def _levels_in_turn(value: float) -> bytes:
+    first = Content(pattern((2, 8, 12), 2, 9), mode=2, offsets=(-900, 3000), gains=(3, 9))
+    later = Content(pattern((2, 8, 12), 9, 2), temporal=_predicted, mode=1, offsets=(-700, 2000))
+    steps = [{"log_step": [step]} for step in (300000, 450001, 90000, 90000, 17000000, 3)]
+    return content(first, *[later] * 5, ranges=steps, value=value, quantiser="log", qp=34, bits=7)
+
+
+@vector(341, "8.3.7.5")
+def native_block_of_one(_: Features) -> bytes:
+    """maps of one sample that are blocks: a first level and no others"""
+    levels = np.array([3, -2, 0, 40, 5], np.int32).reshape(5, 1, 1)
+    return content(
+        Content(levels, block=8), Content(levels // 2, block=8, temporal=_predicted), qp=24
+    )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from refcodec.suite.assemble import Copy, Drop, Edit, Insert, Set
-from refcodec.suite.define import edited
+from refcodec.suite.define import edited, vector
 from refcodec.suite.edits import header
+from refcodec.suite.valid.build import coded
+from refcodec.suite.vectors import Features
 
 
 @edited(
@@ -63,10 +67,17 @@ def newest_minor_version() -> Edit:
     return header("version_minor", 15)
 
 
-@edited(357, "index", "reserved_ignored_4bits is 15", violation=("constraint", "9.6"))
+@vector(349)
+def index_small(_: Features) -> bytes:
+    """three features of two values, and an index of them"""
+    vectors = np.arange(6, dtype=np.uint8).reshape(3, 2)
+    return coded(*vectors, coder="raw", batch=False)
+
+
+@edited(357, "index-small", "reserved_ignored_4bits is 15", violation=("constraint", "9.6"))
 def index_reserved_bits_all() -> Edit:
     """all bits of the index that a decoder ignores"""
-    return Set(6, "index.reserved_ignored_4bits", 15)
+    return Set(5, "index.reserved_ignored_4bits", 15)
 
 
 @edited(358, "hash-units", "skippable_flag of a hash unit is 0", violation=("constraint", "9.1"))
