@@ -6,11 +6,22 @@ parameter set, and unit 2 the first coded feature.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from refcodec.inspector import inspect
-from refcodec.suite.assemble import Patch, Set, Value, disassemble
-from refcodec.syntax.bits import Element
+from refcodec.suite.assemble import (
+    Edit,
+    Patch,
+    Set,
+    Value,
+    disassemble,
+    encode,
+    from_bits,
+    to_bits,
+)
+from refcodec.syntax.bits import BitReader, Element, Trace
+from refcodec.syntax.hevc import PPS, SPS, VPS, split_nals
 
 __all__ = [
     "add",
@@ -21,6 +32,8 @@ __all__ = [
     "header",
     "parameter",
     "parameter_set",
+    "replace_sets",
+    "with_headers",
 ]
 
 
@@ -63,3 +76,30 @@ def flip(stream: bytes, unit: int, path: str, bit: int) -> Patch:
 def change_payload(stream: bytes, change: Callable[[bytes], bytes]) -> Set:
     """Change the payload of the first coded feature."""
     return feature("payload", change(element(stream, 2, "coded_feature.payload").value).hex())
+
+
+def with_headers(stream: bytes, number: int, **values: Value) -> list[Edit]:
+    """Give elements of the VPS (0), SPS (1) or PPS (2) other values, of any width."""
+    sets = element(stream, 1, "feature_parameter_set.parameter_sets").value
+    nals = [nal for _, nal in split_nals(sets)]
+    head, structure = nals[number][:2], (VPS, SPS, PPS)[number]
+    payload = nals[number][2:].replace(b"\0\0\3", b"\0\0")  # without emulation prevention
+    trace: Trace = []
+    structure.parse_stream(BitReader(payload, 0, trace, structure.title))
+    bits = to_bits(payload).rstrip("0")[:-1]  # without the trailing bits
+    for one in reversed(trace):
+        if one.name in values:
+            new = encode(values[one.name], one.descriptor)
+            bits = bits[: one.offset] + new + bits[one.offset + one.width :]
+    bits += "1"
+    payload = from_bits(bits + "0" * (-len(bits) % 8))
+    nals[number] = head + re.sub(rb"\0\0(?=[\0-\3])", b"\0\0\3", payload)
+    return replace_sets(b"".join(b"\0\0\1" + nal for nal in nals))
+
+
+def replace_sets(sets: bytes) -> list[Edit]:
+    """Replace the HEVC parameter sets."""
+    return [
+        parameter_set("parameter_sets", sets.hex()),
+        parameter_set("parameter_sets_size", len(sets)),
+    ]

@@ -3,6 +3,7 @@
 
     python tools/mutate                        all mutants, on two processors; half an hour
     python tools/mutate --page                 likewise, and write docs/results/mutation.rst
+    python tools/mutate --verify               likewise, those of equivalent.toml included: an hour
     python tools/mutate --only 'pack.py:*'     the mutants of some functions, as FILE:NAME
     python tools/mutate --sample 200 --seed 7  some of them
     python tools/mutate --branches             conditions that no vector decides both ways, and no mutants
@@ -25,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from forks import run
-from judging import Trial, install, limit, load_trials, preload, swap, warm_up
+from judging import PATHS, Trial, install, limit, load_trials, preload, swap, warm_up
 from mutants import Explained, Mutant, all_mutants
 from probes import Map
 from reach import Reach, measure
@@ -53,7 +54,7 @@ class Score:
     survived: list[Mutant] = field(default_factory=list)
     equivalent: list[tuple[Mutant, str]] = field(default_factory=list)
     unreached: list[tuple[Mutant, str]] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
+    gaps: list[tuple[str, str]] = field(default_factory=list)
     branches: tuple[int, int] = (0, 0)
     stale: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -189,6 +190,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes at a time")
     parser.add_argument("--branches", action="store_true", help="judge no mutants")
     parser.add_argument("--page", action="store_true", help="write docs/results/mutation.rst")
+    parser.add_argument("--verify", action="store_true", help="judge equivalent mutants, too")
     parser.add_argument("--map", type=Path, help="file that keeps the map of coverage between runs")
     parser.add_argument("--quiet", action="store_true", help="print no progress")
     chosen = parser.parse_args()
@@ -204,17 +206,20 @@ def main() -> int:
             print("no vector:", place)
     if chosen.branches:
         return int(any(not reason for _, reason in gaps))
-    judged, silent = [], []
+    judged, silent, known = [], [], []
     for one in select(list(all_mutants(found, probed)), chosen):
         reason = ""
         if one.piece is not None and one.piece not in reach.pieces:
             reason = unreached.of_condition(probed.starts[one.piece], "reached")
         if reason:
             silent.append((one, reason))
+        elif not chosen.verify and (reason := equivalent.of_mutant(one)):
+            known.append((one, reason))
         else:
             judged.append(one)
     score = judge(judged, trials, reach, equivalent, chosen.workers, chosen.quiet)
-    score.unreached, score.missing = silent, [place for place, reason in gaps if not reason]
+    score.equivalent += known
+    score.unreached, score.gaps = silent, gaps
     outcomes = 2 * len(probed.conditions) + len(probed.starts)
     score.branches = outcomes - len(gaps), outcomes
     whole = not (chosen.only or chosen.sample)
@@ -228,8 +233,8 @@ def main() -> int:
         f"{len(silent)} not decoding; {score.seconds:.0f} s"
     )
     if chosen.page:
-        write_page(score, probed, len(trials) // 2)
-    return int(bool(score.survived or score.missing or score.stale))
+        write_page(score, len(trials) // len(PATHS))
+    return int(bool(score.survived or score.stale or any(not reason for _, reason in gaps)))
 
 
 if __name__ == "__main__":

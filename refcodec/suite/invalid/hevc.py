@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from refcodec.suite.assemble import Edit, Set, Value
 from refcodec.suite.define import invalid, unnoticed
-from refcodec.suite.edits import change_payload, element, parameter_set
-from refcodec.suite.invalid.parameter_sets import replace_sets, with_headers
+from refcodec.suite.edits import change_payload, element, parameter_set, replace_sets, with_headers
 from refcodec.suite.vectors import Definition
 from refcodec.syntax.hevc import split_nals
 

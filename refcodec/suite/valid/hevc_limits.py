@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from refcodec.suite.assemble import Edit
+from refcodec.coders import payload_coder
+from refcodec.coders.protocol import Machine
+from refcodec.hashes import sample_hash
+from refcodec.suite.assemble import Edit, encode
 from refcodec.suite.define import edited, vector
-from refcodec.suite.edits import change_payload, parameter
+from refcodec.suite.edits import change_payload, feature, parameter, parameter_set, with_headers
+from refcodec.suite.native import payloads
 from refcodec.suite.valid.build import hevc
 from refcodec.suite.valid.values import Feature, hills
 from refcodec.suite.vectors import Features
@@ -173,3 +177,20 @@ def hevc_moments_ties() -> list[Edit]:
 def hevc_order_of_one() -> Edit:
     """an explicit order whose only entry has no bits"""
     return parameter("channel_order", "0b10" + "00000")
+
+
+@vector(393, "9.3.1")
+def hevc_window_15(_: Features) -> bytes:
+    """pictures of 32 columns and rows, of which a conformance window crops 15: 7 and 8, 14 and 1"""
+    stream = hevc(hills(1, 32, 32), qp=20, bits=8, restoration="off")
+    one = payloads(stream)[0]
+    (samples,) = payload_coder(one.fps.coder_id).decode([one], Machine())
+    window = "0b1" + "".join(encode(side, "ue(v)") for side in (7, 8, 14, 1))
+    for edit in (
+        *with_headers(stream, 1, conformance_window_flag=window),
+        parameter_set("width_minus1", 16),
+        parameter_set("height_minus1", 16),
+        feature("sample_hash", sample_hash(samples[:, 14:31, 7:24], 8).hex()),
+    ):
+        stream = edit(stream)
+    return stream
