@@ -182,12 +182,13 @@ def select(found: list[Mutant], chosen: argparse.Namespace) -> list[Mutant]:
 
 
 def main() -> int:
-    """Run the command line; returns 1 for a survivor or a branch without a reason."""
+    """Run the command line; returns 1 for a low score, or a branch without a reason."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", action="append", help="FILE:NAME, a pattern; repeatable")
     parser.add_argument("--sample", type=int, help="judge so many mutants only")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
     parser.add_argument("--workers", type=int, default=2, help="processes at a time")
+    parser.add_argument("--at-least", type=float, default=98, help="percentage to be killed")
     parser.add_argument("--branches", action="store_true", help="judge no mutants")
     parser.add_argument("--page", action="store_true", help="write docs/results/mutation.rst")
     parser.add_argument("--verify", action="store_true", help="judge equivalent mutants, too")
@@ -234,7 +235,7 @@ def main() -> int:
     )
     if chosen.page:
         write_page(score, len(trials) // len(PATHS))
-    return int(bool(score.survived or score.stale or any(not reason for _, reason in gaps)))
+    return int(share < chosen.at_least or bool(score.stale) or not all(why for _, why in gaps))
 
 
 if __name__ == "__main__":

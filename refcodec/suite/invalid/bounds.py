@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refcodec.suite.assemble import Cut, Drop, Edit, Insert, Set
+from refcodec.suite.assemble import Cut, Drop, Edit, Extend, Insert, Set
 from refcodec.suite.define import invalid
 from refcodec.suite.edits import element, feature, flip, header, parameter, parameter_set
 from refcodec.suite.native import payloads
@@ -545,3 +545,33 @@ def batch_of_hevc(stream: bytes) -> Edit:
     }
     record = CODED_FEATURE_BATCH.make(batch, fps=one.fps)
     return Insert(3, 3, 0, CODED_FEATURE_BATCH.build_whole(record, fps=one.fps).hex())
+
+
+@invalid(321, "metadata", "syntax", "4.4")
+def metadata_count_overlong() -> Edit:
+    """entry_count of a metadata unit is coded in two bytes where one suffices"""
+    return Set(1, "metadata.entry_count", "8400")
+
+
+@invalid(322, "index-small", "syntax", "4.4", (5, "index.entry_count"))
+def index_count_overlong() -> Edit:
+    """entry_count of the index is coded in two bytes where one suffices"""
+    return Set(5, "index.entry_count", "8300")
+
+
+@invalid(323, "metadata", "syntax", "4.4")
+def metadata_key_size_overlong() -> Edit:
+    """key_size of a metadata unit is coded in two bytes where one suffices"""
+    return Set(1, "metadata.entries.key_size", "8700")
+
+
+@invalid(324, "index-small", "syntax", "6.9", (5, "unit.unread"))
+def index_too_long() -> Edit:
+    """a byte follows the index, inside its unit"""
+    return Extend(5, "00")
+
+
+@invalid(325, "raw-padding", "payload", "8.3.1", (2, "coded_feature.payload"))
+def payload_empty() -> Edit:
+    """a coded feature without a payload"""
+    return feature("payload", "")

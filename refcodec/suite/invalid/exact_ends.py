@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from refcodec.suite.assemble import Edit
 from refcodec.suite.define import invalid, invalid_payload
-from refcodec.suite.edits import feature
+from refcodec.suite.edits import feature, parameter_set
 from refcodec.suite.exact import raw_bits_at
 from refcodec.suite.native import payloads
 
@@ -142,3 +142,37 @@ def exact_fast_state_alone(payload: bytes) -> bytes:
 def native_samples_cut(stream: bytes) -> Edit:
     """the payload of samples without a transform ends after its head"""
     return feature("payload", payloads(stream)[0].data[:5].hex())
+
+
+_ONE_RANK = b"\x60\x80\x0f" + 8 * b"\x80\x00"
+"""The fast mode with a rank of frequency 256 in each class, and mantissas of eight bits."""
+
+
+@invalid(469, "exact-fast-one-rank", "payload", "8.3.8", (2, "coded_feature.payload"))
+def exact_fast_state_raw(_: bytes) -> list[Edit]:
+    """a state of 2^16 + 1, in bytes that are raw bits, too: as many as there are"""
+    return _words(4)
+
+
+@invalid(470, "exact-fast-one-rank", "payload", "8.3.8", (2, "coded_feature.payload"))
+def exact_fast_state_beyond(_: bytes) -> list[Edit]:
+    """a state of 2^16 + 1, in bytes that are raw bits, too: one less than they need"""
+    return _words(5)
+
+
+def _words(width: int) -> list[Edit]:
+    return [
+        feature("payload", (_ONE_RANK + b"\0\1\0\1").hex()),
+        parameter_set("height_minus1", 0),
+        parameter_set("width_minus1", width - 1),
+    ]
+
+
+@invalid_payload(471, "exact-fast-plain", "8.3.8")
+def exact_fast_state_and_byte(payload: bytes) -> bytes:
+    """a byte follows the state, where two are read"""
+    at = _tables(payload)
+    for _ in range(8):
+        ranks = int.from_bytes(payload[at : at + 2], "big").bit_count()
+        at += 2 + max(ranks - 1, 0)
+    return payload[: at + 5]

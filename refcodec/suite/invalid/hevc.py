@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from refcodec.suite.assemble import Edit, Set, Value
 from refcodec.suite.define import invalid, unnoticed
-from refcodec.suite.edits import change_payload, element, parameter_set, replace_sets, with_headers
+from refcodec.suite.edits import (
+    change_payload,
+    element,
+    parameter_set,
+    replace_sets,
+    with_headers,
+    with_slice_header,
+)
 from refcodec.suite.vectors import Definition
 from refcodec.syntax.hevc import split_nals
 
@@ -296,3 +303,39 @@ def hevc_idr_in_sequence(stream: bytes) -> list[Edit]:
 def hevc_slice_cut(stream: bytes) -> Edit:
     """the slice ends inside its header"""
     return _with_slices(_slices(stream)[0][:3])
+
+
+@invalid(391, "hevc-window-15", "constraint", "9.2")
+def hevc_empty_column() -> Edit:
+    """two columns of tiles for one channel"""
+    return parameter_set("tile_columns_minus1", 1)
+
+
+@invalid(393, "hevc-8-bit", "unsupported", "A.3", (1, "feature_parameter_set.tile_columns_minus1"))
+def hevc_grid_too_wide() -> Edit:
+    """four columns of tiles of 257 samples in a stream of level 1"""
+    return parameter_set("width_minus1", 256)
+
+
+@invalid(394, "hevc-8-bit", "unsupported", "A.3", (1, "feature_parameter_set.tile_rows_minus1"))
+def hevc_grid_too_tall() -> Edit:
+    """four rows of tiles of 257 samples in a stream of level 1"""
+    return parameter_set("height_minus1", 256)
+
+
+@invalid(395, "hevc-lossless-12-bit", "constraint", "9.3.1")
+def hevc_12_bit_pcm(stream: bytes) -> list[Edit]:
+    """pcm_enabled_flag of the SPS of frames of 12 bits is 1"""
+    return with_headers(stream, 1, pcm_enabled_flag=1)
+
+
+@invalid(396, "hevc-8-bit", "constraint", "9.3.2", _SLICE, also=("payload", "hash"))
+def hevc_slice_pps_id(stream: bytes) -> Edit:
+    """the slice refers to a picture parameter set that there is none of"""
+    return with_slice_header(stream, 2, slice_pic_parameter_set_id=1)
+
+
+@invalid(397, "hevc-8-bit", "constraint", "9.3.2", _SLICE, also=("payload", "hash"))
+def hevc_slice_type_b(stream: bytes) -> Edit:
+    """the slice of an IDR picture is of type B"""
+    return with_slice_header(stream, 2, slice_type=0)

@@ -15,7 +15,7 @@ from refcodec.coders.native_lossless.header import (
 )
 from refcodec.suite.assemble import Edit
 from refcodec.suite.define import edited, vector
-from refcodec.suite.edits import feature
+from refcodec.suite.edits import change_payload, feature
 from refcodec.suite.exact import chosen_payload, raw_bits_at
 from refcodec.suite.native import pattern, payloads
 from refcodec.suite.valid.build import exact, replaced
@@ -169,3 +169,28 @@ def exact_rest(stream: bytes) -> Edit:
     payload = payloads(stream)[0]
     at = raw_bits_at(payload)
     return feature("payload", (payload.data[:at] + b"\xa5" + payload.data[at:]).hex())
+
+
+@vector(271, "8.3.8.3")
+def exact_fast_no_raw_bits(_: Features) -> bytes:
+    """the fast mode without raw bits: ranks are read up to the last byte"""
+    return _chosen(np.ldexp(np.float32(1), pattern((3, 6, 7), 2, 5)), FAST)
+
+
+@edited(272, "exact-fast-trailing", "the reference exponent is 1", "8.3.8.3")
+def exact_fast_below_zero(stream: bytes) -> Edit:
+    """ranks below the exponent 0 stand for 0"""
+    return change_payload(stream, lambda payload: payload[:2] + b"\x01" + payload[3:])
+
+
+@vector(273, "8.3.8.3", "8.8")
+def exact_fast_sample_hash(_: Features) -> bytes:
+    """negative float16 values in the fast mode, whose samples are words without a sign"""
+    values = (hills(2, 8, 9) - 20).astype(HALF)
+    return replaced(exact(values, batch=False, hash_size=8), chosen_payload(values, FAST))
+
+
+@vector(274, "8.3.8.2", "8.8")
+def exact_sample_hash(_: Features) -> bytes:
+    """negative float8_e4m3fn values in the context mode, whose samples are words without a sign"""
+    return exact((hills(1, 8, 9) - 20).astype(E4M3), batch=False, hash_size=8)

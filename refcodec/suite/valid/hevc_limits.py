@@ -9,7 +9,14 @@ from refcodec.coders.protocol import Machine
 from refcodec.hashes import sample_hash
 from refcodec.suite.assemble import Edit, encode
 from refcodec.suite.define import edited, vector
-from refcodec.suite.edits import change_payload, feature, parameter, parameter_set, with_headers
+from refcodec.suite.edits import (
+    change_payload,
+    feature,
+    parameter,
+    parameter_set,
+    with_headers,
+    with_slice_header,
+)
 from refcodec.suite.native import payloads
 from refcodec.suite.valid.build import hevc
 from refcodec.suite.valid.values import Feature, hills
@@ -194,3 +201,12 @@ def hevc_window_15(_: Features) -> bytes:
     ):
         stream = edit(stream)
     return stream
+
+
+@edited(394, "hevc-8-bit", "init_qp_minus26 is 4, and slice_qp_delta 0", "9.3.2")
+def hevc_initial_qp(stream: bytes) -> list[Edit]:
+    """the QP of a slice comes from the picture parameter set alone"""
+    return [
+        with_slice_header(stream, 2, slice_qp_delta=0),
+        *with_headers(stream, 2, init_qp_minus26=4),
+    ]

@@ -6,7 +6,7 @@ import numpy as np
 
 from refcodec.suite.assemble import Copy, Drop, Edit, Insert, Set
 from refcodec.suite.define import edited, vector
-from refcodec.suite.edits import header
+from refcodec.suite.edits import element, header, parameter
 from refcodec.suite.valid.build import coded
 from refcodec.suite.vectors import Features
 
@@ -108,3 +108,45 @@ def profile_native_raw() -> Edit:
 def profile_hevc_zlib() -> Edit:
     """a byte coder in a stream of the HEVC profile"""
     return header("profile_idc", 2)
+
+
+@edited(363, "index-small", "entries of 63 bits", "7.9")
+def index_wide(stream: bytes) -> list[Edit]:
+    """an index whose entries have as many bits as are possible"""
+    distances = element(stream, 5, "index.unit_distance").value
+    return [
+        Set(5, "index.unit_distance", "0b" + "".join(f"{int(one):063b}" for one in distances)),
+        Set(5, "index.distance_bits", 63),
+    ]
+
+
+@edited(364, "raw-padding", "range_min is -0", "9.2")
+def range_min_negative_zero() -> Edit:
+    """a range that begins at -0"""
+    return parameter("range_min", ["80000000"])
+
+
+@edited(365, "hevc-order-explicit", "channel_at_bits is 31", "7.5.2")
+def hevc_order_wide(stream: bytes) -> list[Edit]:
+    """an explicit order in entries of 31 bits"""
+    order = element(stream, 2, "coded_feature.parameters.channel_at").value
+    return [
+        parameter("channel_at", "0b" + "".join(f"{int(one):031b}" for one in order)),
+        parameter("channel_at_bits", 31),
+    ]
+
+
+@edited(366, "native-qp-delta", "qp_delta_bits is 7", "7.5.2")
+def native_qp_delta_wide(stream: bytes) -> list[Edit]:
+    """differences of QPs in entries of seven bits"""
+    deltas = element(stream, 2, "coded_feature.parameters.qp_delta").value
+    return [
+        parameter("qp_delta", "0b" + "".join(f"{int(one):07b}" for one in deltas)),
+        parameter("qp_delta_bits", 7),
+    ]
+
+
+@edited(367, "batch-ranges-fine", "payload_size_bits is 15", "7.6")
+def batch_sizes_wide() -> Edit:
+    """sizes of payloads in entries of 15 bits, relative to a base of 8"""
+    return Set(2, "coded_feature_batch.payload_size_bits", "0b1111" + "0" * 90)
