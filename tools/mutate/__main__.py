@@ -225,8 +225,8 @@ def main() -> int:
     score.branches = outcomes - len(gaps), outcomes
     whole = not (chosen.only or chosen.sample)
     score.stale = [json.dumps(one) for one in equivalent.stale()] if whole else []
-    for one in score.stale:
-        print("stale entry:", one)
+    for entry in score.stale:
+        print("stale entry:", entry)
     counted = len(score.killed) + len(score.survived)
     share = 100 * len(score.killed) / max(counted, 1)
     print(

@@ -1,4 +1,4 @@
-"""Mutations of syntax trees: one small change each, of an operator, a comparison, a constant, a bound or a statement.
+"""Mutations of syntax trees: one small change each, of an operator, a constant, a bound or a statement.
 
 Messages and positions of errors are left alone: a decoder's verdict is a class, and features.
 """
@@ -9,6 +9,7 @@ import ast
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
@@ -169,18 +170,22 @@ def _expressions(site: Site) -> Found:
         yield from _with(site, "op", ast.Or if isinstance(node.op, ast.And) else ast.And)
         for n in range(len(node.values)):
             rest = node.values[:n] + node.values[n + 1 :]
-            yield (
-                site,
-                f"without operand {n + 1}",
-                lambda rest=rest: ast.BoolOp(node.op, rest) if len(rest) > 1 else rest[0],
-            )
+            yield site, f"without operand {n + 1}", partial(_joined, node.op, rest)
     elif isinstance(node, ast.UnaryOp) and not isinstance(node.operand, ast.Constant):
-        yield site, "without sign or not", lambda: node.operand
+        yield site, "without sign or not", partial(_same, node.operand)
     elif isinstance(node, ast.Constant):
         for value in _others(node.value):
-            yield site, repr(value), lambda value=value: ast.Constant(value)
+            yield site, repr(value), partial(ast.Constant, value)
     elif isinstance(node, ast.Call):
         yield from _calls(site)
+
+
+def _joined(op: ast.boolop, values: list[ast.expr]) -> ast.AST:
+    return ast.BoolOp(op, values) if len(values) > 1 else values[0]
+
+
+def _same(node: ast.AST) -> ast.AST:
+    return node
 
 
 def _calls(site: Site) -> Found:
@@ -190,14 +195,14 @@ def _calls(site: Site) -> Found:
         key = "id" if isinstance(node.func, ast.Name) else "attr"
 
         def swapped() -> ast.AST:
-            new = copy.deepcopy(node)
+            new: ast.Call = copy.deepcopy(node)
             setattr(new.func, key, BOUNDS[name])
             return new
 
         yield site, BOUNDS[name], swapped
     if name in IDENTITIES and node.args:
         for n, one in enumerate(node.args[: 2 if len(node.args) == 2 else 1]):
-            yield site, f"argument {n + 1} alone", lambda one=one: one
+            yield site, f"argument {n + 1} alone", partial(_same, one)
 
 
 def _with(site: Site, field: str, other: type[ast.AST] | None, index: int | None = None) -> Found:

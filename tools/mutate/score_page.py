@@ -1,4 +1,4 @@
-"""The page ``docs/results/mutation.rst``: the score by clause and by module, what survived, what is equivalent."""
+"""The page ``docs/results/mutation.rst``: scores by clause and by module, survivors, equivalents."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ def page_of(score: Results, vectors: int) -> str:
     text += _heading("Branches that no vector takes")
     gaps = sorted(score.gaps, key=lambda gap: gap[1])
     for why, group in groupby(gaps, key=lambda gap: gap[1]):
-        text += f"{why or '**without a reason**'}:\n\n" + _list(f"``{place}``" for place, _ in group)
+        text += f"{why or '**without a reason**'}:\n\n" + _list(
+            f"``{place}``" for place, _ in group
+        )
     return text
 
 
@@ -106,7 +108,9 @@ def _share(part: int, whole: int) -> str:
 
 
 def _in_order(clause: str) -> list[object]:
-    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in clause.split(".")]
+    return [
+        (not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in clause.split(".")
+    ]
 
 
 def _heading(title: str) -> str:
