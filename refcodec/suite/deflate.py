@@ -116,14 +116,14 @@ def xz_stream(
     *blocks: bytes,
     check: int = lzma.CHECK_NONE,
     dictionary: int = 12,
-    sizes: bool = False,
+    sizes: tuple[bool, bool] = (False, False),
     padding: int = 0,
     options: Sequence[tuple[str, int]] = (),
 ) -> bytes:
     """An xz stream with a block of LZMA2 for each piece of data.
 
     dictionary : code of its size: 12 for 256 KiB, 28 for 64 MiB.
-    sizes      : true if the header of a block gives its sizes.
+    sizes      : true if the header of a block gives its compressed, and its uncompressed size.
     padding    : additional words of padding in the header of a block.
     options    : of LZMA2, such as ``lc``, the number of bits of literal context.
     """
@@ -133,8 +133,15 @@ def xz_stream(
     for data in blocks:
         filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, **dict(options)}]
         coded = lzma.compress(data, lzma.FORMAT_RAW, filters=filters)
-        given = _number(len(coded)) + _number(len(data)) if sizes else b""
-        head = bytes([0xC0 * sizes]) + given + b"\x21\x01" + bytes([dictionary])
+        given = [
+            _number(len(one)) for one, shown in zip((coded, data), sizes, strict=True) if shown
+        ]
+        head = (
+            bytes([0x40 * sizes[0] + 0x80 * sizes[1]])
+            + b"".join(given)
+            + b"\x21\x01"
+            + bytes([dictionary])
+        )
         head += bytes(-(len(head) + 1) % 4 + 4 * padding)
         head = bytes([(len(head) + 1) // 4]) + head
         checked = zlib.crc32(data).to_bytes(4, "little") if _CHECKS[check] else b""

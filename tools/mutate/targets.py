@@ -1,4 +1,4 @@
-"""What is mutated: the normative functions, the syntax declarations, and the constants that they use.
+"""Targets of mutation: the normative functions, the syntax declarations, the constants that they use.
 
 A function is normative if it names its clause, by ``@clause`` or at the start of its docstring, or if a
 normative function refers to it and it lies in a module of such functions. What follows the comment

@@ -176,3 +176,9 @@ def exact_fast_state_and_byte(payload: bytes) -> bytes:
         ranks = int.from_bytes(payload[at : at + 2], "big").bit_count()
         at += 2 + max(ranks - 1, 0)
     return payload[: at + 5]
+
+
+@invalid_payload(472, "exact-fast-float8", "8.3.8")
+def exact_high_beyond(payload: bytes) -> bytes:
+    """a highest exponent of 16 for exponents of four bits, and a reference exponent that is allowed"""
+    return payload[:1] + b"\x10" + payload[2:]

@@ -1,4 +1,4 @@
-"""What the formats of the byte coders allow, and a library seldom writes."""
+"""Forms that the formats of the byte coders allow, and that a library seldom writes."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def xz_dictionary(_: Features) -> bytes:
 def xz_sizes(_: Features) -> bytes:
     """a block whose header gives its sizes, and has more padding than it needs"""
     data = 4 * _numbers(60)
-    return _with_bytes("lzma", xz_stream(data, sizes=True, padding=3), data)
+    return _with_bytes("lzma", xz_stream(data, sizes=(True, True), padding=3), data)
 
 
 @vector(248)
@@ -127,3 +127,17 @@ def xz_smallest_dictionary(_: Features) -> bytes:
     """a dictionary of 4 KiB, and data without structure"""
     data = (pattern((70,), 1, 2**30) >> 7).astype(np.uint8).tobytes()
     return _with_bytes("lzma", xz_stream(data, dictionary=0, options=[("dict_size", 4096)]), data)
+
+
+@vector(237)
+def xz_compressed_size(_: Features) -> bytes:
+    """a block whose header gives its compressed size alone"""
+    data = _numbers(12)
+    return _with_bytes("lzma", xz_stream(data, sizes=(True, False)), data)
+
+
+@vector(238)
+def xz_uncompressed_size(_: Features) -> bytes:
+    """a block whose header gives its uncompressed size alone"""
+    data = 12 * _numbers(12)
+    return _with_bytes("lzma", xz_stream(data, sizes=(False, True)), data)

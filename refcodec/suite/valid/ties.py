@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from refcodec.suite.define import vector
 from refcodec.suite.valid.build import coded, samples
-from refcodec.suite.valid.values import BRAIN, HALF, SINGLE, hills
+from refcodec.suite.valid.values import BRAIN, E4M3, E5M2, HALF, SINGLE, hills
 from refcodec.suite.vectors import Features
 
 _ODD = (2**23 + 1) * 2.0**-30
@@ -78,3 +80,32 @@ def log_bfloat16(_: Features) -> bytes:
 def log_float16(_: Features) -> bytes:
     """logarithmic samples that become float16, of both signs"""
     return coded((hills(2, 8, 9) - 20).astype(HALF), coder="gzip", quantiser="log", bits=9)
+
+
+def _near(dtype: np.dtype[Any], tie: float, reach: float) -> bytes:
+    """Samples that stand for numbers about a tie, nearer to it than float32 numbers are to each other."""
+    return samples(dtype, (tie - reach, tie + reach), range(32752, 32784))
+
+
+@vector(312, "8.7")
+def uniform_bfloat16_subnormal_rounds_once(_: Features) -> bytes:
+    """values near the middle of two subnormal bfloat16 numbers, where rounding through float32 errs"""
+    return _near(BRAIN, 3 * 2.0**-134, 2.0**-148)
+
+
+@vector(313, "8.7")
+def uniform_float8_e4m3fn_subnormal_rounds_once(_: Features) -> bytes:
+    """values near the middle of two subnormal float8_e4m3fn numbers"""
+    return _near(E4M3, 3 * 2.0**-10, 2.0**-20)
+
+
+@vector(314, "8.7")
+def uniform_float8_e5m2_subnormal_rounds_once(_: Features) -> bytes:
+    """values near the middle of two subnormal float8_e5m2 numbers"""
+    return _near(E5M2, 3 * 2.0**-17, 2.0**-27)
+
+
+@vector(315, "8.3.1")
+def zlib_negative(_: Features) -> bytes:
+    """float32 values that are all negative, whose words are large"""
+    return coded(-1 - hills(1, 2, 3), coder="zlib")
