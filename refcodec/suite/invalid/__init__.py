@@ -17,6 +17,7 @@ from refcodec.suite.invalid import (
     payloads,
     ranges,
     types,
+    unit_bounds,
     units,
     unnoticed,
 )
@@ -35,6 +36,7 @@ INVALID = definitions(
     types,
     ranges,
     bounds,
+    unit_bounds,
     byte_formats,
     exact_ends,
     hevc,
