@@ -51,6 +51,21 @@ _SILENT = ("announce_compilation", "memory_for", "wrong", "refusal", "position_o
 """Calls whose arguments change no verdict."""
 
 
+_VALUES = {
+    "code_bit": 3,
+    "code_bits": 2,
+    "code_golomb": 2,
+    "code_signed_golomb": 2,
+    "code_decision": 6,
+    "code_magnitude": 5,
+    "code_last": 4,
+    "code_split": 7,
+    "code_temporal": 9,
+    "carry_raw": 3,
+}
+"""The argument of functions of both directions that an encoder codes, and a decoder does not look at."""
+
+
 @dataclass
 class Site:
     """A place in a syntax tree that can hold another node.
@@ -116,6 +131,9 @@ def mutations(root: ast.AST) -> Iterator[tuple[Site, str, Callable[[], ast.AST]]
         if any(site.owner is one or site.node is one for one in silent) or site.owner in silent:
             silent.append(site.node)
             continue
+        if (place := _VALUES.get(_called(site.node))) is not None:
+            arguments = getattr(site.node, "args", [])
+            silent += [one for node in arguments[place : place + 1] for one in ast.walk(node)]
         if is_error(site.node):
             silent += [one for one in ast.walk(site.node) if one is not site.node]
             yield from _errors(site)

@@ -159,7 +159,7 @@ def zlib_8_bit_shuffle(f: Features) -> bytes:
 @vector(292, "9.2")
 def batch_elements(_: Features) -> bytes:
     """a batch of 65,536 elements, as many as are allowed"""
-    vectors = [(pattern((2048,), 40, 1) == n % 3 - 1).astype(np.float32) for n in range(32)]
+    vectors = [(pattern((2048,), 500, 1) == n % 3 - 1).astype(np.float32) for n in range(32)]
     return coded(*vectors, coder="zlib", quantiser="uniform", bits=1, clip=(0, 1), index=False)
 
 

@@ -217,3 +217,30 @@ def native_block_of_one(_: Features) -> bytes:
     return content(
         Content(levels, block=8), Content(levels // 2, block=8, temporal=_predicted), qp=24
     )
+
+
+@vector(342, "8.3.7.5", "8.3.7.6")
+def native_block_of_two(_: Features) -> bytes:
+    """maps of two samples that are blocks, in a row and in a column"""
+    levels = np.array([3, -2, 0, 40, 5, 1], np.int32)
+    return content(
+        Content(levels.reshape(3, 1, 2), block=8),
+        Content(levels[::-1].reshape(3, 1, 2).copy(), block=8, temporal=_predicted),
+        qp=24,
+    )
+
+
+@vector(343, "8.3.7.5")
+def native_temporal_blocks(_: Features) -> bytes:
+    """blocks of all sizes, predicted or not, beside others that are or are not, busy and calm"""
+    busy = (np.arange(44) // 9).astype(np.int32)
+    shape = (3, 37, 44)
+
+    def chosen(c: int, y: int, x: int, height: int, width: int) -> bool:
+        return (5 * c + 3 * y + x * y // 4 + height) % 5 > 1
+
+    return content(
+        Content(pattern(shape, 4, 1) * busy, block=32, split=every_other),
+        Content(pattern(shape, 9, 1) * busy[::-1], split=every_other, temporal=chosen),
+        qp=36,
+    )
