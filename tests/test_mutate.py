@@ -66,9 +66,17 @@ def test_targets_name_clauses(tool: None) -> None:
     assert ("entropy/arithmetic.py", "encode_bit") not in names
 
 
+CLASSIFIED = (
+    *("pack.py", "ranges.py", "quantise.py", "decoder.py", "coders/lossless.py", "coders/hevc/*"),
+    "coders/native_lossless/[fhpr]*",
+)
+"""Modules all of whose survivors have been looked at."""
+
+
 @pytest.mark.slow
 def test_sample_is_killed() -> None:
     """Vectors reach every branch that has no reason not to, and kill a sample of mutants."""
     command = [sys.executable, str(TOOL), "--sample", "60", "--seed", "20261126", "--quiet"]
-    done = subprocess.run([*command, "--at-least", "95"], capture_output=True, text=True)
+    only = [word for name in CLASSIFIED for word in ("--only", f"{name}:[a-z_]*")]
+    done = subprocess.run([*command, *only], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

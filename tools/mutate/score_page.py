@@ -60,7 +60,10 @@ def page_of(score: Results, vectors: int) -> str:
             ("equivalent, with reasons below", f"{len(score.equivalent):,}"),
             ("in an encoder's half of a function, not run", f"{len(score.unreached):,}"),
             ("pieces of code and outcomes of conditions", f"{all_branches:,}"),
-            ("reached by vectors", f"{reached:,} ({_share(reached, all_branches)})"),
+            (
+                "reached by vectors",
+                f"{reached:,} ({_share(reached, all_branches)}); the others are listed below",
+            ),
         ],
     )
     text += _heading("By clause")
