@@ -109,9 +109,6 @@ def gzip_member(bits: str, data: bytes, *, head: bytes = b"\x1f\x8b\x08" + bytes
     return head + _bytes(bits) + crc + size
 
 
-_CHECKS = {lzma.CHECK_NONE: 0, lzma.CHECK_CRC32: 4}
-
-
 def xz_stream(
     *blocks: bytes,
     check: int = lzma.CHECK_NONE,
@@ -122,6 +119,7 @@ def xz_stream(
 ) -> bytes:
     """An xz stream with a block of LZMA2 for each piece of data.
 
+    check      : type of the check over the content: none, or one of four bytes, which holds a CRC32.
     dictionary : code of its size: 12 for 256 KiB, 28 for 64 MiB.
     sizes      : true if the header of a block gives its compressed, and its uncompressed size.
     padding    : additional words of padding in the header of a block.
@@ -144,7 +142,7 @@ def xz_stream(
         )
         head += bytes(-(len(head) + 1) % 4 + 4 * padding)
         head = bytes([(len(head) + 1) // 4]) + head
-        checked = zlib.crc32(data).to_bytes(4, "little") if _CHECKS[check] else b""
+        checked = zlib.crc32(data).to_bytes(4, "little") if check else b""
         block = head + _crc(head) + coded
         records += _number(len(block) + len(checked)) + _number(len(data))
         stream += block + bytes(-len(block) % 4) + checked

@@ -296,3 +296,9 @@ def raw_9_bit_long(payload: bytes) -> bytes:
 def raw_empty(_: bytes) -> bytes:
     """the payload is empty"""
     return b""
+
+
+@invalid_payload(447, "xz-crc32", "8.3.5")
+def xz_check_undefined(payload: bytes) -> bytes:
+    """the xz stream has a check of type 2, of four bytes, which is not defined"""
+    return xz_stream(lzma.decompress(payload), check=2)
