@@ -70,11 +70,13 @@ class Violation:
 
     reject     : class of Annex D, the word on the ``REJECT`` line.
     bit_offset : position of the offending element, as the validator reports it.
+    also       : classes that a decoder may give instead, which meets the defect later, in another process.
     """
 
     reject: str
     clause: str
     bit_offset: int
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,8 @@ class Vector:
         if self.violation:
             names = {"class": "reject", "clause": "clause", "bit_offset": "bit_offset"}
             entry["violation"] = {key: getattr(self.violation, names[key]) for key in names}
+            if self.violation.also:
+                entry["violation"]["also"] = self.violation.also
         if self.origin:
             entry["origin"] = {name: getattr(self.origin, name) for name in Origin.__slots__}
         return entry
@@ -147,7 +151,9 @@ class Vector:
         return cls(
             **plain,
             features=features,
-            violation=Violation(found["class"], found["clause"], found["bit_offset"])
+            violation=Violation(
+                found["class"], found["clause"], found["bit_offset"], tuple(found.get("also", ()))
+            )
             if found
             else None,
             origin=Origin(origin["vector"], origin["change"], tuple(origin["edits"]))

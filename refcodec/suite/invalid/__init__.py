@@ -4,14 +4,19 @@ Each is an edit of a valid one.
 """
 
 from refcodec.suite.invalid import (
+    bounds,
+    byte_formats,
+    exact_ends,
     features,
     header,
+    hevc,
     native,
     native_lossless,
     parameter_sets,
     payloads,
     ranges,
     types,
+    unit_bounds,
     units,
     unnoticed,
 )
@@ -30,4 +35,9 @@ INVALID = definitions(
     native_lossless,
     types,
     ranges,
+    bounds,
+    unit_bounds,
+    byte_formats,
+    exact_ends,
+    hevc,
 )

@@ -17,12 +17,6 @@ def exact_cut(payload: bytes) -> bytes:
     return payload[:-1]
 
 
-@invalid_payload(146, "exact-float32", "8.3.8")
-def exact_long(payload: bytes) -> bytes:
-    """two bytes lie between decisions and raw bits"""
-    return payload + bytes(2)
-
-
 @invalid_payload(147, "exact-float32", "8.3.8")
 def exact_mode(payload: bytes) -> bytes:
     """the mode is 3, which is not defined"""

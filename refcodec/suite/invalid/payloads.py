@@ -131,15 +131,6 @@ def lzma_delta(payload: bytes) -> bytes:
     return lzma.compress(lzma.decompress(payload), lzma.FORMAT_XZ, lzma.CHECK_NONE, filters=filters)
 
 
-@invalid_payload(105, "lzma-float16", "8.3.5")
-def lzma_check(payload: bytes) -> bytes:
-    """the xz stream has a check of type 2, which is not defined"""
-    flags = b"\x00\x02"
-    footer = payload[-8:-4] + flags
-    start = payload[:6] + flags + _crc(flags)
-    return start + payload[12:-12] + _crc(footer) + footer + b"YZ"
-
-
 def _crc(data: bytes) -> bytes:
     return zlib.crc32(data).to_bytes(4, "little")
 

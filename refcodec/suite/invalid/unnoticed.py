@@ -76,7 +76,14 @@ def hevc_sub_layer() -> Edit:
     return Patch(2, "coded_feature.payload", 37, "010")
 
 
-@unnoticed(97, "hevc-sequence-no-index", "constraint", "9.3.2", (3, "coded_feature.payload", 24))
+@unnoticed(
+    97,
+    "hevc-sequence-no-index",
+    "constraint",
+    "9.3.2",
+    (3, "coded_feature.payload", 24),
+    also=("payload",),
+)
 def hevc_false_access_point() -> Edit:
     """a feature that is predicted from another is marked as an access point"""
     return Set(3, "coded_feature.access_point_flag", 1)

@@ -76,12 +76,14 @@ def invalid(
     clause: str,
     place: Place | None = None,
     decoder: Decision = "reject",
+    also: tuple[str, ...] = (),
 ) -> Callable[[Change], Definition]:
     """Define an invalid vector by an edit of a valid one.
 
     reject : class of Annex D.
     clause : the clause that the stream breaks.
     place  : position of the violation; None for the element that the first edit changes.
+    also   : classes that a decoder may give instead.
     """
 
     def define(edit: Change) -> Definition:
@@ -95,16 +97,22 @@ def invalid(
             edits=_edits(edit),
             decoder=decoder,
             violation=(reject, clause, place),
+            also=also,
         )
 
     return define
 
 
 def unnoticed(
-    number: int, origin: str, reject: str, clause: str, place: Place | None = None
+    number: int,
+    origin: str,
+    reject: str,
+    clause: str,
+    place: Place | None = None,
+    also: tuple[str, ...] = (),
 ) -> Callable[[Change], Definition]:
     """Define an invalid vector whose defect a decoder need not detect; the strict validator does."""
-    return invalid(number, origin, reject, clause, place, "either")
+    return invalid(number, origin, reject, clause, place, "either", also)
 
 
 def invalid_payload(
