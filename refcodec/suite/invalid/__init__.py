@@ -3,10 +3,13 @@
 Each is an edit of a valid one.
 """
 
-from refcodec.suite.define import definitions
 from refcodec.suite.invalid import (
+    bounds,
+    byte_formats,
+    exact_ends,
     features,
     header,
+    hevc,
     latents,
     native,
     native_lossless,
@@ -14,9 +17,11 @@ from refcodec.suite.invalid import (
     payloads,
     ranges,
     types,
+    unit_bounds,
     units,
     unnoticed,
 )
+from refcodec.suite.make.define import definitions
 
 __all__ = ["INVALID"]
 
@@ -31,5 +36,10 @@ INVALID = definitions(
     native_lossless,
     types,
     ranges,
+    bounds,
+    unit_bounds,
+    byte_formats,
+    exact_ends,
+    hevc,
     latents,
 )

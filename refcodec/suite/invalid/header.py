@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from refcodec.suite.assemble import Cut, Edit
-from refcodec.suite.define import invalid
-from refcodec.suite.edits import flip, header
+from refcodec.suite.make.define import invalid
+from refcodec.suite.make.edits import flip, header
 from refcodec.suite.vectors import END
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from refcodec.probability.coding import TableChoice, encode_tables
 from refcodec.suite.assemble import Copy, Drop, Edit, Insert, Set, disassemble
-from refcodec.suite.define import invalid
-from refcodec.suite.edits import add, element, flip
+from refcodec.suite.make.define import invalid
+from refcodec.suite.make.edits import add, element, flip
 from refcodec.syntax.codes import Coder
 from refcodec.syntax.structures import ENTROPY_MODEL_UNIT, FEATURE_PARAMETER_SET
 from refcodec.syntax.units import CRC_SIZE

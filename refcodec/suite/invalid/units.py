@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from refcodec.suite.assemble import Append, Copy, Cut, Drop, Edit, Extend, Insert, Set
-from refcodec.suite.define import invalid
-from refcodec.suite.edits import add, feature, flip
+from refcodec.suite.make.define import invalid
+from refcodec.suite.make.edits import add, feature, flip
 from refcodec.suite.vectors import END
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from refcodec.probability.coding import TableChoice, encode_tables
 from refcodec.probability.model import EntropyModel
 from refcodec.suite.assemble import Edit, Insert
-from refcodec.suite.define import edited, vector
-from refcodec.suite.native import pattern
+from refcodec.suite.make.define import edited, vector
+from refcodec.suite.make.native import pattern
 from refcodec.suite.valid.build import coded
 from refcodec.suite.valid.values import HALF, Feature
 from refcodec.suite.vectors import Features

@@ -8,8 +8,8 @@ import zlib
 import numpy as np
 
 from refcodec.suite.assemble import Edit, Insert, Set
-from refcodec.suite.define import edited, vector
-from refcodec.suite.edits import change_payload, header
+from refcodec.suite.make.define import edited, vector
+from refcodec.suite.make.edits import change_payload, header
 from refcodec.suite.valid.build import coded, samples
 from refcodec.suite.valid.values import HALF, SINGLE
 from refcodec.suite.vectors import Features
