@@ -32,12 +32,13 @@ def test_ids_and_names_are_unique(suite: Manifest) -> None:
 def test_every_class_has_a_vector(suite: Manifest) -> None:
     found = {vector.violation.reject for vector in suite.vectors if vector.violation}
     assert found == set(reject_classes())
-    listed = schema()["$defs"]["violation"]["properties"]["class"]["enum"]
+    listed = schema()["$defs"]["class"]["enum"]
     assert set(listed) == found
 
 
 def test_suite_is_small(suite: Manifest) -> None:
-    assert sum(vector.size for vector in suite.vectors) < 300_000
+    """A checkout and the installed package carry it; two batches of the largest size take up a third."""
+    assert sum(vector.size for vector in suite.vectors) < 420_000
 
 
 def test_bytes(suite: Manifest, vector: Vector) -> None:

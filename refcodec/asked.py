@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+from pathlib import Path
 from typing import Any
 
 from refcodec.coders.protocol import Machine
@@ -51,13 +52,13 @@ def _store(models: Any, source: Any) -> ModelStore:
         if isinstance(one, EntropyModel):
             at_hand.append(one)
         elif isinstance(one, (str, os.PathLike)):
-            if not os.path.exists(one):
+            if not Path(one).exists():
                 raise CallerError(f"models: there is no {os.fspath(one)}")
             places.append(one)
         elif one is not None:
             raise CallerError(f"models is {_shown(one)}; it is an EntropyModel, a file or a folder")
     if isinstance(source, (str, os.PathLike)):
-        places.append(os.path.dirname(os.fspath(source)) or ".")
+        places.append(Path(source).parent)
     return ModelStore(at_hand, places)
 
 

@@ -99,7 +99,7 @@ class EncoderConfig:
 
     Latents:
     model        : entropy model, a .dfcm file; None counts the first features.
-    model_apart  : name the model by its SHA-256 instead of storing it: a decoder finds it in a store of models.
+    model_apart  : name the model by its SHA-256 instead of storing it: decoders find it in a store of models.
     joint        : code the features of a unit together: fewer bytes, but they are decoded together.
 
     Byte coders:

@@ -321,7 +321,7 @@ def quantise(
         word = f"u{feature.dtype.itemsize}"
         return np.ascontiguousarray(feature).view(word).astype(np.uint32).view(np.int32), None
     values = feature.astype(np.float64)
-    if fps.lattice_step is not None:
+    if fps.quantiser == Quantiser.LATTICE:
         return _on_lattice(values, fps), None
     top = (1 << fps.bits) - 1
     log_step, exponent = parameters.log_step, parameters.log_exponent

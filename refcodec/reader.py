@@ -367,7 +367,7 @@ def open_stream(
     like      : ``"torch"`` for tensors that share the memory of the arrays (`to_torch`).
     salvage   : give what is whole of a damaged stream; `Reader.missing` says what is not.
     models    : entropy models that the stream names without holding them: an EntropyModel, a ``.dfcm`` file,
-                a folder of them, or several. The folder of the stream and ``REFCODEC_MODELS`` are searched too.
+                a folder of them, or several. The stream's folder and ``REFCODEC_MODELS`` are searched too.
 
     Raises StreamError if the stream is at fault, CallerError if the source is.
     """

@@ -8,13 +8,17 @@ import hashlib
 import io
 import json
 import lzma
+import os
+import subprocess
 import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
+from command import run
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -25,7 +29,6 @@ from refcodec.errors import CallerError, DFCError, EnvironmentFault, OrderError
 from refcodec.hashes import little_endian_bytes
 from refcodec.suite.agreement import Verdicts, judge, unnoticed
 from refcodec.suite.assemble import edit_from_json
-from refcodec.suite.contract import BuiltIn
 from refcodec.suite.drawn import folder, stream
 from refcodec.suite.drawn.chance import Chance
 from refcodec.suite.drawn.containers import compress
@@ -33,9 +36,12 @@ from refcodec.suite.drawn.coverage import Coverage, all_points, excluded, points
 from refcodec.suite.drawn.folder import Plan, generate
 from refcodec.suite.drawn.stream import draw_stream
 from refcodec.suite.manifest import Manifest, load_manifest
-from refcodec.suite.runner import run_suite
+from refcodec.suite.run.contract import BuiltIn
+from refcodec.suite.run.runner import run_suite
 from refcodec.syntax.codes import Profile
 from refcodec.validator import Report
+
+CONFORMANCE = Path(__file__).parents[1] / "conformance"
 
 DETERMINISTIC = [Profile.LOSSLESS, Profile.NATIVE]
 
@@ -280,3 +286,18 @@ def test_a_wrong_decoder_has_another_line(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "seed 0: more than " in done.output
     assert "2 of 2 streams were not decoded as drawn" in done.output
+
+
+@pytest.mark.parametrize(("profile", "count"), [("lossless", 40), ("native", 40), ("hevc", 6)])
+def test_the_independent_decoder_says_the_same(profile: str, count: int, tmp_path: Path) -> None:
+    """Written from the text of the specification alone, and so a judge that shares nothing with ours."""
+    suite = tmp_path / "drawn"
+    words = ("--profile", profile, "--seed", "3", "--count", str(count), "--invalid")
+    run("conformance", "generate", suite, *words)
+    environment = {**os.environ, "DFC_FFMPEG": imageio_ffmpeg.get_ffmpeg_exe()}
+    command = [sys.executable, "-m", "independent.check", str(suite)]
+    done = subprocess.run(
+        command, cwd=CONFORMANCE, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert f"{2 * count} pass, 0 FAIL, 0 skip" in done.stdout

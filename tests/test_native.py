@@ -71,7 +71,7 @@ def round_trip(positions: Any, tuning: Any, weights: Any = None, **options: Any)
 
 def payloads_of(data: bytes) -> list[bytes]:
     """The payloads of all features of a stream."""
-    from refcodec.suite.native import payloads
+    from refcodec.suite.make.native import payloads
 
     return [payload.data for payload in payloads(data)]
 

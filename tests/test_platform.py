@@ -87,7 +87,7 @@ def test_files(tmp_path: Path) -> None:
 def test_a_decoder_under_test_is_ended(tmp_path: Path) -> None:
     script = """
     from pathlib import Path
-    from refcodec.suite.contract import Command
+    from refcodec.suite.run.contract import Command
     command = Command((sys.executable, "-c", "import time; time.sleep(600)", "{input}", "{output}"))
     print(command.run(Path(sys.argv[1]), 0, 0.5).problem)
 """

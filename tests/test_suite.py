@@ -19,16 +19,18 @@ from variation import PATIENCE
 
 from refcodec.cli.conformance import app
 from refcodec.errors import CallerError, EnvironmentFault
-from refcodec.suite import define, invalid, process, valid
+from refcodec.suite import invalid, valid
 from refcodec.suite.assemble import Insert, Set, disassemble
-from refcodec.suite.contract import BuiltIn, Command
-from refcodec.suite.define import definitions
 from refcodec.suite.generate import describe
+from refcodec.suite.make import define
+from refcodec.suite.make.define import definitions
 from refcodec.suite.manifest import Manifest, Violation, find_suite, load_manifest
-from refcodec.suite.reports import as_json, as_junit, as_markdown
-from refcodec.suite.results import Run
-from refcodec.suite.runner import read_known_failing, run_suite
-from refcodec.suite.selection import Selection
+from refcodec.suite.report.documents import as_json, as_junit, as_markdown
+from refcodec.suite.run import process
+from refcodec.suite.run.contract import BuiltIn, Command
+from refcodec.suite.run.results import Run
+from refcodec.suite.run.runner import read_known_failing, run_suite
+from refcodec.suite.run.selection import Selection
 from refcodec.suite.vectors import Definition
 from refcodec.syntax.structures import STREAM_HEADER_SIZE
 
@@ -188,10 +190,10 @@ def test_small_native_vectors_without_compiled_kernels() -> None:
     """The same kernels as plain Python give the same features, and refuse the same payloads."""
     program = (
         "import sys\n"
-        "from refcodec.suite.contract import BuiltIn\n"
+        "from refcodec.suite.run.contract import BuiltIn\n"
         "from refcodec.suite.manifest import load_manifest\n"
-        "from refcodec.suite.runner import run_suite\n"
-        "from refcodec.suite.selection import Selection\n"
+        "from refcodec.suite.run.runner import run_suite\n"
+        "from refcodec.suite.run.selection import Selection\n"
         "small = Selection(tags=('small',))\n"
         "run = run_suite(load_manifest(sys.argv[1]), BuiltIn(), selection=small, workers=1)\n"
         "print(*[(r.vector.name, r.reason) for r in run.results if r.status != 'pass'])\n"

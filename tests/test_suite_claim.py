@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 from refcodec.cli.conformance import app
 from refcodec.errors import CallerError
-from refcodec.suite.claim import Claim, read_claim, verify
-from refcodec.suite.contract import BuiltIn, Command
 from refcodec.suite.manifest import load_manifest
-from refcodec.suite.runner import run_suite
-from refcodec.suite.selection import Scope, Selection
+from refcodec.suite.report.claim import Claim, read_claim, verify
+from refcodec.suite.run.contract import BuiltIn, Command
+from refcodec.suite.run.runner import run_suite
+from refcodec.suite.run.selection import Scope, Selection
 
 SUITE = load_manifest(Path(__file__).resolve().parents[1] / "bitstreams")
 

@@ -10,7 +10,7 @@ import pytest
 from command import CALL_AT_FAULT, run
 
 from refcodec.errors import CallerError
-from refcodec.suite.comparison import Comparison, read_report
+from refcodec.suite.report.comparison import Comparison, read_report
 
 VECTORS = ("no-index", "raw-bfloat16", "unit-crc", "header-cut")
 

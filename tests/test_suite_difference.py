@@ -17,12 +17,12 @@ from variation import PATIENCE
 
 from refcodec.hashes import little_endian_bytes
 from refcodec.quantise import dequantise, dequantise_uniform
-from refcodec.suite.contract import Command, Outcome
 from refcodec.suite.derive import syntax_lines
-from refcodec.suite.difference import Difference, explain
-from refcodec.suite.expected import Decoded, decoded_features
 from refcodec.suite.manifest import load_manifest
-from refcodec.suite.runner import run_suite
+from refcodec.suite.run.contract import Command, Outcome
+from refcodec.suite.run.difference import Difference, explain
+from refcodec.suite.run.expected import Decoded, decoded_features
+from refcodec.suite.run.runner import run_suite
 
 SUITE = load_manifest(Path(__file__).resolve().parents[1] / "bitstreams")
 
@@ -137,7 +137,11 @@ MISTAKES: list[tuple[str, Mistake, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "mistake", "guess"), MISTAKES, ids=lambda one: str(one)[:40])
+@pytest.mark.parametrize(
+    ("name", "mistake", "guess"),
+    MISTAKES,
+    ids=[f"{name}: {guess[:30]}" for name, _, guess in MISTAKES],
+)
 def test_guess(name: str, mistake: Mistake, guess: str) -> None:
     reason, found = _explained(name, _bytes([mistake(one) for one in _decoded(name)]))
     assert found is not None, reason

@@ -20,13 +20,13 @@ from command import CALL_AT_FAULT, run
 from variation import PATIENCE
 
 from refcodec.errors import CallerError
-from refcodec.suite.archive import archive_of
-from refcodec.suite.contract import Command
+from refcodec.suite.export.archive import archive_of
+from refcodec.suite.export.fluster import ARCHIVE, DECODER, fluster_files
 from refcodec.suite.fidelity import load_fidelity
-from refcodec.suite.fluster import ARCHIVE, DECODER, fluster_files
 from refcodec.suite.manifest import Feature, Manifest, Vector, load_manifest
-from refcodec.suite.outputs import Digests, rejection_lines, written_outputs
-from refcodec.suite.runner import judge
+from refcodec.suite.run.contract import Command
+from refcodec.suite.run.outputs import Digests, rejection_lines, written_outputs
+from refcodec.suite.run.runner import judge
 
 SUITE = load_manifest(Path(__file__).resolve().parents[1] / "bitstreams")
 

@@ -12,13 +12,13 @@ import pytest
 from browser import result_of
 from command import run
 
-from refcodec.suite.contract import BuiltIn, Outcome
-from refcodec.suite.links import PAGES, clause_html
 from refcodec.suite.manifest import Manifest, load_manifest
-from refcodec.suite.page import as_html
-from refcodec.suite.results import Run
-from refcodec.suite.runner import run_suite
-from refcodec.suite.selection import Scope
+from refcodec.suite.report.links import PAGES, clause_html
+from refcodec.suite.report.page import as_html
+from refcodec.suite.run.contract import BuiltIn, Outcome
+from refcodec.suite.run.results import Run
+from refcodec.suite.run.runner import run_suite
+from refcodec.suite.run.selection import Scope
 from refcodec.tables import clause_titles
 
 ROOT = Path(__file__).resolve().parents[1]

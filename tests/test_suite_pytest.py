@@ -11,9 +11,9 @@ import pytest
 
 from refcodec.hashes import little_endian_bytes
 from refcodec.reader import open_stream
-from refcodec.suite.cases import Case
 from refcodec.suite.manifest import load_manifest
-from refcodec.suite.selection import Scope
+from refcodec.suite.run.cases import Case
+from refcodec.suite.run.selection import Scope
 
 pytest_plugins = ["pytester"]
 

@@ -9,16 +9,17 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from command import run
 from typer.testing import CliRunner
 
 from refcodec.cli.conformance import app
 from refcodec.errors import CallerError
-from refcodec.suite.contract import Outcome
 from refcodec.suite.manifest import Manifest, Vector, load_manifest
-from refcodec.suite.reports import as_json, as_junit, as_markdown
-from refcodec.suite.results import Run
-from refcodec.suite.runner import run_suite
-from refcodec.suite.selection import PROFILES, Scope, Selection
+from refcodec.suite.report.documents import as_json, as_junit, as_markdown
+from refcodec.suite.run.contract import Outcome
+from refcodec.suite.run.results import Run
+from refcodec.suite.run.runner import run_suite
+from refcodec.suite.run.selection import PROFILES, Scope, Selection
 from refcodec.tables import HIGHEST_LEVEL
 
 SUITE = load_manifest(Path(__file__).resolve().parents[1] / "bitstreams")
@@ -319,3 +320,25 @@ def test_list_follows_the_selection() -> None:
         and "8.6.2" in one.clauses
         and not one.name.startswith("log-")
     }
+
+
+def test_a_suite_of_others_shows_no_conformity(tmp_path: Path) -> None:
+    run(
+        "conformance",
+        "generate",
+        tmp_path / "own",
+        "--profile",
+        "lossless",
+        "--seed",
+        "1",
+        "--count",
+        "3",
+    )
+    words = ("conformance", "run", "--suite", tmp_path / "own", "--profile", "lossless")
+    assert (
+        run(*words)
+        .stdout.splitlines()[-1]
+        .endswith(
+            "passed 3 of 3 selected; this is not the published suite: conformity is not shown"
+        )
+    )

@@ -18,13 +18,13 @@ from variation import PATIENCE
 
 from refcodec.cli.conformance import app
 from refcodec.errors import CallerError
-from refcodec.suite import process
-from refcodec.suite.contract import Command
 from refcodec.suite.manifest import Manifest, load_manifest
-from refcodec.suite.results import Run
-from refcodec.suite.runner import run_suite
-from refcodec.suite.selection import Selection
-from refcodec.suite.server import open_server
+from refcodec.suite.run import process
+from refcodec.suite.run.contract import Command
+from refcodec.suite.run.results import Run
+from refcodec.suite.run.runner import run_suite
+from refcodec.suite.run.selection import Selection
+from refcodec.suite.run.server import open_server
 
 ROOT = Path(__file__).resolve().parents[1]
 SUITE = load_manifest(ROOT / "bitstreams")

@@ -19,7 +19,7 @@ from variation import PATIENCE
 import refcodec
 from refcodec.errors import CallerError, EnvironmentFault, HashError, StreamError
 from refcodec.stream.walk import Walk
-from refcodec.suite.edits import flip
+from refcodec.suite.make.edits import flip
 from refcodec.syntax.codes import Profile, UnitType
 from refcodec.syntax.structures import (
     CODED_FEATURE,
@@ -105,7 +105,10 @@ def test_a_writer_that_is_never_closed_says_so(kind: str, tmp_path: Path) -> Non
 
 
 WRITE = """
-import os, sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # this test may run where they are ignored
+for number in signal.SIGTERM, signal.SIGHUP:
+    signal.signal(number, signal.SIG_DFL)
 import numpy as np, refcodec
 writer = refcodec.create(sys.argv[1], coder="raw", low_latency=True)
 writer.write(np.ones((8, 8, 8), np.float32))

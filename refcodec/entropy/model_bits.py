@@ -16,7 +16,24 @@ from refcodec.entropy.arrays import Int32, Int64, Uint8
 from refcodec.entropy.static import LARGEST_LEVEL
 from refcodec.kernel import kernel
 
-__all__ = ["FAMILY", "MODEL_CHANCES", "NEW_CHANCE", "code_contexts", "code_tables"]
+__all__ = [
+    "AT_AMOUNT",
+    "AT_ESCAPE",
+    "AT_LENGTH",
+    "AT_MEMBER",
+    "AT_NEW",
+    "AT_PLACE",
+    "AT_REPEAT",
+    "AT_SAME",
+    "AT_SHIFT",
+    "AT_SIGN",
+    "AT_VALUES",
+    "FAMILY",
+    "MODEL_CHANCES",
+    "NEW_CHANCE",
+    "code_contexts",
+    "code_tables",
+]
 
 FAMILY = 64
 """Tables of the normative family."""
@@ -27,17 +44,17 @@ MODEL_CHANCES = 96
 NEW_CHANCE = 32768 << 8
 """A decision without a past: a probability of 1/2 in units of 2^-16, and a count of 0."""
 
-_REPEAT = 0  # by the two kinds of context before: 9
-_NEW = 9  # by the kind of context before: 3
-_SHIFT = 12  # by whether the context before had one: 2
-_FAMILY = 14
-_ESCAPE = 15
-_SAME = 16  # by whether the difference before was 0: 2
-_SIGN = 18  # by the sign of the difference before: 3
-_LENGTH = 21  # by the length so far, for differences above 0: 9, and below: 9
-_VALUES = 40  # by the length so far: 14
-_PLACE = 56  # by the length so far: 14
-_AMOUNT = 72  # by the length so far: 18
+AT_REPEAT = 0  # by the two kinds of context before: 9
+AT_NEW = 9  # by the kind of context before: 3
+AT_SHIFT = 12  # by whether the context before had one: 2
+AT_MEMBER = 14
+AT_ESCAPE = 15
+AT_SAME = 16  # by whether the difference before was 0: 2
+AT_SIGN = 18  # by the sign of the difference before: 3
+AT_LENGTH = 21  # by the length so far, for differences above 0: 9, and below: 9
+AT_VALUES = 40  # by the length so far: 14
+AT_PLACE = 56  # by the length so far: 14
+AT_AMOUNT = 72  # by the length so far: 18
 
 
 # --- normative -------------------------------------------------------------------------------------
@@ -90,10 +107,10 @@ def code_contexts(
         now = 1
         if used > 0:
             again = int(place == 0)
-            again = code_adaptive(coder, data, chances, _REPEAT + 3 * before + kind, again)
+            again = code_adaptive(coder, data, chances, AT_REPEAT + 3 * before + kind, again)
             now = 0 if again == 1 else 1
         if now == 1 and used > 0:
-            new = code_adaptive(coder, data, chances, _NEW + kind, int(place == used))
+            new = code_adaptive(coder, data, chances, AT_NEW + kind, int(place == used))
             now = 1 if new == 1 else 2
         if now == 0:
             place = 0
@@ -104,7 +121,7 @@ def code_contexts(
             recent[used] = used
             used += 1
         else:
-            place = 1 + code_number(coder, data, chances, _PLACE, 13, place - 1)
+            place = 1 + code_number(coder, data, chances, AT_PLACE, 13, place - 1)
             if place >= used:
                 return False
         table = int(recent[place])
@@ -115,9 +132,9 @@ def code_contexts(
         before = kind
         kind = now
         shift = int(shifts[context])
-        shifted = code_adaptive(coder, data, chances, _SHIFT + shifted, int(shift != 0))
+        shifted = code_adaptive(coder, data, chances, AT_SHIFT + shifted, int(shift != 0))
         if shifted == 1:
-            amount = code_number(coder, data, chances, _AMOUNT, 17, abs(shift) - 1) + 1
+            amount = code_number(coder, data, chances, AT_AMOUNT, 17, abs(shift) - 1) + 1
             sign = code_bits(coder, data, int(shift < 0), 1)
             shift = -amount if sign == 1 else amount
         else:
@@ -147,12 +164,12 @@ def code_tables(
     used = 0
     for table in range(members.shape[0]):
         member = int(members[table])
-        if code_adaptive(coder, data, chances, _FAMILY, int(member >= 0)) == 1:
+        if code_adaptive(coder, data, chances, AT_MEMBER, int(member >= 0)) == 1:
             members[table] = code_bits(coder, data, member, 6)
             continue
         members[table] = -1
-        count = code_number(coder, data, chances, _VALUES, 13, int(values[table]) - 1) + 1
-        escape = code_adaptive(coder, data, chances, _ESCAPE, int(escapes[table]))
+        count = code_number(coder, data, chances, AT_VALUES, 13, int(values[table]) - 1) + 1
+        escape = code_adaptive(coder, data, chances, AT_ESCAPE, int(escapes[table]))
         values[table] = count
         escapes[table] = escape
         if count + escape > levels.shape[0] - used:
@@ -174,10 +191,10 @@ def code_tables(
 @kernel
 def code_difference(coder: Int64, data: Uint8, chances: Int64, before: int, difference: int) -> int:
     """(8.10.5) The difference of a level from the one before, predicted by the difference before."""
-    same = code_adaptive(coder, data, chances, _SAME + int(before == 0), int(difference == 0))
+    same = code_adaptive(coder, data, chances, AT_SAME + int(before == 0), int(difference == 0))
     if same == 1:
         return 0
     sign = 0 if before == 0 else 1 if before > 0 else 2
-    negative = code_adaptive(coder, data, chances, _SIGN + sign, int(difference < 0))
-    amount = code_number(coder, data, chances, _LENGTH + 9 * negative, 8, abs(difference) - 1) + 1
+    negative = code_adaptive(coder, data, chances, AT_SIGN + sign, int(difference < 0))
+    amount = code_number(coder, data, chances, AT_LENGTH + 9 * negative, 8, abs(difference) - 1) + 1
     return -amount if negative == 1 else amount

@@ -59,7 +59,8 @@ class Tables(NamedTuple):
     bounds  : cumulative frequencies of all tables: 0 first, 2^14 last in each.
     begin   : position of a table's 0 in ``bounds``; one entry more, the length of ``bounds``.
     values  : number of values; the symbol after them is the escape, where there is one.
-    mode    : the most frequent symbol, the first of several.
+    mode    : the main symbol: the most frequent one, the first of several; of a member of the family, that of
+              the value 0.
     buckets : 2^8 for each table: the symbol of the first slot of each bucket.
     """
 
@@ -131,7 +132,8 @@ def offset_of(symbol: int, values: int) -> int:
 def fill_buckets(tables: Tables) -> None:
     """Find the first symbol of each bucket of each table."""
     width = PRECISION - BUCKET_BITS
-    for table in range(tables.begin.shape[0] - 1):
+    values = tables.values
+    for table in range(values.shape[0]):
         begin = int(tables.begin[table])
         symbol = 0
         for bucket in range(1 << BUCKET_BITS):

@@ -112,19 +112,31 @@ def decode_apart(data: bytes, ends: Int64, index: Int32, tables: Tables) -> Int3
     return symbols
 
 
-def make_tables(frequencies: Sequence[npt.ArrayLike], values: Sequence[int]) -> Tables:
+def make_tables(
+    frequencies: Sequence[npt.ArrayLike],
+    values: Sequence[int],
+    modes: Sequence[int | None] | None = None,
+) -> Tables:
     """Tables of these frequencies, as the kernels take them.
 
     frequencies : of the symbols of each table, the escape last; each adds up to 2^14.
     values      : number of values of each table: that of its symbols, less 1 where there is an escape.
+    modes       : the main symbol of each table; None for the most frequent one, the first of several.
     """
+    modes = modes or [None] * len(values)
     bounds = [np.concatenate([[0], np.cumsum(one)]) for one in frequencies]
     begin = np.cumsum([0, *map(len, bounds)])
     tables = Tables(
         np.concatenate(bounds).astype(np.int32),
         begin.astype(np.int64),
         np.array(values, np.int64),
-        np.array([int(np.argmax(one)) for one in frequencies], np.int64),
+        np.array(
+            [
+                int(np.argmax(one)) if mode is None else mode
+                for one, mode in zip(frequencies, modes, strict=True)
+            ],
+            np.int64,
+        ),
         np.zeros(len(bounds) << BUCKET_BITS, np.int32),
     )
     fill_buckets(tables)

@@ -12,14 +12,31 @@ from refcodec.entropy.arrays import Int32, Int64, Uint8
 from refcodec.entropy.static import PRECISION, Tables, excess_order
 from refcodec.kernel import kernel
 
-__all__ = ["CODER_BYTES", "decode_vector", "decode_vectors", "encode_vector", "encode_vectors"]
+__all__ = [
+    "CODE",
+    "CODER_BYTES",
+    "CODER_SIZE",
+    "POSITION",
+    "WIDTH",
+    "decode_vector",
+    "decode_vectors",
+    "encode_vector",
+    "encode_vectors",
+]
 
 CODER_BYTES = 6
 """Bytes of the payload's number that a decoder holds: an interval has at most 48 bits."""
 
-_WIDTH = 0
-_CODE = 1
-_POSITION = 2
+WIDTH = 0
+"""Width of the current interval: at least 2^40 between symbols."""
+
+CODE = 1
+"""The number, less the lower end of the interval."""
+
+POSITION = 2
+"""Position of the next byte to read or to write."""
+
+CODER_SIZE = 3
 
 
 # --- normative -------------------------------------------------------------------------------------
@@ -34,15 +51,15 @@ def read_byte(data: Uint8, position: int, end: int) -> int:
 @kernel
 def narrow(coder: Int64, data: Uint8, end: int, low: int, width: int) -> None:
     """(8.10.3) Take a part of the interval, and read bytes until it has more than 40 bits again."""
-    code = int(coder[_CODE]) - low
-    position = int(coder[_POSITION])
+    code = int(coder[CODE]) - low
+    position = int(coder[POSITION])
     while width < 1 << 40:
         width <<= 8
         code = (code << 8) | read_byte(data, position, end)
         position += 1
-    coder[_WIDTH] = width
-    coder[_CODE] = code
-    coder[_POSITION] = position
+    coder[WIDTH] = width
+    coder[CODE] = code
+    coder[POSITION] = position
 
 
 @kernel
@@ -50,8 +67,8 @@ def decode_bits(coder: Int64, data: Uint8, end: int, count: int) -> int:
     """(8.10.3) Equiprobable bits, most significant first."""
     number = 0
     for _ in range(count):
-        half = int(coder[_WIDTH]) >> 1
-        bit = int(int(coder[_CODE]) >= half)
+        half = int(coder[WIDTH]) >> 1
+        bit = int(int(coder[CODE]) >= half)
         narrow(coder, data, end, half * bit, half)
         number = 2 * number + bit
     return number
@@ -66,17 +83,17 @@ def decode_vector(
     start, end : where the payload begins in ``data``, and where it ends.
     index      : the table of each symbol.
     """
-    coder = np.zeros(3, np.int64)
+    coder = np.zeros(CODER_SIZE, np.int64)
     for i in range(CODER_BYTES):
-        coder[_CODE] = (int(coder[_CODE]) << 8) | read_byte(data, start + i, end)
-    coder[_WIDTH] = 1 << 48
-    coder[_POSITION] = start + CODER_BYTES
+        coder[CODE] = (int(coder[CODE]) << 8) | read_byte(data, start + i, end)
+    coder[WIDTH] = 1 << 48
+    coder[POSITION] = start + CODER_BYTES
     for i in range(index.shape[0]):
         table = int(index[i])
         begin = int(tables.begin[table])
         last = int(tables.begin[table + 1]) - begin - 2
-        width = int(coder[_WIDTH])
-        code = int(coder[_CODE])
+        width = int(coder[WIDTH])
+        code = int(coder[CODE])
         part = width >> PRECISION
         symbol = int(tables.mode[table])
         while symbol < last and part * int(tables.bounds[begin + symbol + 1]) <= code:
@@ -95,7 +112,7 @@ def decode_vector(
             symbol = values + (1 << length) - (1 << order)
             symbol += decode_bits(coder, data, end, length)
         symbols[i] = symbol
-    needed = int(coder[_POSITION]) - CODER_BYTES + 1
+    needed = int(coder[POSITION]) - CODER_BYTES + 1
     return end <= needed and (end == start or int(data[end - 1]) > 0)
 
 
@@ -116,14 +133,15 @@ def decode_vectors(data: Uint8, ends: Int64, index: Int32, tables: Tables, symbo
 
 # --- informative: the encoder's half ---------------------------------------------------------------
 
-_LOW = 1
+LOW = 1
+"""Encoder: the lower end of the interval."""
 
 
 @kernel
 def _take(coder: Int64, output: Uint8, low: int, width: int) -> None:
     """Take a part of the interval, and write bytes until it has more than 40 bits again."""
-    bottom = int(coder[_LOW]) + low
-    position = int(coder[_POSITION])
+    bottom = int(coder[LOW]) + low
+    position = int(coder[POSITION])
     if bottom >= 1 << 48:
         bottom -= 1 << 48
         _carry(output, position)
@@ -132,9 +150,9 @@ def _take(coder: Int64, output: Uint8, low: int, width: int) -> None:
         position += 1
         bottom = (bottom << 8) & 0xFFFFFFFFFFFF
         width <<= 8
-    coder[_WIDTH] = width
-    coder[_LOW] = bottom
-    coder[_POSITION] = position
+    coder[WIDTH] = width
+    coder[LOW] = bottom
+    coder[POSITION] = position
 
 
 @kernel
@@ -151,7 +169,7 @@ def _carry(output: Uint8, position: int) -> None:
 def encode_bits(coder: Int64, output: Uint8, number: int, count: int) -> None:
     """Code equiprobable bits, most significant first."""
     for i in range(count - 1, -1, -1):
-        half = int(coder[_WIDTH]) >> 1
+        half = int(coder[WIDTH]) >> 1
         _take(coder, output, half * ((number >> i) & 1), half)
 
 
@@ -161,16 +179,16 @@ def encode_vector(output: Uint8, start: int, index: Int32, tables: Tables, symbo
 
     output : has room for 8 bytes a symbol, and 8 more, from ``start`` on.
     """
-    coder = np.zeros(3, np.int64)
-    coder[_WIDTH] = 1 << 48
-    coder[_POSITION] = start
+    coder = np.zeros(CODER_SIZE, np.int64)
+    coder[WIDTH] = 1 << 48
+    coder[POSITION] = start
     for i in range(index.shape[0]):
         table = int(index[i])
         begin = int(tables.begin[table])
         last = int(tables.begin[table + 1]) - begin - 2
         values = int(tables.values[table])
         symbol = min(int(symbols[i]), values)
-        width = int(coder[_WIDTH])
+        width = int(coder[WIDTH])
         part = width >> PRECISION
         low = part * int(tables.bounds[begin + symbol])
         high = part * int(tables.bounds[begin + symbol + 1]) if symbol < last else width
@@ -192,9 +210,9 @@ def encode_vector(output: Uint8, start: int, index: Int32, tables: Tables, symbo
 @kernel
 def _finish(coder: Int64, output: Uint8, start: int) -> int:
     """Write the shortest number in the interval, without zero bytes at its end; returns where it ends."""
-    low = int(coder[_LOW])
-    high = low + int(coder[_WIDTH])  # at least 2^40 more
-    position = int(coder[_POSITION])
+    low = int(coder[LOW])
+    high = low + int(coder[WIDTH])  # at least 2^40 more
+    position = int(coder[POSITION])
     top = (high - 1) >> 40 << 40
     if low == 0:
         top = 0

@@ -80,18 +80,21 @@ def decode_tables(coded: EntropyTables) -> Distributions:
     if not finish_decoding(coder, data):
         raise _refusal("the tables do not end where their bytes do")
     frequencies: list[Int64] = []
+    modes: list[int | None] = []
     start = 0
     for table in range(count):
         if members[table] >= 0:
             frequencies.append(scale_frequencies()[members[table]])
             values[table] = len(frequencies[-1]) - 1
+            modes.append(int(values[table]) // 2)
             continue
         stop = start + int(values[table]) + int(escapes[table])
         frequencies.append(np.zeros(stop - start, np.int64))
         if not frequencies_of(levels[start:stop], frequencies[-1]):
             raise _refusal("a table has more symbols than its frequencies add up to")
+        modes.append(None)
         start = stop
-    tables = make_tables(frequencies, values.tolist())
+    tables = make_tables(frequencies, values.tolist(), modes)
     return Distributions(tables, table_of, shifts - tables.mode[table_of])
 
 
@@ -141,7 +144,7 @@ def encode_tables(
     """Write the tables of a model; those that no context has are left out.
 
     table_of : the table of each context.
-    shifts   : the most frequent symbol of each context stands for this value.
+    shifts   : the main symbol of each context stands for this value.
     step     : levels are multiples of 2^step.
     """
     order = list(dict.fromkeys(table_of))

@@ -167,7 +167,7 @@ def _table_bits(counts: Floats) -> float:
 
 
 def _table_of(counts: Floats, zero: int, step: int, escape: bool) -> tuple[TableChoice, int]:
-    """The table of these counts with levels that are multiples of 2^step, and its mode, less ``zero``."""
+    """The table of these counts, levels in steps of 2^step, and its main symbol, less ``zero``."""
     seen = np.flatnonzero(counts)
     inside = counts[seen[0] : seen[-1] + 1]
     weights = np.append(inside, _LEAST) if escape else inside
@@ -175,7 +175,7 @@ def _table_of(counts: Floats, zero: int, step: int, escape: bool) -> tuple[Table
     levels = np.rint(LEVELS_PER_OCTAVE * np.log2(weights / weights.min()) / (1 << step))
     levels = np.minimum(levels.astype(np.int64) << step, LARGEST_LEVEL >> step << step)
     own = TableChoice(-1, levels, escape)
-    mode = int(_frequencies(own).argmax())
+    mode = _mode(own)
     choice, best = own, _cost(counts, seen[0] + mode, own) + _table_bits(counts)
     if escape:
         scale = np.sqrt(inside @ (np.arange(len(inside)) + seen[0] - zero) ** 2.0 / inside.sum())
@@ -199,11 +199,17 @@ def _frequencies(table: TableChoice) -> Int64:
     return found
 
 
+def _mode(table: TableChoice) -> int:
+    """The main symbol of a table."""
+    found = _frequencies(table)
+    return (len(found) - 1) // 2 if table.member >= 0 else int(found.argmax())
+
+
 def _cost(counts: Floats, place: int, table: TableChoice) -> float:
-    """Bits of these counts under a table whose most frequent symbol is at column ``place``."""
+    """Bits of these counts under a table whose main symbol is at column ``place``."""
     found = _frequencies(table)
     values = len(found) - int(table.escape)
-    offsets = np.arange(len(counts)) - place + int(found.argmax())
+    offsets = np.arange(len(counts)) - place + _mode(table)
     inside = (offsets >= 0) & (offsets < values)
     rates = PRECISION - np.log2(found)
     bits = float(counts[inside] @ rates[offsets[inside]])

@@ -72,12 +72,18 @@ class EntropyModel:
                 f"latents of shape {values.shape}", hint="give a batch, N x D or N x C x H x W"
             )
         columns = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)
-        first = columns.min(axis=1)
-        width = int((columns.max(axis=1) - first).max()) + 1
-        if width > _MOST_VALUES * 4 or width * len(columns) > 1 << 26:
+        first, last = columns.min(axis=1), columns.max(axis=1)
+        if escape:  # of a wide distribution, the middle: the rest escapes
+            middle = np.median(columns, axis=1).astype(np.int64)
+            first = np.maximum(first, middle - _MOST_VALUES // 2)
+            last = np.minimum(last, middle + _MOST_VALUES // 2)
+        width = int((last - first).max()) + 1
+        if width > _MOST_VALUES or width * len(columns) > 1 << 26:
             raise CallerError(f"latents span {width} values", hint="take a coarser step")
-        places = (columns - first[:, None]) + width * np.arange(len(columns))[:, None]
-        counts = np.bincount(places.reshape(-1), minlength=width * len(columns))
+        places = columns - first[:, None]
+        inside = (places >= 0) & (places < width)
+        places += width * np.arange(len(columns))[:, None]
+        counts = np.bincount(places[inside], minlength=width * len(columns))
         return cls.from_counts(counts.reshape(len(columns), width), first, escape=escape)
 
     @classmethod

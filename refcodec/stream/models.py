@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import ConstraintError, OrderError, StreamError
@@ -10,11 +12,16 @@ from refcodec.probability.model import EntropyModel
 from refcodec.probability.store import ModelReference
 from refcodec.registry import record_of
 from refcodec.stream.limits import limits_of
-from refcodec.syntax.bits import Trace, position_of
+from refcodec.syntax.bits import Element, Trace, position_of
 from refcodec.syntax.codes import Profile
-from refcodec.syntax.structures import EntropyModelUnit, FeatureParameterSet, StreamHeader
+from refcodec.syntax.structures import (
+    EntropyModelUnit,
+    EntropyTables,
+    FeatureParameterSet,
+    StreamHeader,
+)
 
-__all__ = ["Models", "check_model_of", "check_model_unit", "model_of"]
+__all__ = ["Models", "check_model_of", "check_model_unit", "model_of", "show_model"]
 
 Models = dict[int, ModelReference]
 """Entropy models by model_id."""
@@ -50,6 +57,24 @@ def model_of(unit: EntropyModelUnit, trace: Trace) -> ModelReference:
         raise
 
 
+def show_model(tables: EntropyTables, trace: Trace) -> None:
+    """Add rows to a trace: the table and the base of each context, and the frequencies of each table.
+
+    They have no bits of their own, and stand at the first bit of the coded tables, the last element of the
+    trace. Raises PayloadError.
+    """
+    if not tables.coded_tables:
+        return
+    place = trace[-1].offset
+    found = EntropyModel(tables).distributions
+    rows = {"context_table": found.table_of.astype(np.int64), "context_base": found.base}
+    for number in range(len(found.tables.values)):
+        begin, end = int(found.tables.begin[number]), int(found.tables.begin[number + 1])
+        rows[f"table[{number}]"] = np.diff(found.tables.bounds[begin:end]).astype(np.int64)
+    for name, value in rows.items():
+        trace.append(Element(f"entropy_model.{name}", "ae", place, 0, value, "8.10.5"))
+
+
 @clause("9.7")
 def check_model_of(fps: FeatureParameterSet, models: Models, trace: Trace) -> Violations:
     """(9.7) The model that a parameter set names is there, and has one context, or one for each channel."""
@@ -61,7 +86,7 @@ def check_model_of(fps: FeatureParameterSet, models: Models, trace: Trace) -> Vi
         yield OrderError(
             f"entropy model {fps.model_id} is used before it occurs in the stream",
             bit_offset=place,
-            clause="9.7",
+            clause="7.4",
         )
     elif reference.model is not None and reference.model.contexts not in (1, fps.channels):
         yield ConstraintError(

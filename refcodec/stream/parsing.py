@@ -126,6 +126,7 @@ def check_entry_count(unit: Unit) -> None:
 def fps_id_of(unit: Unit) -> int:
     """The fps_id that a coded unit begins with. Raises StreamError."""
     reader = BitReader(unit.payload, 8 * unit.payload_offset)
+    reader.clause = UNIT_STRUCTURES[unit.unit_type].semantics
     fps_id: int = UE(FPS_IDS - 1).read(reader, None, "fps_id")
     return fps_id
 

@@ -95,6 +95,9 @@ class StrictWalk(Walk):
             self.unchecked = True
             self.refuse(visit)
             return
+        if isinstance(visit.content, FeatureParameterSet) and self._lacks_model(visit.content):
+            self.refuse(visit)
+            return
         super().accept(visit)
         match visit.content:
             case FeatureParameterSet() | EntropyModelUnit():
@@ -104,6 +107,10 @@ class StrictWalk(Walk):
         if visit.coded is not None:
             coded = visit.coded
             self._table.add(coded.offset, len(coded.payloads), coded.access_point)
+
+    def _lacks_model(self, fps: FeatureParameterSet) -> bool:
+        """True if a parameter set names a model that was lost."""
+        return fps.model_id is not None and fps.model_id not in self.models
 
     def refuse(self, visit: Visit) -> None:
         """Record a lost unit, and what can no longer be checked without it."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from refcodec.errors import EnvironmentFault, StreamError
 from refcodec.hashes import little_endian_bytes
 from refcodec.suite.derive import syntax_lines
-from refcodec.suite.expected import decoded_features
+from refcodec.suite.run.expected import decoded_features
 
 __all__ = ["decode", "main", "serve"]
 

@@ -103,7 +103,7 @@ def describe(definition: Definition, stream: bytes, streams: dict[str, bytes]) -
             assert origin is not None
             place = origin.edits[0]["unit"], origin.edits[0]["element"]
         offset = _resolve(place, stream, streams[definition.origin])
-        violation = Violation(reject, clause, offset)
+        violation = Violation(reject, clause, offset, definition.also)
     accepted = definition.decoder == "accept"
     found = labels(stream if accepted else streams[definition.origin])
     clauses = set(definition.clauses) | (found.clauses if accepted else set())

@@ -32,6 +32,9 @@ __all__ = [
 
 MANIFEST_NAME = "manifest.json"
 
+PUBLISHED_PREFIX = "DFC-"
+"""Beginning of the ids of the published suite; suites of others have another (see the schema)."""
+
 _WORD_SIZES = {
     "float32": 4,
     "float16": 2,
@@ -67,11 +70,13 @@ class Violation:
 
     reject     : class of Annex D, the word on the ``REJECT`` line.
     bit_offset : position of the offending element, as the validator reports it.
+    also       : classes that a decoder may give instead, which meets the defect later, in another process.
     """
 
     reject: str
     clause: str
     bit_offset: int
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,8 @@ class Vector:
         if self.violation:
             names = {"class": "reject", "clause": "clause", "bit_offset": "bit_offset"}
             entry["violation"] = {key: getattr(self.violation, names[key]) for key in names}
+            if self.violation.also:
+                entry["violation"]["also"] = self.violation.also
         if self.origin:
             entry["origin"] = {name: getattr(self.origin, name) for name in Origin.__slots__}
         return entry
@@ -144,7 +151,9 @@ class Vector:
         return cls(
             **plain,
             features=features,
-            violation=Violation(found["class"], found["clause"], found["bit_offset"])
+            violation=Violation(
+                found["class"], found["clause"], found["bit_offset"], tuple(found.get("also", ()))
+            )
             if found
             else None,
             origin=Origin(origin["vector"], origin["change"], tuple(origin["edits"]))
@@ -185,6 +194,11 @@ class Manifest:
     def sha256(self) -> str:
         """SHA-256 of the manifest file, which names the suite in a report."""
         return hashlib.sha256((self.root / MANIFEST_NAME).read_bytes()).hexdigest()
+
+    @property
+    def published(self) -> bool:
+        """True if every vector has an id of the published suite."""
+        return all(vector.id.startswith(PUBLISHED_PREFIX) for vector in self.vectors)
 
     def path(self, vector: Vector) -> Path:
         """Path of a vector's stream."""

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from refcodec.suite.cases import Case
     from refcodec.suite.manifest import Manifest
+    from refcodec.suite.run.cases import Case
 
 __all__ = ["dfc_suite", "pytest_addoption", "pytest_generate_tests"]
 
@@ -87,8 +87,8 @@ def _suite(config: pytest.Config) -> Manifest:
 def _cases(config: pytest.Config) -> list[Case]:
     """The vectors that the options choose. Raises CollectError if there are none."""
     from refcodec.errors import CallerError
-    from refcodec.suite.cases import Case
-    from refcodec.suite.selection import Scope, Selection, split_lists
+    from refcodec.suite.run.cases import Case
+    from refcodec.suite.run.selection import Scope, Selection, split_lists
 
     def words(name: str) -> tuple[str, ...]:
         return split_lists(config.getoption(f"--dfc-{name}") or ())

@@ -75,6 +75,7 @@ class Definition:
     decoder   : required decision of a decoder.
     violation : class of Annex D, clause and position, which is None for the element that the first edit
                 changes; None for a conforming stream.
+    also      : classes that a decoder may give instead.
     """
 
     number: int
@@ -87,6 +88,7 @@ class Definition:
     edits: Edits | None = None
     decoder: Decision = "accept"
     violation: tuple[str, str, Place | None] | None = None
+    also: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:

@@ -87,7 +87,7 @@ class Quantiser(IntEnum):
     UNIFORM = 1
     LOGARITHMIC = 2
     DEAD_ZONE = 3  # kept
-    LATTICE = 4
+    LATTICE = 5
 
 
 class Restoration(IntEnum):

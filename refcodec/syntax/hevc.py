@@ -13,7 +13,7 @@ from typing import Any
 from construct import Array as Repeat
 from construct import Computed, If, IfThenElse, this
 
-from refcodec.errors import ConstraintError, SyntaxViolation
+from refcodec.errors import ConstraintError, StreamError, SyntaxViolation
 from refcodec.syntax.bits import BitReader, Trace
 from refcodec.syntax.descriptors import SE, UE, Array, Integers, U
 from refcodec.syntax.records import Record, Structure, element
@@ -325,12 +325,20 @@ def parse_nal(nal: bytes, offset: int = 0, trace: Trace | None = None, **paramet
     structure = _STRUCTURES.get(kind, SLICE_HEADER)
     own: Trace = []
     reader = BitReader(rbsp, 0, None if trace is None else own, structure.title)
-    parsed = structure.parse_stream(reader, nal_unit_type=kind, **parameters)
+
+    def place(bit: int) -> int:
+        """Position in the stream of a bit of the payload."""
+        skipped = sum(at - i <= bit // 8 for i, at in enumerate(prevention))
+        return offset + 16 + bit + 8 * skipped
+
+    try:
+        parsed = structure.parse_stream(reader, nal_unit_type=kind, **parameters)
+    except StreamError as error:
+        error.bit_offset = place(error.bit_offset or 0)
+        raise
     if trace is not None:
         NAL_UNIT_HEADER.parse_stream(BitReader(nal[:2], offset, trace, NAL_UNIT_HEADER.title))
-        for one in own:
-            skipped = sum(at - i <= one.offset // 8 for i, at in enumerate(prevention))
-            trace.append(replace(one, offset=offset + 16 + one.offset + 8 * skipped))
+        trace += [replace(one, offset=place(one.offset)) for one in own]
     return parsed
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from refcodec.errors import StreamError
 from refcodec.hashes import little_endian_bytes
-from refcodec.suite.expected import decoded_features
 from refcodec.suite.manifest import Manifest
+from refcodec.suite.run.expected import decoded_features
 
 _BEGINNING = """
 import json, os, sys, time

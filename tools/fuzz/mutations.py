@@ -1,8 +1,8 @@
 """Cases: a conforming stream of the suite, and a few edits of its syntax elements.
 
-Edits are those that vectors are made of (``refcodec.suite.assemble``), drawn by ``refcodec.suite.mutations``.
-A case depends on its number and on the seed of the campaign alone; a finding is the name of a stream and a
-list of edits, hence the draft of a vector.
+Edits are those that vectors are made of (``refcodec.suite.assemble``), drawn by
+``refcodec.suite.make.mutations``. A case depends on its number and on the seed of the campaign alone; a
+finding is the name of a stream and a list of edits, hence the draft of a vector.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 from refcodec.errors import StreamError
 from refcodec.suite.assemble import Edit, disassemble, edit_to_json
+from refcodec.suite.make.mutations import draw_edit
 from refcodec.suite.manifest import load_manifest
-from refcodec.suite.mutations import draw_edit
 
 __all__ = ["SUITE", "Case", "case", "mutate", "seeds"]
 

@@ -12,7 +12,7 @@ from refcodec.cli import options
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from refcodec.suite.comparison import Change, Comparison, Entry
+    from refcodec.suite.report.comparison import Change, Comparison, Entry
 
 __all__ = ["diff"]
 
@@ -35,7 +35,7 @@ def diff(
     Exit status 0: no regression; 1: a vector that passed fails, is skipped, or was not run again.
     """
     from refcodec.cli.terminal import console, print_json
-    from refcodec.suite.comparison import Comparison, read_report
+    from refcodec.suite.report.comparison import Comparison, read_report
 
     found = Comparison(read_report(before), read_report(after))
     if as_json:
@@ -59,7 +59,7 @@ def _print_comparison(out: Console, found: Comparison, partial: bool) -> None:
     from rich.table import Table
 
     from refcodec.cli.terminal import printable
-    from refcodec.suite.results import STATUSES
+    from refcodec.suite.run.results import STATUSES
 
     changes = found.changes
     for change in changes:

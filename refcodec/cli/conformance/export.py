@@ -44,10 +44,10 @@ def export(
     """
     from refcodec.cli.progress import progress
     from refcodec.errors import CallerError
-    from refcodec.suite.archive import archive_of
-    from refcodec.suite.fluster import ARCHIVE, fluster_files
+    from refcodec.suite.export.archive import archive_of
+    from refcodec.suite.export.fluster import ARCHIVE, fluster_files
     from refcodec.suite.manifest import load_manifest
-    from refcodec.suite.outputs import written_outputs
+    from refcodec.suite.run.outputs import written_outputs
 
     if url is not None and form is Format.zip:
         raise CallerError("--url belongs to --format fluster")

@@ -30,7 +30,7 @@ def list_vectors(
 
     from refcodec.cli.terminal import console
     from refcodec.suite.manifest import load_manifest
-    from refcodec.suite.selection import Scope
+    from refcodec.suite.run.selection import Scope
 
     manifest, scope = load_manifest(suite), Scope.parse(profile or (), level or ())
     table = Table("id", "name", "decoder", "purpose", box=None, pad_edge=False)

@@ -12,8 +12,8 @@ import typer
 from refcodec.errors import CallerError
 
 if TYPE_CHECKING:
-    from refcodec.suite.contract import Decoder
-    from refcodec.suite.selection import Selection
+    from refcodec.suite.run.contract import Decoder
+    from refcodec.suite.run.selection import Selection
 
 __all__ = [
     "Clauses",
@@ -79,7 +79,7 @@ def selection_of(
     tags: list[str] | None,
 ) -> Selection:
     """The selection that options ask for."""
-    from refcodec.suite.selection import Selection, split_lists
+    from refcodec.suite.run.selection import Selection, split_lists
 
     return Selection(*(split_lists(words or ()) for words in (only, exclude, clauses, tags)))
 
@@ -124,8 +124,8 @@ def open_decoder(template: str | None, server: str | None, memory: int | None) -
 
     Raises CallerError for options that do not go together, or a command that cannot be run.
     """
-    from refcodec.suite.contract import BuiltIn, Command
-    from refcodec.suite.server import open_server
+    from refcodec.suite.run.contract import BuiltIn, Command
+    from refcodec.suite.run.server import open_server
 
     if template is not None and server is not None:
         raise CallerError("there are two decoders", hint="give --decoder or --server")

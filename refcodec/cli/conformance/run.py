@@ -25,7 +25,7 @@ from refcodec.cli.conformance.options import (
 )
 
 if TYPE_CHECKING:
-    from refcodec.suite.results import Run
+    from refcodec.suite.run.results import Run
 
 __all__ = ["print_run", "run"]
 
@@ -88,8 +88,8 @@ def run(
     from refcodec.cli.terminal import print_note
     from refcodec.errors import CallerError
     from refcodec.suite.manifest import load_manifest
-    from refcodec.suite.runner import read_known_failing, run_suite
-    from refcodec.suite.selection import Scope
+    from refcodec.suite.run.runner import read_known_failing, run_suite
+    from refcodec.suite.run.selection import Scope
 
     if claim_file and (decoder or server) and not decoder_version:
         raise CallerError("a claim names the version of the decoder", hint="give --decoder-version")
@@ -125,8 +125,8 @@ def _write_reports(
     page: Path | None,
     docs: str | None,
 ) -> None:
-    from refcodec.suite.page import as_html
-    from refcodec.suite.reports import as_json, as_junit, as_markdown
+    from refcodec.suite.report.documents import as_json, as_junit, as_markdown
+    from refcodec.suite.report.page import as_html
 
     for path, make in ((json_file, as_json), (junit, as_junit), (markdown, as_markdown)):
         if path is not None:
@@ -137,7 +137,7 @@ def _write_reports(
 
 def _write_claim(path: Path, done: Run, name: str, version: str | None) -> None:
     import refcodec
-    from refcodec.suite.claim import Claim
+    from refcodec.suite.report.claim import Claim
 
     claim = Claim.of(done, name, version or refcodec.__version__)
     _write(path, claim.as_json())
@@ -163,7 +163,7 @@ def print_run(done: Run) -> None:
     from rich.table import Table
 
     from refcodec.cli.terminal import console, printable
-    from refcodec.suite.results import STATUSES
+    from refcodec.suite.run.results import STATUSES
 
     out = console()
     for result in done.results:

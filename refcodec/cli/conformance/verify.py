@@ -34,10 +34,10 @@ def verify(
     Exit status 0: the claim holds; 1: it does not.
     """
     from refcodec.cli.terminal import console, printable
-    from refcodec.suite.claim import claimed_scope, claimed_selection, read_claim
-    from refcodec.suite.claim import verify as contradictions
     from refcodec.suite.manifest import load_manifest
-    from refcodec.suite.runner import run_suite
+    from refcodec.suite.report.claim import claimed_scope, claimed_selection, read_claim
+    from refcodec.suite.report.claim import verify as contradictions
+    from refcodec.suite.run.runner import run_suite
 
     document, manifest = read_claim(claim), load_manifest(suite)
     problems = list(contradictions(document, manifest))

@@ -1,4 +1,4 @@
-"""Payloads of latents: alone, in a batch that is decoded as one, and in a batch feature by feature (8.3.9)."""
+"""Payloads of latents: of features alone, of a joint batch, and of each feature of a batch (8.3.9)."""
 
 from __future__ import annotations
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from refcodec.errors import DFCError, StreamError
+from refcodec.errors import ChecksumError, DFCError, StreamError
+from refcodec.inspector import inspect_units
 from refcodec.suite.agreement import Verdicts, judge
-from refcodec.suite.assemble import Edit, disassemble
+from refcodec.suite.assemble import Edit, Piece, disassemble
+from refcodec.suite.make.mutations import draw_edit
 from refcodec.suite.manifest import Violation
-from refcodec.suite.mutations import draw_edit
+from refcodec.syntax.codes import UnitType
 
 __all__ = ["Fault", "Seen", "draw_fault", "require_agreement"]
 
@@ -27,14 +30,16 @@ Seen = Counter[tuple[str, str, str]]
 class Fault:
     """A stream with one violation.
 
-    noticed : false for one that a decoder need not detect.
-    what    : the violation in words.
+    noticed  : true if the decoder of refcodec detects it.
+    optional : true if a decoder need not; then the features are those of the origin.
+    what     : the violation in words.
     """
 
     stream: bytes
     edit: Edit
     violation: Violation
     noticed: bool
+    optional: bool
     what: str
 
 
@@ -58,7 +63,7 @@ def draw_fault(
             continue  # nothing to edit, or bits that make no whole bytes
         verdicts = judge(stream, ffmpeg=ffmpeg)
         require_agreement(verdicts, seed)
-        fault = _fault(stream, edit, verdicts)
+        fault = _fault(stream, edit, verdicts, pieces)
         if fault is not None:
             found.append(fault)
         if len(found) == _CANDIDATES:
@@ -78,13 +83,15 @@ def require_agreement(verdicts: Verdicts, seed: str) -> None:
         )
 
 
-def _fault(stream: bytes, edit: Edit, verdicts: Verdicts) -> Fault | None:
-    """The fault of a stream, if it has one violation, of which both judges say the same."""
+def _fault(stream: bytes, edit: Edit, verdicts: Verdicts, pieces: Sequence[Piece]) -> Fault | None:
+    """The fault of a stream, if it has one violation, of which both judges say the same.
+
+    pieces : of the stream before the edit.
+    """
     if len(verdicts.report.violations) != 1:
         return None
     (error,) = verdicts.report.violations
     refusal = verdicts.decoded
-    noticed = isinstance(refusal, StreamError)
     if isinstance(refusal, StreamError) and (
         (refusal.reject, refusal.clause, refusal.bit_offset)
         != (error.reject, error.clause, error.bit_offset)
@@ -93,7 +100,36 @@ def _fault(stream: bytes, edit: Edit, verdicts: Verdicts) -> Fault | None:
     if error.bit_offset is None:
         return None
     violation = Violation(error.reject, error.clause, error.bit_offset)
-    return Fault(stream, edit, violation, noticed, error.what)
+    unit = "" if error.reject == ChecksumError.reject else _inside(stream, error.bit_offset)
+    passed = unit in _PASSED
+    if passed and not _may_be_passed_over(pieces, edit):
+        return None  # other violations may be waiting for a decoder that does not parse this unit
+    if unit and getattr(edit, "element", "") == "unit.unit_type":
+        return None  # so may that of its order
+    noticed = isinstance(refusal, StreamError)
+    return Fault(stream, edit, violation, noticed, passed or not noticed, error.what)
+
+
+_PASSED = (UnitType.METADATA.name.lower(), UnitType.INDEX.name.lower())
+""""A decoder may pass over metadata units and index units without parsing them" (8.2)."""
+
+
+def _may_be_passed_over(pieces: Sequence[Piece], edit: Edit) -> bool:
+    """True for an edit of the payload alone of a metadata or index unit."""
+    at, element = getattr(edit, "unit", None), getattr(edit, "element", "")
+    if at is None or element.startswith("unit."):
+        return False
+    return any(one.path.partition(".")[0] in _PASSED for one in pieces[at].fields)
+
+
+def _inside(stream: bytes, place: int) -> str:
+    """The name of the unit whose payload or CRC holds a bit; '' where none does."""
+    with suppress(StreamError):  # without a header there is no unit
+        for unit in inspect_units(stream):
+            sizes = [one for one in unit.elements if one.path == "unit.unit_size"]
+            if sizes and sizes[0].offset + sizes[0].width <= place < unit.offset + 8 * unit.size:
+                return unit.name
+    return ""
 
 
 def _kind(fault: Fault) -> tuple[str, str, str]:

@@ -183,7 +183,6 @@ def _feature(samples: npt.NDArray[Any], values: npt.NDArray[Any]) -> Feature:
 def _invalid(plan: Plan, seed: int, origin: Vector, found: Labels, fault: Fault) -> Vector:
     """The entry of an invalid stream."""
     name, violation = f"{origin.name}-fault", fault.violation
-    stop = violation.bit_offset if fault.noticed else None
     edit: dict[str, Any] = json.loads(json.dumps(edit_to_json(fault.edit)))
     words = {key: edit[key] for key in ("unit", "element", "to", "bit", "size") if key in edit}
     change = " ".join([edit["edit"], *(f"{key} {value}" for key, value in words.items())])
@@ -199,8 +198,17 @@ def _invalid(plan: Plan, seed: int, origin: Vector, found: Labels, fault: Fault)
         size=len(fault.stream),
         sha256=hashlib.sha256(fault.stream).hexdigest(),
         syntax="" if fault.noticed else syntax_hash(fault.stream),
-        decoder="reject" if fault.noticed else "either",
-        features=tuple(released_features(fault.stream, stop)),
+        decoder="either" if fault.optional else "reject",
+        features=_features_of_fault(fault, origin),
         violation=violation,
         origin=Origin(origin.name, change, (edit,)),
     )
+
+
+def _features_of_fault(fault: Fault, origin: Vector) -> tuple[Feature, ...]:
+    """Features that precede the error, or all of those of a decoder that does not detect it."""
+    if not fault.optional:
+        return tuple(released_features(fault.stream, fault.violation.bit_offset))
+    if fault.noticed:  # in a unit that others pass over
+        return origin.features
+    return tuple(released_features(fault.stream, None))

@@ -21,8 +21,8 @@ from pathlib import Path
 from refcodec.errors import StreamError
 from refcodec.hashes import little_endian_bytes
 from refcodec.reader import open_stream
-from refcodec.suite.contract import Decoder
 from refcodec.suite.drawn.stream import GENERATOR, draw_stream
+from refcodec.suite.run.contract import Decoder
 from refcodec.syntax.codes import Profile
 
 __all__ = ["Outcome", "Task", "line_of", "outcomes", "reference_line"]

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.suite.drawn.chance import Chance
-from refcodec.suite.native import Content, Split
+from refcodec.suite.make.native import Content, Split
 from refcodec.syntax.structures import FeatureParameterSet
 
 __all__ = ["draw_content"]

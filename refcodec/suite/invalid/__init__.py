@@ -3,19 +3,25 @@
 Each is an edit of a valid one.
 """
 
-from refcodec.suite.define import definitions
 from refcodec.suite.invalid import (
+    bounds,
+    byte_formats,
+    exact_ends,
     features,
     header,
+    hevc,
+    latents,
     native,
     native_lossless,
     parameter_sets,
     payloads,
     ranges,
     types,
+    unit_bounds,
     units,
     unnoticed,
 )
+from refcodec.suite.make.define import definitions
 
 __all__ = ["INVALID"]
 
@@ -30,4 +36,10 @@ INVALID = definitions(
     native_lossless,
     types,
     ranges,
+    bounds,
+    unit_bounds,
+    byte_formats,
+    exact_ends,
+    hevc,
+    latents,
 )

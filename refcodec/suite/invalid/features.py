@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from refcodec.suite.assemble import Drop, Edit, Set
-from refcodec.suite.define import invalid
-from refcodec.suite.edits import add, element, parameter, parameter_set
+from refcodec.suite.make.define import invalid
+from refcodec.suite.make.edits import add, element, parameter, parameter_set
 
 
 @invalid(50, "raw-7-bit", "constraint", "9.2")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from refcodec.suite.assemble import Cut, Edit
-from refcodec.suite.define import invalid
-from refcodec.suite.edits import flip, header
+from refcodec.suite.make.define import invalid
+from refcodec.suite.make.edits import flip, header
 from refcodec.suite.vectors import END
 
 
@@ -48,12 +48,6 @@ def reserved_zero_bits() -> Edit:
 def profile_undefined() -> Edit:
     """profile_idc is 200"""
     return header("profile_idc", 200)
-
-
-@invalid(8, "raw-float32", "unsupported", "C.1")
-def profile_kept() -> Edit:
-    """profile_idc is 4, which is kept for a later version"""
-    return header("profile_idc", 4)
 
 
 @invalid(9, "raw-float32", "unsupported", "A.3")

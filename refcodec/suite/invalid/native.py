@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from refcodec.errors import HashError, PayloadError, StreamError
 from refcodec.reader import open_stream
 from refcodec.suite.assemble import Drop, Edit
-from refcodec.suite.define import invalid
-from refcodec.suite.edits import element, feature, header, parameter, parameter_set
-from refcodec.suite.native import Content, pattern, payloads
+from refcodec.suite.make.define import invalid
+from refcodec.suite.make.edits import element, feature, header, parameter, parameter_set
+from refcodec.suite.make.native import Content, pattern, payloads
 
 
 @invalid(130, "native-conv", "payload", "8.3.7")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refcodec.suite.define import invalid_payload
+from refcodec.suite.make.define import invalid_payload
 
 
 @invalid_payload(144, "exact-float32", "8.3.8")
@@ -15,12 +15,6 @@ def exact_empty(_: bytes) -> bytes:
 def exact_cut(payload: bytes) -> bytes:
     """the last byte of the payload is missing"""
     return payload[:-1]
-
-
-@invalid_payload(146, "exact-float32", "8.3.8")
-def exact_long(payload: bytes) -> bytes:
-    """two bytes lie between decisions and raw bits"""
-    return payload + bytes(2)
 
 
 @invalid_payload(147, "exact-float32", "8.3.8")

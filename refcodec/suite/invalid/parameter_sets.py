@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
-from refcodec.suite.assemble import Edit, Patch, Value, encode, from_bits, to_bits
-from refcodec.suite.define import invalid
-from refcodec.suite.edits import element, header, parameter, parameter_set
-from refcodec.syntax.bits import BitReader, Trace
-from refcodec.syntax.hevc import SPS, split_nals
+from refcodec.suite.assemble import Edit, Patch, Value, encode
+from refcodec.suite.make.define import invalid
+from refcodec.suite.make.edits import element, header, parameter, parameter_set, with_headers
 
 
 @invalid(119, "raw-float32", "truncated", "7.4", (1, "feature_parameter_set.channels_minus1", 21))
@@ -45,12 +41,6 @@ def level_exceeded_elements() -> Edit:
 def profile_lacks_coder() -> Edit:
     """an HEVC feature in a stream of the lossless profile"""
     return header("profile_idc", 1)
-
-
-@invalid(33, "raw-float32", "unsupported", "C.1")
-def coder_kept() -> Edit:
-    """coder_id is 8, which is kept for a later version"""
-    return parameter_set("coder_id", 8)
 
 
 @invalid(34, "raw-float32", "unsupported", "C.1")
@@ -147,21 +137,4 @@ def _window(left: int = 0, right: int = 0, top: int = 0, bottom: int = 0) -> str
 
 def _with_sps(stream: bytes, **values: Value) -> list[Edit]:
     """Give elements of the SPS other values, of any width."""
-    sets = element(stream, 1, "feature_parameter_set.parameter_sets").value
-    vps, sps, pps = (nal for _, nal in split_nals(sets))
-    payload = sps[2:].replace(b"\0\0\3", b"\0\0")  # without emulation prevention
-    trace: Trace = []
-    SPS.parse_stream(BitReader(payload, 0, trace, SPS.title))
-    bits = to_bits(payload).rstrip("0")[:-1]  # without the trailing bits
-    for one in reversed(trace):
-        if one.name in values:
-            new = encode(values[one.name], one.descriptor)
-            bits = bits[: one.offset] + new + bits[one.offset + one.width :]
-    bits += "1"
-    payload = from_bits(bits + "0" * (-len(bits) % 8))
-    sps = sps[:2] + re.sub(rb"\0\0(?=[\0-\3])", b"\0\0\3", payload)
-    sets = b"".join(b"\0\0\1" + nal for nal in (vps, sps, pps))
-    return [
-        parameter_set("parameter_sets", sets.hex()),
-        parameter_set("parameter_sets_size", len(sets)),
-    ]
+    return with_headers(stream, 1, **values)

@@ -6,8 +6,8 @@ import lzma
 import zlib
 
 from refcodec.suite.assemble import Edit
-from refcodec.suite.define import invalid, invalid_payload
-from refcodec.suite.edits import flip
+from refcodec.suite.make.define import invalid, invalid_payload
+from refcodec.suite.make.edits import flip
 
 
 @invalid_payload(70, "raw-float32", "8.3.1")
@@ -129,15 +129,6 @@ def lzma_delta(payload: bytes) -> bytes:
     """the xz stream has a delta filter before LZMA2"""
     filters = [{"id": lzma.FILTER_DELTA, "dist": 2}, {"id": lzma.FILTER_LZMA2, "preset": 6}]
     return lzma.compress(lzma.decompress(payload), lzma.FORMAT_XZ, lzma.CHECK_NONE, filters=filters)
-
-
-@invalid_payload(105, "lzma-float16", "8.3.5")
-def lzma_check(payload: bytes) -> bytes:
-    """the xz stream has a check of type 2, which is not defined"""
-    flags = b"\x00\x02"
-    footer = payload[-8:-4] + flags
-    start = payload[:6] + flags + _crc(flags)
-    return start + payload[12:-12] + _crc(footer) + footer + b"YZ"
 
 
 def _crc(data: bytes) -> bytes:

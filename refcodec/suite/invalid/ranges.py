@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from refcodec.suite.assemble import Edit, Set
-from refcodec.suite.define import invalid
-from refcodec.suite.edits import element
+from refcodec.suite.make.define import invalid
+from refcodec.suite.make.edits import element
 
 _SHIFT = "coded_feature_batch.code_shift"
 

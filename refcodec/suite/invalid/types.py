@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from refcodec.suite.assemble import Edit
-from refcodec.suite.define import invalid, invalid_payload
-from refcodec.suite.edits import parameter_set
+from refcodec.suite.make.define import invalid, invalid_payload
+from refcodec.suite.make.edits import parameter_set
 from refcodec.syntax.codes import SourceType
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from refcodec.suite.assemble import Append, Copy, Cut, Drop, Edit, Extend, Insert, Set
-from refcodec.suite.define import invalid
-from refcodec.suite.edits import add, feature, flip
+from refcodec.suite.make.define import invalid
+from refcodec.suite.make.edits import add, feature, flip
 from refcodec.suite.vectors import END
 
 
@@ -12,12 +12,6 @@ from refcodec.suite.vectors import END
 def unit_unknown_mandatory() -> Edit:
     """a unit of type 99 has skippable_flag 0"""
     return Insert(2, 99, 0, "00")
-
-
-@invalid(11, "raw-float32", "unsupported", "C.1", (2, ""))
-def unit_kept() -> Edit:
-    """an entropy model unit, kept for a later version, is present"""
-    return Insert(2, 4, 0, "00")
 
 
 @invalid(12, "raw-float32", "checksum", "8.2")

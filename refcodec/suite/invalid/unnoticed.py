@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from refcodec.inspector import inspect
 from refcodec.suite.assemble import Drop, Edit, Insert, Patch, Set
-from refcodec.suite.define import unnoticed
-from refcodec.suite.edits import add, element, parameter
+from refcodec.suite.make.define import unnoticed
+from refcodec.suite.make.edits import add, element, parameter
 
 
 @unnoticed(91, "index", "constraint", "9.5")
@@ -76,7 +76,14 @@ def hevc_sub_layer() -> Edit:
     return Patch(2, "coded_feature.payload", 37, "010")
 
 
-@unnoticed(97, "hevc-sequence-no-index", "constraint", "9.3.2", (3, "coded_feature.payload", 24))
+@unnoticed(
+    97,
+    "hevc-sequence-no-index",
+    "constraint",
+    "9.3.2",
+    (3, "coded_feature.payload", 24),
+    also=("payload",),
+)
 def hevc_false_access_point() -> Edit:
     """a feature that is predicted from another is marked as an access point"""
     return Set(3, "coded_feature.access_point_flag", 1)

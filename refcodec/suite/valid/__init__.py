@@ -3,11 +3,17 @@
 ``values`` holds their features; ``build`` and ``content`` make streams of them.
 """
 
-from refcodec.suite.define import definitions
+from refcodec.suite.make.define import definitions
 from refcodec.suite.valid import (
+    byte_formats,
+    exact_headers,
     hevc,
+    hevc_limits,
+    latents,
+    limits,
     lossless,
     native_blocks,
+    native_limits,
     native_lossless,
     native_restoration,
     native_steps,
@@ -15,7 +21,9 @@ from refcodec.suite.valid import (
     quantisers,
     ranges,
     streams,
+    ties,
     types,
+    units,
     unusual,
 )
 
@@ -34,4 +42,12 @@ VALID = definitions(
     native_lossless,
     types,
     ranges,
+    byte_formats,
+    exact_headers,
+    hevc_limits,
+    limits,
+    native_limits,
+    ties,
+    units,
+    latents,
 )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from refcodec.suite.edits import feature
+from refcodec.suite.make.edits import feature
 from refcodec.suite.valid.values import Feature
 from refcodec.writer import create
 
-__all__ = ["coded", "exact", "extent", "hevc", "native", "samples"]
+__all__ = ["coded", "exact", "extent", "hevc", "native", "replaced", "samples"]
 
 
 def coded(*features: Feature, **options: Any) -> bytes:
@@ -46,8 +47,13 @@ def exact(*features: Feature, **options: Any) -> bytes:
     return coded(*features, coder="native-lossless", workers=1, **options)
 
 
-def samples(dtype: np.dtype[Any], span: tuple[float, float], chosen: range) -> bytes:
+def samples(dtype: np.dtype[Any], span: tuple[float, float], chosen: Sequence[int]) -> bytes:
     """A stream of chosen 16-bit samples, which no feature of the source type is quantised to."""
     blank = np.zeros((len(chosen), 1, 1), dtype)
     stream = coded(blank, coder="raw", quantiser="uniform", bits=16, clip=span)
     return feature("payload", np.array(chosen, ">u2").tobytes().hex())(stream)
+
+
+def replaced(stream: bytes, payload: bytes) -> bytes:
+    """A stream whose first coded feature has another payload."""
+    return feature("payload", payload.hex())(stream)

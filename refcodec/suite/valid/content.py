@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from refcodec.suite.assemble import Set
-from refcodec.suite.edits import parameter
-from refcodec.suite.native import Content, payloads
+from refcodec.coders.protocol import Reference
+from refcodec.ranges import convert_reference
+from refcodec.suite.assemble import Set, Value
+from refcodec.suite.make.edits import parameter
+from refcodec.suite.make.native import Content, payloads
 from refcodec.suite.valid.build import native
 
 __all__ = ["checks", "content", "every_other"]
 
 
-def content(*contents: Content, value: float = 0.0, eighths: int = 0, **options: Any) -> bytes:
+def content(
+    *contents: Content,
+    value: float = 0.0,
+    eighths: int = 0,
+    ranges: Sequence[Mapping[str, Value]] = (),
+    **options: Any,
+) -> bytes:
     """A stream of payloads of chosen content; several form a sequence.
 
     value   : value of the feature whose payloads are replaced.
     eighths : added to its QP.
+    ranges  : elements of the parameters of each feature, where they are not those of the first.
     """
     blank = np.full(contents[0].levels.shape, value, np.float32)
     if len(contents) > 1:
@@ -27,10 +37,19 @@ def content(*contents: Content, value: float = 0.0, eighths: int = 0, **options:
     stream = native(*blanks, clip=(-1, 7), batch=False, index=False, **options)
     if eighths:
         stream = parameter("qp_eighths", eighths)(stream)
-    previous = None
+    for number, elements in enumerate(ranges):
+        for name, element in elements.items():
+            stream = Set(2 + number, f"coded_feature.parameters.{name}", element)(stream)
+    previous: Reference | None = None
     for number, one in enumerate(contents):
         coded = payloads(stream)[number]
-        payload, previous = one.code(coded.fps, coded.parameters, previous)
+        given = None
+        if previous is not None:
+            given = convert_reference(
+                previous.samples, previous.parameters, coded.parameters, coded.fps
+            )
+        payload, samples = one.code(coded.fps, coded.parameters, given)
+        previous = Reference(samples, coded.parameters)
         stream = Set(2 + number, "coded_feature.payload", payload.hex())(stream)
     return stream
 

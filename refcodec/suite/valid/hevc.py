@@ -7,7 +7,7 @@ import io
 import numpy as np
 
 from refcodec.config import EncoderConfig
-from refcodec.suite.define import vector
+from refcodec.suite.make.define import vector
 from refcodec.suite.valid.build import hevc
 from refcodec.suite.valid.values import HALF, Feature
 from refcodec.suite.vectors import Features

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from refcodec.suite.define import vector
-from refcodec.suite.native import Content, pattern
+from refcodec.suite.make.define import vector
+from refcodec.suite.make.native import Content, pattern
 from refcodec.suite.valid.build import native
 from refcodec.suite.valid.content import content, every_other
 from refcodec.suite.valid.values import hills

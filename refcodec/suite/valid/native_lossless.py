@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from refcodec.suite.define import vector
-from refcodec.suite.native import pattern
+from refcodec.suite.make.define import vector
+from refcodec.suite.make.native import pattern
 from refcodec.suite.valid.build import exact
 from refcodec.suite.valid.values import (
     BRAIN,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from refcodec.suite.define import vector
-from refcodec.suite.native import Content, pattern
+from refcodec.suite.make.define import vector
+from refcodec.suite.make.native import Content, pattern
 from refcodec.suite.valid.build import native
 from refcodec.suite.valid.content import content, every_other
 from refcodec.suite.vectors import Features

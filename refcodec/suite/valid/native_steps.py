@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from refcodec.suite.define import vector
-from refcodec.suite.edits import parameter
-from refcodec.suite.native import Content, pattern
+from refcodec.suite.make.define import vector
+from refcodec.suite.make.edits import parameter
+from refcodec.suite.make.native import Content, pattern
 from refcodec.suite.valid.build import extent, native
 from refcodec.suite.valid.content import content, every_other
 from refcodec.suite.vectors import Features

@@ -7,8 +7,8 @@ import io
 import numpy as np
 
 from refcodec.config import EncoderConfig
-from refcodec.suite.define import vector
-from refcodec.suite.native import Content, pattern
+from refcodec.suite.make.define import vector
+from refcodec.suite.make.native import Content, pattern
 from refcodec.suite.valid.build import extent, native
 from refcodec.suite.valid.content import checks, content, every_other
 from refcodec.suite.valid.values import BRAIN, HALF, hills

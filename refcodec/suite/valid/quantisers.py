@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from refcodec.suite.define import vector
+from refcodec.suite.make.define import vector
 from refcodec.suite.valid.build import coded, samples
 from refcodec.suite.valid.values import BRAIN, HALF
 from refcodec.suite.vectors import Features

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from refcodec.suite.assemble import Set
-from refcodec.suite.define import vector
-from refcodec.suite.edits import element
+from refcodec.suite.make.define import vector
+from refcodec.suite.make.edits import element
 from refcodec.suite.valid.build import coded, native
 from refcodec.suite.valid.values import BRAIN, Feature, hills
 from refcodec.suite.vectors import Features
@@ -127,3 +127,39 @@ def native_sequence_steps(_: Features) -> bytes:
     """a sequence in which logarithmic steps change, with signs"""
     maps = [(hills(2, 16, 16) - 12) * np.float32(factor) for factor in (1, 1.7, 0.6)]
     return native(*maps, qp=20, gop=8, quantiser="log", bits=9, index=False)
+
+
+@vector(203, "8.6.3")
+def batch_ranges_fine(_: Features) -> bytes:
+    """codes that are not shifted: bounds of odd words, the least negative number and zeros among them"""
+    vectors = np.linspace(-3, 5, 96, dtype=np.float32).reshape(6, 16)
+    stream = coded(*vectors, coder="raw", quantiser="uniform", bits=4, clip=(-3, 5), index=False)
+    low, high = (0, 1, 2, 3, 4, 4), (0, 1, 2, 2, 0, 3)
+    codes = "00000" + "00011" + "00011" + "".join(f"{code:03b}" for code in (*low, *high))
+    codes += "0" * (-len(codes) % 8)
+    payloads = element(stream, 2, "coded_feature_batch.payloads").value.hex()
+    for edit in (
+        Set(2, "coded_feature_batch.payloads", f"{int(codes, 2):0{len(codes) // 4}x}{payloads}"),
+        Set(2, "coded_feature_batch.range_codes_flag", 1),
+        Set(2, "coded_feature_batch.parameters.range_min", ["80000003"]),
+        Set(2, "coded_feature_batch.parameters.range_max", ["40490fdb"]),
+    ):
+        stream = edit(stream)
+    return stream
+
+
+@vector(204, "8.6.3")
+def batch_ranges_from_zero(_: Features) -> bytes:
+    """bounds of features relative to 0 and to a common upper bound"""
+    vectors = np.linspace(0, 5, 64, dtype=np.float32).reshape(4, 16)
+    stream = coded(*vectors, coder="raw", quantiser="uniform", bits=4, clip=(0, 5), index=False)
+    low, high = (0, 1000000, 3, 0), (5, 0, 2, 1048575)
+    codes = "00111" + "10100" + "10100" + "".join(f"{code:020b}" for code in (*low, *high))
+    codes += "0" * (-len(codes) % 8)
+    payloads = element(stream, 2, "coded_feature_batch.payloads").value.hex()
+    for edit in (
+        Set(2, "coded_feature_batch.payloads", f"{int(codes, 2):0{len(codes) // 4}x}{payloads}"),
+        Set(2, "coded_feature_batch.range_codes_flag", 1),
+    ):
+        stream = edit(stream)
+    return stream

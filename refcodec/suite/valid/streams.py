@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from refcodec.suite.assemble import Copy, Edit, Set
-from refcodec.suite.define import edited, vector
+from refcodec.suite.make.define import edited, vector
 from refcodec.suite.valid.build import coded, extent, native
 from refcodec.suite.vectors import Features
 

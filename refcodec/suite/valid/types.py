@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from refcodec.suite.define import vector
+from refcodec.suite.make.define import vector
 from refcodec.suite.valid.build import coded, exact, native, samples
 from refcodec.suite.valid.values import E4M3, E5M2, ONCE_E4M3, ONCE_E5M2, every_pattern, hills
 from refcodec.suite.vectors import Features

@@ -8,8 +8,8 @@ import zlib
 import numpy as np
 
 from refcodec.suite.assemble import Edit, Insert, Set
-from refcodec.suite.define import edited, vector
-from refcodec.suite.edits import change_payload, header
+from refcodec.suite.make.define import edited, vector
+from refcodec.suite.make.edits import change_payload, header
 from refcodec.suite.valid.build import coded, samples
 from refcodec.suite.valid.values import HALF, SINGLE
 from refcodec.suite.vectors import Features
@@ -69,12 +69,6 @@ def uniform_subnormal_float32(_: Features) -> bytes:
 def level_2(f: Features) -> bytes:
     """a feature of 65,600 elements, too many for level 1"""
     return coded(np.resize(f.conv, (41, 40, 40)), coder="raw", quantiser="uniform", bits=1)
-
-
-@edited(54, "raw-float32", "a unit of type 4 with skippable_flag 1 precedes the feature", "C.1")
-def kept_unit_skipped() -> Edit:
-    """a unit of a kept type that a decoder may skip"""
-    return Insert(2, 4, 1, "00")
 
 
 @vector(48)

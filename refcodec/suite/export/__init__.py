@@ -1,0 +1,1 @@
+"""Suites for other runners: fluster, and one archive."""

@@ -1,0 +1,1 @@
+"""Tools that vectors are made with: definitions, short forms of edits, chosen payloads, drawn edits."""

@@ -1,0 +1,1 @@
+"""Runs of decoders under test over a suite: selection, processes, verdicts, first differences."""

@@ -1,0 +1,82 @@
+"""The mutation score: its mutations, its map of branches, and a sample of it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TOOL = ROOT / "tools" / "mutate"
+
+
+@pytest.fixture
+def tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The modules of the tool by their own names."""
+    monkeypatch.syspath_prepend(str(TOOL))
+
+
+@pytest.mark.parametrize(
+    ("statement", "mutants"),
+    [
+        ("return x < 3", {"x <= 3", "x >= 3", "x < 4", "x < 2"}),
+        ("return x + y", {"x - y"}),
+        ("return x and y", {"x or y", "x", "y"}),
+        ("return min(x, y)", {"max(x, y)", "x", "y"}),
+        ("return -x", {"x"}),
+        ("return x == 'a'", {"x != 'a'"}),
+    ],
+)
+def test_expressions(tool: None, statement: str, mutants: set[str]) -> None:
+    from operators import mutations
+
+    function = ast.parse(f"def f(x, y):\n    {statement}").body[0]
+    found = set()
+    for site, _, make in mutations(function):
+        site.put(make())
+        body = ast.unparse(function).partition("\n")[2].strip()
+        found.add(body.removeprefix("return "))
+        site.put(site.node)
+    assert found == mutants | {"pass"}
+
+
+def test_messages_are_left_alone(tool: None) -> None:
+    from operators import mutations
+
+    source = "def f(x):\n    raise PayloadError(f'{x + 1}', bit_offset=x + 1, clause='8')"
+    found = [what for _, what, _ in mutations(ast.parse(source).body[0])]
+    assert found == ["left out", "raise HashError"]
+
+
+def test_targets_name_clauses(tool: None) -> None:
+    from targets import modules, targets
+
+    from refcodec.tables import clause_titles
+
+    found = targets(modules())
+    assert len(found) > 300
+    assert {one.clause for one in found} <= set(clause_titles())
+    names = {(one.module.file, one.name): one.clause for one in found}
+    assert names["coders/hevc/checks.py", "check_slices"] == "9.3.2"
+    assert names["syntax/structures.py", "CodedFeature"] == "6.5"
+    assert names["entropy/mixing.py", "mix"] == "8.9.2"
+    assert ("entropy/arithmetic.py", "encode_bit") not in names
+
+
+CLASSIFIED = (
+    *("pack.py", "ranges.py", "quantise.py", "decoder.py", "coders/lossless.py", "coders/hevc/*"),
+    "coders/native_lossless/[fhpr]*",
+)
+"""Modules all of whose survivors have been looked at."""
+
+
+@pytest.mark.slow
+def test_sample_is_killed() -> None:
+    """Vectors reach every branch that has no reason not to, and kill a sample of mutants."""
+    command = [sys.executable, str(TOOL), "--sample", "60", "--seed", "20261126", "--quiet"]
+    only = [word for name in CLASSIFIED for word in ("--only", f"{name}:[a-z_]*")]
+    done = subprocess.run([*command, *only], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
