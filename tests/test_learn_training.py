@@ -247,6 +247,23 @@ def test_normalisation_of_what_is_not_trained_keeps_its_statistics(folder: Path)
     assert not torch.equal(module.bn1.running_mean, before)
 
 
+def test_layers_around_the_rounding_are_trained_with_it(folder: Path, tmp_path: Path) -> None:
+    """The network stays as it is; two channels of eight are stored, which take few bits."""
+    changes = ("network.frozen=pool1", "network.train=tail", "network.layer=pool1")
+    around = ("bottleneck.analysis=[8, 2]", "bottleneck.synthesis=[8]")
+    plan = plan_of(folder, *changes, *around, "training.steps=80", "bottleneck.lambda=0.0001")
+    session, (chosen,) = Session(plan, tmp_path), plan.runs()
+    result = session.train(chosen, lambda run, row, left: nothing(row, left))
+    assert result["training_error"] < 0.1
+    with refcodec.open(session.folder(chosen) / "features.dfc") as reader:
+        assert {one.shape for one in reader} == {(2, 4, 4)}
+    trainer = Trainer(chosen, session.training)
+    assert changed(trainer) == {"conv2", "fc"}
+    assert trainer.network.bottleneck is not None
+    names = set(trainer.network.bottleneck.state_dict())
+    assert {"analysis.0.weight", "analysis.2.weight", "synthesis.2.weight"} <= names
+
+
 # --- losses
 
 
@@ -282,6 +299,8 @@ def test_regression(folder: Path, tmp_path: Path) -> None:
         ("bottleneck.lambda=[]", "'lambda' of"),
         ("bottleneck.lambda=-1", "0 or more"),
         ("bottleneck.step=0", "above 0"),
+        ("bottleneck.synthesis=[4]", "a synthesis, and that needs an analysis"),
+        ("bottleneck.analysis=[0]", "whole numbers from 1 on"),
         ("bottleneck.widths=[3, 0]", "whole numbers from 1 on"),
         ("training.steps=0", "'steps' of .training. is 0; it is above 0"),
         ("training.weight_decay=-1", "'weight_decay' of .training. is -1; it is 0 or more"),

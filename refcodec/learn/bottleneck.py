@@ -8,6 +8,10 @@
 Rounding passes gradients on unchanged ("straight-through"), as Singh et al. (2020, 2.2) describe. The paper
 rounds to integers, and lets the network scale its features; here a step for each channel is learned, which is
 the same, except that a trained network can start from its own scale.
+
+Layers may be put around the rounding, an analysis before and a synthesis after it. Then a network can stay as
+it is, and these layers alone learn what of its features the tail needs. They become parts of head and tail:
+what is stored are the values between them.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from torch import nn
 from refcodec.errors import CallerError
 from refcodec.learn.density import FactorizedDensity
 
-__all__ = ["Bottleneck", "Coded"]
+__all__ = ["Bottleneck", "Coded", "layers"]
 
 _FITTED: Final = 1 << 15
 """Values that the density is fitted to at first, of all channels together; at least `_FEWEST` of each."""
@@ -38,7 +42,7 @@ _LARGEST: Final = (1 << 15) - 1
 class Coded(NamedTuple):
     """Features that have passed the bottleneck.
 
-    values : the features as they are decoded, N x C x H x W or N x D, float32.
+    values : features for the tail, N x C x H x W or N x D, float32.
     bits   : estimated code length of each of them, N.
     """
 
@@ -49,12 +53,15 @@ class Coded(NamedTuple):
 class Bottleneck(nn.Module):
     """An entropy bottleneck for features of one shape.
 
-    channels : channels of a map, or elements of a vector: the second axis of a batch.
-    step     : initial step of all channels.
-    widths   : hidden units of the density; see `refcodec.learn.density.FactorizedDensity`.
-    seed     : seed of the density's initial biases.
+    channels  : channels of what is stored, of a map or a vector: the second axis of a batch.
+    step      : initial step of all channels.
+    widths    : hidden units of the density; see `refcodec.learn.density.FactorizedDensity`.
+    seed      : seed of the density's initial biases.
+    analysis  : from features to what is stored; None for features as they are. See `layers`.
+    synthesis : from what is stored back to features for the tail; None likewise.
 
-    Attributes: ``log_steps``, the logarithms of the steps, a parameter; ``density``.
+    Attributes: ``log_steps``, the logarithms of the steps, a parameter; ``density``; ``analysis`` and
+    ``synthesis``.
     """
 
     def __init__(
@@ -64,12 +71,15 @@ class Bottleneck(nn.Module):
         step: float = 1.0,
         widths: Sequence[int] = (3, 3, 3),
         seed: int = 0,
+        analysis: nn.Module | None = None,
+        synthesis: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if not (0 < step < math.inf):
             raise CallerError(f"the step is {step}; it is above 0")
         self.log_steps = nn.Parameter(torch.full((channels,), math.log(step)))
         self.density = FactorizedDensity(channels, widths, seed=seed)
+        self.analysis, self.synthesis = analysis or nn.Identity(), synthesis or nn.Identity()
 
     @property
     def steps(self) -> torch.Tensor:
@@ -83,7 +93,8 @@ class Bottleneck(nn.Module):
 
         Raises CallerError if all channels are constant.
         """
-        values = features.detach().movedim(1, 0).flatten(1).float()
+        with torch.no_grad():
+            values = self.analysis(features).movedim(1, 0).flatten(1).float()
         deviations = values.std(dim=1, correction=0)
         if not deviations.max() > 0:
             raise CallerError("all features are constant", hint="is the network trained?")
@@ -108,18 +119,38 @@ class Bottleneck(nn.Module):
     def forward(self, features: torch.Tensor, noise: torch.Tensor | None = None) -> Coded:
         """Round features, N x C x H x W or N x D, and estimate their bits.
 
-        noise : uniform in -0.5 to 0.5, of the same shape, for the rate in training; None estimates the
-                bits of the rounded values.
+        noise : uniform in -0.5 to 0.5, of the shape of what is stored, for the rate in training; None
+                estimates the bits of the rounded values.
         """
-        steps = self.steps.reshape(1, -1, *[1] * (features.ndim - 2))
-        scaled = features.float() / steps
+        scaled, steps = self._scaled(features)
         rounded = scaled + (scaled.round() - scaled).detach()
         bits = self.density.bits(rounded if noise is None else scaled + noise)
-        return Coded(rounded * steps, bits.flatten(1).sum(dim=1))
+        return Coded(self.synthesis(rounded * steps), bits.flatten(1).sum(dim=1))
+
+    def _scaled(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is stored, in steps; and the steps, to multiply it with."""
+        analysed = self.analysis(features).float()
+        steps = self.steps.reshape(1, -1, *[1] * (features.ndim - 2))
+        return analysed / steps, steps
 
     @torch.no_grad()
     def latents(self, features: torch.Tensor) -> torch.Tensor:
-        """The integers of 16 bits that are stored for features, int32, of the same shape."""
-        steps = self.steps.reshape(1, -1, *[1] * (features.ndim - 2))
-        rounded = (features.float() / steps).round()
+        """The integers of 16 bits that are stored for features, int32, N x C x H x W or N x D."""
+        rounded = self._scaled(features)[0].round()
         return rounded.clamp(-_LARGEST, _LARGEST).to(torch.int32)
+
+
+def layers(inputs: int, widths: Sequence[int], *, maps: bool, seed: int) -> nn.Module:
+    """Layers from ``inputs`` channels to the widths, with ReLU between them; an identity for no widths.
+
+    maps : 1 x 1 convolutions, for features of rows and columns; else they are fully connected.
+    seed : of their initial weights.
+    """
+    parts: list[nn.Module] = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for outputs in widths:
+            parts += [nn.Conv2d(inputs, outputs, 1) if maps else nn.Linear(inputs, outputs)]
+            parts += [nn.ReLU()]
+            inputs = outputs
+    return nn.Sequential(*parts[:-1])

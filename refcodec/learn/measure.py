@@ -37,7 +37,7 @@ class Collected:
     """Features of data, and what belongs to them.
 
     features : N x C x H x W or N x D, float32, before the bottleneck.
-    latents  : the integers that stand for them, int32, of the same shape; None without a bottleneck.
+    latents  : the integers that are stored for them, int32; None without a bottleneck.
     targets  : N x ...
     inputs   : N x ..., float32; None unless they were asked for.
     """
@@ -105,11 +105,11 @@ def collect(
 
 
 def outputs_of(network: Bottlenecked, features: Floats) -> torch.Tensor:
-    """Run the tail over features; outputs N x ..., on the CPU."""
+    """Run the tail over features as they are decoded; outputs N x ..., on the CPU."""
     device = next(network.module.parameters()).device
     with torch.no_grad():
         parts = [
-            network.cut.tail(torch.from_numpy(features[n : n + _AT_ONCE]).to(device)).cpu()
+            network.decode(torch.from_numpy(features[n : n + _AT_ONCE]).to(device)).cpu()
             for n in range(0, len(features), _AT_ONCE)
         ]
     return torch.cat(parts)

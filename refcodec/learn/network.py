@@ -84,8 +84,15 @@ class Bottlenecked:
         features = self._encode(inputs)
         if self.bottleneck is None:
             return self.cut.tail(features.float()), features.new_zeros(len(features))
-        coded = self.bottleneck(features, None if noise is None else noise(features.shape))
-        return self.cut.tail(coded.values), coded.bits
+        shape = torch.Size([len(features), len(self.bottleneck.log_steps), *features.shape[2:]])
+        coded = self.bottleneck(features, None if noise is None else noise(shape))
+        return self.cut.tail(coded.values.float()), coded.bits
+
+    def decode(self, values: torch.Tensor) -> torch.Tensor:
+        """Stored values, as they are decoded, to outputs."""
+        if self.bottleneck is not None:
+            values = self.bottleneck.synthesis(values)
+        return self.cut.tail(values)
 
     def features(self, inputs: torch.Tensor) -> torch.Tensor:
         """Inputs to the features before the bottleneck."""

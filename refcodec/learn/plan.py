@@ -74,16 +74,20 @@ class DataPlan:
 class BottleneckPlan:
     """The bottleneck: ``[bottleneck]``.
 
-    lambdas : weights of the rate, in units of the loss a bit, a run each; 0 is the network without it.
-    step    : initial steps, in standard deviations of each channel.
-    widths  : hidden units of the densities.
-    refine  : true to refine the frozen tables by counts of training features.
+    lambdas   : weights of the rate, in units of the loss a bit, a run each; 0 is the network without it.
+    step      : initial steps, in standard deviations of each channel.
+    widths    : hidden units of the densities.
+    refine    : true to refine the frozen tables by counts of training features.
+    analysis  : widths of layers before the rounding, see `refcodec.learn.bottleneck.layers`; () for none.
+    synthesis : likewise after it; another layer follows, to the channels of the features.
     """
 
     lambdas: tuple[float, ...] = (0.01,)
     step: float = 0.5
     widths: tuple[int, ...] = (3, 3, 3)
     refine: bool = True
+    analysis: tuple[int, ...] = ()
+    synthesis: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

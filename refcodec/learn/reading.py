@@ -120,8 +120,12 @@ def _bottleneck(table: Table) -> BottleneckPlan:
         float(table.take("step", (int, float), default.step)),
         _whole(table, "widths", default.widths),
         table.take("refine", bool, default.refine),
+        _whole(table, "analysis", default.analysis),
+        _whole(table, "synthesis", default.synthesis),
     )
     table.finish()
+    if plan.synthesis and not plan.analysis:
+        raise CallerError(f"{table.where} has a synthesis, and that needs an analysis")
     if not 0 < plan.step < math.inf:
         raise CallerError(f"'step' of {table.where} is {plan.step}; it is above 0")
     return plan
@@ -130,7 +134,7 @@ def _bottleneck(table: Table) -> BottleneckPlan:
 def _whole(table: Table, key: str, default: Any) -> tuple[int, ...]:
     """A list of whole numbers; of seeds from 0 on, of widths from 1 on."""
     found, least = table.take(key, list, list(default)), 0 if key == "seeds" else 1
-    if not found or not all(_is_whole(one) and one >= least for one in found):
+    if not (found or not default) or not all(_is_whole(one) and one >= least for one in found):
         raise CallerError(
             f"{key!r} of {table.where} is {found!r}; it is a list of whole numbers from {least} on"
         )

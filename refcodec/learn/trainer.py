@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from refcodec.errors import CallerError, EnvironmentFault
-from refcodec.learn.bottleneck import Bottleneck
+from refcodec.learn.bottleneck import Bottleneck, layers
 from refcodec.learn.checkpoint import load_checkpoint, save_checkpoint
 from refcodec.learn.data import Data
 from refcodec.learn.losses import LOSSES
@@ -107,6 +107,7 @@ class Trainer:
         if self.network.bottleneck is not None:
             bottleneck = self.network.bottleneck
             for parameters, rate in (
+                ([*bottleneck.analysis.parameters(), *bottleneck.synthesis.parameters()], None),
                 ([bottleneck.log_steps], training.step_rate),
                 (list(bottleneck.density.parameters()), training.density_rate),
             ):
@@ -239,10 +240,23 @@ def _network(run: Run, shape: tuple[int, ...], device: torch.device) -> Bottlene
         module = module.to(memory_format=torch.channels_last)
     network = Bottlenecked(module, layer, shape, None, train=own.train, frozen=frozen)
     if run.trade > 0:
-        widths = run.plan.bottleneck.widths
-        bottleneck = Bottleneck(network.cut.feature_shape[0], widths=widths, seed=run.seed)
-        network.bottleneck = bottleneck.to(device)
+        network.bottleneck = _bottleneck(run, network.cut.feature_shape).to(device)
     return network
+
+
+def _bottleneck(run: Run, shape: tuple[int, ...]) -> Bottleneck:
+    """The bottleneck of a run, for features of a shape."""
+    own, seed, maps = run.plan.bottleneck, run.seed, len(shape) == 3
+    if not own.analysis:
+        return Bottleneck(shape[0], widths=own.widths, seed=seed)
+    stored = own.analysis[-1]
+    return Bottleneck(
+        stored,
+        widths=own.widths,
+        seed=seed,
+        analysis=layers(shape[0], own.analysis, maps=maps, seed=seed),
+        synthesis=layers(stored, (*own.synthesis, shape[0]), maps=maps, seed=seed + 1),
+    )
 
 
 def device_of(name: str) -> torch.device:

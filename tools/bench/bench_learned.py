@@ -1,8 +1,9 @@
 """Gathers the trainings of compressible features into a record, and makes page and plots of it.
 
     refcodec train tools/training/cifar10-pooled.toml --data ../shared/data --output R/cifar10-pooled-results
-    refcodec train tools/training/cifar10-maps.toml --data ../shared/data --output R/cifar10-maps-results
     python tools/bench/bench_learned.py --results R
+
+and likewise for the other plans of PLANS; those without results are left out.
 
 The record, ``docs/results/learned.json``, holds every result; ``--render`` makes page and plots from it
 alone. The plots are ``docs/images/learned-*.png``.
@@ -26,13 +27,13 @@ from refcodec.evaluate.machine import describe_machine
 from refcodec.files import atomic_file
 from refcodec.learn.reading import read
 
-PLANS = ("cifar10-pooled", "cifar10-maps")
+PLANS = ("cifar10-pooled", "cifar10-maps", "cifar10-pooled-tuned", "cifar10-maps-tuned")
 
 TRAININGS = Path(__file__).resolve().parents[1] / "training"
 
 
 def main() -> None:
-    """Gather the results of both plans, and write record, page and plots."""
+    """Gather the results of the plans, and write record, page and plots."""
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -45,7 +46,11 @@ def main() -> None:
     else:
         record = {
             "machine": describe_machine(["numpy", "torch"]),
-            "plans": {name: gather(name, given.results / f"{name}-results") for name in PLANS},
+            "plans": {
+                name: gather(name, folder)
+                for name in PLANS
+                if (folder := given.results / f"{name}-results").is_dir()
+            },
         }
         with atomic_file(given.record) as file:
             file.write((json.dumps(record, indent=1) + "\n").encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,18 +26,21 @@ _T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 def render(record: Record, docs: Path) -> None:
     """Fill the page, and draw the plots."""
     parts: dict[str, str] = {}
-    for name, plan in record["plans"].items():
-        short = name.removeprefix("cifar10-")
-        results = plan["results"]
+    plans = {
+        name.removeprefix("cifar10-"): plan["results"] for name, plan in record["plans"].items()
+    }
+    for name, results in plans.items():
         points = points_of(results)
-        parts[f"{short} learned"] = learned(results)
-        parts[f"{short} others"] = others(points)
-        parts[f"{short} probes"] = probes(results)
-        _draw(points, docs / "images" / f"learned-{short}.png")
-    pooled = record["plans"]["cifar10-pooled"]["results"]
-    parts["effect"] = effect(pooled)
-    parts["distance"] = distance(pooled)
-    fill(docs / "results" / "learned.rst", parts)
+        parts[f"{name} learned"] = learned(results)
+        parts[f"{name} others"] = others(points)
+        if not name.endswith("-tuned"):
+            parts[f"{name} probes"] = probes(results)
+            _draw(points, docs / "images" / f"learned-{name}.png")
+    parts["effect"] = effect(plans["pooled"])
+    parts["distance"] = distance(plans["pooled"])
+    page = docs / "results" / "learned.rst"
+    wanted = set(re.findall(r"^\.\. generated (.+)$", page.read_text(), re.MULTILINE))
+    fill(page, {name: text for name, text in parts.items() if name in wanted})
 
 
 def _draw(points: Iterable[Point], path: Path) -> None:
