@@ -88,13 +88,12 @@ def nothing(row: Row, left: float) -> None:
 # --- steps
 
 
-def test_a_training_lowers_loss_and_rate(folder: Path, tmp_path: Path) -> None:
+def test_a_training_lowers_the_loss(folder: Path, tmp_path: Path) -> None:
     trainer = trainer_of(folder, "training.steps=60")
     trainer.train(tmp_path / "c.safetensors", nothing)
     first, last = trainer.rows[0], trainer.rows[-1]
     assert last.loss < 0.5 * first.loss
     assert last.error < 0.1
-    assert last.bits < first.bits
     assert [row.step for row in trainer.rows] == [7, 14, 21, 28, 35, 42, 49, 56, 60]
 
 
@@ -248,17 +247,28 @@ def test_normalisation_of_what_is_not_trained_keeps_its_statistics(folder: Path)
 
 
 def test_layers_around_the_rounding_are_trained_with_it(folder: Path, tmp_path: Path) -> None:
-    """The network stays as it is; two channels of eight are stored, which take few bits."""
-    changes = ("network.frozen=pool1", "network.train=tail", "network.layer=pool1")
-    around = ("bottleneck.analysis=[8, 2]", "bottleneck.synthesis=[8]")
-    plan = plan_of(folder, *changes, *around, "training.steps=80", "bottleneck.lambda=0.0001")
-    session, (chosen,) = Session(plan, tmp_path), plan.runs()
+    """The network but for its classifier stays as it is; 4 values of its 24 are stored."""
+    rng = np.random.default_rng(0)
+    for name in ("train", "test"):
+        classes = rng.integers(0, 3, 200)
+        inputs = rng.standard_normal((200, 12)).astype(np.float32)
+        inputs[np.arange(200), classes] += 5
+        np.savez(folder / f"{name}-vectors.npz", inputs=inputs, targets=classes)
+    plan = plan_of(
+        folder,
+        *("network.model=tiny_network:perceptron", "network.layer=hidden"),
+        *("network.frozen=hidden", "network.train=tail"),
+        *("data.train=train-vectors.npz", "data.test=test-vectors.npz"),
+        *("bottleneck.analysis=[16, 4]", "bottleneck.synthesis=[16]"),
+        *("training.steps=150", "training.rate=0.01"),
+    )
+    session, (_, chosen) = Session(plan, tmp_path), plan.runs()
     result = session.train(chosen, lambda run, row, left: nothing(row, left))
-    assert result["training_error"] < 0.1
+    assert result["error"] < 0.1
     with refcodec.open(session.folder(chosen) / "features.dfc") as reader:
-        assert {one.shape for one in reader} == {(2, 4, 4)}
+        assert {one.shape for one in reader} == {(4,)}
     trainer = Trainer(chosen, session.training)
-    assert changed(trainer) == {"conv2", "fc"}
+    assert changed(trainer) == {"fc"}
     assert trainer.network.bottleneck is not None
     names = set(trainer.network.bottleneck.state_dict())
     assert {"analysis.0.weight", "analysis.2.weight", "synthesis.2.weight"} <= names

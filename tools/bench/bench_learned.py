@@ -63,7 +63,7 @@ def gather(name: str, folder: Path) -> Record:
     results = []
     for path in sorted(folder.glob("lambda-*/result.json")):
         result = json.loads(path.read_text())
-        if result["lambda"] > 0:
+        if result["lambda"] > 0 and not name.endswith("-tuned"):
             result |= look(path.parent)
         results.append(result)
     return {
