@@ -233,9 +233,8 @@ def _decode_units(
     for unit in units:
         with memory_for(f"to decode {_shape_of(unit)}"):
             whole = coder.decode_unit(unit.payloads, machine)
-            if whole is None:
-                whole = list(coder.decode(unit.payloads, machine))
-        yield whole
+            own = list(coder.decode(unit.payloads, machine)) if whole is None else whole
+        yield own
 
 
 def _shape_of(unit: CodedUnit) -> str:

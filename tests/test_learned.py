@@ -86,7 +86,9 @@ def test_integers_stay_as_they_are(kind: str, low: int, high: int, joint: bool) 
 def test_the_lattice(kind: Any) -> None:
     steps, offsets = (0.1, 3.0, 1e-3), (0.0, -7.7, 2e-4)
     whole = np.random.default_rng(0).integers(-20, 20, (4, 3, 5, 5))
-    columns = [np.float32(one).astype(np.float64)[:, None, None] for one in (steps, offsets)]
+    columns = [
+        np.array(one, np.float32).astype(np.float64)[:, None, None] for one in (steps, offsets)
+    ]
     features = (whole * columns[0] + columns[1]).astype(np.float32).astype(kind)
     data = stream(features, step=steps, offset=offsets)
     found = np.stack(list(refcodec.open(data)))
@@ -160,7 +162,7 @@ def test_joined_streams_share_equal_models(tmp_path: Path) -> None:
         stream(latents(5, 1), model=other),
         stream(latents(5, 2), model=MODEL),
         stream(latents(5, 3), model=other),
-        refcodec.encode(np.float32([1, 2]), coder="zlib"),
+        refcodec.encode(np.array([1, 2], np.float32), coder="zlib"),
     ]
     target = tmp_path / "all.dfc"
     assert refcodec.concat(target, parts) == 16

@@ -76,7 +76,15 @@ CLASSIFIED = (
 @pytest.mark.slow
 def test_sample_is_killed() -> None:
     """Vectors reach every branch that has no reason not to, and kill a sample of mutants."""
-    command = [sys.executable, str(TOOL), "--sample", "60", "--seed", "20261126", "--quiet"]
+    command = [
+        sys.executable,
+        str(TOOL / "mutate.py"),
+        "--sample",
+        "60",
+        "--seed",
+        "20261126",
+        "--quiet",
+    ]
     only = [word for name in CLASSIFIED for word in ("--only", f"{name}:[a-z_]*")]
     done = subprocess.run([*command, *only], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -63,9 +63,9 @@ def judge(stream: bytes, vector: Vector) -> tuple[str, str]:
     except Refusal as refusal:
         if vector["decoder"] == "accept":
             return FAILED, f"refused: {refusal.kind}: {refusal}"
-        wanted = vector["violation"]["class"]
-        if refusal.kind != wanted:
-            return FAILED, f"refused as {refusal.kind}, not {wanted}: {refusal}"
+        wanted = [vector["violation"]["class"], *vector["violation"].get("also", [])]
+        if refusal.kind not in wanted:
+            return FAILED, f"refused as {refusal.kind}, not {' or '.join(wanted)}: {refusal}"
         return PASSED, ""
     if vector["decoder"] == "reject":
         return FAILED, f"accepted, not refused as {vector['violation']['class']}"

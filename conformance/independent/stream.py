@@ -93,21 +93,20 @@ class StreamParser:
         self.before = unit.type
 
     def parameter_set(self, payload: bytes) -> None:
-        """Parse a feature parameter set, which replaces one of the same number (6.4, R7.4-1)."""
+        """Parse a feature parameter set, which replaces one of the same number (6.4, R7.4-1, RA.3-1)."""
         fps = parse_parameter_set(payload)
+        check_feature_limits(fps, self.header.level)
         check_parameter_set(fps, self.header.profile)
         if fps.coder == Coder.HEVC:
             check_parameter_sets(fps)
         self.parameter_sets[fps.fps_id] = fps
 
     def referred(self, read: BitReader) -> FeatureParameterSet:
-        """Read the fps_id of a coded unit; give its parameter set, whose features fit the level."""
+        """Read the fps_id of a coded unit; give its parameter set."""
         fps_id = read.ue(255)
         if fps_id not in self.parameter_sets:
             raise Refusal("order", "R9.1-2", f"there is no parameter set {fps_id}")
-        fps = self.parameter_sets[fps_id]
-        check_feature_limits(fps, self.header.level)
-        return fps
+        return self.parameter_sets[fps_id]
 
     def coded_feature(self, payload: bytes) -> None:
         """Parse a coded feature (6.5)."""

@@ -92,11 +92,12 @@ class Payload:
 class BatchPlace(NamedTuple):
     """Which payload of a batch it is: the first is 0.
 
-    joint : true if ``data`` are those of the whole batch, which is decoded as one.
+    features : number of features of the batch.
+    joint    : true if ``data`` are those of the whole batch, which is decoded as one.
     """
 
     number: int
-    count: int
+    features: int
     joint: bool
 
 
@@ -106,27 +107,27 @@ class BatchPayloads(Sequence[Payload]):
     fps, parameters, model : of all features.
     data   : all payloads, one after the other.
     ends   : where each of them ends in ``data``; None for a joint batch.
-    count  : number of features.
     """
 
     def __init__(
         self,
         first: Payload,
-        count: int,
+        features: int,
         ends: npt.NDArray[np.int64] | None,
         hashes: bytes,
     ) -> None:
         """Divide ``first``, which has the data of the whole batch.
 
-        hashes : sample hashes of the features, one after the other.
+        features : their number.
+        hashes   : sample hashes of the features, one after the other.
         """
         self.fps, self.parameters, self.model = first.fps, first.parameters, first.model
         self.data, self.bit_offset = first.data, first.bit_offset
-        self.ends, self.count = ends, count
-        self._first, self._hashes = first, hashes
+        self.ends = ends
+        self._first, self._features, self._hashes = first, features, hashes
 
     def __len__(self) -> int:
-        return self.count
+        return self._features
 
     @overload
     def __getitem__(self, number: int) -> Payload: ...
@@ -136,8 +137,11 @@ class BatchPayloads(Sequence[Payload]):
 
     def __getitem__(self, number: int | slice) -> Payload | Sequence[Payload]:
         if isinstance(number, slice):
-            return [self[i] for i in range(self.count)[number]]
-        number = range(self.count)[number]
+            return [self._at(i) for i in range(self._features)[number]]
+        return self._at(range(self._features)[number])
+
+    def _at(self, number: int) -> Payload:
+        """A payload by its number, 0 to N - 1."""
         size = self.fps.sample_hash_size
         start, stop = 0, len(self.data)
         if self.ends is not None:
@@ -147,7 +151,7 @@ class BatchPayloads(Sequence[Payload]):
             sample_hash=self._hashes[number * size : (number + 1) * size],
             data=self.data[start:stop],
             bit_offset=self.bit_offset + 8 * start,
-            place=BatchPlace(number, self.count, self.ends is None),
+            place=BatchPlace(number, self._features, self.ends is None),
         )
 
 

@@ -97,7 +97,7 @@ class _Lattice(NamedTuple):
 
 def _lattice(config: EncoderConfig, channels: int) -> _Lattice:
     """The lattice of a configuration. Raises CallerError for another number of steps than channels."""
-    step, offset = np.float32(config.step), np.float32(config.offset)
+    step, offset = np.asarray(config.step, np.float32), np.asarray(config.offset, np.float32)
     apart = step.ndim + offset.ndim > 0
     for name, one in (("step", step), ("offset", offset)):
         if one.ndim and len(one) != channels:

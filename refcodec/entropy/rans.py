@@ -176,7 +176,7 @@ def encode_symbols(
                 state >>= 16
             quotient = state // frequency
             states[i - start] = (quotient << PRECISION) + low + state - quotient * frequency
-    return position
+    return int(position)
 
 
 @kernel

@@ -128,7 +128,7 @@ def decode_vectors(data: Uint8, ends: Int64, index: Int32, tables: Tables, symbo
         if not decode_vector(data, start, int(ends[i]), index, tables, symbols[i]):
             return i
         start = int(ends[i])
-    return ends.shape[0]
+    return int(ends.shape[0])
 
 
 # --- informative: the encoder's half ---------------------------------------------------------------
@@ -237,4 +237,4 @@ def encode_vectors(output: Uint8, ends: Int64, index: Int32, tables: Tables, sym
             return i
         start = encode_vector(output, start, index, tables, symbols[i])
         ends[i] = start
-    return ends.shape[0]
+    return int(ends.shape[0])

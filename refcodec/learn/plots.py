@@ -73,7 +73,8 @@ def draw_curves(
         if "error" in measures and measures != "squared error":
             panel.yaxis.set_major_formatter(_PERCENT)
         if floor:
-            panel.set_ylim(0, min(panel.get_ylim()[1], _HIGHEST * floor))
+            highest = max(error for points in curves.values() for _, error in points)
+            panel.set_ylim(0, min(1.1 * highest, _HIGHEST * floor))
         panel.grid(visible=True)
         plotting.legend(figure, [panel], columns=4)
         return plotting.save_both(figure)

@@ -76,7 +76,8 @@ def freeze(counts: npt.ArrayLike, *, escape: bool = True) -> Int64:
 def freeze_frequencies(weights: Floats) -> Int64:
     """Frequencies of these weights: rounded shares of 2^14, at least 1; the largest gives or takes."""
     total = weights.sum() or 1.0
-    found = np.maximum(np.rint(weights / total * (1 << PRECISION)), 1).astype(np.int64)
+    shares = weights / total * (1 << PRECISION)
+    found: Int64 = np.maximum(np.rint(shares), 1).astype(np.int64)
     while (left := (1 << PRECISION) - int(found.sum())) != 0:
         largest = int(found.argmax())
         found[largest] += max(left, 1 - int(found[largest]), -int(found[largest]) // 2)
@@ -95,8 +96,8 @@ def freeze_models(counts: Floats, first: Int64, *, escape: bool = True) -> Entro
     table_of, merged = _clusters(window)
     tried = []
     for step in _STEPS:
-        tables = [_table_of(one, window.zero, step, escape) for one in merged]
-        tables, shifts = zip(*tables, strict=True)
+        chosen = [_table_of(one, window.zero, step, escape) for one in merged]
+        tables, shifts = [one for one, _ in chosen], [shift for _, shift in chosen]
         coded = encode_tables(
             table_of.tolist(), (window.modes + np.array(shifts)[table_of]).tolist(), tables, step
         )
@@ -105,7 +106,8 @@ def freeze_models(counts: Floats, first: Int64, *, escape: bool = True) -> Entro
             for one, table, shift in zip(merged, tables, shifts, strict=True)
         )
         tried.append((bits + 8 * len(coded.coded_tables), coded))
-    return min(tried, key=lambda one: one[0])[1]
+    best: tuple[float, EntropyTables] = min(tried, key=lambda one: one[0])
+    return best[1]
 
 
 def _aligned(counts: Floats, first: Int64) -> _Window:
@@ -155,7 +157,8 @@ def _rates(counts: Floats) -> Floats:
     """Bits of each value under the distribution of these counts, the rare ones as escapes."""
     total = counts.sum() + _LEAST
     beyond = np.log2(total / _LEAST) + _ESCAPE_BITS
-    return np.where(counts > 0, np.log2(total / np.maximum(counts, 1e-300)), beyond)
+    rates: Floats = np.where(counts > 0, np.log2(total / np.maximum(counts, 1e-300)), beyond)
+    return rates
 
 
 def _bits_under(counts: Floats, model: Floats) -> float:

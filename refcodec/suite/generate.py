@@ -109,7 +109,7 @@ def describe(definition: Definition, stream: bytes, streams: dict[str, bytes]) -
     clauses = set(definition.clauses) | (found.clauses if accepted else set())
     if violation:
         clauses.add(violation.clause)
-    rejected = definition.decoder == "reject"
+    syntax, promised = _expected(definition, stream, violation, streams.get(definition.origin, b""))
     return Vector(
         id=definition.id,
         name=definition.name,
@@ -121,14 +121,30 @@ def describe(definition: Definition, stream: bytes, streams: dict[str, bytes]) -
         file=definition.file,
         size=len(stream),
         sha256=hashlib.sha256(stream).hexdigest(),
-        syntax="" if rejected else syntax_hash(stream),
+        syntax=syntax,
         decoder=definition.decoder,
-        features=tuple(
-            released_features(stream, violation.bit_offset if violation and rejected else None)
-        ),
+        features=tuple(promised),
         violation=violation,
         origin=origin,
     )
+
+
+def _expected(
+    definition: Definition, stream: bytes, violation: Violation | None, origin: bytes
+) -> tuple[str, list[Feature]]:
+    """Hash of the syntax and the features of a stream, as far as decoders get.
+
+    Features are those of the origin if the defect is in a unit that a decoder may pass over (8.2), but this
+    one does not.
+    """
+    if definition.decoder == "reject":
+        return "", released_features(stream, violation.bit_offset if violation else None)
+    try:
+        return syntax_hash(stream), released_features(stream)
+    except StreamError:
+        if definition.decoder != "either":
+            raise
+        return "", released_features(origin)
 
 
 def _origin(definition: Definition, streams: dict[str, bytes]) -> Origin | None:

@@ -11,6 +11,7 @@ several, so that a loaded machine disturbs it little. Sizes are exact. Without `
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import json
 import sys
@@ -94,7 +95,7 @@ def own(values: Any, index: Any, same: bool) -> Decoder:
 
 def constriction(values: Any, index: Any, same: bool) -> Decoder:
     """constriction's ANS coder: a categorical model for one table, quantised Gaussians otherwise."""
-    import constriction as library
+    library: Any = importlib.import_module("constriction")
 
     coder = library.stream.stack.AnsCoder()
     if same:

@@ -35,7 +35,8 @@ def render(record: Record, docs: Path) -> None:
         parts[f"{name} others"] = others(points)
         if not name.endswith("-tuned"):
             parts[f"{name} probes"] = probes(results)
-            _draw(points, docs / "images" / f"learned-{name}.png")
+            without = [one for one in results if not one["lambda"]]
+            _draw(points, _mean(without, "error"), docs / "images" / f"learned-{name}.png")
     parts["effect"] = effect(plans["pooled"])
     parts["distance"] = distance(plans["pooled"])
     page = docs / "results" / "learned.rst"
@@ -43,11 +44,10 @@ def render(record: Record, docs: Path) -> None:
     fill(page, {name: text for name, text in parts.items() if name in wanted})
 
 
-def _draw(points: Iterable[Point], path: Path) -> None:
+def _draw(points: Iterable[Point], floor: float, path: Path) -> None:
     curves: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for point in points:
         curves[point.curve].append((point.share or 0.0, point.error))
-    floor = next(one for one in curves["zlib"])[1]
     with atomic_file(path) as file:
         file.write(draw_curves(curves, "top-1 error", floor)["png"])
 

@@ -98,7 +98,9 @@ def _decoded(payload: Payload, machine: Machine) -> Samples:
         if place is not None and not place.joint:
             ends = np.array([len(payload.data)], np.int64)
             return decode_separate(payload.data, ends, model, payload.fps)
-        return decode_joint(payload.data, 1 if place is None else place.count, model, payload.fps)
+        return decode_joint(
+            payload.data, 1 if place is None else place.features, model, payload.fps
+        )
     except StreamError as error:
         error.bit_offset = payload.bit_offset
         raise

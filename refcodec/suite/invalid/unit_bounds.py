@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refcodec.suite.assemble import Drop, Edit, Extend, Insert, Set
-from refcodec.suite.make.define import invalid
+from refcodec.suite.make.define import invalid, unnoticed
 from refcodec.suite.make.edits import element, feature, flip, header, parameter, parameter_set
 from refcodec.suite.make.native import payloads
 from refcodec.suite.valid.limits import unused
@@ -152,19 +152,19 @@ def batch_alignment_bits(stream: bytes) -> Edit:
 # --- other units -------------------------------------------------------------------------------------
 
 
-@invalid(305, "metadata", "syntax", "7.7", (1, "metadata.entry_count"))
+@unnoticed(305, "metadata", "syntax", "7.7", (1, "metadata.entry_count"))
 def metadata_entries_beyond() -> Edit:
     """entry_count of a metadata unit is 4,097"""
     return Set(1, "metadata.entry_count", 4097)
 
 
-@invalid(306, "metadata", "truncated", "7.7.2", (1, "metadata.entries.value"))
+@unnoticed(306, "metadata", "truncated", "7.7.2", (1, "metadata.entries.value"))
 def metadata_cut() -> Edit:
     """a metadata unit ends inside a text"""
     return Set(1, "metadata.entries.value_size", 127)
 
 
-@invalid(307, "metadata", "syntax", "6.7", (1, "unit.unread"))
+@unnoticed(307, "metadata", "syntax", "6.7", (1, "unit.unread"))
 def metadata_too_long() -> Edit:
     """a byte follows the last text of a metadata unit"""
     return Set(1, "metadata.entry_count", 3)
@@ -194,25 +194,25 @@ def hash_unit_behind_unknown() -> Edit:
     return Insert(3, 99, 1, "")
 
 
-@invalid(312, "index-small", "constraint", "9.5")
+@unnoticed(312, "index-small", "constraint", "9.5")
 def index_entries_beyond() -> Edit:
     """entry_count of the index is more than units fit in front of it"""
     return Set(5, "index.entry_count", 1000)
 
 
-@invalid(313, "index-small", "constraint", "9.5", (5, "index.entry_count"))
+@unnoticed(313, "index-small", "constraint", "9.5", (5, "index.entry_count"))
 def index_parameter_sets_beyond() -> Edit:
     """parameter_set_count of the index is more than units fit in front of it"""
     return Set(5, "index.parameter_set_count", 1000)
 
 
-@invalid(314, "index-small", "syntax", "7.9", (5, "index.unit_distance"))
+@unnoticed(314, "index-small", "syntax", "7.9", (5, "index.unit_distance"))
 def index_without_bits() -> Edit:
     """distance_bits is 0 for four entries"""
     return Set(5, "index.distance_bits", 0)
 
 
-@invalid(315, "index-small", "truncated", "7.9", (5, "index.unit_distance"))
+@unnoticed(315, "index-small", "truncated", "7.9", (5, "index.unit_distance"))
 def index_cut() -> Edit:
     """distance_bits is 63, more than the unit has"""
     return Set(5, "index.distance_bits", 63)
@@ -258,25 +258,25 @@ def batch_of_hevc(stream: bytes) -> Edit:
     return Insert(3, 3, 0, CODED_FEATURE_BATCH.build_whole(record, fps=one.fps).hex())
 
 
-@invalid(321, "metadata", "syntax", "4.4")
+@unnoticed(321, "metadata", "syntax", "4.4")
 def metadata_count_overlong() -> Edit:
     """entry_count of a metadata unit is coded in two bytes where one suffices"""
     return Set(1, "metadata.entry_count", "8400")
 
 
-@invalid(322, "index-small", "syntax", "4.4", (5, "index.entry_count"))
+@unnoticed(322, "index-small", "syntax", "4.4", (5, "index.entry_count"))
 def index_count_overlong() -> Edit:
     """entry_count of the index is coded in two bytes where one suffices"""
     return Set(5, "index.entry_count", "8300")
 
 
-@invalid(323, "metadata", "syntax", "4.4")
+@unnoticed(323, "metadata", "syntax", "4.4")
 def metadata_key_size_overlong() -> Edit:
     """key_size of a metadata unit is coded in two bytes where one suffices"""
     return Set(1, "metadata.entries.key_size", "8700")
 
 
-@invalid(324, "index-small", "syntax", "6.9", (5, "unit.unread"))
+@unnoticed(324, "index-small", "syntax", "6.9", (5, "unit.unread"))
 def index_too_long() -> Edit:
     """a byte follows the index, inside its unit"""
     return Extend(5, "00")

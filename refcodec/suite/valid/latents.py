@@ -101,7 +101,7 @@ def latents_each(_: Features) -> bytes:
 @vector(9004)
 def latents_escapes(_: Features) -> bytes:
     """latents from -32768 to 32767, far beyond their table, in all three forms"""
-    far = np.float32([-32768, 32767, 0, 3, -3, 4, -4, 100, -1000, 32766])
+    far = np.array([-32768, 32767, 0, 3, -3, 4, -4, 100, -1000, 32766], np.float32)
     return _joined(far, NARROW)
 
 
@@ -151,7 +151,8 @@ def latents_lattice_channel(_: Features) -> bytes:
     """steps and offsets of their own for channels, rounded to float16"""
     steps, offsets = (0.1, 3.0, 1e-6, 2.5e4), (0.0, -100.1, 5e-7, 3.0)
     latents = drawn((4, 4, 4), -2, 2)
-    feature = latents * np.float32(steps)[:, None, None] + np.float32(offsets)[:, None, None]
+    step, offset = (np.array(one, np.float32)[:, None, None] for one in (steps, offsets))
+    feature = latents * step + offset
     return learned(feature.astype(HALF), step=steps, offset=offsets)
 
 
