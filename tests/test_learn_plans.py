@@ -106,7 +106,7 @@ SMALL: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
 
 
 def test_every_plan_is_tried() -> None:
-    assert [path.stem for path in PLANS] == sorted(SMALL)
+    assert {path.stem for path in PLANS} == set(SMALL)
 
 
 @pytest.mark.slow
