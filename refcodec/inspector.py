@@ -7,6 +7,7 @@ of payloads is not shown.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from refcodec.syntax.structures import (
 )
 from refcodec.syntax.units import CRC_SIZE, Unit, parse_stream_header, read_unit
 
-__all__ = ["InspectedUnit", "inspect", "inspect_units", "printable"]
+__all__ = ["InspectedUnit", "inspect", "inspect_units", "printable", "shown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,19 @@ def _note(
 ) -> None:
     bits = 8 * len(value) if width is None else width
     trace.append(Element(f"{parent}.{name}", descriptor, offset, bits, value, clause))
+
+
+_TEXTS = ("metadata.entries.key", "metadata.entries.value")
+
+
+def shown(element: Element, limit: int = 48) -> str:
+    """The value of an element as `printable` gives it; keys and values of metadata as texts."""
+    if element.path in _TEXTS:
+        with suppress(UnicodeDecodeError):
+            text: str = element.value.decode("utf-8")
+            quoted = json.dumps(text[:limit], ensure_ascii=False)
+            return f"{quoted}… ({len(element.value)} bytes)" if len(text) > limit else quoted
+    return printable(element.value, limit)
 
 
 def printable(value: Any, limit: int = 48) -> str:

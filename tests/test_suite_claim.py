@@ -140,7 +140,7 @@ def test_contradiction(
     done = CliRunner().invoke(app, ["verify", path])
     assert done.exit_code == 1
     assert "wrong: " in done.output
-    assert "the claim does not hold" in done.output
+    assert "the claim is wrong" in done.output
 
 
 @pytest.mark.parametrize(
@@ -208,10 +208,13 @@ def test_claim_is_run_again(answers: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["verify", claim])
     assert (done.exit_code, done.output.splitlines()[-1]) == (
         0,
-        "the claim holds (not run again: no --decoder)",
+        "the claim is true: passed-selected (not run again: no --decoder)",
     )
     done = CliRunner().invoke(app, ["verify", claim, "--decoder", honest])
-    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "the claim holds (run again)")
+    assert (done.exit_code, done.output.splitlines()[-1]) == (
+        0,
+        "the claim is true: passed-selected (run again)",
+    )
     wrong = command_template(answers, "print('REJECT checksum')\nsys.exit(1)")
     done = CliRunner().invoke(app, ["verify", claim, "--decoder", wrong])
     assert done.exit_code == 1

@@ -16,7 +16,8 @@ from sphinx.util.docutils import SphinxDirective
 
 import refcodec
 from refcodec.dump import bits_of
-from refcodec.inspector import InspectedUnit, inspect, printable
+from refcodec.inspector import InspectedUnit, inspect
+from refcodec.inspector import shown as value_of
 from refcodec.syntax import structures
 from refcodec.syntax.bits import Element
 from refcodec.syntax.tabulate import element_names
@@ -75,7 +76,7 @@ class WorkedExample(SphinxDirective):
         label = nodes.literal("", name)
         known = name in _ELEMENTS.get(structure, ()) or structure == "unit"
         shown: Cell = reference("element", f"{structure}.{name}", label) if known else label
-        value = printable(element.value, 24)
+        value = value_of(element, 24)
         return [str(element.offset), bits, shown, element.descriptor, value]
 
     def _reconstruction(self, path: Path) -> list[nodes.Node]:

@@ -103,12 +103,12 @@ def _unit_lines(unit: InspectedUnit, data: bytes | None) -> Iterator[tuple[str, 
 def _element_line(element: Element, data: bytes | None) -> str:
     """An element in a line; with its bits where the stream is given."""
     from refcodec.dump import bits_of
-    from refcodec.inspector import printable as shown
+    from refcodec.inspector import shown
 
     place = f"{element.offset:>10} {element.width:>7}  "
     if data is not None:
         place += f"{bits_of(data, element):<26} "
-    return f"{place}{element.descriptor:<8} {element.name:<28} {printable(shown(element.value))}"
+    return f"{place}{element.descriptor:<8} {element.name:<28} {printable(shown(element))}"
 
 
 def _clause(element: Element) -> str:
