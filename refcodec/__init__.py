@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from refcodec.inspector import inspect
+    from refcodec.probability.model import EntropyModel
     from refcodec.reader import Reader, decode
     from refcodec.reader import open_stream as open
     from refcodec.tensors import to_torch
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "EncoderConfig": "config",
+    "EntropyModel": "probability.model",
     "Reader": "reader",
     "decode": "reader",
     "open": "reader:open_stream",
@@ -63,6 +65,7 @@ __all__ = [
     "CallerError",
     "DFCError",
     "EncoderConfig",
+    "EntropyModel",
     "EnvironmentFault",
     "MalformedError",
     "Reader",

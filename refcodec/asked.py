@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import operator
 import os
+from pathlib import Path
 from typing import Any
 
 from refcodec.coders.protocol import Machine
 from refcodec.errors import CallerError
+from refcodec.probability.model import EntropyModel
+from refcodec.probability.store import ModelStore
 from refcodec.tables import HIGHEST_LEVEL
 
 __all__ = ["asked_level", "asked_machine"]
@@ -23,15 +26,40 @@ def asked_level(max_level: Any) -> int:
     return number
 
 
-def asked_machine(ffmpeg: Any, timeout: Any) -> Machine:
-    """The program for HEVC, and the seconds for one run of it. Raises CallerError."""
+def asked_machine(ffmpeg: Any, timeout: Any, models: Any = None, source: Any = None) -> Machine:
+    """The program for HEVC, the seconds for one run of it, and where entropy models are. Raises CallerError.
+
+    models : entropy models, and paths of files or folders of them; one, or several.
+    source : of the stream; models are looked for in its folder, too, if it is a path.
+    """
     if ffmpeg is not None and not isinstance(ffmpeg, (str, os.PathLike)):
         raise CallerError(f"ffmpeg is {_shown(ffmpeg)}; it is the path of a program")
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float, type(None))):
         raise CallerError(f"timeout is {_shown(timeout)}; it is a number of seconds")
     if timeout is not None and not timeout > 0:
         raise CallerError(f"timeout is {timeout}; it is above 0")
-    return Machine(ffmpeg=None if ffmpeg is None else os.fspath(ffmpeg), timeout=timeout)
+    program = None if ffmpeg is None else os.fspath(ffmpeg)
+    return Machine(ffmpeg=program, timeout=timeout, models=_store(models, source))
+
+
+def _store(models: Any, source: Any) -> ModelStore:
+    """The store of models of a caller. Raises CallerError."""
+    single = models is None or isinstance(models, (str, os.PathLike, EntropyModel))
+    given = [models] if single else list(models)
+    places: list[str | os.PathLike[str]] = []
+    at_hand: list[EntropyModel] = []
+    for one in given:
+        if isinstance(one, EntropyModel):
+            at_hand.append(one)
+        elif isinstance(one, (str, os.PathLike)):
+            if not Path(one).exists():
+                raise CallerError(f"models: there is no {os.fspath(one)}")
+            places.append(one)
+        elif one is not None:
+            raise CallerError(f"models is {_shown(one)}; it is an EntropyModel, a file or a folder")
+    if isinstance(source, (str, os.PathLike)):
+        places.append(Path(source).parent)
+    return ModelStore(at_hand, places)
 
 
 def _shown(value: Any) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from refcodec.errors import CallerError
+from refcodec.errors import CallerError, StreamError
 from refcodec.registry import CODERS, QUANTISERS, CoderRecord, coder_named, suggest
 from refcodec.tables import HIGHEST_LEVEL, LONGEST_SEQUENCE
 
@@ -37,6 +37,11 @@ _NEUTRAL: dict[str, Any] = {
     "lossless": False,
     "preset": "",
     "shuffle": False,
+    "step": 1.0,
+    "offset": 0.0,
+    "model": None,
+    "model_apart": False,
+    "joint": False,
     "batch": False,
     "workers": 1,
     "ffmpeg": None,
@@ -53,7 +58,7 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
 }
 """Allowed values of options that take one of a few words or numbers, the same for every coder."""
 
-_NEED_QUANTISER = ("bits", "range", "clip")
+_NEED_QUANTISER = ("bits", "range", "clip", "step", "offset")
 
 _LARGEST = 2.0**128 - 2.0**104
 """The largest float32."""
@@ -66,10 +71,12 @@ class EncoderConfig:
     coder        : payload coder, by name.
 
     Quantisation:
-    quantiser    : uniform, log, or none (bit for bit).
+    quantiser    : uniform, log, lattice (latents), or none (bit for bit).
     bits         : bits per sample, 1 to 16; at most 12 with hevc.
     range        : one range for the whole tensor, or one per channel (per element, for vectors).
     clip         : range (low, high) to use instead of the feature's own; values beyond it saturate.
+    step         : step of the lattice, one or one per channel (per element, for vectors).
+    offset       : value of the latent 0, likewise.
     narrow       : accept float64, rounded to float32.
     fill         : value for missing elements, which are masked or NaN; None refuses masked ones.
 
@@ -89,6 +96,11 @@ class EncoderConfig:
     order        : order of the channels on the frames, a permutation; None for channel number.
     lossless     : code the quantised samples losslessly.
     preset       : preset of x265.
+
+    Latents:
+    model        : entropy model, a .dfcm file; None counts the first features.
+    model_apart  : name the model by its SHA-256 instead of storing it: decoders find it in a store of models.
+    joint        : code the features of a unit together: fewer bytes, but they are decoded together.
 
     Byte coders:
     shuffle      : group bytes of equal significance before compression.
@@ -129,6 +141,11 @@ class EncoderConfig:
     order: tuple[int, ...] | None = None
     lossless: bool = _UNSET
     preset: str = _UNSET
+    step: float | tuple[float, ...] = _UNSET
+    offset: float | tuple[float, ...] = _UNSET
+    model: Any = None
+    model_apart: bool = _UNSET
+    joint: bool = _UNSET
     shuffle: bool = _UNSET
     feature_type: str | None = None
     batch: bool | None = None
@@ -186,7 +203,7 @@ class EncoderConfig:
                 if name in self.given and name in record.options:
                     yield CallerError(
                         f"{name} has no effect: {self.coder} codes features as they are",
-                        hint="choose a quantiser, uniform or log",
+                        hint=f"choose a quantiser, {' or '.join(_quantisers(record))}",
                     )
         if self.lossless:
             for name in ("qp", "restoration"):
@@ -230,6 +247,8 @@ class EncoderConfig:
             yield CallerError(
                 "batch has no effect with low_latency: each feature has its own coded unit"
             )
+        if self.joint and self.batch is False:
+            yield CallerError("joint has no effect where features are not batched")
         if self.batch and (self.aims or self.gop):
             yield CallerError("features with a target, or of a sequence, are not batched")
 
@@ -243,6 +262,11 @@ class EncoderConfig:
             if name not in known:
                 raise CallerError(f"there is no option {name!r}", hint=suggest(name, known))
         return EncoderConfig(**{**self.given, **changes})
+
+
+def _quantisers(record: CoderRecord) -> list[str]:
+    """The quantisers of a coder, by name."""
+    return [name for name, one in QUANTISERS.items() if one in record.quantisers and name != "none"]
 
 
 # --- values of single options ----------------------------------------------------------------------
@@ -306,6 +330,38 @@ def _range(name: str, clip: Any) -> tuple[float, float]:
     return low, high
 
 
+def _numbers(least: float) -> Callable[[str, Any], float | tuple[float, ...]]:
+    def check(name: str, value: Any) -> float | tuple[float, ...]:
+        try:
+            single = not hasattr(value, "__len__") and not isinstance(value, bool)
+            found = (float(value),) if single else tuple(map(float, value))
+        except (TypeError, ValueError):
+            raise CallerError(
+                f"{name} is {value!r:.60}; it is a number, or one per channel"
+            ) from None
+        if not found or not all(least <= one <= _LARGEST for one in found):
+            raise CallerError(f"{name} is {value!r:.60}; numbers lie in {least:g}..{_LARGEST:g}")
+        return found[0] if single else found
+
+    return check
+
+
+def _model(name: str, value: Any) -> Any:
+    """An entropy model, or one from the file of that path."""
+    from refcodec.probability.model import (
+        EntropyModel,
+    )  # its kernels' compiler takes time to import
+
+    if isinstance(value, (str, os.PathLike)):
+        try:
+            return EntropyModel.load(value)
+        except StreamError as error:
+            raise CallerError(f"{name}: {os.fspath(value)}: {error}") from None
+    if not isinstance(value, EntropyModel):
+        raise CallerError(f"{name} is a {type(value).__name__}; it is an EntropyModel, or a path")
+    return value
+
+
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise CallerError(f"{name} is {value!r}; it is a number")
@@ -339,6 +395,9 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "gop": _integer(0, LONGEST_SEQUENCE),
     "target_size": _integer(1),
     "target_snr": _decibels,
+    "step": _numbers(2.0**-126),
+    "offset": _numbers(-_LARGEST),
+    "model": _model,
     "order": _permutation,
     "hash_size": _integer(-1 << 31),
     "level": _integer(1, HIGHEST_LEVEL),

@@ -11,11 +11,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from refcodec.clauses import clause
 from refcodec.coders import payload_coder
-from refcodec.coders.protocol import Machine, Payload, Reference, Samples, Violations
+from refcodec.coders.protocol import (
+    Machine,
+    Payload,
+    PayloadCoder,
+    Reference,
+    Samples,
+    Violations,
+)
 from refcodec.errors import DFCError, EnvironmentFault, HashError, StreamError
 from refcodec.grouping import by_key, in_order
 from refcodec.hashes import sample_hash, unit_hash
@@ -38,6 +46,9 @@ __all__ = [
 
 Feature = npt.NDArray[Any]
 
+UnitSamples = list[Samples] | Samples
+"""Samples of the features of a unit, one by one or as an array N x C x H x W."""
+
 Failed = Callable[[CodedUnit, DFCError], None]
 """Receives a unit that cannot be decoded, and the error; if it returns, decoding goes on."""
 
@@ -51,12 +62,12 @@ def raise_failure(unit: CodedUnit, error: DFCError) -> None:
 class DecodedUnit:
     """A coded unit, decoded.
 
-    samples  : per feature, int32, C x H x W.
+    samples  : per feature, int32, C x H x W; an array N x C x H x W where they were decoded at once.
     features : in the source type, C x H x W or D.
     """
 
     unit: CodedUnit
-    samples: list[Samples]
+    samples: UnitSamples
     features: list[Feature]
 
 
@@ -108,15 +119,19 @@ def decode_window(
             yield decoded
 
 
-def _finish(unit: CodedUnit, samples: list[Samples]) -> tuple[DecodedUnit, list[StreamError]]:
+def _finish(unit: CodedUnit, samples: UnitSamples) -> tuple[DecodedUnit, list[StreamError]]:
     """The features of a unit from its samples, and the hashes that are not theirs.
 
     Raises EnvironmentFault where memory does not suffice.
     """
     with memory_for(f"to reconstruct {_shape_of(unit)}"):
-        features = [
-            reconstruct(payload, own) for payload, own in zip(unit.payloads, samples, strict=True)
-        ]
+        if isinstance(samples, np.ndarray):
+            features = reconstruct_all(unit, samples)
+        else:
+            features = [
+                reconstruct(payload, own)
+                for payload, own in zip(unit.payloads, samples, strict=True)
+            ]
         return DecodedUnit(unit, samples, features), list(check_hashes(unit, samples, features))
 
 
@@ -134,7 +149,7 @@ def _parameter_sets(window: list[CodedUnit]) -> list[int]:
     return numbers
 
 
-_Attempt = list[Samples] | DFCError | None
+_Attempt = UnitSamples | DFCError | None
 """Samples of a unit; or the error in it; or None if another unit, which it depends on, is at fault."""
 
 
@@ -194,16 +209,31 @@ def _attempt_run(
 
 def _decode(
     units: list[CodedUnit], machine: Machine, previous: Reference | None = None
-) -> Iterator[list[Samples]]:
+) -> Iterator[UnitSamples]:
     """Yield the samples of consecutive units of one parameter set, unit by unit."""
     if not units[0].access_point and previous is None:
         raise no_access_point(units[0])
+    coder = payload_coder(units[0].fps.coder_id)
+    if record_of(units[0].fps.coder_id).has_model:
+        yield from _decode_units(units, coder, machine)
+        return
     with memory_for(f"to decode {_shape_of(units[0])}"):
         payloads = [payload for unit in units for payload in unit.payloads]
-        samples = payload_coder(units[0].fps.coder_id).decode(payloads, machine, previous)
+        samples = coder.decode(payloads, machine, previous)
     for unit in units:
         with memory_for(f"to decode {_shape_of(unit)}"):
             own = [next(samples) for _ in unit.payloads]
+        yield own
+
+
+def _decode_units(
+    units: list[CodedUnit], coder: PayloadCoder, machine: Machine
+) -> Iterator[UnitSamples]:
+    """Yield the samples of units whose features a coder may decode at once."""
+    for unit in units:
+        with memory_for(f"to decode {_shape_of(unit)}"):
+            whole = coder.decode_unit(unit.payloads, machine)
+            own = list(coder.decode(unit.payloads, machine)) if whole is None else whole
         yield own
 
 
@@ -220,10 +250,20 @@ def reconstruct(payload: Payload, samples: Samples) -> Feature:
     return values.reshape(-1) if payload.fps.feature_type == FeatureType.FC else values
 
 
+@clause("8.6")
+def reconstruct_all(unit: CodedUnit, samples: Samples) -> list[Feature]:
+    """(8.6) Reconstruct the features of a unit, which have no ranges, from samples N x C x H x W."""
+    values = dequantise(samples, unit.fps, unit.parameters)
+    if unit.fps.feature_type == FeatureType.FC:
+        values = values.reshape(len(values), -1)
+    return list(values)
+
+
 @clause("8.8")
-def check_hashes(unit: CodedUnit, samples: list[Samples], features: list[Feature]) -> Violations:
+def check_hashes(unit: CodedUnit, samples: UnitSamples, features: list[Feature]) -> Violations:
     """(8.8) Compare sample hashes and hash units with the decoded samples and features."""
-    for payload, own in zip(unit.payloads, samples, strict=True):
+    hashed = zip(unit.payloads, samples, strict=True) if unit.fps.sample_hash_size else ()
+    for payload, own in hashed:
         size = len(payload.sample_hash)
         if size and sample_hash(own, size) != payload.sample_hash:
             yield HashError(
@@ -237,7 +277,7 @@ def check_hashes(unit: CodedUnit, samples: list[Samples], features: list[Feature
 
 @clause("8.8")
 def check_unit_hashes(
-    hashes: Iterable[UnitHash], samples: list[Samples], features: list[Feature]
+    hashes: Iterable[UnitHash], samples: Iterable[Samples], features: list[Feature]
 ) -> Violations:
     """(8.8) Compare hash units with the decoding of their coded unit."""
     for target, expected, bit_offset in hashes:

@@ -17,9 +17,11 @@ import numpy as np
 
 from refcodec.coders import payload_coder
 from refcodec.errors import OrderError, StreamError
+from refcodec.probability.coding import check_model_limits
 from refcodec.sources import Anything, Front, byte_source
 from refcodec.stream.features import check_parameters
 from refcodec.stream.limits import limits_of
+from refcodec.stream.models import show_model
 from refcodec.stream.order import another_follows, bytes_follow, no_end
 from refcodec.stream.parameter_sets import check_parameter_set
 from refcodec.stream.parsing import ParameterSets, coded_unit, fps_id_of, parse_unit
@@ -30,6 +32,7 @@ from refcodec.syntax.structures import (
     STREAM_HEADER_SIZE,
     UNIT_STRUCTURES,
     CodedFeature,
+    EntropyModelUnit,
     FeatureParameterSet,
     StreamHeader,
 )
@@ -161,6 +164,10 @@ class _Inspection:
                     raise error
                 payload_coder(content.coder_id).show_parameter_set(content, trace)
                 self.unsound.remove(content.fps_id)
+            elif isinstance(content, EntropyModelUnit) and content.tables is not None:
+                for error in check_model_limits(content.tables, limits_of(self.header), inside):
+                    raise error
+                show_model(content.tables, trace)
             elif isinstance(content, CodedFeature) and content.fps_id not in self.unsound:
                 fps = self.parameter_sets[content.fps_id]
                 limits = limits_of(self.header)

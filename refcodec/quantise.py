@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.clauses import clause
+from refcodec.errors import CallerError
 from refcodec.syntax.codes import Quantiser, Restoration, SourceType
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 from refcodec.tables import power_of_two
@@ -108,16 +109,19 @@ def dequantise(
 ) -> npt.NDArray[Any]:
     """(8.6) Integer samples to feature values in the source type.
 
-    samples    : int32, C x H x W; for ``Quantiser.NONE`` the bit patterns of the values.
+    samples    : int32, C x H x W; for ``Quantiser.NONE`` the bit patterns of the values. Those, and latents,
+                 may also be of several features, N x C x H x W.
     fps        : the feature parameter set.
     parameters : the feature_parameters() of the coded feature.
 
-    Returns an array C x H x W of the source type.
+    Returns an array of the source type, of the same shape.
     """
     source = SourceType(fps.source_type)
     numpy_type = NUMPY_TYPES[source]
     if fps.quantiser == Quantiser.NONE:
         return samples.astype(f"u{numpy_type.itemsize}").view(numpy_type)
+    if samples.ndim > 3:  # a batch, which is small
+        return round_to_source(dequantise_lattice(samples, fps), source)
     positions = _restored(samples, fps, parameters)
     result = np.empty(samples.shape, numpy_type)
     for channels, rows in blocks(samples.shape):
@@ -158,6 +162,8 @@ def _values_of(
     def own(entries: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return entries[channels] if len(entries) > 1 else entries
 
+    if fps.quantiser == Quantiser.LATTICE:
+        return dequantise_lattice(block, fps, channels)
     step, exponent, high = parameters.log_step, parameters.log_exponent, parameters.range_max
     if step is not None and exponent is not None:
         return dequantise_logarithmic(
@@ -213,6 +219,30 @@ def dequantise_logarithmic(
     return values
 
 
+@clause("8.6.5")
+def dequantise_lattice(
+    latents: Samples, fps: FeatureParameterSet, channels: slice = slice(None)
+) -> Values:
+    """(8.6.5) Lattice: ``latent * step + offset``, two operations of binary64, each rounded.
+
+    latents  : of these channels, C x H x W or N x C x H x W.
+    """
+    steps, offsets = lattice_of(fps)
+    values: Values = latents * steps[channels, None, None]
+    values += offsets[channels, None, None]
+    return values
+
+
+def lattice_of(fps: FeatureParameterSet) -> tuple[Values, Values]:
+    """Step and offset of each channel, in binary64."""
+    assert fps.lattice_step is not None
+    offset = np.zeros(1) if fps.lattice_offset is None else fps.lattice_offset
+    steps, offsets = (
+        np.broadcast_to(one.astype(np.float64), fps.channels) for one in (fps.lattice_step, offset)
+    )
+    return steps, offsets
+
+
 # --- normative: 8.7 rounding to the source type ----------------------------------------------------
 
 
@@ -250,7 +280,7 @@ def fit_parameters(
 
     Returns elements of feature_parameters().
     """
-    if fps.quantiser == Quantiser.NONE:
+    if fps.quantiser in (Quantiser.NONE, Quantiser.LATTICE):
         return {}
     axes = (-2, -1) if fps.range_per_channel_flag else (-3, -2, -1)
     if feature.ndim > 3:
@@ -291,6 +321,8 @@ def quantise(
         word = f"u{feature.dtype.itemsize}"
         return np.ascontiguousarray(feature).view(word).astype(np.uint32).view(np.int32), None
     values = feature.astype(np.float64)
+    if fps.quantiser == Quantiser.LATTICE:
+        return _on_lattice(values, fps), None
     top = (1 << fps.bits) - 1
     log_step, exponent = parameters.log_step, parameters.log_exponent
     if log_step is None or exponent is None:
@@ -311,6 +343,21 @@ def quantise(
     if fps.log_signed_flag:
         return np.where(values < 0, -level, level) + np.int32(1 << (fps.bits - 1)), None
     return np.where(values < 0, 0, level).astype(np.int32), None
+
+
+def _on_lattice(values: Values, fps: FeatureParameterSet) -> Samples:
+    """The nearest latents of values, C x H x W. Raises CallerError for latents of more than ``bits`` bits."""
+    steps, offsets = lattice_of(fps)
+    latents = np.rint((values - offsets[:, None, None]) / steps[:, None, None])
+    limit = 1 << (fps.bits - 1)
+    far = (latents < -limit) | (latents >= limit)
+    if far.any():
+        raise CallerError(
+            f"the value {values[far][0]:g} is {latents[far][0]:g} steps from the offset of the lattice; "
+            f"latents have {fps.bits} bits",
+            hint="give a greater step",
+        )
+    return latents.astype(np.int32)
 
 
 def measure_moments(positions: Values, mode: Restoration, bits: int) -> dict[str, Any]:

@@ -75,6 +75,7 @@ class Reader:
         timeout: float | None = None,
         like: str = "numpy",
         salvage: bool = False,
+        models: Any = None,
     ) -> None:
         self._asked = {
             "max_level": asked_level(max_level),
@@ -82,8 +83,10 @@ class Reader:
             "timeout": timeout,
             "like": like,
             "salvage": bool(salvage),
+            "models": models,
         }
-        self._machine = asked_machine(ffmpeg, timeout)
+        place = source if not isinstance(source, Source) else source.name
+        self._machine = asked_machine(ffmpeg, timeout, models, place)
         self._convert = converter(like)
         self._salvages = bool(salvage)
         origin = source if isinstance(source, Source) else open_source(source)
@@ -354,6 +357,7 @@ def open_stream(
     timeout: float | None = None,
     like: str = "numpy",
     salvage: bool = False,
+    models: Any = None,
 ) -> Reader:
     """Open a stream for reading: a path, bytes, a buffer of bytes, or a binary file object.
 
@@ -362,11 +366,19 @@ def open_stream(
     timeout   : seconds for one run of it; None for a bound that grows with the work.
     like      : ``"torch"`` for tensors that share the memory of the arrays (`to_torch`).
     salvage   : give what is whole of a damaged stream; `Reader.missing` says what is not.
+    models    : entropy models that the stream names without holding them: an EntropyModel, a ``.dfcm`` file,
+                a folder of them, or several. The stream's folder and ``REFCODEC_MODELS`` are searched too.
 
     Raises StreamError if the stream is at fault, CallerError if the source is.
     """
     return Reader(
-        source, max_level=max_level, ffmpeg=ffmpeg, timeout=timeout, like=like, salvage=salvage
+        source,
+        max_level=max_level,
+        ffmpeg=ffmpeg,
+        timeout=timeout,
+        like=like,
+        salvage=salvage,
+        models=models,
     )
 
 
@@ -377,11 +389,13 @@ def decode(
     ffmpeg: str | None = None,
     timeout: float | None = None,
     like: str = "numpy",
+    models: Any = None,
 ) -> Any:
     """Decode a stream of one feature, of a batch, or of arrays by name, as `encode` made it.
 
     source : bytes, or anything else that `open_stream` takes.
     like   : ``"torch"`` for tensors that share the memory of the arrays.
+    models : as of `open_stream`.
 
     Returns an array of the feature's own shape and type (a type of numpy or ``ml_dtypes``): C x H x W for
     conv and pool, D for fc; a batch has one more axis in front. Arrays by name are a dict.
@@ -390,7 +404,9 @@ def decode(
     nothing says what they are together.
     """
     convert = converter(like)
-    with Reader(source, max_level=max_level, ffmpeg=ffmpeg, timeout=timeout) as reader:
+    with Reader(
+        source, max_level=max_level, ffmpeg=ffmpeg, timeout=timeout, models=models
+    ) as reader:
         features = iter(reader)
         first = next(features, None)
         if first is None:

@@ -47,6 +47,7 @@ class CoderRecord:
     resumes        : true if a predicted feature can be decoded from the samples of the previous one alone.
     has_headers    : true if parameter sets and payloads hold headers of another standard (9.3).
     compiled       : true if it has kernels, which are compiled when they are first used.
+    has_model      : true if its parameter sets name an entropy model (8.3.9).
     written_by     : what determines the bytes of a payload: the ``specification``, a ``library``, or an
                      ``encoder`` whose choices may differ from machine to machine.
     options        : encoder options that have an effect with it, and their defaults.
@@ -69,6 +70,7 @@ class CoderRecord:
     resumes: bool = False
     has_headers: bool = False
     compiled: bool = False
+    has_model: bool = False
     written_by: Literal["specification", "library", "encoder"] = "specification"
     options: Mapping[str, Any] = field(default_factory=dict)
     choices: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -89,7 +91,7 @@ class CoderRecord:
         return self.largest_qp is not None
 
 
-_ALL = frozenset({Profile.LOSSLESS, Profile.HEVC, Profile.NATIVE})
+_ALL = frozenset({Profile.LOSSLESS, Profile.HEVC, Profile.NATIVE, Profile.LEARNED})
 _INTEGERS = frozenset({Quantiser.UNIFORM, Quantiser.LOGARITHMIC})
 
 _SAMPLES: dict[str, Any] = {"quantiser": "uniform", "range": "tensor", "clip": None}
@@ -187,6 +189,27 @@ _RECORDS = (
     _byte_coder(Coder.BZIP2, "bzip2, at its default effort", "8.3.4"),
     _byte_coder(Coder.LZMA, "LZMA2 in an xz stream, at its default effort", "8.3.5"),
     _byte_coder(Coder.RAW, "uncompressed samples"),
+    CoderRecord(
+        Coder.LEARNED,
+        "integer latents under an entropy model",
+        module="refcodec.coders.learned.coder",
+        clauses=("8.3.9", "8.10.1", "8.10.5"),
+        profiles=frozenset({Profile.LEARNED}),
+        quantisers=frozenset({Quantiser.LATTICE, Quantiser.NONE}),
+        integers=True,
+        restorable=False,
+        compiled=True,
+        has_model=True,
+        options={
+            "quantiser": "lattice",
+            "step": 1.0,
+            "offset": 0.0,
+            "model": None,
+            "model_apart": False,
+            "joint": False,
+            "batch": None,
+        },
+    ),
 )
 
 CODERS: Mapping[str, CoderRecord] = {one.name: one for one in _RECORDS}
@@ -200,7 +223,12 @@ LARGEST_QP: Mapping[str, int] = {
 """Largest QP of the coders that have QPs, by name."""
 
 
-QUANTISERS = {"uniform": Quantiser.UNIFORM, "log": Quantiser.LOGARITHMIC, "none": Quantiser.NONE}
+QUANTISERS = {
+    "uniform": Quantiser.UNIFORM,
+    "log": Quantiser.LOGARITHMIC,
+    "lattice": Quantiser.LATTICE,
+    "none": Quantiser.NONE,
+}
 """Quantisers by their names in configurations."""
 
 

@@ -80,13 +80,17 @@ def validate(
     max_level: int = HIGHEST_LEVEL,
     ffmpeg: str | None = None,
     timeout: float | None = None,
+    models: Any = None,
 ) -> Report:
     """Check a stream against every clause: a path, bytes, a buffer of bytes, or a binary file object.
+
+    models : entropy models that the stream names without holding them, as of `open_stream`.
 
     Returns a report; for a source that is no DFC stream, that is the violation. Raises CallerError for a
     source that cannot be read.
     """
-    level, machine = asked_level(max_level), asked_machine(ffmpeg, timeout)
+    level = asked_level(max_level)
+    machine = asked_machine(ffmpeg, timeout, models, source)
     with byte_source(source) as file:
         return _validate(file, level, machine)
 

@@ -198,7 +198,7 @@ def test_encode_offers_every_field_of_a_configuration() -> None:
     offered = set(re.findall(r"^│ (--[a-z-]+)", run("encode", "--help").stdout, re.MULTILINE))
     of_encoder = {one.name for one in fields(refcodec.EncoderConfig) if one.init}
     assert described_fields(refcodec.EncoderConfig.__doc__ or "").keys() == of_encoder
-    names = (of_encoder - {"feature_type"}) | {"type"}
+    names = (of_encoder - {"feature_type", "model"}) | {"type", "model_file"}
     names |= {"help", "key", "qp_file", "force"}
     names |= {"model", "layer", "weights", "input_size", "allocation", "parameter", "sensitivity"}
     names |= {"fit_statistics", "target_fidelity"}
@@ -208,10 +208,11 @@ def test_encode_offers_every_field_of_a_configuration() -> None:
 def test_help_tells_coders_and_defaults() -> None:
     text = " ".join(run("encode", "--help").stdout.replace("│", " ").split())
     for line in (
-        "One of native, native-lossless, hevc, zlib, gzip, bzip2, lzma, raw. [default: native]",
-        "--quantiser uniform|log|none uniform, log, or none (bit for bit). "
-        "[default: uniform for native and hevc, else none]",
-        "[not native-lossless; default: 16 for native, else 10]",
+        "One of native, native-lossless, hevc, zlib, gzip, bzip2, lzma, raw, learned. "
+        "[default: native]",
+        "--quantiser uniform|log|lattice|none uniform, log, lattice (latents), or none (bit for bit). "
+        "[default: lattice for learned, uniform for native and hevc, else none]",
+        "[not native-lossless, learned; default: 16 for native, else 10]",
         "[native, hevc; mean: native; tensor: hevc; default: auto]",
         "[zlib, gzip, bzip2, lzma]",
         "--hash-size 0|8|16|32 ",

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import refcodec
-from refcodec import EncoderConfig
+from refcodec import EncoderConfig, EntropyModel
 from refcodec.errors import CallerError
 from refcodec.registry import CODERS, LARGEST_QP, QUANTISERS, record_of
 from refcodec.syntax.codes import Coder, Profile, is_kept
@@ -32,6 +32,11 @@ CHANGES: dict[str, Any] = {
     "order": (3, 1, 0, 2),
     "lossless": True,
     "preset": "ultrafast",
+    "step": 0.5,
+    "offset": -0.25,
+    "model": EntropyModel.from_scales([2.0]),
+    "model_apart": True,
+    "joint": True,
     "shuffle": True,
     "feature_type": "pool",
     "batch": True,
@@ -74,6 +79,7 @@ def change(coder: str, option: str) -> Any:
         ("native", "restoration"): "mean",
         ("hevc", "restoration"): "tensor",
         ("native", "batch"): False,
+        ("learned", "batch"): False,
     }
     return own.get((coder, option), CHANGES[option])
 

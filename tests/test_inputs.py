@@ -32,7 +32,7 @@ from refcodec.syntax.codes import SourceType
 
 INTEGERS = [np.int16, np.int8, np.uint8]
 FLOAT8 = [ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2]
-BYTE_CODERS = [name for name, one in CODERS.items() if one.integers]
+BYTE_CODERS = [name for name, one in CODERS.items() if one.integers and not one.has_model]
 MAPS = (np.arange(2 * 3 * 4 * 5) % 17 - 6.0).reshape(2, 3, 4, 5).astype(np.float32)
 
 

@@ -28,6 +28,8 @@ import refcodec
 import refcodec.coders
 import refcodec.entropy
 from refcodec import EncoderConfig, kernel
+from refcodec.coders.learned.coder import PAYLOAD_CODER as LEARNED
+from refcodec.coders.learned.payload import encode_joint, encode_separate
 from refcodec.coders.native import decisions, head, restoration, transform
 from refcodec.coders.native import payload as native_payload
 from refcodec.coders.native.encoder.feature import encode_payload
@@ -35,11 +37,16 @@ from refcodec.coders.native.encoder.tuning import Tuning
 from refcodec.coders.native_lossless import context, fast
 from refcodec.coders.native_lossless import payload as lossless_payload
 from refcodec.coders.native_lossless.encoder.payload import encode_payload as encode_lossless
-from refcodec.coders.protocol import Payload
+from refcodec.coders.protocol import BatchPlace, Machine, Payload
 from refcodec.encoder.encoding import signal_parameters
 from refcodec.encoder.parameter_sets import make_parameter_set
-from refcodec.entropy import arithmetic, mixing
+from refcodec.entropy import arithmetic, mixing, symbols
 from refcodec.errors import PayloadError
+from refcodec.probability import coding
+from refcodec.probability.model import EntropyModel
+from refcodec.probability.store import ModelReference
+from refcodec.syntax.codes import Coder
+from refcodec.syntax.structures import ENTROPY_TABLES
 
 for package in (refcodec.coders, refcodec.entropy):
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -75,6 +82,8 @@ def encoded(positions: Any, block: int = 16, predicted: bool = False, **options:
 def decoded(one: Payload) -> Any:
     """The samples of a payload, or None where it is refused."""
     try:
+        if one.fps.coder_id == Coder.LEARNED:
+            return next(LEARNED.decode([one], Machine())).tolist()
         if not one.fps.qp_present:
             return lossless_payload.decode_payload(one).tolist()
         fps = one.fps
@@ -183,6 +192,7 @@ def test_a_kernel_is_restricted_python(name: str) -> None:
 def test_there_are_kernels() -> None:
     assert {"entropy.arithmetic.decode_bit", "entropy.mixing.mix"} <= KERNELS.keys()
     assert {"coders.native.channels.code_levels"} <= KERNELS.keys()
+    assert {"entropy.rans.decode_each", "entropy.vectors.decode_vector"} <= KERNELS.keys()
     assert {"coders.native.transform.inverse_block"} <= KERNELS.keys()
     assert {"coders.native_lossless.context.decode_floats"} <= KERNELS.keys()
     entry = inspect.signature(kernel.announce_compilation).parameters["entry"].default
@@ -405,7 +415,7 @@ def checked(function: Any) -> Callable[..., Any]:
 
 def check_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the coders run on checked kernels."""
-    for module in (native_payload, context, fast):
+    for module in (native_payload, context, fast, symbols, coding):
         for name, value in list(vars(module).items()):
             if is_kernel(value):
                 monkeypatch.setattr(module, name, checked(value))
@@ -558,12 +568,50 @@ def hostile_corpus() -> list[Item]:
         words = np.random.default_rng(2).normal(0, 1, shape).astype(np.float32).view(np.int32)
         valid = [encode_lossless(words, fps)]
         corpus += [("native-lossless", shape, 0, 0, one.hex()) for one in hostile(chance, valid)]
+        fps = coded(b"", shape, coder="learned").fps
+        latents = np.random.default_rng(3).integers(-40, 40, (1, int(np.prod(shape))))
+        for kind, model in MODELS.items():
+            alone = encode_joint(latents, model, fps)
+            corpus += [(kind, shape, 0, 0, one.hex()) for one in hostile(chance, [alone])]
+            (own,) = encode_separate(latents, model, fps)
+            corpus += [
+                (f"{kind}-separate", shape, 0, 0, one.hex()) for one in hostile(chance, [own])
+            ]
+    tables = [
+        MODELS["learned"].coded.coded_tables,
+        EntropyModel.from_scales([1, 9]).coded.coded_tables,
+    ]
+    corpus += [("model", (1, 1, 1), 0, 0, one.hex()) for one in hostile(chance, tables)]
     return corpus
+
+
+MODELS = {
+    "learned": EntropyModel.from_counts([[2, 7, 1, 0, 1, 900, 3]], -3),
+    "learned-scale": EntropyModel.from_scales([20.0]),
+}
+"""Models of one context, of few values and of many; their escapes are met, too."""
+
+
+def model_of(coded_tables: bytes) -> Any:
+    """The bounds of the tables of a model of these bytes, or None where it is refused."""
+    elements = vars(MODELS["learned"].coded) | {"coded_tables": coded_tables}
+    try:
+        found = coding.decode_tables(ENTROPY_TABLES.make(elements))
+    except PayloadError:
+        return None
+    return found.tables.bounds.tolist()
 
 
 def outcome(item: Item) -> Any:
     """Result of the kernels of this process for an invalid payload."""
     name, shape, bits, qp, payload = item
+    if name == "model":
+        return model_of(bytes.fromhex(payload))
+    if name.startswith("learned"):
+        own = ModelReference(MODELS[name.removesuffix("-separate")])
+        place = BatchPlace(0, 1, False) if name.endswith("-separate") else None
+        plain = coded(bytes.fromhex(payload), tuple(shape), coder="learned")
+        return decoded(replace(plain, model=own, place=place))
     options: Any = {"bits": bits, "qp": qp} if bits else {"coder": name}
     one = coded(bytes.fromhex(payload), tuple(shape), **options)
     return decoded(replace(one, access_point=name != "predicted"))
@@ -573,7 +621,8 @@ def test_hostile_payloads_mean_the_same_interpreted_and_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     items = [one for one in hostile_corpus() if np.prod(one[1]) < 200]
-    items = random.Random(3).sample(items, 50)
+    own = [one for one in items if one[0].startswith("learned") or one[0] == "model"]
+    items = random.Random(3).sample(items, 50) + random.Random(4).sample(own, 60)
     with monkeypatch.context() as patch:
         check_kernels(patch)
         found = [outcome(one) for one in items]  # first: what is wrong here may crash below

@@ -48,6 +48,7 @@ STRUCTURES: list[Structure[Any]] = [
     *structures.UNIT_STRUCTURES.values(),
     structures.FEATURE_PARAMETERS,
     structures.METADATA_ENTRY,
+    structures.ENTROPY_TABLES,
 ]
 
 UNIT_ELEMENTS = {"unit.unit_payload", "unit.unit_crc"}

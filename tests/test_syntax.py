@@ -55,6 +55,8 @@ from refcodec.syntax.structures import (
     CODED_FEATURE,
     CODED_FEATURE_BATCH,
     END,
+    ENTROPY_MODEL_UNIT,
+    ENTROPY_TABLES,
     FEATURE_PARAMETER_SET,
     FEATURE_PARAMETERS,
     HASH,
@@ -261,22 +263,29 @@ def words(draw: st.DrawFn, count: int, width: int) -> Any:
     return np.array(values, np.int64)
 
 
+def numbers(draw: st.DrawFn, count: int) -> Any:
+    """Bit patterns of float32 numbers."""
+    return words(draw, count, 32).astype(np.uint32).view(np.float32)
+
+
 @st.composite
 def parameter_sets(draw: st.DrawFn) -> dict[str, Any]:
     fc = draw(st.booleans())
     sets = draw(st.binary(min_size=1, max_size=20))
+    channels, apart = draw(st.integers(1, 9)), draw(flags())
+    quantiser = draw(live(Quantiser))
     return {
         "fps_id": draw(st.integers(0, 255)),
         "feature_type": (
             FeatureType.FC if fc else draw(st.sampled_from([FeatureType.CONV, FeatureType.POOL]))
         ),
         "source_type": draw(live(SourceType)),
-        "channels_minus1": draw(st.integers(0, 8)),
+        "channels_minus1": channels - 1,
         "height_minus1": draw(st.integers(0, 2**16 - 1)),
         "width_minus1": draw(st.integers(0, 2**16 - 1)),
-        "quantiser": draw(live(Quantiser)),
+        "quantiser": quantiser,
         "bits_minus1": draw(st.integers(0, 15)),
-        "range_per_channel_flag": draw(flags()),
+        "range_per_channel_flag": apart if quantiser != Quantiser.NONE else None,
         "restoration_enabled_flag": draw(flags()),
         "log_signed_flag": draw(flags()),
         "sample_hash_size_code": draw(st.integers(0, 3)),
@@ -288,6 +297,10 @@ def parameter_sets(draw: st.DrawFn) -> dict[str, Any]:
         "tile_rows_minus1": draw(st.integers(0, 4095)),
         "parameter_sets_size": len(sets),
         "parameter_sets": sets,
+        "model_id": draw(st.integers(0, 255)),
+        "lattice_step": numbers(draw, channels if apart else 1),
+        "lattice_offset_flag": draw(flags()) if quantiser == Quantiser.LATTICE else None,
+        "lattice_offset": numbers(draw, channels if apart else 1),
     }
 
 
@@ -410,12 +423,15 @@ def test_coded_feature_batch(
         codes[f"{name}_code_bits"] = bits
         if bits:
             codes[f"{name}_code"] = data.draw(arrays(entries, bits))
+    joint = data.draw(flags()) if fps.coder_id == Coder.LEARNED else 0
+    width = 0 if joint else width
     deltas = st.lists(st.integers(0, 2**width - 1), min_size=count, max_size=count)
     identity(
         CODED_FEATURE_BATCH,
         {
             "fps_id": fps.fps_id,
             "feature_count_minus1": count - 1,
+            "joint_flag": joint,
             "payload_size_base": data.draw(st.integers(0, 2**32 - 2)),
             "range_codes_flag": coded_ranges,
             "payload_size_bits": width,
@@ -437,6 +453,24 @@ def test_metadata(entries: list[tuple[bytes, bytes]]) -> None:
     ]
     parsed = identity(METADATA, {"entry_count": len(entries), "entries": elements})
     assert [(entry.key, entry.value) for entry in parsed.entries] == entries
+
+
+@given(st.data(), st.integers(0, 255), st.integers(1, 2**16), st.integers(1, 2**12), octets(32))
+def test_entropy_model(
+    data: st.DataObject, number: int, contexts: int, tables: int, sha256: bytes
+) -> None:
+    elements = {
+        "context_count_minus1": contexts - 1,
+        "table_count_minus1": tables - 1,
+        "level_count": data.draw(st.integers(0, 2**18 - 1)),
+        "level_step": data.draw(st.integers(0, 7)),
+        "coded_tables": data.draw(st.binary(max_size=30)),
+    }
+    own = identity(ENTROPY_TABLES, elements)
+    unit = {"model_id": number, "external_flag": 0, "tables": own}
+    built = ENTROPY_MODEL_UNIT.build_whole(unit)
+    assert ENTROPY_MODEL_UNIT.parse_whole(built) == ENTROPY_MODEL_UNIT.make(unit)
+    identity(ENTROPY_MODEL_UNIT, {"model_id": number, "external_flag": 1, "sha256": sha256})
 
 
 @given(st.sampled_from(list(HashTarget)), octets(32))

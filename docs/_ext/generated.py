@@ -31,7 +31,14 @@ from refcodec.syntax import codes, hevc, structures
 from refcodec.syntax.codes import SKIPPABLE_UNITS, UnitType
 from refcodec.syntax.records import Structure
 from refcodec.syntax.tabulate import Row, tabulate
-from refcodec.tables import hevc_constraints, levels, logistic, native_model, power_of_two
+from refcodec.tables import (
+    hevc_constraints,
+    levels,
+    logistic,
+    native_model,
+    power_of_two,
+    scale_frequencies,
+)
 
 Cell = str | nodes.Node | Sequence[nodes.Node]
 
@@ -338,6 +345,11 @@ def table_file(name: str, docname: str) -> nodes.Node:
     return link
 
 
+def scale_tables() -> Sequence[Any]:
+    """The frequencies of all tables by scale, one table after the other: of -R to R, then of the escape."""
+    return [np.concatenate(scale_frequencies())]
+
+
 class DataTables(Generated):
     """``.. data-tables:: FILE``: the tables in a file, their number of entries, ends and hashes."""
 
@@ -346,6 +358,7 @@ class DataTables(Generated):
         "logistic.txt": (logistic, ("stretch", "squash", "reciprocal")),
         "native_model.txt": (native_model, ("states", "weights")),
         "floats.txt": (initial_model, ("states", "weights")),
+        "scales.txt": (scale_tables, ("frequencies",)),
     }
 
     def run(self) -> list[nodes.Node]:

@@ -41,6 +41,7 @@ def validate(
     max_level: options.MaxLevel = None,
     ffmpeg: options.Ffmpeg = None,
     timeout: options.Timeout = None,
+    models: options.Models = None,
 ) -> None:
     """Check streams against every clause of the specification.
 
@@ -58,9 +59,10 @@ def validate(
         "max_level": HIGHEST_LEVEL if max_level is None else max_level,
         "ffmpeg": ffmpeg,
         "timeout": timeout,
+        "models": models,
     }
     asked_level(limits["max_level"])  # once, rather than for each file
-    asked_machine(ffmpeg, timeout)
+    asked_machine(ffmpeg, timeout, models)
     names = found_files(files)
     verdicts: list[Verdict] = []
     out = console()

@@ -20,6 +20,7 @@ from refcodec.cli.terminal import (
     PIPE,
     may_replace,
     open_input,
+    places_of_models,
     print_note,
     print_rate,
     printable,
@@ -211,6 +212,7 @@ def decode(
     max_level: options.MaxLevel = None,
     ffmpeg: options.Ffmpeg = None,
     timeout: options.Timeout = None,
+    models: options.Models = None,
     salvage: options.Salvage = False,
     force: options.Force = False,
 ) -> None:
@@ -231,6 +233,7 @@ def decode(
             ffmpeg=ffmpeg,
             timeout=timeout,
             salvage=salvage,
+            models=places_of_models(models, source),
         )
         total = None if source == PIPE or salvage else len(reader)
         with progress("decoding", total) as show:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from functools import wraps
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -28,13 +29,18 @@ Choices = dict[str, Any]
 
 _FIELDS = tuple(one.name for one in fields(EncoderConfig) if one.init)
 
-_NAMES = {"feature_type": "--type"}
-"""Options that are not named like their fields."""
+_NAMES = {"feature_type": "--type", "model": "--model-file"}
+"""Options that are not named like their fields; a network is called model, too."""
 
 
 def option_name(field: str) -> str:
     """A field's option: ``--target-snr`` of ``target_snr``."""
     return _NAMES.get(field, f"--{field.replace('_', '-')}")
+
+
+def _argument(field: str) -> str:
+    """Name of a field's option among the arguments of a command."""
+    return option_name(field)[2:].replace("-", "_")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -52,8 +58,9 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 _TYPES = get_type_hints(EncoderConfig)
-_PARSED: dict[str, tuple[Any, Callable[[str], Any]]] = {
+_PARSED: dict[str, tuple[Any, Callable[[str], Any] | None]] = {
     "metadata": (list[str], _pair),
+    "model": (Path, None),
     "order": (str, _numbers),
 }
 """Options whose values are parsed: type of the argument, and its parser."""
@@ -79,7 +86,7 @@ def _parameter(
         parser=parser,
     )
     return inspect.Parameter(
-        field,
+        _argument(field),
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
         annotation=Annotated[kind | None, option],
@@ -105,7 +112,7 @@ def with_encoder_options(
     def extend(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def extended(**given: Any) -> None:
-            choices = {name: given.pop(name) for name in offered}
+            choices = {name: given.pop(_argument(name)) for name in offered}
             choices = {name: value for name, value in choices.items() if value is not None}
             if "metadata" in choices:
                 choices["metadata"] = dict(choices["metadata"])

@@ -22,6 +22,7 @@ _METAVARS = {
     "ffmpeg": "PROGRAM",
     "fill": "VALUE",
     "metadata": "KEY=VALUE",
+    "model": "FILE.dfcm",
     "order": "N,N,...",
     "restoration": "MODE",
     "target_size": "BYTES",

@@ -90,6 +90,14 @@ Timeout = Annotated[
         panel=panel_of("ffmpeg"),
     ),
 ]
+Models = Annotated[
+    list[Path] | None,
+    _option(
+        metavar="PLACE",
+        text="File or folder of entropy models (.dfcm) that a stream names; may be repeated. The folder "
+        "of the stream and REFCODEC_MODELS are searched, too.",
+    ),
+]
 Salvage = Annotated[bool, _option("--salvage", text="Decode what is whole of a damaged stream.")]
 Force = Annotated[bool, _option("--force", text="Replace a file of that name without asking.")]
 Json = Annotated[bool, _option("--json", text="Print one JSON document.")]

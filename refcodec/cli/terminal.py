@@ -22,6 +22,7 @@ __all__ = [
     "console",
     "may_replace",
     "open_input",
+    "places_of_models",
     "print_facts",
     "print_json",
     "print_note",
@@ -99,6 +100,12 @@ def open_input(path: str) -> Iterator[BinaryIO]:
         return
     with open_file(path) as file:
         yield file
+
+
+def places_of_models(models: Iterable[Path] | None, source: str) -> list[Path]:
+    """Places to look for the entropy models of a stream: those given, and the folder of the stream."""
+    beside = [] if source == PIPE else [Path(source).parent]
+    return [*(models or ()), *beside]
 
 
 def may_replace(path: str, force: bool) -> None:

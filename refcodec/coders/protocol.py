@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from refcodec.config import EncoderConfig
 from refcodec.errors import StreamError
+from refcodec.probability.store import ModelReference, ModelStore
 from refcodec.syntax.bits import Trace
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 from refcodec.tables import Level
 
 __all__ = [
+    "BatchPayloads",
+    "BatchPlace",
     "Coded",
     "Encoded",
     "Job",
@@ -47,11 +50,13 @@ class Machine:
     ffmpeg  : program for HEVC; None for the bundled one.
     workers : threads, or ffmpeg processes, at a time.
     timeout : seconds for one run of ffmpeg; None for a bound that grows with its work, up to an hour.
+    models  : where entropy models are found that a stream names without holding them.
     """
 
     ffmpeg: str | None = None
     workers: int = 1
     timeout: float | None = None
+    models: ModelStore = field(default_factory=ModelStore)
 
     def seconds(self, samples: int) -> float:
         """The time-out of a run over that many samples."""
@@ -70,6 +75,8 @@ class Payload:
     access_point : true if decoding can begin here.
     data         : coded samples.
     bit_offset   : position of the payload in the stream, in bits.
+    model        : entropy model of the parameter set, where it names one.
+    place        : of a payload in a batch, by a coder with a model: which of the batch it is.
     """
 
     fps: FeatureParameterSet
@@ -78,6 +85,74 @@ class Payload:
     access_point: bool
     data: bytes
     bit_offset: int = 0
+    model: ModelReference | None = None
+    place: BatchPlace | None = None
+
+
+class BatchPlace(NamedTuple):
+    """Which payload of a batch it is: the first is 0.
+
+    features : number of features of the batch.
+    joint    : true if ``data`` are those of the whole batch, which is decoded as one.
+    """
+
+    number: int
+    features: int
+    joint: bool
+
+
+class BatchPayloads(Sequence[Payload]):
+    """The payloads of a batch whose features have everything else in common; made when they are asked for.
+
+    fps, parameters, model : of all features.
+    data   : all payloads, one after the other.
+    ends   : where each of them ends in ``data``; None for a joint batch.
+    """
+
+    def __init__(
+        self,
+        first: Payload,
+        features: int,
+        ends: npt.NDArray[np.int64] | None,
+        hashes: bytes,
+    ) -> None:
+        """Divide ``first``, which has the data of the whole batch.
+
+        features : their number.
+        hashes   : sample hashes of the features, one after the other.
+        """
+        self.fps, self.parameters, self.model = first.fps, first.parameters, first.model
+        self.data, self.bit_offset = first.data, first.bit_offset
+        self.ends = ends
+        self._first, self._features, self._hashes = first, features, hashes
+
+    def __len__(self) -> int:
+        return self._features
+
+    @overload
+    def __getitem__(self, number: int) -> Payload: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Payload]: ...
+
+    def __getitem__(self, number: int | slice) -> Payload | Sequence[Payload]:
+        if isinstance(number, slice):
+            return [self._at(i) for i in range(self._features)[number]]
+        return self._at(range(self._features)[number])
+
+    def _at(self, number: int) -> Payload:
+        """A payload by its number, 0 to N - 1."""
+        size = self.fps.sample_hash_size
+        start, stop = 0, len(self.data)
+        if self.ends is not None:
+            start, stop = int(self.ends[number - 1]) if number else 0, int(self.ends[number])
+        return replace(
+            self._first,
+            sample_hash=self._hashes[number * size : (number + 1) * size],
+            data=self.data[start:stop],
+            bit_offset=self.bit_offset + 8 * start,
+            place=BatchPlace(number, self._features, self.ends is None),
+        )
 
 
 class Reference(NamedTuple):
@@ -164,6 +239,12 @@ class PayloadCoder(ABC):
         Yields int32 samples, C x H x W. Raises PayloadError, SyntaxViolation or ConstraintError with the
         position of the payload; EnvironmentFault if another program fails.
         """
+
+    def decode_unit(
+        self, payloads: Sequence[Payload], machine: Machine
+    ) -> npt.NDArray[np.int32] | None:
+        """Decode the features of a batch at once, N x C x H x W; None for a coder that decodes one by one."""
+        return None
 
     @abstractmethod
     def encode(

@@ -13,21 +13,30 @@ from refcodec.coders import payload_coder
 from refcodec.coders.protocol import Coded, Job
 from refcodec.config import EncoderConfig
 from refcodec.encoder.features import Feature
+from refcodec.encoder.models import StreamModel, stream_model
 from refcodec.encoder.ranges import Share, share_ranges, shares_elements
 from refcodec.encoder.restoration import choose_restoration
 from refcodec.encoder.targets import meet_target
 from refcodec.errors import EnvironmentFault
 from refcodec.quantise import fit_parameters, measure_moments, quantise
+from refcodec.registry import record_of
 from refcodec.stream.features import LARGEST_BATCH
 from refcodec.stream.limits import element_count
-from refcodec.syntax.codes import ChannelOrder, Coder, FeatureType, Restoration
+from refcodec.syntax.codes import ChannelOrder, Coder, FeatureType, Restoration, UnitType
 from refcodec.syntax.structures import (
     FEATURE_PARAMETERS,
     FeatureParameters,
     FeatureParameterSet,
 )
 
-__all__ = ["CodedFeature", "CodedRun", "FeatureEncoder", "Request", "signal_parameters"]
+__all__ = [
+    "CodedFeature",
+    "CodedRun",
+    "FeatureEncoder",
+    "Request",
+    "signal_parameters",
+    "whole_payload",
+]
 
 Samples = npt.NDArray[np.int32]
 
@@ -61,22 +70,26 @@ class CodedRun:
     fps     : their parameter set, complete.
     batched : true if they are to share coded feature batches.
     hashed  : true if hash units are to follow them.
+    model   : the entropy model of the parameter set, for a coder that has one, and how it is stored.
     """
 
     fps: FeatureParameterSet
     batched: bool
     hashed: bool
     features: list[CodedFeature]
+    model: StreamModel | None = None
 
 
 class FeatureEncoder:
     """Encodes the features of one parameter set.
 
-    fps : the parameter set; HEVC's own parameter sets are added with the first features.
+    fps   : the parameter set; HEVC's own parameter sets are added with the first features.
+    model : the entropy model, for a coder that has one; that of the configuration, or of the first features.
     """
 
     def __init__(self, fps: FeatureParameterSet) -> None:
         self.fps = fps
+        self.model: StreamModel | None = None
 
     def code(self, requests: Sequence[Request], config: EncoderConfig) -> CodedRun:
         """Code consecutive features; the first becomes an access point."""
@@ -96,6 +109,10 @@ class FeatureEncoder:
             if config.aims:
                 job = replace(job, parameters=meet_target(request.feature, job, fps, config))
             jobs.append(job)
+        if record_of(fps.coder_id).has_model:
+            if self.model is None:
+                self.model = stream_model(config, fps, [job.samples for job in jobs])
+            config = config.but(model=self.model.model, batch=batched)
         encoded = payload_coder(fps.coder_id).encode(jobs, fps, config)
         if encoded.parameter_sets:
             self._adopt(encoded.parameter_sets)
@@ -103,7 +120,7 @@ class FeatureEncoder:
             CodedFeature(_restored(job, one, fps, config), one, share)
             for job, one, (_, share) in zip(jobs, encoded.features, shared, strict=True)
         ]
-        return CodedRun(self.fps, batched, config.hashes, coded)
+        return CodedRun(self.fps, batched, config.hashes, coded, self.model)
 
     def _adopt(self, parameter_sets: bytes) -> None:
         """Store HEVC's parameter sets, the same for all features, in the feature parameter set."""
@@ -114,14 +131,33 @@ class FeatureEncoder:
         )
 
 
+def whole_payload(run: CodedRun, kind: UnitType, features: Sequence[CodedFeature]) -> bytes | None:
+    """The payload of the latents of a unit, coded as one; None where each feature has its own.
+
+    Latents that were coded to share a batch are coded anew for a joint one, or where one stands alone.
+    """
+    model = run.model
+    if model is None or not run.batched:
+        return None
+    if kind == UnitType.CODED_FEATURE_BATCH and not model.joint:
+        return None
+    from refcodec.coders.learned.payload import encode_joint, latents_of
+
+    samples = [one.coded.samples for one in features]
+    return encode_joint(latents_of(samples, run.fps), model.model, run.fps)
+
+
 def is_batched(fps: FeatureParameterSet, config: EncoderConfig) -> bool:
     """True if features share coded feature batches."""
     if fps.coder_id == Coder.HEVC or config.aims or config.gop:
         return False
+    if fps.coder_id == Coder.LEARNED and element_count(fps) > LARGEST_BATCH:
+        return False
     if config.batch is not None:
         return config.batch
     small = 4 * element_count(fps) <= LARGEST_BATCH
-    return fps.feature_type == FeatureType.FC or (fps.coder_id == Coder.NATIVE and small)
+    packs = fps.coder_id in (Coder.NATIVE, Coder.LEARNED)
+    return fps.feature_type == FeatureType.FC or (packs and small)
 
 
 def signal_parameters(

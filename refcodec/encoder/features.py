@@ -73,9 +73,13 @@ def _require_type(array: Feature, config: EncoderConfig) -> None:
         raise CallerError(
             f"the feature has type {dtype}; {', '.join(others)} and {last} are coded", hint=hint
         )
-    if source.is_integer and not (
-        coder_named(config.coder).integers and config.lossy_quantiser is None
-    ):
+    record = coder_named(config.coder)
+    if record.has_model and config.lossy_quantiser is None and not source.is_integer:
+        raise CallerError(
+            f"the feature has type {dtype}, which {config.coder} codes on a lattice",
+            hint="choose the quantiser lattice, or give integers",
+        )
+    if source.is_integer and not (record.integers and config.lossy_quantiser is None):
         having = [name for name, one in CODERS.items() if one.integers]
         coder = f"{config.coder} with a quantiser" if config.coder in having else config.coder
         raise CallerError(

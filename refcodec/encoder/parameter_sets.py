@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from refcodec.config import EncoderConfig
 from refcodec.encoder.features import Feature
@@ -15,7 +17,7 @@ from refcodec.registry import QUANTISERS, coder_named
 from refcodec.syntax.codes import Coder, FeatureType
 from refcodec.syntax.structures import FEATURE_PARAMETER_SET, FeatureParameterSet
 
-__all__ = ["always_differ", "is_signed", "kind_of", "make_parameter_set"]
+__all__ = ["always_differ", "hashable", "is_signed", "kind_of", "make_parameter_set"]
 
 _FREE = (
     "fps_id",
@@ -23,6 +25,7 @@ _FREE = (
     "tile_rows_minus1",
     "parameter_sets_size",
     "parameter_sets",
+    "model_id",
 )
 """Elements that the first features of a kind decide."""
 
@@ -47,6 +50,7 @@ def make_parameter_set(
     hevc = record.coder_id == Coder.HEVC
     columns, rows = _grid(config, first.shape, qps) if hevc else (1, 1)
     height, width = first.shape[1:] if kind != "fc" else (1, 1)
+    lattice = _lattice(config, first.shape[0])
     restored = record.restorable and not config.lossless and config.restoration != "off"
     try:
         return FEATURE_PARAMETER_SET.make(
@@ -59,7 +63,7 @@ def make_parameter_set(
                 "width_minus1": width - 1,
                 "quantiser": QUANTISERS[config.quantiser],
                 "bits_minus1": config.bits - 1,
-                "range_per_channel_flag": config.range == "channel",
+                "range_per_channel_flag": config.range == "channel" or lattice.apart,
                 "restoration_enabled_flag": restored,
                 "log_signed_flag": signed,
                 "sample_hash_size_code": _HASH_CODES[config.hash_size],
@@ -71,6 +75,10 @@ def make_parameter_set(
                 "tile_rows_minus1": rows - 1,
                 "parameter_sets_size": 0,
                 "parameter_sets": b"",
+                "model_id": 0,
+                "lattice_step": lattice.step,
+                "lattice_offset_flag": lattice.offset.any(),
+                "lattice_offset": lattice.offset,
             }
         )
     except CallerError as error:
@@ -79,13 +87,35 @@ def make_parameter_set(
         ) from None
 
 
+class _Lattice(NamedTuple):
+    """Steps and offsets, float32: one of each, or, where they stand ``apart``, one of each per channel."""
+
+    step: npt.NDArray[np.float32]
+    offset: npt.NDArray[np.float32]
+    apart: bool
+
+
+def _lattice(config: EncoderConfig, channels: int) -> _Lattice:
+    """The lattice of a configuration. Raises CallerError for another number of steps than channels."""
+    step, offset = np.asarray(config.step, np.float32), np.asarray(config.offset, np.float32)
+    apart = step.ndim + offset.ndim > 0
+    for name, one in (("step", step), ("offset", offset)):
+        if one.ndim and len(one) != channels:
+            raise CallerError(
+                f"{name} has {len(one)} numbers for {channels} channels",
+                hint="give one, or one per channel",
+            )
+    shape = (channels,) if apart else (1,)
+    return _Lattice(np.broadcast_to(step, shape), np.broadcast_to(offset, shape), apart)
+
+
 def kind_of(fps: FeatureParameterSet, config: EncoderConfig) -> Hashable:
     """Key that is equal for features that can share a parameter set.
 
     Their parameter sets would differ at most in the grid of tiles, which the first feature decides, and in
     HEVC's own parameter sets, which depend on the preset.
     """
-    return _fixed(fps), config.packing, config.preset
+    return _fixed(fps), config.packing, config.preset, config.model, config.model_apart
 
 
 def always_differ(one: FeatureParameterSet, other: FeatureParameterSet) -> bool:
@@ -95,7 +125,13 @@ def always_differ(one: FeatureParameterSet, other: FeatureParameterSet) -> bool:
 
 def _fixed(fps: FeatureParameterSet) -> Hashable:
     """Values of the elements that the first features of a kind do not decide."""
-    return tuple(value for name, value in vars(fps).items() if name not in _FREE)
+    return tuple(value for name, value in hashable(fps) if name not in _FREE)
+
+
+def hashable(fps: FeatureParameterSet) -> Iterator[tuple[str, Hashable]]:
+    """The elements of a parameter set with their names, arrays as bytes."""
+    for name, value in vars(fps).items():
+        yield name, value.tobytes() if isinstance(value, np.ndarray) else value
 
 
 def is_signed(config: EncoderConfig, feature: Feature) -> bool:

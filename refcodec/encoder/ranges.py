@@ -122,7 +122,7 @@ def share_ranges(
 
     Yields for each feature the range elements that its batch can signal, and what it shares.
     """
-    if fps.quantiser == Quantiser.NONE:
+    if fps.quantiser in (Quantiser.NONE, Quantiser.LATTICE):
         yield from ((elements, Share()) for elements in fitted)
         return
     own = _bounds_of(fitted)

@@ -41,6 +41,9 @@ __all__ = ["Directory", "IndexEntries", "Survey", "read_index"]
 _END_SIZE = 2 + 16 + CRC_SIZE
 """Bytes of an end unit that points to an index."""
 
+_LISTED = (UnitType.FEATURE_PARAMETER_SET, UnitType.ENTROPY_MODEL)
+"""Units that coded units depend on, which the index lists."""
+
 _PLAIN_END_SIZE = 2 + CRC_SIZE
 """Bytes of an end unit without payload."""
 
@@ -52,7 +55,7 @@ class IndexEntries(NamedTuple):
     offsets        : position of each coded unit.
     first          : number of the first feature of each; one entry more than units.
     access_points  : whether decoding can begin at it.
-    parameter_sets : position of each feature parameter set.
+    parameter_sets : position of each feature parameter set and entropy model unit.
     """
 
     place: int
@@ -118,7 +121,7 @@ class Directory:
             if unit is not None and unit.unit_type == UnitType.METADATA:
                 walk.accept(_sound(Visit(unit), walk.check))
         for one in places:
-            found = _unit_at(stream, walk, one, UnitType.FEATURE_PARAMETER_SET)
+            found = _unit_at(stream, walk, one, *_LISTED)
             walk.accept(_sound(found, walk.check))
         return cls(stream, walk, entries.offsets, entries.first, entries.access_points)
 

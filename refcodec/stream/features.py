@@ -78,8 +78,8 @@ def check_ranges(batch: CodedFeatureBatch, fps: FeatureParameterSet, trace: Trac
     def wrong(name: str, what: str) -> ConstraintError:
         return ConstraintError(what, bit_offset=position_of(trace, name), clause="9.2")
 
-    if fps.quantiser == Quantiser.NONE:
-        yield wrong("range_codes_flag", "features without a quantiser have no ranges to code")
+    if fps.quantiser in (Quantiser.NONE, Quantiser.LATTICE):
+        yield wrong("range_codes_flag", "features without a range have none to code")
         return
     first, second = bounds_of(batch, fps)
     if fps.quantiser == Quantiser.UNIFORM:
@@ -113,6 +113,8 @@ def check_batch(
             "feature_count_minus1",
             f"a batch of {elements} elements; at most {LARGEST_BATCH} are allowed",
         )
+    if batch.payload_size_base is None:
+        return
     total = batch.feature_count * batch.payload_size_base
     if batch.payload_size_delta is not None:
         total += int(batch.payload_size_delta.sum())

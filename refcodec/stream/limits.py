@@ -62,6 +62,9 @@ class Demand:
     unit_size: int = 0
     sequence_length: int = 1
     sequence_samples: int = 0
+    model_contexts: int = 0
+    model_tables: int = 0
+    model_size: int = 0
 
     def level(self) -> int:
         """The least level_idc that admits it; 0 where none does."""
@@ -74,6 +77,9 @@ class Demand:
                 and self.unit_size <= limits.max_unit_size
                 and self.sequence_length <= limits.max_sequence_length
                 and self.sequence_samples <= limits.max_sequence_samples
+                and self.model_contexts <= limits.max_model_contexts
+                and self.model_tables <= limits.max_model_tables
+                and self.model_size <= limits.max_model_size
             ):
                 return number
         return 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import OrderError, StreamError, TruncatedError, UnsupportedError
+from refcodec.probability.store import ModelReference
 from refcodec.stream.parsing import CodedUnit, ParameterSets
 from refcodec.syntax.codes import CODED_UNITS, SKIPPABLE_UNITS, HashTarget, UnitType
 from refcodec.syntax.records import Record
@@ -29,6 +30,7 @@ class Order:
     """State of the checks on the order of units, after the units accepted so far.
 
     parameter_sets : those in force, by fps_id.
+    models         : entropy models, by model_id.
     feature_count  : number of features.
     complete       : true if all units could be read, so that the number of features is known.
     interrupted    : fps_ids of sequences that lack a feature; see `StrictWalk`.
@@ -40,6 +42,7 @@ class Order:
         self._previous: int | None = None
         self._sequences: dict[int, _Sequence] = {}
         self.parameter_sets: ParameterSets = {}
+        self.models: dict[int, ModelReference] = {}
         self.feature_count = 0
         self.complete = True
         self.interrupted: set[int] = set()

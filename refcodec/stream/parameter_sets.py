@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from refcodec.clauses import clause
 from refcodec.coders import payload_coder
 from refcodec.coders.protocol import Violations
@@ -44,7 +46,17 @@ def check_parameter_set(fps: FeatureParameterSet, header: StreamHeader, trace: T
         )
     if fps.log_signed_flag and fps.bits == 1:
         yield wrong("log_signed_flag", "signed logarithmic samples need at least 2 bits")
-    if fps.quantiser not in record.quantisers:
+    if record.has_model and fps.quantiser == Quantiser.NONE and not fps.source_type.is_integer:
+        yield wrong("quantiser", f"{record.name} codes {_name(fps)} features on a lattice")
+    if fps.lattice_step is not None:
+        offset = np.zeros(1) if fps.lattice_offset is None else fps.lattice_offset
+        if not (np.isfinite(fps.lattice_step).all() and (fps.lattice_step > 0).all()):
+            yield wrong("lattice_step", "a step of the lattice is not a finite number above 0")
+        if not np.isfinite(offset).all():
+            yield wrong("lattice_offset", "an offset of the lattice is a NaN or an infinity")
+    if Quantiser.LATTICE in {fps.quantiser} - record.quantisers:
+        yield wrong("quantiser", f"{record.name} codes no latents: quantiser must not be lattice")
+    elif fps.quantiser not in record.quantisers:
         needs = (
             "codes values as they are: quantiser must be none"
             if record.lossless

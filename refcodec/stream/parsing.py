@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from refcodec.clauses import clause
-from refcodec.coders.protocol import Payload
+from refcodec.coders.protocol import BatchPayloads, Payload
 from refcodec.errors import ConstraintError, OrderError, UnsupportedError
 from refcodec.memory import memory_for
+from refcodec.probability.store import ModelReference
 from refcodec.ranges import own_parameters
 from refcodec.stream.limits import decoded_size
 from refcodec.syntax.bits import BitReader, Trace
@@ -59,7 +62,7 @@ class CodedUnit:
     parameters: FeatureParameters
     access_point: bool
     samples: int
-    payloads: tuple[Payload, ...]
+    payloads: Sequence[Payload]
     hashes: tuple[UnitHash, ...] = ()
 
 
@@ -129,25 +132,34 @@ def fps_id_of(unit: Unit) -> int:
 
 
 def coded_unit(
-    unit: Unit, content: CodedFeature | CodedFeatureBatch, fps: FeatureParameterSet, trace: Trace
+    unit: Unit,
+    content: CodedFeature | CodedFeatureBatch,
+    fps: FeatureParameterSet,
+    trace: Trace,
+    model: ModelReference | None = None,
 ) -> CodedUnit:
     """Split a parsed coded feature, or a batch whose sizes have been checked, into payloads.
 
     trace : elements of the unit, the payload last.
+    model : that the parameter set names.
     """
     bit_offset = trace[-1].offset
     if isinstance(content, CodedFeature):
         access_point = content.access_point_flag is None or bool(content.access_point_flag)
         hashed = content.sample_hash or b""
-        one = Payload(fps, content.parameters, hashed, access_point, content.payload, bit_offset)
+        one = Payload(
+            fps, content.parameters, hashed, access_point, content.payload, bit_offset, model
+        )
         size = decoded_size(fps, content.parameters)
         return CodedUnit(unit.offset, fps, content.parameters, access_point, size, (one,))
-    sizes = np.full(content.feature_count, content.payload_size_base, dtype=np.int64)
-    if content.payload_size_delta is not None:
-        sizes += content.payload_size_delta
-    ends = sizes.cumsum().tolist()
     size, hashes = fps.sample_hash_size, content.sample_hashes or b""
     samples = content.feature_count * decoded_size(fps, content.parameters)
+    places = None if content.joint_flag else _ends_of(content)
+    if model is not None:
+        whole = Payload(fps, content.parameters, b"", True, content.payloads, bit_offset, model)
+        batch = BatchPayloads(whole, content.feature_count, places, hashes)
+        return CodedUnit(unit.offset, fps, content.parameters, True, samples, batch)
+    ends = [] if places is None else places.tolist()
     payloads = (
         Payload(
             fps,
@@ -162,3 +174,11 @@ def coded_unit(
         )
     )
     return CodedUnit(unit.offset, fps, content.parameters, True, samples, tuple(payloads))
+
+
+def _ends_of(batch: CodedFeatureBatch) -> npt.NDArray[np.int64]:
+    """Where each payload of a batch ends."""
+    sizes = np.full(batch.feature_count, batch.payload_size_base, dtype=np.int64)
+    if batch.payload_size_delta is not None:
+        sizes += batch.payload_size_delta
+    return sizes.cumsum()

@@ -14,7 +14,14 @@ from refcodec.stream.parsing import CodedUnit
 from refcodec.stream.versions import check_reserved_bits, check_skippable_flag
 from refcodec.stream.walk import Visit, Walk
 from refcodec.syntax.codes import CODED_UNITS, UnitType
-from refcodec.syntax.structures import End, FeatureParameterSet, Index, Metadata, StreamHeader
+from refcodec.syntax.structures import (
+    End,
+    EntropyModelUnit,
+    FeatureParameterSet,
+    Index,
+    Metadata,
+    StreamHeader,
+)
 
 __all__ = ["StrictWalk"]
 
@@ -34,13 +41,16 @@ class StrictWalk(Walk):
         self._index: Visit | None = None
         self._index_lost = False
         self._parameter_set_lost = False
+        self._model_lost = False
 
     def check(self, visit: Visit) -> Violations:
         """Parse and check a unit; a reference to a lost parameter set is not reported as another error."""
         self.unit_count += 1
         for error in super().check(visit):
             orphan = visit.content is None and visit.unit.unit_type in CODED_UNITS
-            if not (orphan and isinstance(error, OrderError) and self._parameter_set_lost):
+            orphan = orphan and self._parameter_set_lost
+            nameless = visit.unit.unit_type == UnitType.FEATURE_PARAMETER_SET and self._model_lost
+            if not (isinstance(error, OrderError) and (orphan or nameless)):
                 yield error
 
     def scrutinise(self, visit: Visit) -> Violations:
@@ -85,9 +95,12 @@ class StrictWalk(Walk):
             self.unchecked = True
             self.refuse(visit)
             return
+        if isinstance(visit.content, FeatureParameterSet) and self._lacks_model(visit.content):
+            self.refuse(visit)
+            return
         super().accept(visit)
         match visit.content:
-            case FeatureParameterSet():
+            case FeatureParameterSet() | EntropyModelUnit():
                 self._table.parameter_set_offsets.append(visit.unit.offset)
             case Index():
                 self._index = visit
@@ -95,11 +108,16 @@ class StrictWalk(Walk):
             coded = visit.coded
             self._table.add(coded.offset, len(coded.payloads), coded.access_point)
 
+    def _lacks_model(self, fps: FeatureParameterSet) -> bool:
+        """True if a parameter set names a model that was lost."""
+        return fps.model_id is not None and fps.model_id not in self.models
+
     def refuse(self, visit: Visit) -> None:
         """Record a lost unit, and what can no longer be checked without it."""
         super().refuse(visit)
         if visit.unit.unit_type == UnitType.INDEX:
             self._index_lost = True
+        self._model_lost |= visit.unit.unit_type == UnitType.ENTROPY_MODEL
         if visit.unit.unit_type == UnitType.FEATURE_PARAMETER_SET:
             self._parameter_set_lost = True
             self._lose_parameter_sets(visit)

@@ -18,9 +18,11 @@ from typing import Protocol
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Payload, Violations
 from refcodec.errors import StreamError
+from refcodec.probability.store import ModelReference
 from refcodec.stream.features import check_batch, check_parameters, check_ranges
 from refcodec.stream.limits import limits_of
 from refcodec.stream.metadata import texts_of
+from refcodec.stream.models import Models, check_model_of, check_model_unit, model_of
 from refcodec.stream.order import Order, bytes_follow, no_end
 from refcodec.stream.parameter_sets import check_parameter_set
 from refcodec.stream.parsing import CodedUnit, ParameterSets, UnitHash, coded_unit, parse_unit
@@ -33,6 +35,7 @@ from refcodec.syntax.structures import (
     CodedFeature,
     CodedFeatureBatch,
     End,
+    EntropyModelUnit,
     FeatureParameterSet,
     Hash,
     Metadata,
@@ -67,6 +70,7 @@ class Visit:
     parsed  : true if its payload could be read.
     content : the structure in its payload; None if it was not read, or the unit is skipped.
     coded   : the payloads of a coded unit in which nothing is wrong, else None.
+    model   : the model of an entropy model unit in which nothing is wrong, else None.
     trace   : its syntax elements, as far as they could be read.
     """
 
@@ -74,6 +78,7 @@ class Visit:
     parsed: bool = False
     content: Record | None = None
     coded: CodedUnit | None = None
+    model: ModelReference | None = None
     trace: Trace = field(default_factory=list)
 
 
@@ -104,6 +109,11 @@ class Walk:
     def parameter_sets(self) -> ParameterSets:
         """Feature parameter sets in force, by fps_id."""
         return self.order.parameter_sets
+
+    @property
+    def models(self) -> Models:
+        """Entropy models, by model_id."""
+        return self.order.models
 
     @property
     def feature_count(self) -> int:
@@ -161,14 +171,24 @@ class Walk:
             yield violation
         visit.content = content
         if sound and isinstance(content, (CodedFeature, CodedFeatureBatch)):
-            visit.coded = coded_unit(unit, content, in_force[content.fps_id], trace)
+            fps = in_force[content.fps_id]
+            model = None if fps.model_id is None else self.models.get(fps.model_id)
+            visit.coded = coded_unit(unit, content, fps, trace, model)
+        if sound and isinstance(content, EntropyModelUnit):
+            try:
+                visit.model = model_of(content, trace)
+            except StreamError as error:
+                yield error
 
     def _constraints(
         self, unit: Unit, content: Record | None, in_force: ParameterSets, trace: Trace
     ) -> Violations:
         match content:
+            case EntropyModelUnit():
+                yield from check_model_unit(content, self.header, self.models, trace)
             case FeatureParameterSet():
                 yield from check_parameter_set(content, self.header, trace)
+                yield from check_model_of(content, self.models, trace)
             case CodedFeature() | CodedFeatureBatch():
                 fps = in_force[content.fps_id]
                 if isinstance(content, CodedFeatureBatch):
@@ -187,6 +207,8 @@ class Walk:
         match visit.content:
             case Metadata():
                 self.metadata |= texts_of(visit.content)
+            case EntropyModelUnit() if visit.model is not None:
+                self.models[visit.content.model_id] = visit.model
             case End():
                 self.end = visit.content
 

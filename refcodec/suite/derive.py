@@ -29,6 +29,7 @@ from refcodec.suite.manifest import Feature
 from refcodec.syntax.codes import Quantiser, UnitType
 from refcodec.syntax.structures import (
     STREAM_HEADER_SIZE,
+    EntropyModelUnit,
     FeatureParameterSet,
     Hash,
     Index,
@@ -112,6 +113,11 @@ _CLAUSES = {
     **{f"coder:{name}": record.clauses for name, record in CODERS.items()},
     "quantiser:uniform": ("8.6.1", "8.7"),
     "quantiser:logarithmic": ("8.6.2", "8.7"),
+    "quantiser:lattice": ("8.6.5", "8.7"),
+    "latents:alone": ("8.10.2",),
+    "latents:joint": ("8.10.2",),
+    "latents:separate": ("8.10.3",),
+    "entropy_model": ("8.10.5", "9.7"),
     "range:feature": ("8.6.3",),
     "restoration:tensor": ("8.5",),
     "restoration:channel": ("8.5",),
@@ -145,7 +151,7 @@ def labels(stream: bytes) -> Labels:
                 tags.add(f"hash-unit:{visit.content.hash_target.name.lower()}")
             case FeatureParameterSet():
                 sets.append(visit.content)
-            case Metadata() | Index():
+            case Metadata() | Index() | EntropyModelUnit():
                 tags.add(UnitType(visit.unit.unit_type).name.lower())
             case None:
                 tags.add("unknown-unit")

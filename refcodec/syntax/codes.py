@@ -28,7 +28,7 @@ class UnitType(IntEnum):
     FEATURE_PARAMETER_SET = 1
     CODED_FEATURE = 2
     CODED_FEATURE_BATCH = 3
-    ENTROPY_MODEL = 4  # kept
+    ENTROPY_MODEL = 4
     NETWORK_MODEL = 5  # kept
     METADATA = 16  # skippable
     HASH = 17  # skippable
@@ -49,7 +49,7 @@ class Profile(IntEnum):
     LOSSLESS = 1
     HEVC = 2
     NATIVE = 3
-    LEARNED = 4  # kept
+    LEARNED = 4
 
 
 class FeatureType(IntEnum):
@@ -87,6 +87,7 @@ class Quantiser(IntEnum):
     UNIFORM = 1
     LOGARITHMIC = 2
     DEAD_ZONE = 3  # kept
+    LATTICE = 5
 
 
 class Restoration(IntEnum):
@@ -108,7 +109,7 @@ class Coder(IntEnum):
     HEVC = 5
     NATIVE = 6
     NATIVE_LOSSLESS = 7
-    LEARNED = 8  # kept
+    LEARNED = 8
 
 
 class ChannelOrder(IntEnum):
@@ -127,11 +128,9 @@ class HashTarget(IntEnum):
 
 
 _KEPT: dict[type[IntEnum], frozenset[int]] = {
-    UnitType: frozenset({UnitType.ENTROPY_MODEL, UnitType.NETWORK_MODEL}),
-    Profile: frozenset({Profile.LEARNED}),
+    UnitType: frozenset({UnitType.NETWORK_MODEL}),
     FeatureType: frozenset({FeatureType.LATENT, FeatureType.TOKENS}),
     Quantiser: frozenset({Quantiser.DEAD_ZONE}),
-    Coder: frozenset({Coder.LEARNED}),
 }
 
 

@@ -42,6 +42,8 @@ __all__ = [
     "CODED_FEATURE",
     "CODED_FEATURE_BATCH",
     "END",
+    "ENTROPY_MODEL_UNIT",
+    "ENTROPY_TABLES",
     "FEATURE_PARAMETERS",
     "FEATURE_PARAMETER_SET",
     "FPS_IDS",
@@ -49,6 +51,7 @@ __all__ = [
     "INDEX",
     "METADATA",
     "METADATA_ENTRY",
+    "MODEL_IDS",
     "SIGNATURE",
     "STREAM_HEADER",
     "STREAM_HEADER_SIZE",
@@ -57,6 +60,8 @@ __all__ = [
     "CodedFeature",
     "CodedFeatureBatch",
     "End",
+    "EntropyModelUnit",
+    "EntropyTables",
     "FeatureParameterSet",
     "FeatureParameters",
     "Hash",
@@ -74,6 +79,10 @@ STREAM_HEADER_SIZE = 9
 
 FPS_IDS = 256
 """Number of values of fps_id, and thus of parameter sets in force at a time."""
+
+
+MODEL_IDS = 256
+"""Number of values of model_id, and thus of entropy models in a stream."""
 
 
 class StreamHeader(Record):
@@ -166,6 +175,10 @@ class FeatureParameterSet(Record):
     tile_columns_minus1: int | None = element(If(this.coder_id == Coder.HEVC, UE(2**12 - 1)))
     tile_rows_minus1: int | None = element(If(this.coder_id == Coder.HEVC, UE(2**12 - 1)))
     parameter_sets_size: int | None = element(If(this.coder_id == Coder.HEVC, UE(2**12)))
+    model_id: int | None = element(If(this.coder_id == Coder.LEARNED, UE(MODEL_IDS - 1)))
+    lattice_step: Floats | None = element(If(this.quantiser == Quantiser.LATTICE, F32(this.ranges)))
+    lattice_offset_flag: int | None = element(If(this.quantiser == Quantiser.LATTICE, U(1)))
+    lattice_offset: Floats | None = element(If(this.lattice_offset_flag == 1, F32(this.ranges)))
     alignment: int = element(AlignmentBits())
     parameter_sets: bytes | None = element(
         If(this.coder_id == Coder.HEVC, Bytes(this.parameter_sets_size))
@@ -258,9 +271,11 @@ class CodedFeatureBatch(Record):
     fps_id: int = element(UE(FPS_IDS - 1))
     feature_count_minus1: int = element(UE(2**16 - 1))
     feature_count: int = element(Computed(this.feature_count_minus1 + 1))
-    payload_size_base: int = element(UE(2**32 - 2))
+    joint_flag: int | None = element(If(this._params.fps.coder_id == Coder.LEARNED, U(1)))
+    payloads_apart: int = element(IfThenElse(this.joint_flag == 1, Computed(0), Computed(1)))
+    payload_size_base: int | None = element(If(this.payloads_apart == 1, UE(2**32 - 2)))
     range_codes_flag: int = element(U(1))
-    payload_size_bits: int = element(U(4))
+    payload_size_bits: int = element(IfThenElse(this.payloads_apart == 1, U(4), Computed(0)))
     payload_size_delta: Integers | None = element(
         If(this.payload_size_bits > 0, Array(this.feature_count, this.payload_size_bits))
     )
@@ -359,10 +374,40 @@ class End(Record):
 
 END = Structure(End, "6.10")
 
+
+class EntropyTables(Record):
+    """Tables of an entropy model, and their contexts (6.12.2)."""
+
+    context_count_minus1: int = element(UE(2**16 - 1))
+    context_count: int = element(Computed(this.context_count_minus1 + 1))
+    table_count_minus1: int = element(UE(2**12 - 1))
+    table_count: int = element(Computed(this.table_count_minus1 + 1))
+    level_count: int = element(UE(2**18 - 1))
+    level_step: int = element(U(3))
+    alignment: int = element(AlignmentBits())
+    coded_tables: bytes = element(Rest())
+
+
+ENTROPY_TABLES = Structure(EntropyTables, "6.12.2")
+
+
+class EntropyModelUnit(Record):
+    """Distributions of latents, or the name of a file that has them (6.12)."""
+
+    model_id: int = element(UE(MODEL_IDS - 1))
+    external_flag: int = element(U(1))
+    alignment: int = element(AlignmentBits())
+    sha256: bytes | None = element(If(this.external_flag == 1, Bytes(32)))
+    tables: EntropyTables | None = element(If(this.external_flag == 0, ENTROPY_TABLES))
+
+
+ENTROPY_MODEL_UNIT = Structure(EntropyModelUnit, "6.12")
+
 UNIT_STRUCTURES: dict[int, Structure[Any]] = {
     UnitType.FEATURE_PARAMETER_SET: FEATURE_PARAMETER_SET,
     UnitType.CODED_FEATURE: CODED_FEATURE,
     UnitType.CODED_FEATURE_BATCH: CODED_FEATURE_BATCH,
+    UnitType.ENTROPY_MODEL: ENTROPY_MODEL_UNIT,
     UnitType.METADATA: METADATA,
     UnitType.HASH: HASH,
     UnitType.INDEX: INDEX,

@@ -28,6 +28,7 @@ __all__ = [
     "level",
     "levels",
     "power_of_two",
+    "scale_frequencies",
 ]
 
 
@@ -46,6 +47,8 @@ class Level:
     max_unit_size     : payload bytes of one unit.
     max_sequence_length, max_sequence_samples : features from an access point up to the next, and the samples
                         of their frames, or elements, together.
+    max_model_contexts, max_model_tables, max_model_size : contexts and tables of an entropy model, and bytes
+                        of its coded tables.
     """
 
     level_idc: int
@@ -56,6 +59,9 @@ class Level:
     max_unit_size: int
     max_sequence_length: int
     max_sequence_samples: int
+    max_model_contexts: int
+    max_model_tables: int
+    max_model_size: int
 
 
 @cache
@@ -115,6 +121,19 @@ def logistic() -> tuple[npt.NDArray[np.int32], ...]:
         if name in found:
             found[name] += map(int, values)
     return tuple(np.array(values, dtype=np.int32) for values in found.values())
+
+
+@cache
+def scale_frequencies() -> tuple[npt.NDArray[np.int64], ...]:
+    """The frequencies of the family of 8.10.4, by scale: those of the values -R to R, then of the escape."""
+    import numpy as np
+
+    found = []
+    for line in (files(__package__) / "scales.txt").read_text(encoding="ascii").splitlines():
+        if not line.startswith("#"):
+            escape, zero, *sides = map(int, line.split())
+            found.append(np.array([*reversed(sides), zero, *sides, escape], np.int64))
+    return tuple(found)
 
 
 NATIVE_MODEL = Path(str(files(__package__))) / "native_model.txt"

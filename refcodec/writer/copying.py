@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from itertools import count
 
@@ -22,6 +23,7 @@ from refcodec.syntax.structures import (
     STREAM_HEADER_SIZE,
     CodedFeature,
     CodedFeatureBatch,
+    EntropyModelUnit,
     FeatureParameterSet,
     Hash,
     StreamHeader,
@@ -126,6 +128,7 @@ class _Copying(Walk):
         self._name = name
         # content and rank of the parameter sets in force, by fps_id
         self._ranks: dict[int, tuple[Hashable, int]] = {}
+        self._model_ids: dict[int, int] = {}  # those in the copy, by those in the original
 
     def accept(self, visit: Visit) -> None:
         """Take note of a unit, and copy it."""
@@ -134,10 +137,12 @@ class _Copying(Walk):
             self._replace(content)
         super().accept(visit)
         match content:
+            case EntropyModelUnit():
+                self._model_ids[content.model_id] = self._sink.put_model(content)
             case CodedFeature() | CodedFeatureBatch():
                 assert visit.coded is not None
                 _, rank = self._ranks[content.fps_id]
-                fps = self._sink.put_parameter_set(visit.coded.fps, rank)
+                fps = self._sink.put_parameter_set(self._copied(visit.coded.fps), rank)
                 payload = unit.payload
                 if fps.fps_id != content.fps_id:
                     structure = (
@@ -153,11 +158,17 @@ class _Copying(Walk):
                     "%s: units of the unknown type %d are left out", self._name, unit.unit_type
                 )
 
+    def _copied(self, fps: FeatureParameterSet) -> FeatureParameterSet:
+        """A parameter set as the copy has it: its model may have another number there."""
+        if fps.model_id is None:
+            return fps
+        return replace(fps, model_id=self._model_ids[fps.model_id])
+
     def _replace(self, fps: FeatureParameterSet) -> None:
         """Give a parameter set a rank among those in force that say the same."""
         if fps.fps_id in self._ranks:
             _, rank = self._ranks.pop(fps.fps_id)
-            self._sink.release_parameter_set(self.parameter_sets[fps.fps_id], rank)
+            self._sink.release_parameter_set(self._copied(self.parameter_sets[fps.fps_id]), rank)
         content = content_of(fps)
         taken = {rank for other, rank in self._ranks.values() if other == content}
         self._ranks[fps.fps_id] = content, next(rank for rank in count() if rank not in taken)

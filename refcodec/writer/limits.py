@@ -7,10 +7,11 @@ from refcodec.encoder.encoding import signal_parameters
 from refcodec.encoder.features import Feature
 from refcodec.errors import CallerError
 from refcodec.pack import layout_of
+from refcodec.probability.coding import LEVELS_PER_TABLE
 from refcodec.registry import profile_coders, record_of
 from refcodec.stream.limits import Demand
 from refcodec.syntax.codes import Coder, Profile
-from refcodec.syntax.structures import FeatureParameterSet, StreamHeader
+from refcodec.syntax.structures import EntropyModelUnit, FeatureParameterSet, StreamHeader
 from refcodec.tables import HIGHEST_LEVEL, level
 
 __all__ = ["StreamLimits"]
@@ -87,6 +88,17 @@ class StreamLimits:
             sequence_samples=length * samples if config.gop else 0,
         )
         self.require(demand, f"a feature of shape {feature.shape}")
+
+    def admit_model(self, unit: EntropyModelUnit) -> None:
+        """Note the demands of an entropy model. Raises CallerError if they exceed the declared level."""
+        tables = unit.tables
+        if tables is not None:
+            demand = Demand(
+                model_contexts=tables.context_count,
+                model_tables=max(tables.table_count, -(-tables.level_count // LEVELS_PER_TABLE)),
+                model_size=len(tables.coded_tables),
+            )
+            self.require(demand, "an entropy model")
 
     def _admit_coder(self, coder: Coder) -> None:
         """Raise CallerError if no profile has all coders so far, or a pipe has declared one without this."""

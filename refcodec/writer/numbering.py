@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import replace
 
+from refcodec.encoder.parameter_sets import hashable
 from refcodec.syntax.structures import FPS_IDS, FeatureParameterSet
 
 __all__ = ["Numbering", "content_of"]
@@ -50,4 +51,4 @@ class Numbering:
 
 def content_of(fps: FeatureParameterSet) -> Hashable:
     """The content of a parameter set, whatever its number."""
-    return tuple(value for name, value in vars(fps).items() if name != "fps_id")
+    return tuple(value for name, value in hashable(fps) if name != "fps_id")

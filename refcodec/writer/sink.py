@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
 
 from refcodec.encoder.encoding import CodedFeature
 from refcodec.encoder.ranges import batch_elements
+from refcodec.errors import CallerError
 from refcodec.files import storage_error
 from refcodec.hashes import sample_hash, unit_hash
 from refcodec.quantise import dequantise
@@ -21,10 +23,13 @@ from refcodec.syntax.structures import (
     CODED_FEATURE,
     CODED_FEATURE_BATCH,
     END,
+    ENTROPY_MODEL_UNIT,
     FEATURE_PARAMETER_SET,
     HASH,
     INDEX,
     METADATA,
+    MODEL_IDS,
+    EntropyModelUnit,
     FeatureParameterSet,
 )
 from refcodec.syntax.units import build_stream_header, build_unit
@@ -54,6 +59,7 @@ class Sink:
         self._position = 0
         self._table = CodedUnitTable()
         self._numbering = Numbering()
+        self._models: dict[bytes, int] = {}  # model_ids by the content of their units
         self.written = 0
 
     def begin(self, metadata: Mapping[str, str]) -> None:
@@ -67,6 +73,23 @@ class Sink:
             ]
             elements = {"entry_count": len(entries), "entries": entries}
             self._put_unit(UnitType.METADATA, METADATA.build_whole(elements))
+
+    def put_model(self, unit: EntropyModelUnit) -> int:
+        """Write an entropy model unit, unless the stream has its model; returns the model_id to name it by.
+
+        Raises CallerError for more models than have numbers.
+        """
+        content = ENTROPY_MODEL_UNIT.build_whole(replace(unit, model_id=0))
+        if content not in self._models:
+            number = len(self._models)
+            if number == MODEL_IDS:
+                raise CallerError(f"a stream has at most {MODEL_IDS} entropy models")
+            self._limits.admit_model(unit)
+            self._models[content] = number
+            self._table.parameter_set_offsets.append(self._position)
+            payload = ENTROPY_MODEL_UNIT.build_whole(replace(unit, model_id=number))
+            self._put_unit(UnitType.ENTROPY_MODEL, payload)
+        return self._models[content]
 
     def put_parameter_set(self, fps: FeatureParameterSet, rank: int = 0) -> FeatureParameterSet:
         """Write a parameter set, unless it is in force; returns it with its fps_id, to be used at once.
@@ -85,25 +108,40 @@ class Sink:
         """Let another parameter set take the fps_id of this one."""
         self._numbering.release(fps, rank)
 
-    def put_feature(self, fps: FeatureParameterSet, one: CodedFeature) -> None:
-        """Write a coded feature."""
+    def put_feature(
+        self, fps: FeatureParameterSet, one: CodedFeature, whole: bytes | None = None
+    ) -> None:
+        """Write a coded feature.
+
+        whole : its payload; None for the one that it was coded to.
+        """
         elements = {
             "fps_id": fps.fps_id,
             "access_point_flag": int(one.coded.access_point),
             "parameters": one.parameters,
             "sample_hash": sample_hash(one.coded.samples, fps.sample_hash_size),
-            "payload": one.coded.data,
+            "payload": one.coded.data if whole is None else whole,
         }
         payload = CODED_FEATURE.build_whole(elements, fps=fps)
         self.put_coded(UnitType.CODED_FEATURE, payload, 1, one.coded.access_point)
 
-    def put_batch(self, fps: FeatureParameterSet, batch: Sequence[CodedFeature]) -> None:
-        """Write features that share their parameters as a coded feature batch."""
+    def put_batch(
+        self,
+        fps: FeatureParameterSet,
+        batch: Sequence[CodedFeature],
+        whole: bytes | None = None,
+    ) -> None:
+        """Write features that share their parameters as a coded feature batch.
+
+        whole : a payload of all of them together; None where each has its own.
+        """
         sizes = np.array([len(one.coded.data) for one in batch])
         base = int(sizes.min())
         elements = {
             "fps_id": fps.fps_id,
             "feature_count_minus1": len(batch) - 1,
+            "joint_flag": int(whole is not None),
+            "payloads_apart": int(whole is None),
             "payload_size_base": base,
             "payload_size_bits": int(sizes.max() - base).bit_length(),
             "payload_size_delta": sizes - base,
@@ -111,7 +149,7 @@ class Sink:
             "sample_hashes": b"".join(
                 sample_hash(one.coded.samples, fps.sample_hash_size) for one in batch
             ),
-            "payloads": b"".join(one.coded.data for one in batch),
+            "payloads": b"".join(one.coded.data for one in batch) if whole is None else whole,
         }
         payload = CODED_FEATURE_BATCH.build_whole(elements, fps=fps)
         self.put_coded(UnitType.CODED_FEATURE_BATCH, payload, len(batch), True)

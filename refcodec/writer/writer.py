@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from refcodec.coders.native.encoder.advice import Advice
 from refcodec.coders.native.encoder.choice import Choice
 from refcodec.config import EncoderConfig
-from refcodec.encoder.encoding import CodedFeature, FeatureEncoder, Request
+from refcodec.encoder.encoding import CodedFeature, FeatureEncoder, Request, whole_payload
 from refcodec.encoder.features import Feature, as_feature
 from refcodec.encoder.parameter_sets import (
     always_differ,
@@ -206,10 +207,13 @@ class Writer:
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         try:
             for rank, run in code_in_order(waiting):
-                fps = self._sink.put_parameter_set(run.fps, rank)
+                own = run.fps
+                if run.model is not None:
+                    own = replace(own, model_id=self._sink.put_model(run.model.unit()))
+                fps = self._sink.put_parameter_set(own, rank)
                 for kind, unit in units_of(run):
                     with self._naming(self._sink.written):
-                        self._put(kind, fps, unit)
+                        self._put(kind, fps, unit, whole_payload(run, kind, unit))
                     if run.hashed:
                         self._sink.put_hashes(fps, unit)
             if flush:
@@ -220,11 +224,17 @@ class Writer:
         if self._progress and waiting:
             self._progress(self._sink.written)
 
-    def _put(self, kind: UnitType, fps: FeatureParameterSet, unit: Sequence[CodedFeature]) -> None:
+    def _put(
+        self,
+        kind: UnitType,
+        fps: FeatureParameterSet,
+        unit: Sequence[CodedFeature],
+        whole: bytes | None,
+    ) -> None:
         if kind == UnitType.CODED_FEATURE_BATCH:
-            self._sink.put_batch(fps, unit)
+            self._sink.put_batch(fps, unit, whole)
         else:
-            self._sink.put_feature(fps, unit[0])
+            self._sink.put_feature(fps, unit[0], whole)
 
     @contextmanager
     def _naming(self, number: int) -> Iterator[None]:

@@ -10,6 +10,7 @@ from refcodec.suite.invalid import (
     features,
     header,
     hevc,
+    latents,
     native,
     native_lossless,
     parameter_sets,
@@ -40,4 +41,5 @@ INVALID = definitions(
     byte_formats,
     exact_ends,
     hevc,
+    latents,
 )

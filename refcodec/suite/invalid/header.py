@@ -50,12 +50,6 @@ def profile_undefined() -> Edit:
     return header("profile_idc", 200)
 
 
-@invalid(8, "raw-float32", "unsupported", "C.1")
-def profile_kept() -> Edit:
-    """profile_idc is 4, which is kept for a later version"""
-    return header("profile_idc", 4)
-
-
 @invalid(9, "raw-float32", "unsupported", "A.3")
 def level_undefined() -> Edit:
     """level_idc is 9"""

@@ -43,12 +43,6 @@ def profile_lacks_coder() -> Edit:
     return header("profile_idc", 1)
 
 
-@invalid(33, "raw-float32", "unsupported", "C.1")
-def coder_kept() -> Edit:
-    """coder_id is 8, which is kept for a later version"""
-    return parameter_set("coder_id", 8)
-
-
 @invalid(34, "raw-float32", "unsupported", "C.1")
 def coder_undefined() -> Edit:
     """coder_id is 12"""

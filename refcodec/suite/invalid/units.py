@@ -14,12 +14,6 @@ def unit_unknown_mandatory() -> Edit:
     return Insert(2, 99, 0, "00")
 
 
-@invalid(11, "raw-float32", "unsupported", "C.1", (2, ""))
-def unit_kept() -> Edit:
-    """an entropy model unit, kept for a later version, is present"""
-    return Insert(2, 4, 0, "00")
-
-
 @invalid(12, "raw-float32", "checksum", "8.2")
 def unit_crc(stream: bytes) -> Edit:
     """unit_crc of the coded feature has a wrong bit"""

@@ -9,6 +9,7 @@ from refcodec.suite.valid import (
     exact_headers,
     hevc,
     hevc_limits,
+    latents,
     limits,
     lossless,
     native_blocks,
@@ -48,4 +49,5 @@ VALID = definitions(
     native_limits,
     ties,
     units,
+    latents,
 )

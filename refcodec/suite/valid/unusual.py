@@ -71,12 +71,6 @@ def level_2(f: Features) -> bytes:
     return coded(np.resize(f.conv, (41, 40, 40)), coder="raw", quantiser="uniform", bits=1)
 
 
-@edited(54, "raw-float32", "a unit of type 4 with skippable_flag 1 precedes the feature", "C.1")
-def kept_unit_skipped() -> Edit:
-    """a unit of a kept type that a decoder may skip"""
-    return Insert(2, 4, 1, "00")
-
-
 @vector(48)
 def gzip_header_fields(f: Features) -> bytes:
     """a gzip member with a name, a comment, extra bytes and a CRC16"""

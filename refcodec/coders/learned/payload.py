@@ -1,0 +1,165 @@
+"""Payloads of latents: of features alone, of a joint batch, and of each feature of a batch (8.3.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from refcodec.clauses import clause
+from refcodec.entropy.arrays import Int32, Int64
+from refcodec.entropy.static import Tables
+from refcodec.entropy.symbols import decode_apart, decode_symbols, encode_apart, encode_symbols_of
+from refcodec.errors import CallerError, ConstraintError, PayloadError
+from refcodec.probability.model import EntropyModel
+from refcodec.syntax.codes import Quantiser, SourceType
+from refcodec.syntax.structures import FeatureParameterSet
+
+__all__ = [
+    "contexts_of",
+    "decode_joint",
+    "decode_separate",
+    "encode_joint",
+    "encode_separate",
+    "latents_of",
+    "limits_of_latents",
+]
+
+Latents = npt.NDArray[np.int64]
+
+
+# --- normative -------------------------------------------------------------------------------------
+
+
+@clause("8.3.9")
+def decode_joint(data: bytes, count: int, model: EntropyModel, fps: FeatureParameterSet) -> Int32:
+    """(8.3.9) Decode the latents of ``count`` features that have one payload, int32, N x C x H x W.
+
+    "Symbols come in C order of the features, one feature after the other." Raises PayloadError.
+    """
+    contexts = contexts_of(model, fps)
+    elements = len(contexts) if len(contexts) > 1 else _elements(fps)
+    index = model.distributions.table_of[contexts]
+    if model.tables == 1:
+        symbols = decode_symbols(data, count * elements, index[:1], _tables(model), model.slots)
+    else:
+        whole = np.tile(np.broadcast_to(index, elements), count)
+        symbols = decode_symbols(data, len(whole), whole, _tables(model))
+    return _latents(symbols.reshape(count, elements), contexts, model, fps)
+
+
+@clause("8.3.9")
+def decode_separate(
+    data: bytes, ends: Int64, model: EntropyModel, fps: FeatureParameterSet
+) -> Int32:
+    """(8.3.9) Decode the latents of features that have a payload each, int32, N x C x H x W.
+
+    ends : where each payload ends in ``data``.
+
+    Raises PayloadError.
+    """
+    contexts = contexts_of(model, fps)
+    index = np.ascontiguousarray(
+        np.broadcast_to(model.distributions.table_of[contexts], _elements(fps))
+    )
+    symbols = decode_apart(data, ends, index, _tables(model))
+    return _latents(symbols, contexts, model, fps)
+
+
+@clause("8.3.9")
+def contexts_of(model: EntropyModel, fps: FeatureParameterSet) -> Int64:
+    """(8.3.9) The context of each element in C order; a single entry for a model of one context.
+
+    Raises ConstraintError for a model whose contexts are not those of the features.
+    """
+    if model.contexts == 1:
+        return np.zeros(1, np.int64)
+    if model.contexts != fps.channels:
+        raise ConstraintError(
+            f"the entropy model has {model.contexts} contexts; features of {fps.channels} channels "
+            "need 1, or one for each",
+            clause="9.7",
+        )
+    return np.repeat(np.arange(fps.channels), fps.height * fps.width)
+
+
+@clause("8.3.9")
+def _latents(
+    symbols: Int32, contexts: Int64, model: EntropyModel, fps: FeatureParameterSet
+) -> Int32:
+    """(8.3.9) Symbols, features x elements, to samples. Raises PayloadError for latents beyond their range.
+
+    "Without a quantiser, a sample is the bit pattern of the source type; with the lattice, it is the latent."
+    """
+    tables, table_of, base = model.distributions
+    table = table_of[contexts]
+    values = tables.values[table].astype(np.int32)
+    latents = symbols + base[contexts].astype(np.int32)
+    escapes = symbols >= values
+    if escapes.any():
+        excess = (symbols - values)[escapes]
+        above = np.broadcast_to(values, symbols.shape)[escapes] + (excess >> 1)
+        lowest = np.broadcast_to(base[contexts], symbols.shape)[escapes]
+        latents[escapes] = lowest + np.where(excess & 1, -((excess + 1) >> 1), above)
+    low, high = limits_of_latents(fps)
+    if int(latents.min()) < low or int(latents.max()) > high:
+        raise PayloadError(f"a latent lies outside {low}..{high}", clause="8.3.9")
+    if fps.quantiser == Quantiser.NONE:
+        latents &= (1 << fps.bits) - 1
+    return latents.reshape(-1, fps.channels, fps.height, fps.width)
+
+
+def limits_of_latents(fps: FeatureParameterSet) -> tuple[int, int]:
+    """(8.3.9) The least and the greatest latent: those of ``bits`` bits, signed but for uint8."""
+    if fps.source_type == SourceType.UINT8:
+        return 0, 255
+    return -(1 << (fps.bits - 1)), (1 << (fps.bits - 1)) - 1
+
+
+def _elements(fps: FeatureParameterSet) -> int:
+    return fps.channels * fps.height * fps.width
+
+
+def _tables(model: EntropyModel) -> Tables:
+    return model.distributions.tables
+
+
+# --- informative -----------------------------------------------------------------------------------
+
+
+def latents_of(samples: Sequence[npt.NDArray[np.int32]], fps: FeatureParameterSet) -> Latents:
+    """The latents of samples, features x elements."""
+    stacked = np.stack([one.reshape(-1) for one in samples]).astype(np.int64)
+    low, _ = limits_of_latents(fps)
+    if fps.quantiser == Quantiser.NONE and low < 0:
+        stacked = (stacked - low) % (1 << fps.bits) + low
+    return stacked
+
+
+def _symbols(
+    latents: Latents, model: EntropyModel, fps: FeatureParameterSet
+) -> tuple[Int32, Int32]:
+    """Symbols, features x elements, and the table of each element. Raises CallerError."""
+    if model.contexts not in (1, fps.channels):
+        raise CallerError(
+            f"the model has {model.contexts} contexts, and the features {fps.channels} channels",
+            hint="a model has one context for each, or one in all",
+        )
+    contexts = contexts_of(model, fps)
+    index = np.broadcast_to(model.distributions.table_of[contexts], latents.shape[1])
+    return model.symbols_of(latents, contexts), np.ascontiguousarray(index)
+
+
+def encode_joint(latents: Latents, model: EntropyModel, fps: FeatureParameterSet) -> bytes:
+    """Code features, N x elements, as one payload. Raises CallerError."""
+    symbols, index = _symbols(latents, model, fps)
+    whole = index[:1] if model.tables == 1 else np.tile(index, len(latents))
+    return encode_symbols_of(symbols.reshape(-1), whole, _tables(model))
+
+
+def encode_separate(latents: Latents, model: EntropyModel, fps: FeatureParameterSet) -> list[bytes]:
+    """Code features, N x elements, as a payload each, to stand in a batch. Raises CallerError."""
+    symbols, index = _symbols(latents, model, fps)
+    data, ends = encode_apart(symbols, index, _tables(model))
+    return [data[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
