@@ -52,7 +52,7 @@ DETERMINISTIC = [Profile.LOSSLESS, Profile.NATIVE]
     ("profile", "sha256"),
     [
         (Profile.LOSSLESS, "ed48c457a49cfafbf4ccac5b4c5eda42eed8db0e0e0e31b6290476cf1df96e30"),
-        (Profile.NATIVE, "f3508402891ded2bed0fb7357eb4e9fb80c46a6a06de0ee962b4ef17ca5f1e35"),
+        (Profile.NATIVE, "c89764f19860e79492509b555505db2e75a4ef5b827dee645cd36a7cf4002359"),
     ],
 )
 def test_exact_bytes(profile: Profile, sha256: str) -> None:

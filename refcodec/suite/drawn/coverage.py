@@ -145,6 +145,16 @@ _OWNERS: dict[str, tuple[Profile, ...]] = {
         ),
         (Profile.HEVC,),
     ),
+    **dict.fromkeys(
+        (
+            "model_id",
+            "lattice_step",
+            "lattice_offset_flag",
+            "lattice_offset",
+            "joint_flag",
+        ),
+        (Profile.LEARNED,),
+    ),
 }
 """Profiles of elements that not every profile has."""
 
@@ -158,6 +168,8 @@ def excluded(point: Point, profile: Profile) -> str:
     name = path.rpartition(".")[2]
     if name == "profile_idc":
         elsewhere = what != profile.name.lower()
+    elif path.startswith("entropy_model_unit.") or what in ("entropy_model", "lattice"):
+        elsewhere = profile != Profile.LEARNED
     elif name == "coder_id":
         elsewhere = what not in {code.name.lower() for code in profile_coders()[profile]}
     else:
