@@ -170,8 +170,8 @@ def test_unreadable_claim(tmp_path: Path) -> None:
 
 
 def test_claimed_profile_that_does_not_exist(document: Document) -> None:
-    document["claimed"] = {"learned": 1}
-    with pytest.raises(CallerError, match="no profile 'learned'"):
+    document["claimed"] = {"tokens": 1}
+    with pytest.raises(CallerError, match="no profile 'tokens'"):
         list(verify(document, SUITE))
 
 

@@ -64,7 +64,7 @@ def without_outputs(suite: Manifest) -> Manifest:
         (["hevc"], [], {"lossless": HIGHEST_LEVEL, "hevc": HIGHEST_LEVEL}),
         (["hevc", "native"], ["1"], {"lossless": 1, "hevc": 1, "native": 1}),
         (["hevc,native"], ["native:2,1"], {"lossless": 1, "hevc": 1, "native": 2}),
-        ([], ["hevc:2"], {"lossless": HIGHEST_LEVEL, "hevc": 2, "native": HIGHEST_LEVEL}),
+        ([], ["hevc:2"], {**dict.fromkeys(PROFILES, HIGHEST_LEVEL), "hevc": 2}),
     ],
 )
 def test_scope(profiles: list[str], levels: list[str], expected: dict[str, int]) -> None:
@@ -75,7 +75,7 @@ def test_scope(profiles: list[str], levels: list[str], expected: dict[str, int])
     ("profiles", "levels", "message"),
     [
         (["losless"], [], "no profile 'losless' .did you mean lossless"),
-        (["learned"], [], "no profile 'learned'"),
+        (["tokens"], [], "no profile 'tokens'"),
         (["lossless"], ["native:1"], "'native' is given, and the profile is not claimed"),
         ([], ["0"], "no level '0'"),
         ([], [f"hevc:{HIGHEST_LEVEL + 1}"], "no level"),
