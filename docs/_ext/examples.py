@@ -15,7 +15,7 @@ from markup import reference
 from sphinx.util.docutils import SphinxDirective
 
 import refcodec
-from refcodec.dump import bits_of
+from refcodec.dump import bits_of, hex_rows
 from refcodec.inspector import InspectedUnit, inspect
 from refcodec.inspector import shown as value_of
 from refcodec.syntax import structures
@@ -55,7 +55,7 @@ class WorkedExample(SphinxDirective):
         return made
 
     def _dump(self, data: bytes) -> list[nodes.Node]:
-        lines = [f"{i:04x}  {data[i : i + 16].hex(' ')}" for i in range(0, len(data), 16)]
+        lines = [f"{i:04x}  {row.hex(' ')}" for i, row in hex_rows(data, 0, len(data) - 1)]
         text = "\n".join(lines)
         return [nodes.literal_block(text, text, language="none", classes=["dump"])]
 
