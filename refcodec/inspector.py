@@ -7,6 +7,7 @@ of payloads is not shown.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,7 +38,10 @@ from refcodec.syntax.structures import (
 )
 from refcodec.syntax.units import CRC_SIZE, Unit, parse_stream_header, read_unit
 
-__all__ = ["InspectedUnit", "inspect", "inspect_units", "printable"]
+__all__ = ["InspectedUnit", "inspect", "inspect_units", "printable", "shown"]
+
+
+_NAMES = {int(kind): kind.name.lower() for kind in UnitType}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +126,7 @@ class _Inspection:
     def parse(self, unit: Unit, trace: Trace) -> tuple[str, str]:
         """Parse a unit's payload into ``trace``; return its name, and the problem or ''."""
         problem = "" if unit.crc_matches else str(unit.damage())
-        known = {int(kind): kind.name.lower() for kind in UnitType}
-        name = known.get(unit.unit_type, f"unit {unit.unit_type}")
+        name = _NAMES.get(unit.unit_type, f"unit {unit.unit_type}")
         if unit.unit_type not in UNIT_STRUCTURES:
             place = 8 * unit.payload_offset
             _note(trace, name, "unit_payload", "b(v)", place, unit.payload, "7.3")
@@ -131,9 +134,8 @@ class _Inspection:
             try:
                 self._parse_payload(unit, trace)
             except StreamError as error:
-                problem = problem or self._reason(
-                    unit, error
-                )  # a damaged unit's content says nothing
+                if not problem:  # the content of a damaged unit says nothing
+                    problem = self._reason(unit, error)
         _note(trace, "unit", "unit_crc", "u(32)", 8 * (unit.end - CRC_SIZE), unit.crc, "7.3", 32)
         return name, problem
 
@@ -193,6 +195,19 @@ def _note(
 ) -> None:
     bits = 8 * len(value) if width is None else width
     trace.append(Element(f"{parent}.{name}", descriptor, offset, bits, value, clause))
+
+
+_TEXTS = ("metadata.entries.key", "metadata.entries.value")
+
+
+def shown(element: Element, limit: int = 48) -> str:
+    """The value of an element as `printable` gives it; keys and values of metadata as texts."""
+    if element.path in _TEXTS:
+        with suppress(UnicodeDecodeError):
+            text: str = element.value.decode("utf-8")
+            quoted = json.dumps(text[:limit], ensure_ascii=False)
+            return f"{quoted}… ({len(element.value)} bytes)" if len(text) > limit else quoted
+    return printable(element.value, limit)
 
 
 def printable(value: Any, limit: int = 48) -> str:

@@ -81,7 +81,7 @@ def test_every_violation_can_be_looked_at(path: Path) -> None:
     size = 8 * path.stat().st_size
     found = [one.bit_offset for one in refcodec.validate(path).violations]
     for bit in {0, size - 1, *(one for one in found if one is not None)}:
-        if bit < size:
+        if 0 <= bit < size:
             shown = run("inspect", path, "--at", bit).stdout
             assert f": bit {bit:,}, bit {bit % 8} of byte {bit // 8:,}" in shown
             assert f"[{path.read_bytes()[bit // 8]:02x}]" in shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,15 @@ def elsewhere(script: str, *arguments: str) -> list[str]:
     )
     assert result.returncode == 0, result.stderr
     return result.stdout.splitlines()
+
+
+def test_every_package_is_installed() -> None:
+    """A folder that the list of packages lacks would be missing from a wheel only."""
+    root = Path(__file__).resolve().parents[1]
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = settings["tool"]["setuptools"]["packages"]
+    folders = {one.parent.relative_to(root) for one in (root / "refcodec").rglob("__init__.py")}
+    assert set(listed) == {".".join(one.parts) for one in folders} | {"refcodec.bitstreams"}
 
 
 def test_every_module_can_be_imported() -> None:

@@ -140,7 +140,7 @@ def test_contradiction(
     done = CliRunner().invoke(app, ["verify", path])
     assert done.exit_code == 1
     assert "wrong: " in done.output
-    assert "the claim does not hold" in done.output
+    assert "the claim is wrong" in done.output
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,8 @@ def test_unreadable_claim(tmp_path: Path) -> None:
 
 
 def test_claimed_profile_that_does_not_exist(document: Document) -> None:
-    document["claimed"] = {"learned": 1}
-    with pytest.raises(CallerError, match="no profile 'learned'"):
+    document["claimed"] = {"tokens": 1}
+    with pytest.raises(CallerError, match="no profile 'tokens'"):
         list(verify(document, SUITE))
 
 
@@ -208,10 +208,13 @@ def test_claim_is_run_again(answers: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["verify", claim])
     assert (done.exit_code, done.output.splitlines()[-1]) == (
         0,
-        "the claim holds (not run again: no --decoder)",
+        "the claim is true: passed-selected (not run again: no --decoder)",
     )
     done = CliRunner().invoke(app, ["verify", claim, "--decoder", honest])
-    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "the claim holds (run again)")
+    assert (done.exit_code, done.output.splitlines()[-1]) == (
+        0,
+        "the claim is true: passed-selected (run again)",
+    )
     wrong = command_template(answers, "print('REJECT checksum')\nsys.exit(1)")
     done = CliRunner().invoke(app, ["verify", claim, "--decoder", wrong])
     assert done.exit_code == 1

@@ -64,7 +64,7 @@ def without_outputs(suite: Manifest) -> Manifest:
         (["hevc"], [], {"lossless": HIGHEST_LEVEL, "hevc": HIGHEST_LEVEL}),
         (["hevc", "native"], ["1"], {"lossless": 1, "hevc": 1, "native": 1}),
         (["hevc,native"], ["native:2,1"], {"lossless": 1, "hevc": 1, "native": 2}),
-        ([], ["hevc:2"], {"lossless": HIGHEST_LEVEL, "hevc": 2, "native": HIGHEST_LEVEL}),
+        ([], ["hevc:2"], {**dict.fromkeys(PROFILES, HIGHEST_LEVEL), "hevc": 2}),
     ],
 )
 def test_scope(profiles: list[str], levels: list[str], expected: dict[str, int]) -> None:
@@ -75,7 +75,7 @@ def test_scope(profiles: list[str], levels: list[str], expected: dict[str, int])
     ("profiles", "levels", "message"),
     [
         (["losless"], [], "no profile 'losless' .did you mean lossless"),
-        (["learned"], [], "no profile 'learned'"),
+        (["tokens"], [], "no profile 'tokens'"),
         (["lossless"], ["native:1"], "'native' is given, and the profile is not claimed"),
         ([], ["0"], "no level '0'"),
         ([], [f"hevc:{HIGHEST_LEVEL + 1}"], "no level"),
@@ -145,7 +145,7 @@ def test_excluded_vectors() -> None:
         for one in SUITE.vectors
         if one.profile != "hevc" and not one.name.startswith("raw-")
     }
-    assert chosen(exclude=("empty",)) == names - {"empty"}
+    assert chosen(exclude=("raw-1-bit",)) == names - {"raw-1-bit"}
 
 
 @pytest.mark.parametrize("kind", ["only", "exclude", "clauses", "tags"])
@@ -298,11 +298,11 @@ def test_markdown_says_what_is_covered(partial: Run) -> None:
 
 def test_patterns_are_repeated(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    words = ["--only", "raw-float32", "--only", "raw-float16,empty", "--json", str(report)]
+    words = ["--only", "raw-float32", "--only", "raw-float16,raw-1-bit", "--json", str(report)]
     done = CliRunner().invoke(app, ["run", *words])
     assert done.exit_code == 0, done.output
     found = json.loads(report.read_text(encoding="utf-8"))
-    assert [one["name"] for one in found["results"]] == ["raw-float32", "raw-float16", "empty"]
+    assert [one["name"] for one in found["results"]] == ["raw-float32", "raw-float16", "raw-1-bit"]
     assert "passed 3 of 3 selected; " in done.output
     assert "conforming" not in done.output
 

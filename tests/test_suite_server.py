@@ -291,14 +291,14 @@ def test_bad_options(words: list[str], message: str) -> None:
 # --- examples --------------------------------------------------------------------------------------
 
 HEADER = {
-    "not-a-dfc",
     "file-empty",
     "header-cut",
     "header-crc",
-    "version-major",
+    "not-a-dfc",
     "reserved-zero-bits",
+    "version-major",
 }
-"""Vectors that the skeletons of clients refuse; they skip the others."""
+"""Vectors that the skeletons of clients refuse, beside others with defects in the stream header."""
 
 
 def _passes(command: str, tmp_path: Path) -> set[str]:
@@ -309,11 +309,14 @@ def _passes(command: str, tmp_path: Path) -> set[str]:
     assert found["counts"]["fail"] == 0
     assert found["counts"]["skip"] > 200
     assert found["verdict"] == "failed"
-    return {one["name"] for one in found["results"] if one["status"] == "pass"}
+    passed = {one["name"] for one in found["results"] if one["status"] == "pass"}
+    defects = [SUITE.named(name).violation for name in passed]
+    assert all(one is not None and one.bit_offset <= 72 for one in defects)
+    return passed
 
 
 def test_client_in_python(tmp_path: Path) -> None:
-    assert _passes(f"{sys.executable} '{CLIENTS / 'client.py'}'", tmp_path) == HEADER
+    assert _passes(f"{sys.executable} '{CLIENTS / 'client.py'}'", tmp_path) >= HEADER
 
 
 def _compiled(tmp_path: Path) -> Path:
@@ -327,7 +330,7 @@ def _compiled(tmp_path: Path) -> Path:
 
 
 def test_client_in_c(tmp_path: Path) -> None:
-    assert _passes(f"'{_compiled(tmp_path)}'", tmp_path) == HEADER
+    assert _passes(f"'{_compiled(tmp_path)}'", tmp_path) >= HEADER
 
 
 def test_client_in_c_undoes_escapes(tmp_path: Path) -> None:

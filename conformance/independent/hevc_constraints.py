@@ -56,6 +56,8 @@ def check_parameter_sets(fps: FeatureParameterSet) -> None:
         sps["general_profile_compatibility_flags"],
         sps["general_constraint_flags"],
     )
+    space = sps["general_profile_space"]
+    constrain(space == 0, "R9.3.1-7", f"general_profile_space is {space}")
     constrain(profile in PROFILES, "R9.3.1-3", f"the profile is {profile}")
     columns = sps.get("conf_win_left_offset", 0) + sps.get("conf_win_right_offset", 0)
     rows = sps.get("conf_win_top_offset", 0) + sps.get("conf_win_bottom_offset", 0)

@@ -15,8 +15,9 @@ from markup import reference
 from sphinx.util.docutils import SphinxDirective
 
 import refcodec
-from refcodec.dump import bits_of
-from refcodec.inspector import InspectedUnit, inspect, printable
+from refcodec.dump import bits_of, hex_rows
+from refcodec.inspector import InspectedUnit, inspect
+from refcodec.inspector import shown as value_of
 from refcodec.syntax import structures
 from refcodec.syntax.bits import Element
 from refcodec.syntax.tabulate import element_names
@@ -54,7 +55,7 @@ class WorkedExample(SphinxDirective):
         return made
 
     def _dump(self, data: bytes) -> list[nodes.Node]:
-        lines = [f"{i:04x}  {data[i : i + 16].hex(' ')}" for i in range(0, len(data), 16)]
+        lines = [f"{i:04x}  {row.hex(' ')}" for i, row in hex_rows(data, 0, len(data) - 1)]
         text = "\n".join(lines)
         return [nodes.literal_block(text, text, language="none", classes=["dump"])]
 
@@ -75,7 +76,7 @@ class WorkedExample(SphinxDirective):
         label = nodes.literal("", name)
         known = name in _ELEMENTS.get(structure, ()) or structure == "unit"
         shown: Cell = reference("element", f"{structure}.{name}", label) if known else label
-        value = printable(element.value, 24)
+        value = value_of(element, 24)
         return [str(element.offset), bits, shown, element.descriptor, value]
 
     def _reconstruction(self, path: Path) -> list[nodes.Node]:

@@ -14,6 +14,8 @@ from refcodec.cli.terminal import PIPE, console, open_input, print_json, print_n
 from refcodec.errors import CallerError, StreamError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from refcodec.inspector import InspectedUnit
     from refcodec.syntax.bits import Element
 
@@ -103,12 +105,12 @@ def _unit_lines(unit: InspectedUnit, data: bytes | None) -> Iterator[tuple[str, 
 def _element_line(element: Element, data: bytes | None) -> str:
     """An element in a line; with its bits where the stream is given."""
     from refcodec.dump import bits_of
-    from refcodec.inspector import printable as shown
+    from refcodec.inspector import shown
 
     place = f"{element.offset:>10} {element.width:>7}  "
     if data is not None:
         place += f"{bits_of(data, element):<26} "
-    return f"{place}{element.descriptor:<8} {element.name:<28} {printable(shown(element.value))}"
+    return f"{place}{element.descriptor:<8} {element.name:<28} {printable(shown(element))}"
 
 
 def _clause(element: Element) -> str:
@@ -168,10 +170,10 @@ def _show_place(file: str, data: bytes, units: Iterator[InspectedUnit], at: int)
     out.print(f"{printable(file)}: bit {at:,}, bit {at % 8} of byte {at // 8:,}", style="bold")
     unit = _unit_at(units, at)
     if unit is not None:
-        _print_place(unit, data, at)
+        _print_place(out, unit, data, at)
     element = _innermost(unit, at)
     first, width = (element.offset, max(1, element.width)) if element else (at, 1)
-    _print_bytes(data, first, first + width - 1)
+    _print_bytes(out, data, first, first + width - 1)
     report = refcodec.validate(data)
     here = [one for one in report.violations if one.bit_offset == at]
     for one in here:
@@ -202,9 +204,8 @@ def _innermost(unit: InspectedUnit | None, at: int) -> Element | None:
     return min(elements, key=lambda one: one.width, default=None)
 
 
-def _print_place(unit: InspectedUnit, data: bytes, at: int) -> None:
+def _print_place(out: Console, unit: InspectedUnit, data: bytes, at: int) -> None:
     """Print what holds a bit, outermost first, then the innermost element among its neighbours."""
-    out = console()
     out.print(f"{unit.name}  byte {unit.offset // 8:,}, {unit.size:,} bytes", style="bold")
     element = _innermost(unit, at)
     if element is None:
@@ -214,29 +215,28 @@ def _print_place(unit: InspectedUnit, data: bytes, at: int) -> None:
         out.print(f"  {structure}  (clause {_clause(element)})", style="cyan")
         for one in unit.elements:
             if one is not element and _holds(one, at):
-                _print_row(f" {_element_line(one, data)}  holds:")
+                _print_row(out, f" {_element_line(one, data)}  holds:")
         number = unit.elements.index(element)
         first = max(0, number - _NEIGHBOURS)
         for one in unit.elements[first : number + _NEIGHBOURS + 1]:
             if one is element:
-                _print_row(f">{_element_line(one, data)}", "reverse")
+                _print_row(out, f">{_element_line(one, data)}", "reverse")
             elif not _holds(one, at):
-                _print_row(f" {_element_line(one, data)}")
+                _print_row(out, f" {_element_line(one, data)}")
     if unit.problem:
         out.print(f"  problem: {printable(unit.problem)}", style="red", soft_wrap=True)
 
 
-def _print_row(text: str, style: str = "") -> None:
-    console().print(text, style=style, no_wrap=True, overflow="ellipsis", crop=True)
+def _print_row(out: Console, text: str, style: str = "") -> None:
+    out.print(text, style=style, no_wrap=True, overflow="ellipsis", crop=True)
 
 
-def _print_bytes(data: bytes, first: int, last: int) -> None:
+def _print_bytes(out: Console, data: bytes, first: int, last: int) -> None:
     """Print the bytes that hold some bits, these in brackets, in rows of 16."""
     from refcodec.dump import hex_rows
 
     start, end = first // 8, last // 8
     shown = min(end, start + _BYTES_SHOWN)
-    out = console()
     for position, row in hex_rows(data, start, shown):
         cells = (
             f"[{byte:02x}]" if start <= position + i <= end else f" {byte:02x} "

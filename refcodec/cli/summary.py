@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from refcodec.arrays import ARRAYS_KEY, ArrayEntry, entries_in
+from refcodec.cli.terminal import many
 from refcodec.quantise import NUMPY_TYPES
 from refcodec.registry import coder_named, record_of
 from refcodec.stream.limits import check_level, element_count
@@ -122,14 +123,14 @@ def _parameter_set(fps: FeatureParameterSet, use: _Use) -> dict[str, Any]:
 
 def describe(file: str, summary: dict[str, Any]) -> Iterator[tuple[str, _Facts]]:
     """Describe a summary as headings, each with names and values."""
-    units = f"{_many(summary['features'], 'feature')} in {_many(summary['coded_units'], 'unit')}"
+    units = f"{many(summary['features'], 'feature')} in {many(summary['coded_units'], 'unit')}"
     facts = [
         (
             "stream",
             f"DFC {summary['version']}, profile {summary['profile']}, level {summary['level']}",
         ),
         ("holds", units),
-        ("size", _many(summary["bytes"], "byte")),
+        ("size", many(summary["bytes"], "byte")),
     ]
     if summary["elements"]:
         original = f"{summary['uncompressed_bytes']:,} bytes uncompressed"
@@ -140,7 +141,7 @@ def describe(file: str, summary: dict[str, Any]) -> Iterator[tuple[str, _Facts]]
     for one in sets[:_SHOWN]:
         yield f"parameter set {one['fps_id']}", list(_parameter_set_facts(one))
     if len(sets) > _SHOWN:
-        yield f"and {_many(len(sets) - _SHOWN, 'parameter set')} more", []
+        yield f"and {many(len(sets) - _SHOWN, 'parameter set')} more", []
     texts = dict(summary["metadata"])
     if named := entries_in(texts):
         del texts[ARRAYS_KEY]
@@ -154,7 +155,7 @@ def _array_facts(entries: list[ArrayEntry]) -> Iterator[tuple[str, str]]:
         holds = "one feature" if entry.batch is None else f"a batch of {entry.batch:,}"
         yield entry.name or "unnamed", holds
     if len(entries) > _SHOWN:
-        yield "and", f"{_many(len(entries) - _SHOWN, 'array')} more"
+        yield "and", f"{many(len(entries) - _SHOWN, 'array')} more"
 
 
 def _parameter_set_facts(one: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -189,7 +190,3 @@ def _coder_words(one: dict[str, Any]) -> Iterator[str]:
         yield "predicted over time" if one["temporal_prediction"] else "all intra"
         if one["restoration"]:
             yield "statistics restoration allowed"
-
-
-def _many(count: int, thing: str) -> str:
-    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PIPE",
     "console",
+    "many",
     "may_replace",
     "open_input",
     "places_of_models",
@@ -82,6 +83,11 @@ def print_rate(path: str, features: int, elements: int, original: int) -> None:
 def print_json(document: Any) -> None:
     """Print a JSON document; infinities and NaN become ``"inf"``, ``"-inf"`` or ``"nan"``."""
     print(json.dumps(json_value(document), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def many(count: int, thing: str) -> str:
+    """A count of things in words: ``1 feature``, ``2,000 features``."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
 def printable(text: str) -> str:

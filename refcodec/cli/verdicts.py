@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from refcodec.cli.terminal import PIPE, open_input, printable
+from refcodec.cli.terminal import PIPE, many, open_input, printable
 from refcodec.errors import DFCError
 from refcodec.files import json_value
 
@@ -112,7 +112,7 @@ def as_line(verdict: Verdict) -> str:
 
 def print_verdict(out: Console, verdict: Verdict) -> None:
     """Print a verdict, and under it every violation with its place."""
-    held = f"{verdict['features']:,} features in {verdict['units']:,} units"
+    held = f"{many(verdict['features'], 'feature')} in {many(verdict['units'], 'unit')}"
     violations = verdict["violations"]
     plural = "" if len(violations) == 1 else "s"
     text, style = {

@@ -99,9 +99,10 @@ def _narrowed(array: Feature) -> Feature:
 
 def _require_finite(array: Feature) -> None:
     wide = array.astype(np.float32)
-    bad = np.flatnonzero(~np.isfinite(wide))
-    if not bad.size:
+    finite = np.isfinite(wide)
+    if finite.all():
         return
+    bad = np.flatnonzero(~finite)
     place = ", ".join(str(int(i)) for i in np.unravel_index(int(bad[0]), array.shape))
     values = wide.flat[bad]
     nans = int(np.isnan(values).sum())

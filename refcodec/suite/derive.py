@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from refcodec.coders import payload_coder
 from refcodec.coders.protocol import Machine
@@ -25,7 +26,7 @@ from refcodec.stream.limits import element_count
 from refcodec.stream.parsing import CodedUnit
 from refcodec.stream.walk import Walk, coded_units
 from refcodec.suite.assemble import own_elements
-from refcodec.suite.manifest import Feature
+from refcodec.suite.manifest import Decision, Feature
 from refcodec.syntax.codes import Quantiser, UnitType
 from refcodec.syntax.structures import (
     STREAM_HEADER_SIZE,
@@ -37,7 +38,15 @@ from refcodec.syntax.structures import (
 )
 from refcodec.syntax.units import parse_stream_header
 
-__all__ = ["Labels", "labels", "released_features", "syntax_hash", "syntax_lines"]
+__all__ = [
+    "Labels",
+    "expectation",
+    "feature_of",
+    "labels",
+    "released_features",
+    "syntax_hash",
+    "syntax_lines",
+]
 
 # --- stages ----------------------------------------------------------------------------------------
 
@@ -81,15 +90,40 @@ def released_features(stream: bytes, stop: int | None = None) -> list[Feature]:
         if stop is None:
             raise
     return [
-        Feature(
-            shape=values.shape,
-            dtype=str(values.dtype),
-            samples=sample_hash(samples).hex(),
-            reconstruction=hashlib.sha256(little_endian_bytes(values)).hexdigest(),
-        )
+        feature_of(samples, values)
         for unit in decode_window(units, Machine(), {})
         for samples, values in zip(unit.samples, unit.features, strict=True)
     ]
+
+
+def feature_of(samples: npt.NDArray[Any], values: npt.NDArray[Any]) -> Feature:
+    """The entry of a feature in a manifest, from its integer samples and its reconstruction."""
+    return Feature(
+        shape=values.shape,
+        dtype=str(values.dtype),
+        samples=sample_hash(samples).hex(),
+        reconstruction=hashlib.sha256(little_endian_bytes(values)).hexdigest(),
+    )
+
+
+def expectation(
+    stream: bytes, decision: Decision, stop: int | None, origin: bytes
+) -> tuple[str, tuple[Feature, ...]]:
+    """Hash of the syntax of a stream, '' where it is rejected, and the features that decoders release.
+
+    decision : required of a decoder.
+    stop     : position of the defect of a stream that must be rejected, in bits.
+    origin   : the stream that was edited. Its features are expected of those who accept a defect that this
+               decoder refuses: one in a unit that a decoder may pass over (8.2).
+    """
+    if decision == "reject":
+        return "", tuple(released_features(stream, stop))
+    try:
+        return syntax_hash(stream), tuple(released_features(stream))
+    except StreamError:
+        if decision == "accept":
+            raise
+        return "", tuple(released_features(origin))
 
 
 # --- labels ----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 
 from refcodec.errors import StreamError
 from refcodec.suite.assemble import disassemble, edit_from_json, edit_to_json
-from refcodec.suite.derive import labels, released_features, syntax_hash
+from refcodec.suite.derive import expectation, labels, released_features
 from refcodec.suite.invalid import INVALID
 from refcodec.suite.manifest import (
     MANIFEST_NAME,
@@ -109,7 +109,9 @@ def describe(definition: Definition, stream: bytes, streams: dict[str, bytes]) -
     clauses = set(definition.clauses) | (found.clauses if accepted else set())
     if violation:
         clauses.add(violation.clause)
-    syntax, promised = _expected(definition, stream, violation, streams.get(definition.origin, b""))
+    stop = violation.bit_offset if violation else None
+    edited = streams.get(definition.origin, b"")
+    syntax, promised = expectation(stream, definition.decoder, stop, edited)
     return Vector(
         id=definition.id,
         name=definition.name,
@@ -123,28 +125,10 @@ def describe(definition: Definition, stream: bytes, streams: dict[str, bytes]) -
         sha256=hashlib.sha256(stream).hexdigest(),
         syntax=syntax,
         decoder=definition.decoder,
-        features=tuple(promised),
+        features=promised,
         violation=violation,
         origin=origin,
     )
-
-
-def _expected(
-    definition: Definition, stream: bytes, violation: Violation | None, origin: bytes
-) -> tuple[str, list[Feature]]:
-    """Hash of the syntax and the features of a stream, as far as decoders get.
-
-    Features are those of the origin if the defect is in a unit that a decoder may pass over (8.2), but this
-    one does not.
-    """
-    if definition.decoder == "reject":
-        return "", released_features(stream, violation.bit_offset if violation else None)
-    try:
-        return syntax_hash(stream), released_features(stream)
-    except StreamError:
-        if definition.decoder != "either":
-            raise
-        return "", released_features(origin)
 
 
 def _origin(definition: Definition, streams: dict[str, bytes]) -> Origin | None:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from refcodec.errors import CallerError
 
 __all__ = [
+    "Decision",
     "Feature",
     "Manifest",
     "Origin",
@@ -42,6 +43,10 @@ _WORD_SIZES = {
     "int16": 2,
     **dict.fromkeys(("int8", "uint8", "float8_e4m3fn", "float8_e5m2"), 1),
 }
+
+
+Decision = Literal["accept", "reject", "either"]
+"""Required decision of a decoder; ``either`` leaves it free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,7 @@ class Vector:
     size: int
     sha256: str
     syntax: str
-    decoder: Literal["accept", "reject", "either"]
+    decoder: Decision
     features: tuple[Feature, ...]
     violation: Violation | None = None
     origin: Origin | None = None

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from refcodec.suite.assemble import Edit
+from refcodec.suite.manifest import Decision
 
 __all__ = [
     "END",
-    "Decision",
     "Definition",
     "Edits",
     "Encode",
@@ -22,9 +21,6 @@ __all__ = [
     "Place",
     "load_features",
 ]
-
-Decision = Literal["accept", "reject", "either"]
-"""Required decision of a decoder; ``either`` leaves it free."""
 
 Edits = Callable[[bytes], Sequence[Edit]]
 """The edits of a vector, given the stream of its origin."""

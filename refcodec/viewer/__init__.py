@@ -34,8 +34,8 @@ def page_of(data: bytes, name: str, progress: Callable[[int], None] | None = Non
         "contents": text.replace("<", "\\u003c"),  # no text of the stream ends the script
     }
     page = _part("page.html")
-    for key in ("title", "style", "script", "contents"):  # contents last: they hold any text
-        page = page.replace("{{" + key + "}}", parts[key], 1)
+    for key, part in parts.items():  # contents last: they hold any text
+        page = page.replace("{{" + key + "}}", part, 1)
     return page
 
 

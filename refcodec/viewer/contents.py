@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from refcodec.errors import StreamError
-from refcodec.inspector import InspectedUnit, inspect_units, printable
+from refcodec.inspector import InspectedUnit, inspect_units, shown
 from refcodec.pack import channel_qps
 from refcodec.stream.walk import Walk, coded_units
 from refcodec.syntax.bits import Element
@@ -84,7 +84,7 @@ def _unit(unit: InspectedUnit, shown: bool) -> Document:
 
 
 def _element(one: Element) -> list[Any]:
-    return [one.path, one.descriptor, one.offset, one.width, printable(one.value), one.clause]
+    return [one.path, one.descriptor, one.offset, one.width, shown(one), one.clause]
 
 
 def _coded(data: bytes) -> Iterator[Document]:

@@ -208,7 +208,8 @@ def main() -> int:
     if chosen.branches:
         return int(any(not reason for _, reason in gaps))
     judged, silent, known = [], [], []
-    for one in select(list(all_mutants(found, probed)), chosen):
+    every = list(all_mutants(found, probed))
+    for one in select(every, chosen):
         reason = ""
         if one.piece is not None and one.piece not in reach.pieces:
             reason = unreached.of_condition(probed.starts[one.piece], "reached")
@@ -234,7 +235,7 @@ def main() -> int:
         f"{len(silent)} not decoding; {score.seconds:.0f} s"
     )
     if chosen.page:
-        write_page(score, len(trials) // len(PATHS))
+        write_page(score, len(trials) // len(PATHS), chosen.sample, chosen.seed, len(every))
     return int(share < chosen.at_least or bool(score.stale) or not all(why for _, why in gaps))
 
 

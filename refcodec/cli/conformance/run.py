@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -166,16 +167,20 @@ def print_run(done: Run) -> None:
     from refcodec.suite.run.results import STATUSES
 
     out = console()
+    skipped = Counter(one.reason for one in done.results if one.status == "skip")
+    for reason, count in skipped.items():
+        out.print(f"skip: {count} vectors: {printable(reason)}", soft_wrap=True)
     for result in done.results:
-        if result.status in ("fail", "skip"):
+        if result.status == "fail":
             known = ", known" if result.known else ""
             out.print(
-                f"{result.status}{known}: {result.vector.id} {result.vector.name}: "
-                f"{printable(result.reason)}",
+                f"fail{known}: {result.vector.id} {result.vector.name}: {printable(result.reason)}",
                 soft_wrap=True,
             )
+    names = {name for one in done.suite.vectors for name in (one.id, one.name)}
     for name in done.stale:
-        out.print(f"stale: {printable(name)} is listed as failing, and does not", soft_wrap=True)
+        why = "is listed as failing, and does not" if name in names else "is no vector of the suite"
+        out.print(f"stale: {printable(name)} {why}", soft_wrap=True)
     table = Table("vectors", *STATUSES, box=None, pad_edge=False)
     for kind, decoder in (("to accept", "accept"), ("to reject", "reject"), ("either", "either")):
         own = [result.status for result in done.results if result.vector.decoder == decoder]

@@ -31,7 +31,7 @@ def verify(
 ) -> None:
     """Check a claim against the suite; with a decoder, run it again and compare each vector.
 
-    Exit status 0: the claim holds; 1: it does not.
+    Exit status 0: what it claims is true, be it conformity or not; 1: it is not.
     """
     from refcodec.cli.terminal import console, printable
     from refcodec.suite.manifest import load_manifest
@@ -63,5 +63,6 @@ def verify(
     name = f"{document['decoder']['name']} {document['decoder']['version']}"
     out.print(f"{printable(name)}: {printable(document['sentence'])}", soft_wrap=True)
     how = "run again" if decoder or server else "not run again: no --decoder"
-    out.print(f"the claim {'does not hold' if problems else 'holds'} ({how})", soft_wrap=True)
+    truth = "is wrong" if problems else f"is true: {document['verdict']}"
+    out.print(f"the claim {truth} ({how})", soft_wrap=True)
     raise typer.Exit(1 if problems else 0)

@@ -21,5 +21,6 @@ def show_headers(stream: bytes, trace: Trace, fps: FeatureParameterSet | None = 
     if fps is not None:
         _, headers["sps"], headers["pps"] = parse_parameter_sets(fps.parameter_sets or b"")
     for at, nal in split_nals(stream):
-        if headers or nal_type(nal) in (NAL.VPS, NAL.SPS, NAL.PPS):
+        kind = nal_type(nal)
+        if kind in (NAL.VPS, NAL.SPS, NAL.PPS) or (headers and kind < NAL.VPS):
             parse_nal(nal, start + 8 * at, trace, **headers)

@@ -30,15 +30,13 @@ Seen = Counter[tuple[str, str, str]]
 class Fault:
     """A stream with one violation.
 
-    noticed  : true if the decoder of refcodec detects it.
-    optional : true if a decoder need not; then the features are those of the origin.
+    optional : true if a decoder need not detect it.
     what     : the violation in words.
     """
 
     stream: bytes
     edit: Edit
     violation: Violation
-    noticed: bool
     optional: bool
     what: str
 
@@ -106,8 +104,8 @@ def _fault(stream: bytes, edit: Edit, verdicts: Verdicts, pieces: Sequence[Piece
         return None  # other violations may be waiting for a decoder that does not parse this unit
     if unit and getattr(edit, "element", "") == "unit.unit_type":
         return None  # so may that of its order
-    noticed = isinstance(refusal, StreamError)
-    return Fault(stream, edit, violation, noticed, passed or not noticed, error.what)
+    optional = passed or not isinstance(refusal, StreamError)
+    return Fault(stream, edit, violation, optional, error.what)
 
 
 _PASSED = (UnitType.METADATA.name.lower(), UnitType.INDEX.name.lower())

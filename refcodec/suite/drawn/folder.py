@@ -15,15 +15,21 @@ import numpy.typing as npt
 
 from refcodec.errors import CallerError, DFCError, EnvironmentFault
 from refcodec.files import storage_error
-from refcodec.hashes import little_endian_bytes, sample_hash
 from refcodec.suite.agreement import judge
 from refcodec.suite.assemble import edit_to_json
-from refcodec.suite.derive import Labels, labels, released_features, syntax_hash
+from refcodec.suite.derive import (
+    Labels,
+    expectation,
+    feature_of,
+    labels,
+    released_features,
+    syntax_hash,
+)
 from refcodec.suite.drawn.coverage import Coverage
 from refcodec.suite.drawn.faults import Fault, Seen, draw_fault, require_agreement
 from refcodec.suite.drawn.featured import draw_featured_stream
 from refcodec.suite.drawn.stream import GENERATOR, Drawn, draw_stream
-from refcodec.suite.manifest import MANIFEST_NAME, Feature, Origin, Vector
+from refcodec.suite.manifest import MANIFEST_NAME, Decision, Origin, Vector
 from refcodec.syntax.codes import Profile
 
 __all__ = ["COVERAGE_NAME", "Plan", "generate"]
@@ -124,7 +130,7 @@ def _vectors(
             name = f"faults of {plan.title(seed)}"
             fault = draw_fault(drawn.stream, name, donors, seen, ffmpeg=plan.ffmpeg)
             if fault is not None:
-                yield _invalid(plan, seed, vector, found, fault), fault.stream
+                yield _invalid(plan, seed, vector, drawn, fault), fault.stream
         progress(number + 1)
 
 
@@ -145,7 +151,7 @@ def _valid(plan: Plan, seed: int, drawn: Drawn) -> tuple[Vector, Labels]:
     for violation in verdicts.report.violations:
         raise DFCError(f"{title}: the stream drawn does not conform: {violation}")
     features = tuple(released_features(stream))
-    promised = [_feature(samples, values) for samples, values in drawn.features]
+    promised = [feature_of(samples, values) for samples, values in drawn.features]
     if drawn.features and list(features) != promised:
         raise DFCError(f"{title}: the decoder does not give the features that were coded")
     found = labels(stream)
@@ -171,18 +177,12 @@ def _valid(plan: Plan, seed: int, drawn: Drawn) -> tuple[Vector, Labels]:
     ), found
 
 
-def _feature(samples: npt.NDArray[Any], values: npt.NDArray[Any]) -> Feature:
-    return Feature(
-        shape=values.shape,
-        dtype=str(values.dtype),
-        samples=sample_hash(samples).hex(),
-        reconstruction=hashlib.sha256(little_endian_bytes(values)).hexdigest(),
-    )
-
-
-def _invalid(plan: Plan, seed: int, origin: Vector, found: Labels, fault: Fault) -> Vector:
-    """The entry of an invalid stream."""
+def _invalid(plan: Plan, seed: int, origin: Vector, drawn: Drawn, fault: Fault) -> Vector:
+    """The entry of an invalid stream, which has the labels of its origin."""
     name, violation = f"{origin.name}-fault", fault.violation
+    decision: Decision = "either" if fault.optional else "reject"
+    stop = violation.bit_offset
+    syntax, features = expectation(fault.stream, decision, stop, drawn.stream)
     edit: dict[str, Any] = json.loads(json.dumps(edit_to_json(fault.edit)))
     words = {key: edit[key] for key in ("unit", "element", "to", "bit", "size") if key in edit}
     change = " ".join([edit["edit"], *(f"{key} {value}" for key, value in words.items())])
@@ -191,24 +191,15 @@ def _invalid(plan: Plan, seed: int, origin: Vector, found: Labels, fault: Fault)
         name=name,
         purpose=fault.what,
         clauses=(violation.clause,),
-        profile=found.profile,
-        level=found.level,
-        tags=found.tags,
+        profile=origin.profile,
+        level=origin.level,
+        tags=origin.tags,
         file=f"invalid/{name}/stream.dfc",
         size=len(fault.stream),
         sha256=hashlib.sha256(fault.stream).hexdigest(),
-        syntax="" if fault.noticed else syntax_hash(fault.stream),
-        decoder="either" if fault.optional else "reject",
-        features=_features_of_fault(fault, origin),
+        syntax=syntax,
+        decoder=decision,
+        features=features,
         violation=violation,
         origin=Origin(origin.name, change, (edit,)),
     )
-
-
-def _features_of_fault(fault: Fault, origin: Vector) -> tuple[Feature, ...]:
-    """Features that precede the error, or all of those of a decoder that does not detect it."""
-    if not fault.optional:
-        return tuple(released_features(fault.stream, fault.violation.bit_offset))
-    if fault.noticed:  # in a unit that others pass over
-        return origin.features
-    return tuple(released_features(fault.stream, None))

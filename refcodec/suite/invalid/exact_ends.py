@@ -112,7 +112,7 @@ def exact_fast_frequency_zero(payload: bytes) -> bytes:
 @invalid_payload(465, "exact-fast-one-rank", "8.3.8")
 def exact_fast_state(payload: bytes) -> bytes:
     """the state is one too large at the start, and no longer 2^16 at the end"""
-    at = _tables(payload) + 16
+    at = _state(payload)
     state = int.from_bytes(payload[at : at + 4], "big") + 1
     return payload[:at] + state.to_bytes(4, "big") + payload[at + 4 :]
 
@@ -128,14 +128,19 @@ def _tables(payload: bytes) -> int:
     return 2 + bool(payload[0] & 0x10) + bool(payload[0] & 0x20)
 
 
-@invalid_payload(467, "exact-fast-plain", "8.3.8")
-def exact_fast_state_alone(payload: bytes) -> bytes:
-    """nothing follows the state: ranks and raw bits are missing"""
+def _state(payload: bytes) -> int:
+    """Position of the state of a payload in the fast mode, which follows the frequencies."""
     at = _tables(payload)
     for _ in range(8):
         ranks = int.from_bytes(payload[at : at + 2], "big").bit_count()
         at += 2 + max(ranks - 1, 0)
-    return payload[: at + 4]
+    return at
+
+
+@invalid_payload(467, "exact-fast-plain", "8.3.8")
+def exact_fast_state_alone(payload: bytes) -> bytes:
+    """nothing follows the state: ranks and raw bits are missing"""
+    return payload[: _state(payload) + 4]
 
 
 @invalid(468, "native-samples", "payload", "8.3.7")
@@ -171,11 +176,7 @@ def _words(width: int) -> list[Edit]:
 @invalid_payload(471, "exact-fast-plain", "8.3.8")
 def exact_fast_state_and_byte(payload: bytes) -> bytes:
     """a byte follows the state, where two are read"""
-    at = _tables(payload)
-    for _ in range(8):
-        ranks = int.from_bytes(payload[at : at + 2], "big").bit_count()
-        at += 2 + max(ranks - 1, 0)
-    return payload[: at + 5]
+    return payload[: _state(payload) + 5]
 
 
 @invalid_payload(472, "exact-fast-float8", "8.3.8")

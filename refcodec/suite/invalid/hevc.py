@@ -76,6 +76,12 @@ def hevc_constraint_flags(stream: bytes) -> list[Edit]:
     return _tier(stream, general_constraint_flags=0x9FE800000001)
 
 
+@invalid(473, "hevc-1-bit", "constraint", "9.3.1")
+def hevc_profile_space(stream: bytes) -> list[Edit]:
+    """VPS and SPS have general_profile_space 1"""
+    return _tier(stream, general_profile_space=1)
+
+
 def _tier(stream: bytes, **values: int) -> list[Edit]:
     """Change the profile of the VPS and of the SPS alike."""
     for edit in with_headers(stream, 0, **values):

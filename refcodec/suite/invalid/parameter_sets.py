@@ -115,6 +115,12 @@ def hevc_cropped_rows(stream: bytes) -> list[Edit]:
     )
 
 
+@invalid(474, "log-signed", "unsupported", "C.1", (1, "feature_parameter_set.coder_id"))
+def coder_and_bits() -> list[Edit]:
+    """coder_id is not defined, and the bits that precede it break a constraint"""
+    return [parameter_set("bits_minus1", 0), parameter_set("coder_id", 15)]
+
+
 @invalid(45, "hevc-8-bit", "constraint", "9.3.1")
 def hevc_profile(stream: bytes) -> list[Edit]:
     """VPS and SPS name the HEVC profile 5, which is not listed"""

@@ -23,7 +23,8 @@ from typing import Any
 
 from refcodec.suite.assemble import Edit, Set
 from refcodec.suite.make.edits import change_payload
-from refcodec.suite.vectors import Decision, Definition, Edits, Encode, Place
+from refcodec.suite.manifest import Decision
+from refcodec.suite.vectors import Definition, Edits, Encode, Place
 
 __all__ = ["Change", "definitions", "edited", "invalid", "invalid_payload", "unnoticed", "vector"]
 

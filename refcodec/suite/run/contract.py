@@ -264,4 +264,12 @@ def _ended(status: int, places: Places, expected: int, said: str, complained: st
     if status == 1 and len(words) == 2 and words[0] == "REJECT":
         return Outcome(reject=words[1])
     how = f"ended by signal {-status}" if status < 0 else f"exit status {status}"
-    return Outcome(f"{how} without a REJECT line: {complained or 'no message'}")
+    if complained.startswith("REJECT "):
+        return Outcome(
+            f"{how}, and {complained!r} on standard error; it belongs on standard output"
+        )
+    if words[:1] == ["REJECT"]:
+        what = "must be REJECT and one class" if status == 1 else "goes with exit status 1"
+        return Outcome(f"{how}, and {said!r} on standard output; that line {what}")
+    found = complained or (f"the last line is {said!r}" if said else "no message")
+    return Outcome(f"{how} without a REJECT line: {found}")

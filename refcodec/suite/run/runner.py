@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from refcodec.errors import CallerError
+from refcodec.errors import CallerError, reject_classes
 from refcodec.suite.manifest import Manifest, Vector
 from refcodec.suite.run.contract import Decoder, Outcome
 from refcodec.suite.run.difference import Difference, explain
@@ -119,7 +119,8 @@ def _reason(vector: Vector, stream: bytes, outcome: Outcome) -> tuple[str, Diffe
         if vector.decoder == "accept":
             return f"rejected as {outcome.reject}; a decoder must accept it", None
         if outcome.reject not in (expected, *also):
-            return f"rejected as {outcome.reject}; the class is {expected}", None
+            unknown = "" if outcome.reject in reject_classes() else ", which is no class of Annex D"
+            return f"rejected as {outcome.reject}{unknown}; the class is {expected}", None
         return "", None
     if vector.decoder == "reject":
         return f"accepted; it must be rejected as {expected}", None

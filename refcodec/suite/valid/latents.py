@@ -74,31 +74,31 @@ def learned(*features: Feature, chosen: EntropyModel | None = NARROW, **options:
     return coded(*features, coder="learned", model=chosen, **options)
 
 
-@vector(9000)
+@vector(395)
 def latents_alone(_: Features) -> bytes:
     """latents of one context, each feature in a coded feature"""
     return learned(*drawn((3, 4, 5, 6), -2, 2), batch=False, index=False)
 
 
-@vector(9001)
+@vector(396)
 def latents_separate(_: Features) -> bytes:
     """vectors of latents in a batch, each decodable alone; constant elements, shared tables, escapes"""
     return learned(*_mixed(9), chosen=MIXED)
 
 
-@vector(9002)
+@vector(397)
 def latents_joint(_: Features) -> bytes:
     """vectors of latents in a joint batch"""
     return learned(*_mixed(9), chosen=MIXED, joint=True)
 
 
-@vector(9003)
+@vector(398)
 def latents_each(_: Features) -> bytes:
     """vectors of latents, each in a coded feature"""
     return learned(*_mixed(3), chosen=MIXED, batch=False)
 
 
-@vector(9004)
+@vector(399)
 def latents_escapes(_: Features) -> bytes:
     """latents from -32768 to 32767, far beyond their table, in all three forms"""
     far = np.array([-32768, 32767, 0, 3, -3, 4, -4, 100, -1000, 32766], np.float32)
@@ -116,7 +116,7 @@ def _joined(values: Feature, chosen: EntropyModel) -> bytes:
     return target.getvalue()
 
 
-@vector(9005)
+@vector(400)
 def latents_four_lanes(_: Features) -> bytes:
     """latents of one table in a payload of four lanes, with escapes in one round"""
     feature = drawn((2, 90, 131), -2, 2)
@@ -124,7 +124,7 @@ def latents_four_lanes(_: Features) -> bytes:
     return learned(feature, batch=False)
 
 
-@vector(9006)
+@vector(401)
 def latents_four_lanes_each(_: Features) -> bytes:
     """latents of two tables in a payload of four lanes, with escapes; the last round is not full"""
     feature = drawn((3, 71, 79), -4, 5)
@@ -132,7 +132,7 @@ def latents_four_lanes_each(_: Features) -> bytes:
     return learned(feature, chosen=chosen, batch=False)
 
 
-@vector(9007)
+@vector(402)
 def latents_scales(_: Features) -> bytes:
     """every table of the family"""
     chosen = model([scale(number) for number in range(64)], range(64), [-64, 64] * 32)
@@ -140,13 +140,13 @@ def latents_scales(_: Features) -> bytes:
     return learned(*feature, chosen=chosen)
 
 
-@vector(9008, "8.6.5")
+@vector(403, "8.6.5")
 def latents_lattice(_: Features) -> bytes:
     """a step and an offset of all channels, without a power of two"""
     return learned(*(drawn((2, 3, 4, 4), -2, 2) * 0.3 + 0.1), step=0.3, offset=0.1)
 
 
-@vector(9009, "8.6.5")
+@vector(404, "8.6.5")
 def latents_lattice_channel(_: Features) -> bytes:
     """steps and offsets of their own for channels, rounded to float16"""
     steps, offsets = (0.1, 3.0, 1e-6, 2.5e4), (0.0, -100.1, 5e-7, 3.0)
@@ -156,7 +156,7 @@ def latents_lattice_channel(_: Features) -> bytes:
     return learned(feature.astype(HALF), step=steps, offset=offsets)
 
 
-@vector(9010)
+@vector(405)
 def latents_int16(_: Features) -> bytes:
     """latents of int16, as they are"""
     values = drawn((3, 5, 4), -3, 3).astype(np.int16)
@@ -164,7 +164,7 @@ def latents_int16(_: Features) -> bytes:
     return learned(values, quantiser="none")
 
 
-@vector(9011)
+@vector(406)
 def latents_int8(_: Features) -> bytes:
     """latents of int8, the least and the greatest among them"""
     values = drawn((30,), -2, 2).astype(np.int8)
@@ -172,20 +172,20 @@ def latents_int8(_: Features) -> bytes:
     return learned(values, values, quantiser="none", joint=True)
 
 
-@vector(9012)
+@vector(407)
 def latents_uint8(_: Features) -> bytes:
     """latents of uint8"""
     chosen = model([peak(160, 120, 60)])
     return learned(drawn((4, 4, 4), 0, 255).astype(np.uint8), chosen=chosen, quantiser="none")
 
 
-@vector(9013)
+@vector(408)
 def latents_constant(_: Features) -> bytes:
     """latents that cost nothing: payloads are empty, or hold the last state alone"""
     return _joined(np.full(6, 3, np.float32), model([peak(0, escape=None)], shifts=[3]))
 
 
-@vector(9014)
+@vector(409)
 def latents_several_models(_: Features) -> bytes:
     """two models, and two parameter sets that share one of them"""
     target = io.BytesIO()
@@ -198,25 +198,25 @@ def latents_several_models(_: Features) -> bytes:
     return target.getvalue()
 
 
-@vector(9015)
+@vector(410)
 def latents_hashes(_: Features) -> bytes:
     """sample hashes and hash units of latents, negative ones among them"""
     return learned(*_mixed(3), chosen=MIXED, hash_size=8, hashes=True)
 
 
-@vector(9016)
+@vector(411)
 def latents_index(_: Features) -> bytes:
     """an index that lists an entropy model"""
     return learned(*drawn((4, 2, 3, 3), -2, 2), batch=False, index=True)
 
 
-@vector(9017)
+@vector(412)
 def latents_model_alone(_: Features) -> bytes:
     """an entropy model in a file of its own: a stream without features"""
     return MIXED.to_bytes()
 
 
-@vector(9018)
+@vector(413)
 def latents_beside_bytes(f: Features) -> bytes:
     """the learned profile with a lossless coder"""
     target = io.BytesIO()
@@ -224,13 +224,13 @@ def latents_beside_bytes(f: Features) -> bytes:
     return target.getvalue()
 
 
-@vector(9019)
+@vector(414)
 def latents_lane_full(_: Features) -> bytes:
     """the longest payload of one lane: 4095 bytes"""
     return learned(drawn((4093,), 0, 255), chosen=_FLAT, batch=False)
 
 
-@vector(9020)
+@vector(415)
 def latents_lanes_short(_: Features) -> bytes:
     """a payload that one lane would not keep below 4096 bytes"""
     return learned(drawn((4094,), 0, 255), chosen=_FLAT, batch=False)
@@ -240,7 +240,7 @@ _FLAT = model([peak(*[0] * 256, escape=None)])
 """Bytes that are equally likely."""
 
 
-@edited(9021, "raw-float32", "a unit of type 5 with skippable_flag 1 precedes the feature", "C.1")
+@edited(416, "raw-float32", "a unit of type 5 with skippable_flag 1 precedes the feature", "C.1")
 def network_unit_skipped() -> Edit:
     """a unit of a kept type that a decoder may skip"""
     return Insert(2, 5, 1, "00")

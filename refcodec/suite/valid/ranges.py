@@ -57,6 +57,17 @@ def batch_ranges_log_signed(f: Features) -> bytes:
     return coded(*maps, coder="zlib", quantiser="log", bits=6, range="channel", batch=True)
 
 
+def _with_codes(stream: bytes, codes: str) -> bytes:
+    """Give the batch in unit 2 codes of ranges, a text of bits that fill whole bytes."""
+    payloads = element(stream, 2, "coded_feature_batch.payloads").value.hex()
+    for edit in (
+        Set(2, "coded_feature_batch.payloads", f"{int(codes, 2):0{len(codes) // 4}x}{payloads}"),
+        Set(2, "coded_feature_batch.range_codes_flag", 1),
+    ):
+        stream = edit(stream)
+    return stream
+
+
 @vector(195)
 def batch_ranges_wide(f: Features) -> bytes:
     """codes of 31 bits for shifts by 31: 0, and the greatest, which stands for 0"""
@@ -65,13 +76,7 @@ def batch_ranges_wide(f: Features) -> bytes:
     most = 2**31 - 1
     low, high = (0, most, most, 0, most, 0, most, most), (0, 0, most, most, 0, 0, most, 0)
     codes = 3 * "11111" + "".join(format(code, "031b") for code in (*low, *high)) + "0"
-    payloads = element(stream, 2, "coded_feature_batch.payloads").value.hex()
-    for edit in (
-        Set(2, "coded_feature_batch.payloads", f"{int(codes, 2):0{len(codes) // 4}x}{payloads}"),
-        Set(2, "coded_feature_batch.range_codes_flag", 1),
-    ):
-        stream = edit(stream)
-    return stream
+    return _with_codes(stream, codes)
 
 
 @vector(196)
@@ -137,14 +142,9 @@ def batch_ranges_fine(_: Features) -> bytes:
     low, high = (0, 1, 2, 3, 4, 4), (0, 1, 2, 2, 0, 3)
     codes = "00000" + "00011" + "00011" + "".join(f"{code:03b}" for code in (*low, *high))
     codes += "0" * (-len(codes) % 8)
-    payloads = element(stream, 2, "coded_feature_batch.payloads").value.hex()
-    for edit in (
-        Set(2, "coded_feature_batch.payloads", f"{int(codes, 2):0{len(codes) // 4}x}{payloads}"),
-        Set(2, "coded_feature_batch.range_codes_flag", 1),
-        Set(2, "coded_feature_batch.parameters.range_min", ["80000003"]),
-        Set(2, "coded_feature_batch.parameters.range_max", ["40490fdb"]),
-    ):
-        stream = edit(stream)
+    stream = _with_codes(stream, codes)
+    for bound, word in (("range_min", "80000003"), ("range_max", "40490fdb")):
+        stream = Set(2, f"coded_feature_batch.parameters.{bound}", [word])(stream)
     return stream
 
 
@@ -156,10 +156,4 @@ def batch_ranges_from_zero(_: Features) -> bytes:
     low, high = (0, 1000000, 3, 0), (5, 0, 2, 1048575)
     codes = "00111" + "10100" + "10100" + "".join(f"{code:020b}" for code in (*low, *high))
     codes += "0" * (-len(codes) % 8)
-    payloads = element(stream, 2, "coded_feature_batch.payloads").value.hex()
-    for edit in (
-        Set(2, "coded_feature_batch.payloads", f"{int(codes, 2):0{len(codes) // 4}x}{payloads}"),
-        Set(2, "coded_feature_batch.range_codes_flag", 1),
-    ):
-        stream = edit(stream)
-    return stream
+    return _with_codes(stream, codes)
