@@ -282,7 +282,7 @@ def test_distillation_needs_no_labels(folder: Path, tmp_path: Path) -> None:
     trainer.train(tmp_path / "c.safetensors", nothing)
     assert trainer.teacher is not None
     assert not any(one.requires_grad and one.grad is not None for one in _parameters(trainer))
-    assert trainer.rows[-1].loss < trainer.rows[0].loss
+    assert trainer.rows[-1].loss < 0.5 * trainer.rows[0].loss
 
 
 def _parameters(trainer: Trainer) -> Any:
