@@ -5,12 +5,11 @@ The guide *Evaluate* describes the file. Paths in it are relative to the data fo
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from refcodec.errors import CallerError
+from refcodec.checked import data_path
 from refcodec.evaluate.settings import Setting
 
 __all__ = ["PLOTS", "TABLES", "Coders", "Experiment", "Images", "Measure", "Network", "Report"]
@@ -121,9 +120,4 @@ class Experiment:
 
         Raises CallerError where ``~`` stands for no folder.
         """
-        try:
-            return self.data / Path(os.path.expandvars(name)).expanduser()
-        except RuntimeError:
-            raise CallerError(
-                f"{name}: this user has no home folder", hint="write the path without ~"
-            ) from None
+        return data_path(self.data, name)

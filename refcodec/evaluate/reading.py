@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from refcodec.allocate.methods import METHODS, Allocation
+from refcodec.checked import Table, instead, read_toml
 from refcodec.errors import CallerError
-from refcodec.evaluate.checked import Table, instead
 from refcodec.evaluate.experiment import (
     PLOTS,
     TABLES,
@@ -22,12 +20,8 @@ from refcodec.evaluate.experiment import (
     Report,
 )
 from refcodec.evaluate.settings import CHOICES, settings_of
-from refcodec.files import storage_error
 
 __all__ = ["read"]
-
-VARIABLE: Final = "REFCODEC_DATA"
-"""The environment variable that names the data folder."""
 
 _MOST_RESAMPLES: Final = 100_000
 """Most resamples of the bootstrap: their weights, one per image, are in memory at once."""
@@ -42,37 +36,8 @@ def read(path: Path, *, data: Path | None = None, changes: Iterable[str] = ()) -
 
     Raises CallerError if the file cannot be read, is not TOML, or has keys or values that are not known.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise storage_error(error, path) from None
-    except UnicodeDecodeError:
-        raise CallerError(f"{path} is no text in UTF-8") from None
-    try:
-        found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CallerError(f"{path} is no TOML: {error}") from None
-    changes = list(changes)
-    for change in changes:
-        _change(found, change)
-    folder = data or Path(os.environ.get(VARIABLE) or path.parent)
-    return _experiment(found, "\n".join([text, *changes]), folder)
-
-
-def _change(found: dict[str, Any], change: str) -> None:
-    key, equals, value = change.partition("=")
-    *way, last = key.strip().split(".")
-    if not equals or not last:
-        raise CallerError(f"{change!r} is not of the form KEY=VALUE")
-    table = found
-    for step in way:
-        table = table.setdefault(step, {})
-        if not isinstance(table, dict):
-            raise CallerError(f"{key!r} cannot be set: {step!r} is no table")
-    try:
-        table[last] = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        table[last] = value.strip()
+    found, text, folder = read_toml(path, data=data, changes=changes)
+    return _experiment(found, text, folder)
 
 
 # --- tables of the file ----------------------------------------------------------------------------

@@ -12,7 +12,7 @@ layer       operation                                     output
 ``layer2``  n blocks, the first with stride 2             N x 32 x H/2 x W/2
 ``layer3``  n blocks, the first with stride 2             N x 64 x H/4 x W/4
 ``pool``    mean over rows and columns                    N x 64
-``linear``  fully connected layer                         N x 10
+``linear``  fully connected layer                         N x classes
 =========== ============================================= ====================
 """
 
@@ -27,20 +27,20 @@ from refcodec.errors import CallerError
 __all__ = ["resnet"]
 
 
-def resnet(depth: int) -> nn.Module:
+def resnet(depth: int, classes: int = 10) -> nn.Module:
     """The network of 6n + 2 = ``depth`` layers, not trained. Raises CallerError for another depth."""
     blocks, rest = divmod(depth - 2, 6)
     if rest or blocks < 1:
         raise CallerError(
             f"a CIFAR ResNet has 6n + 2 layers, not {depth}", hint="20, 56 and 110 are"
         )
-    return _ResNet(blocks)
+    return _ResNet(blocks, classes)
 
 
 class _ResNet(nn.Module):
     """A CIFAR ResNet with ``blocks`` residual blocks per stage."""
 
-    def __init__(self, blocks: int) -> None:
+    def __init__(self, blocks: int, classes: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
@@ -49,10 +49,10 @@ class _ResNet(nn.Module):
         self.layer2 = _stage(blocks, 16, 32)
         self.layer3 = _stage(blocks, 32, 64)
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.linear = nn.Linear(64, 10)
+        self.linear = nn.Linear(64, classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Images N x 3 x H x W, normalised, to logits N x 10."""
+        """Images N x 3 x H x W, normalised, to logits N x classes."""
         x = self.relu(self.bn1(self.conv1(images)))
         x = self.layer3(self.layer2(self.layer1(x)))
         logits: torch.Tensor = self.linear(self.pool(x))

@@ -47,7 +47,7 @@ class Cut:
 
     module      : the network; it is put into evaluation mode, and its parameters are frozen.
     layer       : the module's name, as in ``module.named_modules()``: ``layer1.0``.
-    input_shape : channels, height and width of the images.
+    input_shape : channels, height and width of the images; or the length of vectors, ``(1152,)``.
     name        : name of the layer, if not that of its module.
 
     ``tail(head(images))`` is the output of the whole network. Gradients flow through ``tail`` and
@@ -67,7 +67,7 @@ class Cut:
         self,
         module: nn.Module,
         layer: str,
-        input_shape: tuple[int, int, int] = (3, 224, 224),
+        input_shape: tuple[int, ...] = (3, 224, 224),
         *,
         name: str | None = None,
     ) -> None:

@@ -11,7 +11,30 @@ from torch import fx, nn
 
 from refcodec.models.parts import WEIGHTED, Crossing, main_output
 
-__all__ = ["Traced", "trace"]
+__all__ = ["Traced", "trace", "trace_between"]
+
+
+def trace_between(module: nn.Module, first: str, second: str) -> fx.GraphModule | None:
+    """The part of a network from the output of one module to that of another; None if it has no graph.
+
+    Raises Crossing if something else than the first module's output reaches the second.
+    """
+    ends = [module.get_submodule(name) for name in (first, second)]
+    try:
+        graph = _Tracer(*ends).trace(module, concrete_args=_defaults(module))
+    except Exception:  # any error that a forward pass raises for a proxy in place of a tensor
+        return None
+    found = [[node for node in graph.nodes if _called(module, node) is end] for end in ends]
+    if [len(nodes) for nodes in found] != [1, 1]:
+        return None
+    (start,), (stop,) = found
+    part = _needed([stop], stop=[start])
+    if start not in part:
+        raise Crossing(f"{second} does not depend on it")
+    for node in graph.nodes:
+        if node in part and node.op == "placeholder":
+            raise Crossing(f"the input also reaches {second}, past {first}")
+    return fx.GraphModule(module, _extract(graph, [start], stop))
 
 
 def trace(
@@ -106,21 +129,21 @@ class Traced:
                 torch.inference_mode(False),
                 torch.no_grad(),
             ):  # they are kept beyond the caller's mode
-                self._known[key] = self._sides(blank.expand(len(features), -1, -1, -1))
+                self._known[key] = self._sides(blank.expand(len(features), *self._input_shape))
         return self._known[key]
 
 
 class _Tracer(fx.Tracer):
-    """Traces into every module but the target, torch's own and layers derived from them, which stay whole."""
+    """Traces into all modules but the targets, torch's own and layers derived from them, which stay whole."""
 
-    def __init__(self, target: nn.Module) -> None:
+    def __init__(self, *targets: nn.Module) -> None:
         super().__init__()
-        self._target = target
+        self._targets = targets
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        if m is self._target:
+        if any(m is target for target in self._targets):
             return True
-        holds_it = any(inner is self._target for inner in m.modules())
+        holds_it = any(inner is target for inner in m.modules() for target in self._targets)
         if isinstance(m, WEIGHTED):
             return not holds_it
         return not holds_it and bool(super().is_leaf_module(m, module_qualified_name))

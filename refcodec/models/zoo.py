@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from refcodec.errors import EnvironmentFault
-from refcodec.models import cifar, scenes, segmenter
+from refcodec.models import cifar, scenes, segmenter, video
 
 __all__ = ["NETWORKS", "Entry", "torchvision_models"]
 
@@ -127,8 +127,12 @@ class Entry:
     weights: Any = None
 
 
-def _cifar(depth: int) -> Entry:
-    return Entry(lambda: cifar.resnet(depth), (32, 32), _CIFAR)
+def _cifar(depth: int, classes: int = 10) -> Entry:
+    return Entry(lambda: cifar.resnet(depth, classes), (32, 32), _CIFAR)
+
+
+def _video(layers: int) -> Entry:
+    return Entry(lambda: video.video_classifier(layers), layers={"hidden": "hidden"}, task="")
 
 
 def _torchvision(name: str, layers: Mapping[str, str], **changes: Any) -> Entry:
@@ -154,6 +158,8 @@ def _fcn_resnet50() -> Any:
 
 NETWORKS: Mapping[str, Entry] = {
     **{f"resnet{depth}": _cifar(depth) for depth in (20, 32, 44, 56, 110)},
+    "resnet20_cifar100": _cifar(20, 100),
+    **{f"video_classifier{layers}": _video(layers) for layers in (2, 3)},
     "alexnet": _torchvision("alexnet", _ALEXNET),
     "vgg16": _torchvision("vgg16", _VGG16),
     **{f"resnet{depth}": _torchvision(f"resnet{depth}", _RESNET) for depth in (50, 101, 152)},
@@ -172,8 +178,8 @@ NETWORKS: Mapping[str, Entry] = {
         weights=segmenter.WEIGHTS,
     ),
 }
-"""The networks by name: those of the papers through torchvision, ResNets for CIFAR (20 to 110 layers), and
-the segmentation network that comes with the package."""
+"""The networks by name: those of the papers through torchvision, ResNets for CIFAR (20 to 110 layers),
+classifiers of videos' mean features, and the segmentation network that comes with the package."""
 
 
 # --- torchvision -----------------------------------------------------------------------------------

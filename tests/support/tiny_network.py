@@ -1,4 +1,4 @@
-"""Networks that are quick to run, for tests: ``tiny_network:classify``, ``tiny_network:segment``."""
+"""Networks that are quick to run, for tests: ``tiny_network:classify`` and others."""
 
 from __future__ import annotations
 
@@ -29,5 +29,17 @@ def segment() -> Any:
         OrderedDict(
             conv1=nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()),
             classifier=nn.Conv2d(4, 6, 1),
+        )
+    )
+
+
+def perceptron() -> Any:
+    """Vectors N x 12 to N x 3 classes."""
+    from torch import nn
+
+    return nn.Sequential(
+        OrderedDict(
+            hidden=nn.Sequential(nn.Linear(12, 24), nn.ReLU()),
+            fc=nn.Linear(24, 3),
         )
     )

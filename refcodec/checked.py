@@ -1,14 +1,77 @@
-"""Tables of a TOML file with checks of types, and errors for unknown keys."""
+"""TOML files that a command reads: tables with checks of types, and errors for unknown keys."""
 
 from __future__ import annotations
 
+import os
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from refcodec.errors import CallerError
+from refcodec.files import storage_error
 
-__all__ = ["Table", "instead"]
+__all__ = ["Table", "data_path", "instead", "read_toml"]
+
+VARIABLE: Final = "REFCODEC_DATA"
+"""The environment variable that names the data folder."""
+
+
+def read_toml(
+    path: Path, *, data: Path | None = None, changes: Iterable[str] = ()
+) -> tuple[dict[str, Any], str, Path]:
+    """Read a TOML file; returns its content, its text with the changes, and the data folder.
+
+    data    : the data folder; None for ``$REFCODEC_DATA``, else the folder of the file.
+    changes : ``KEY=VALUE``, a dotted key and its new value in TOML; quotes of a word may be omitted:
+              ``networks.vgg16.weights=vgg16.pth``.
+
+    Raises CallerError if the file cannot be read or is not TOML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise storage_error(error, path) from None
+    except UnicodeDecodeError:
+        raise CallerError(f"{path} is no text in UTF-8") from None
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CallerError(f"{path} is no TOML: {error}") from None
+    changes = list(changes)
+    for change in changes:
+        _change(found, change)
+    return found, "\n".join([text, *changes]), data or Path(os.environ.get(VARIABLE) or path.parent)
+
+
+def _change(found: dict[str, Any], change: str) -> None:
+    key, equals, value = change.partition("=")
+    *way, last = key.strip().split(".")
+    if not equals or not last:
+        raise CallerError(f"{change!r} is not of the form KEY=VALUE")
+    table = found
+    for step in way:
+        table = table.setdefault(step, {})
+        if not isinstance(table, dict):
+            raise CallerError(f"{key!r} cannot be set: {step!r} is no table")
+    try:
+        table[last] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[last] = value.strip()
+
+
+def data_path(folder: Path, name: str) -> Path:
+    """Resolve a path of a file: ``~`` and ``$NAME`` are expanded; it is relative to the data folder.
+
+    Raises CallerError where ``~`` stands for no folder.
+    """
+    try:
+        return folder / Path(os.path.expandvars(name)).expanduser()
+    except RuntimeError:
+        raise CallerError(
+            f"{name}: this user has no home folder", hint="write the path without ~"
+        ) from None
 
 
 class Table:

@@ -1,0 +1,221 @@
+"""The runs of a plan: each is trained, measured, and left in a folder of its own.
+
+Its files::
+
+weights.safetensors     the network's parameters; `refcodec.models.load` reads them
+model.dfcm              the entropy model
+features.dfc            the test features, each of which can be decoded alone
+joint.dfc               the test features, coded together in units
+log.csv, log.png        the log, a `refcodec.learn.trainer.Row` a line, and its plot
+result.json             sizes, errors, probes
+checkpoint.safetensors  the state of the training
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.torch import save
+
+import refcodec
+from refcodec.errors import CallerError
+from refcodec.files import atomic_file, json_value, storage_error
+from refcodec.learn.baselines import Known
+from refcodec.learn.bottleneck import Bottleneck
+from refcodec.learn.data import Augmentation, Data, open_data
+from refcodec.learn.frozen import freeze
+from refcodec.learn.losses import LOSSES
+from refcodec.learn.measure import Collected, Seen, collect, error_of, measure_baseline, probe, see
+from refcodec.learn.plan import Plan, Run
+from refcodec.learn.stock import Prepared
+from refcodec.learn.trainer import Row, Trainer
+
+__all__ = ["Session", "load_result"]
+
+_FROZEN_ON: Final = 10_000
+"""Most training data that tables, ranges and principal components are taken from."""
+
+Floats = npt.NDArray[np.float32]
+
+Report = Callable[[Run, Row, float], None]
+"""Called with a run, each row of its log, and the seconds left."""
+
+
+class Session:
+    """The runs of a plan, and the data that they share.
+
+    plan   : what to train.
+    output : folder for the results, with a folder for each run.
+    """
+
+    def __init__(self, plan: Plan, output: Path) -> None:
+        self.plan, self.output = plan, output
+        self._prepared: dict[int | None, Prepared | None] = {}
+        self._seen: dict[str, list[Seen]] = {}
+        self.training = self._open(plan.data.train, plan.data.count, training=True)
+        self.test = self._open(plan.data.test, plan.data.test_count, training=False)
+        if self.training.shape != self.test.shape:
+            raise CallerError(
+                f"training data are {self.training.shape} and test data {self.test.shape}"
+            )
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(error, output) from None
+        _write(output / "config.toml", plan.text.encode())
+
+    def _open(self, source: str, count: int | None, *, training: bool) -> Data:
+        own = self.plan.data
+        return open_data(
+            self.plan.path(source),
+            count=count,
+            size=(own.size, own.size),
+            enlarge=own.enlarge,
+            augment=Augmentation(own.flip, own.pad) if training else Augmentation(),
+            classes=own.classes,
+        )
+
+    def begin(self, report: Report) -> None:
+        """Train the plan that this one starts from, unless it has been; `plan` then has its weights.
+
+        Its results are beside the output, in a folder named after its file.
+        """
+        start, name = self.plan.start, self.plan.network.start
+        if start is None or name is None:
+            return
+        session = Session(start, self.output.absolute().parent / f"{Path(name).stem}-results")
+        run = start.runs()[0]
+        if load_result(run, session.folder(run)) is None:
+            session.train(run, report)
+        weights = str(session.folder(run) / "weights.safetensors")
+        self.plan = replace(self.plan, network=replace(self.plan.network, weights=weights))
+
+    def folder(self, run: Run) -> Path:
+        """The folder of a run."""
+        return self.output / run.name
+
+    def train(self, run: Run, report: Report) -> dict[str, Any]:
+        """Train and measure a run, or go on where it was interrupted; returns its result.
+
+        Raises CallerError if the folder holds a training of another configuration.
+        """
+        folder = self.folder(run)
+        folder.mkdir(exist_ok=True)
+        key = run.seed if self.plan.network.weights is None else None
+        trainer = Trainer(run, self.training, self._prepared.get(key))
+        self._prepared[key] = trainer.prepared
+        checkpoint = folder / "checkpoint.safetensors"
+        if checkpoint.exists():
+            trainer.resume(checkpoint)
+        trainer.train(checkpoint, lambda row, left: report(run, row, left))
+        _write_log(trainer.rows, folder, LOSSES[self.plan.training.loss].measures)
+        state = trainer.network.module.state_dict()
+        weights = {name: one.cpu().contiguous() for name, one in state.items()}
+        _write(folder / "weights.safetensors", save(weights))
+        result = {"digest": run.digest(), "lambda": run.trade, "seed": run.seed}
+        result |= self._measure(trainer)
+        _write(folder / "result.json", json.dumps(json_value(result), indent=1).encode())
+        return result
+
+    def _measure(self, trainer: Trainer) -> dict[str, Any]:
+        plan, network, loss = self.plan, trainer.network, trainer.loss
+        asked: Any = {"with_inputs": bool(plan.probes), "teacher": trainer.teacher}
+        training = collect(network, self._see(trainer, "training"), **asked)
+        test = collect(network, self._see(trainer, "test"), **asked)
+        found: dict[str, Any] = {
+            "measures": loss.measures,
+            "count": len(test.features),
+            "shape": list(test.features.shape[1:]),
+        }
+        decoded = training.features, test.features
+        if network.bottleneck is not None:
+            more, decoded = self._store(
+                self.folder(trainer.run), network.bottleneck, training, test
+            )
+            found |= more
+        elif plan.baselines:
+            known = Known(training.features)
+            found["baselines"] = [
+                point
+                for one in plan.baselines
+                for point in measure_baseline(one, network, test, known, loss)
+            ]
+        for name, part, features in zip(
+            ("training_error", "error"), (training, test), decoded, strict=True
+        ):
+            found[name] = error_of(network, features, part.targets, loss)
+        found["probes"] = {
+            one.name: probe(one, (training, decoded[0]), (test, decoded[1]), self.training.classes)
+            for one in plan.probes
+        }
+        return found
+
+    def _see(self, trainer: Trainer, part: str) -> Iterable[Seen]:
+        """Batches of training or test data, kept for other runs if they have passed the same frozen part."""
+        data, count = (self.training, _FROZEN_ON) if part == "training" else (self.test, None)
+        batches = see(trainer.network, data, count)
+        if trainer.prepared is None or self.plan.network.weights is None:
+            return batches
+        if part not in self._seen:
+            self._seen[part] = list(batches)
+        return self._seen[part]
+
+    def _store(
+        self, folder: Path, bottleneck: Bottleneck, training: Collected, test: Collected
+    ) -> tuple[dict[str, Any], tuple[Floats, Floats]]:
+        """Write the model and files of test features; returns their sizes, and features as decoded."""
+        assert training.latents is not None
+        assert test.latents is not None
+        frozen = freeze(bottleneck, training.latents, refine=self.plan.bottleneck.refine)
+        frozen.model.save(folder / "model.dfcm")
+        found: dict[str, Any] = {
+            "ideal_bits": frozen.model.code_length(test.latents) / len(test.latents),
+            "model_bytes": frozen.model.size,
+            "used_channels": int((training.latents != 0).any(axis=tuple(_others(training))).sum()),
+        }
+        for name, joint in (("bytes", False), ("joint_bytes", True)):
+            path = folder / ("joint.dfc" if joint else "features.dfc")
+            frozen.write(path, test.latents, joint=joint)
+            found[name] = path.stat().st_size / len(test.latents)
+        with refcodec.open(folder / "features.dfc") as reader:
+            decoded = np.stack(list(reader))
+        return found, (frozen.values(training.latents), decoded)
+
+
+def _others(part: Collected) -> list[int]:
+    """The axes of features but that of channels."""
+    return [axis for axis in range(part.features.ndim) if axis != 1]
+
+
+def load_result(run: Run, folder: Path) -> dict[str, Any] | None:
+    """The result of a run in its folder; None if it is not there, or of another configuration."""
+    try:
+        found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = isinstance(found, dict) and found.get("digest") == run.digest()
+    return found if same else None
+
+
+def _write(path: Path, data: bytes) -> None:
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+def _write_log(rows: list[Row], folder: Path, measures: str) -> None:
+    text = io.StringIO()
+    table = csv.DictWriter(text, [one.name for one in fields(Row)], lineterminator="\n")
+    table.writeheader()
+    table.writerows(asdict(row) for row in rows)
+    _write(folder / "log.csv", text.getvalue().encode())
+    from refcodec.learn.plots import draw_log
+
+    _write(folder / "log.png", draw_log(rows, measures))
