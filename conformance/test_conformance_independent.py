@@ -104,7 +104,12 @@ def test_a_model_apart(model_apart: Callable[[str, Units], Path], tmp_path: Path
 def test_without_its_model_nothing_is_claimed(
     model_apart: Callable[[str, Units], Path], tmp_path: Path
 ) -> None:
-    stream, output = model_apart("latents-alone", []), tmp_path / "output"
+    output = tmp_path / "output"
+    with_more = model_apart("latents-alone", [(UnitType.METADATA, b"\0")])
+    assert main([str(with_more), str(output)]) == 77
+    (file,) = tmp_path.glob("*.dfcm")
+    file.unlink()
+    stream = model_apart("latents-alone", [])
     (file,) = tmp_path.glob("*.dfcm")
     file.write_bytes(file.read_bytes() + b"\0")
     assert main([str(stream), str(output)]) == 77
@@ -119,13 +124,6 @@ def test_a_model_apart_has_the_contexts_of_its_features(
     stream = model_apart("model-contexts", [])
     assert main([str(stream), str(tmp_path / "output")]) == 1
     assert capsys.readouterr().out == "REJECT constraint\n"
-
-
-def test_the_file_of_a_model_holds_nothing_else(
-    model_apart: Callable[[str, Units], Path], tmp_path: Path
-) -> None:
-    stream = model_apart("latents-alone", [(UnitType.METADATA, b"\0")])
-    assert main([str(stream), str(tmp_path / "output")]) == 1
 
 
 WRONG: dict[str, tuple[str, Callable[[check.Vector], object]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import accumulate
 
 import numpy as np
 
@@ -28,16 +29,18 @@ class LaneDecoder:
         self.last_state = LAST_STATE if several else LAST_STATE_ALONE
         if several:
             require(size % 2 == 0, "payload", "R8.10.2-1", f"{size} bytes in four lanes")
-            states = [
-                payload[at : at + STATE_SIZE] for at in range(0, LANES * STATE_SIZE, STATE_SIZE)
-            ]
+            sizes = [STATE_SIZE] * LANES
+        elif size > STATE_SIZE:
+            sizes = [STATE_SIZE - size % 2]
         else:
-            states = [payload[: STATE_SIZE - size % 2] if size > STATE_SIZE else payload]
-        words = payload[sum(map(len, states)) :]
-        self.states = [int.from_bytes(state, "little") for state in states]
-        self.words: list[int] = np.frombuffer(words, "<u2").tolist()
+            sizes = [size]
+        first = [
+            payload[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)
+        ]
+        self.states = [int.from_bytes(state, "little") for state in first]
+        self.words: list[int] = np.frombuffer(payload, "<u2", offset=sum(sizes)).tolist()
         self.position = 0
-        if self.words or several:
+        if several or self.words:
             high = min(self.states) >= LOWEST
             require(high, "payload", "R8.10.2-2", "a first state is less than 65536")
         else:
