@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import accumulate
+from io import BytesIO
 
 import numpy as np
 
@@ -34,11 +34,9 @@ class LaneDecoder:
             sizes = [STATE_SIZE - size % 2]
         else:
             sizes = [size]
-        first = [
-            payload[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)
-        ]
-        self.states = [int.from_bytes(state, "little") for state in first]
-        self.words: list[int] = np.frombuffer(payload, "<u2", offset=sum(sizes)).tolist()
+        read = BytesIO(payload)
+        self.states = [int.from_bytes(read.read(size), "little") for size in sizes]
+        self.words: list[int] = np.frombuffer(read.read(), "<u2").tolist()
         self.position = 0
         if several or self.words:
             high = min(self.states) >= LOWEST

@@ -232,6 +232,7 @@ def parse_batch(read: BitReader, fps: FeatureParameterSet) -> Batch:
     read.align()
     hashes = [read.raw(fps.sample_hash_size) for _ in range(count)]
     return Batch(
-        parameters, count, joint_flag, sizes, range_codes_flag, code_shift, low_code_bits, high_code_bits,
+        parameters, count, joint_flag, sizes,
+        range_codes_flag, code_shift, low_code_bits, high_code_bits,
         low_code.reshape(-1, lows), high_code.reshape(-1, fps.ranges), hashes, read.rest(),
     )  # fmt: skip
