@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import re
 import shutil
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
-from independent import check, hevc
+from independent import check, hevc, modelfiles
 from independent.__main__ import main
+from independent.codes import LEVELS, UnitType
+from independent.container import HEADER_SIZE, read_units
 
 SUITE = Path(__file__).resolve().parents[1] / "bitstreams"
-UNKNOWN = {"model-elsewhere"}
-"""A vector with a unit of the learned profile, which this decoder lacks."""
-
-VECTORS = {
-    vector["name"]: vector
-    for vector in check.vectors_of(SUITE)
-    if vector["profile"] != "learned" and vector["name"] not in UNKNOWN
-}
+VECTORS = {vector["name"]: vector for vector in check.vectors_of(SUITE)}
 MODULES = sorted((Path(__file__).parent / "independent").glob("*.py"))
 ENCODES = re.compile(r"encod|(?<!de)compress|writer|put_", re.IGNORECASE)
 
@@ -60,6 +57,73 @@ def test_without_ffmpeg_nothing_is_claimed(tmp_path: Path, monkeypatch: pytest.M
     stream, output = SUITE / VECTORS["hevc-8-bit"]["file"], tmp_path / "output"
     assert main([str(stream), str(output)]) == 77
     assert not output.exists()
+
+
+Units = list[tuple[int, bytes]]
+MODEL, END = UnitType.ENTROPY_MODEL, UnitType.END
+
+
+def stream_of(header: bytes, units: Units) -> bytes:
+    """A stream of units that are not skippable."""
+    stream = header
+    for number, payload in units:
+        low, high = len(payload) & 0x7F | 0x80, len(payload) >> 7
+        unit = bytes([number, low, high] if high else [number, low & 0x7F]) + payload
+        stream += unit + zlib.crc32(unit).to_bytes(4, "big")
+    return stream
+
+
+@pytest.fixture
+def model_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Units], Path]:
+    """Make a stream from a vector whose model goes into a file of its own, with further units."""
+    monkeypatch.setenv(modelfiles.MODELS, str(tmp_path))
+
+    def make(name: str, further: Units) -> Path:
+        stream = (SUITE / VECTORS[name]["file"]).read_bytes()
+        header, read = stream[:HEADER_SIZE], read_units(stream, LEVELS[1])
+        (model, *rest) = [(unit.type or 0, unit.payload) for unit in read]
+        assert model[0] == MODEL
+        file = stream_of(header, [model, *further, (END, b"")])
+        sha256 = hashlib.sha256(file).digest()
+        (tmp_path / f"{sha256.hex()}.dfcm").write_bytes(file)
+        target = tmp_path / "stream.dfc"
+        target.write_bytes(stream_of(header, [(MODEL, b"\xc0" + sha256), *rest]))
+        return target
+
+    return make
+
+
+def test_a_model_apart(model_apart: Callable[[str, Units], Path], tmp_path: Path) -> None:
+    stream, output = model_apart("latents-alone", []), tmp_path / "output"
+    original = SUITE / VECTORS["latents-alone"]["file"]
+    assert main([str(original), str(tmp_path / "expected")]) == 0
+    assert main([str(stream), str(output)]) == 0
+    assert output.read_bytes() == (tmp_path / "expected").read_bytes()
+
+
+def test_without_its_model_nothing_is_claimed(
+    model_apart: Callable[[str, Units], Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "output"
+    with_more = model_apart("latents-alone", [(UnitType.METADATA, b"\0")])
+    assert main([str(with_more), str(output)]) == 77
+    (file,) = tmp_path.glob("*.dfcm")
+    file.unlink()
+    stream = model_apart("latents-alone", [])
+    (file,) = tmp_path.glob("*.dfcm")
+    file.write_bytes(file.read_bytes() + b"\0")
+    assert main([str(stream), str(output)]) == 77
+    file.unlink()
+    assert main([str(stream), str(output)]) == 77
+    assert not output.exists()
+
+
+def test_a_model_apart_has_the_contexts_of_its_features(
+    model_apart: Callable[[str, Units], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = model_apart("model-contexts", [])
+    assert main([str(stream), str(tmp_path / "output")]) == 1
+    assert capsys.readouterr().out == "REJECT constraint\n"
 
 
 WRONG: dict[str, tuple[str, Callable[[check.Vector], object]]] = {

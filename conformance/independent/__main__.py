@@ -1,7 +1,8 @@
 """The decoder command: ``python -m independent INPUT OUTPUT``.
 
 Exit status 0: OUTPUT holds all features one after the other, each in C order, little-endian. 1: the last
-line is ``REJECT`` and the class of Annex D. 77: ffmpeg is missing and the stream needs it.
+line is ``REJECT`` and the class of Annex D. 77: ffmpeg, or the file of an entropy model, is
+missing and the stream needs it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 from pathlib import Path
 
 from .decode import decode_stream
-from .refusal import FfmpegMissing, Refusal
+from .refusal import Missing, Refusal
 
 PASSED_OVER = 77
 
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
         print(refusal, file=sys.stderr)
         print("REJECT", refusal.kind)
         return 1
-    except FfmpegMissing as missing:
+    except Missing as missing:
         print(missing, file=sys.stderr)
         return PASSED_OVER
     target.write_bytes(b"".join(feature.value_bytes() for feature in features))

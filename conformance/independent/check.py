@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .decode import Feature, decode_stream
-from .refusal import FfmpegMissing, Refusal
+from .refusal import Missing, Refusal
 
 Vector = dict[str, Any]
 
-PROFILES = ("lossless", "hevc", "native")
+PROFILES = ("lossless", "hevc", "native", "learned")
 """Profiles that this decoder has; vectors of others are not applicable."""
 
 PASSED, FAILED, MISSING = "pass", "FAIL", "skip"
@@ -61,7 +61,7 @@ def judge(stream: bytes, vector: Vector) -> tuple[str, str]:
     """The verdict on one vector, and the deviation where it is wrong."""
     try:
         features = decode_stream(stream)
-    except FfmpegMissing as missing:
+    except Missing as missing:
         return MISSING, str(missing)
     except Refusal as refusal:
         if vector["decoder"] == "accept":

@@ -14,6 +14,7 @@ class Profile(IntEnum):
     LOSSLESS = 1
     HEVC = 2
     NATIVE = 3
+    LEARNED = 4
 
 
 class UnitType(IntEnum):
@@ -22,6 +23,7 @@ class UnitType(IntEnum):
     FEATURE_PARAMETER_SET = 1
     CODED_FEATURE = 2
     CODED_FEATURE_BATCH = 3
+    ENTROPY_MODEL = 4
     METADATA = 16
     HASH = 17
     INDEX = 18
@@ -55,6 +57,7 @@ class Quantiser(IntEnum):
     NONE = 0
     UNIFORM = 1
     LOGARITHMIC = 2
+    LATTICE = 5
 
 
 class Coder(IntEnum):
@@ -68,6 +71,7 @@ class Coder(IntEnum):
     HEVC = 5
     NATIVE = 6
     NATIVE_LOSSLESS = 7
+    LEARNED = 8
 
 
 class RestorationMode(IntEnum):
@@ -99,6 +103,7 @@ CODERS = {
     Profile.LOSSLESS: BYTE_CODERS,
     Profile.HEVC: BYTE_CODERS | {Coder.HEVC},
     Profile.NATIVE: BYTE_CODERS | {Coder.NATIVE, Coder.NATIVE_LOSSLESS},
+    Profile.LEARNED: BYTE_CODERS | {Coder.LEARNED},
 }
 
 
@@ -112,13 +117,18 @@ class Level(NamedTuple):
     max_unit_size: int
     max_sequence_length: int
     max_sequence_samples: int
+    max_model_contexts: int
+    max_model_tables: int
+    max_model_size: int
 
 
 LEVELS = {
-    1: Level(1 << 16, 1 << 16, 1024, 1 << 18, 1 << 20, 32, 1 << 20),
-    2: Level(1 << 20, 1 << 17, 2048, 1 << 22, 1 << 24, 64, 1 << 24),
-    3: Level(1 << 24, 1 << 20, 8192, 1 << 26, 1 << 28, 64, 1 << 28),
-    4: Level(1 << 28, 1 << 24, 8192, 1 << 30, (1 << 32) - 1, 64, 1 << 30),
+    1: Level(1 << 16, 1 << 16, 1024, 1 << 18, 1 << 20, 32, 1 << 20, 1 << 12, 1 << 8, 1 << 16),
+    2: Level(1 << 20, 1 << 17, 2048, 1 << 22, 1 << 24, 64, 1 << 24, 1 << 14, 1 << 10, 1 << 18),
+    3: Level(1 << 24, 1 << 20, 8192, 1 << 26, 1 << 28, 64, 1 << 28, 1 << 16, 1 << 12, 1 << 20),
+    4: Level(
+        1 << 28, 1 << 24, 8192, 1 << 30, (1 << 32) - 1, 64, 1 << 30, 1 << 16, 1 << 12, 1 << 20
+    ),
 }
 
 Code = TypeVar("Code", bound=IntEnum)

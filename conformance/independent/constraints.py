@@ -41,6 +41,17 @@ def check_parameter_set(fps: FeatureParameterSet, profile: Profile) -> None:
         constrain(not fps.restoration_enabled_flag, "R9.2-16", "restoration with the native coder")
     if fps.coder == Coder.NATIVE_LOSSLESS:
         constrain(none, "R9.2-17", "the native lossless coder with a quantiser")
+    lattice = fps.quantiser == Quantiser.LATTICE
+    if fps.coder == Coder.LEARNED:
+        latents = lattice or (none and fps.source_type in INTEGER_TYPES)
+        constrain(latents, "R9.2-24", "the learned coder without latents")
+    else:
+        constrain(not lattice, "R9.2-25", f"the quantiser of latents with {fps.coder!r}")
+    if lattice:
+        steps, offsets = fps.lattice_step, fps.lattice_offset
+        positive = np.isfinite(steps).all() and (steps > 0).all()
+        constrain(positive, "R9.2-26", "a step of the lattice is not finite, or not above 0")
+        constrain(np.isfinite(offsets).all(), "R9.2-27", "an offset of the lattice is not finite")
 
 
 def check_parameters(fps: FeatureParameterSet, parameters: Parameters) -> None:
@@ -66,12 +77,18 @@ def check_batch(fps: FeatureParameterSet, batch: Batch, unit_size: int) -> None:
     constrain(fps.coder != Coder.HEVC, "R9.2-11", "a batch of HEVC features")
     constrain(not fps.temporal_prediction_flag, "R9.2-18", "a batch of predicted features")
     constrain(unit_size <= LARGEST_BATCH, "R9.2-12", f"a batch of {unit_size} bytes")
-    elements = len(batch.payload_sizes) * fps.elements
+    elements = batch.feature_count * fps.elements
     constrain(elements <= LARGEST_BATCH, "R9.2-14", f"a batch of {elements} elements")
-    coded = batch.range_codes_flag and fps.quantiser == Quantiser.NONE
-    constrain(not coded, "R9.2-22", "codes of ranges without a quantiser")
-    sums = sum(batch.payload_sizes) == len(batch.payloads)
+    coded = batch.range_codes_flag and fps.quantiser in (Quantiser.NONE, Quantiser.LATTICE)
+    constrain(not coded, "R9.2-22", "codes of ranges without ranges")
+    sums = batch.joint_flag or sum(batch.payload_sizes) == len(batch.payloads)
     constrain(sums, "R9.2-13", "the sizes of payloads do not add up")
+
+
+def check_contexts(fps: FeatureParameterSet, contexts: int) -> None:
+    """Check the number of the contexts of the entropy model of a parameter set (R9.7-3)."""
+    fits = contexts in (1, fps.channels)
+    constrain(fits, "R9.7-3", f"{contexts} contexts for {fps.channels} channels")
 
 
 def check_own_ranges(low: Integers, high: Integers) -> None:

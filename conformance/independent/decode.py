@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +12,11 @@ import numpy.typing as npt
 from .bits import Integers
 from .bytecoders import decode_bytes
 from .codes import BYTE_CODERS, Coder, FeatureType, HashTarget
+from .constraints import check_contexts
 from .hevc import SequenceDecoder
+from .learned import decode_joint, decode_separate
 from .lossless import decode_lossless
+from .modelfiles import find_model
 from .native import decode_native
 from .quantiser import reconstruct
 from .ranges import convert
@@ -46,7 +50,7 @@ class Decoder:
         self.preceding: dict[FeatureParameterSet, tuple[Integers, Parameters]] = {}
 
     def samples(self, coded: CodedFeature) -> Integers:
-        """The samples of a feature (8.3)."""
+        """The samples of a feature, of any coder but the learned one (8.3)."""
         fps = coded.fps
         if fps.coder in BYTE_CODERS:
             return decode_bytes(coded.payload, fps)
@@ -62,10 +66,19 @@ class Decoder:
         self.preceding[fps] = samples, coded.parameters
         return samples
 
-    def feature(self, coded: CodedFeature) -> Feature:
-        """Decode one feature, and compare its sample hash (R8.8-1)."""
+    def samples_of_unit(self, unit: CodedUnit) -> Iterable[Integers]:
+        """The samples of each feature of a coded unit (8.3)."""
+        if unit.model is None:
+            return map(self.samples, unit.features)
+        first, model = unit.features[0], find_model(unit.model)
+        check_contexts(first.fps, len(model))
+        if unit.joint:
+            return decode_joint(first.payload, len(unit.features), first.fps, model)
+        return (decode_separate(each.payload, each.fps, model) for each in unit.features)
+
+    def feature(self, coded: CodedFeature, samples: Integers) -> Feature:
+        """The feature of samples; compares its sample hash (R8.8-1)."""
         fps = coded.fps
-        samples = self.samples(coded)
         patterns = reconstruct(samples, fps, coded.parameters)
         shape = fps.shape[:1] if fps.feature_type == FeatureType.FC else fps.shape
         feature = Feature(fps.source_type.name.lower(), shape, samples, patterns)
@@ -74,10 +87,11 @@ class Decoder:
         require(same, "hash", "R8.8-1", "the sample hash differs")
         return feature
 
-    def unit(self, coded: CodedUnit) -> list[Feature]:
+    def unit(self, unit: CodedUnit) -> list[Feature]:
         """Decode the features of a coded unit, and compare its hash units (R8.8-2)."""
-        features = [self.feature(each) for each in coded.features]
-        for target, sha256 in coded.hashes.items():
+        decoded = zip(unit.features, self.samples_of_unit(unit), strict=True)
+        features = [self.feature(coded, samples) for coded, samples in decoded]
+        for target, sha256 in unit.hashes.items():
             found = hashlib.sha256()
             for each in features:
                 samples = target == HashTarget.SAMPLES
@@ -87,7 +101,7 @@ class Decoder:
 
 
 def decode_stream(stream: bytes) -> list[Feature]:
-    """Decode all features of a stream (8.1); raises Refusal or FfmpegMissing."""
+    """Decode all features of a stream (8.1); raises Refusal or Missing."""
     decoder = Decoder()
     units = parse_stream(stream)
     return [feature for unit in units for feature in decoder.unit(unit)]

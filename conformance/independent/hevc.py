@@ -12,7 +12,7 @@ from .bits import Integers
 from .frames import frame_size, layout, unpack
 from .hevc_constraints import check_slices, depth_of
 from .nal import nal_units
-from .refusal import FfmpegMissing, Refusal, require
+from .refusal import Missing, Refusal, require
 from .stream import CodedFeature
 from .syntax import FeatureParameterSet
 
@@ -25,7 +25,7 @@ def ffmpeg() -> str:
     """The path of the program ffmpeg."""
     found = os.environ.get(FFMPEG) or shutil.which("ffmpeg")
     if not found:
-        raise FfmpegMissing("ffmpeg is not installed: HEVC payloads cannot be decoded")
+        raise Missing("ffmpeg is not installed: HEVC payloads cannot be decoded")
     return found
 
 

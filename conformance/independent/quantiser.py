@@ -82,6 +82,13 @@ def logarithmic(samples: Integers, fps: FeatureParameterSet, parameters: Paramet
     return numbers
 
 
+def lattice(latents: Integers, fps: FeatureParameterSet) -> Numbers:
+    """Inverse quantisation of latents (8.6.5): product and sum round by themselves."""
+    steps = fps.lattice_step.astype(np.float64)[:, None, None]
+    numbers: Numbers = latents * steps + fps.lattice_offset.astype(np.float64)[:, None, None]
+    return numbers
+
+
 def round_to(numbers: Numbers, source: SourceType) -> npt.NDArray[np.uint32]:
     """The patterns of binary64 numbers in a source type: saturated, then rounded once (8.7).
 
@@ -104,6 +111,8 @@ def reconstruct(
     """The reconstruction of a feature, C x H x W, as patterns of its source type (8.5 to 8.7)."""
     if fps.quantiser == Quantiser.NONE:
         patterns = samples.astype(np.uint32)
+    elif fps.quantiser == Quantiser.LATTICE:
+        patterns = round_to(lattice(samples, fps), fps.source_type)
     else:
         inverse = uniform if fps.quantiser == Quantiser.UNIFORM else logarithmic
         patterns = round_to(inverse(samples, fps, parameters), fps.source_type)

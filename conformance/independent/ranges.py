@@ -38,7 +38,7 @@ def move(common: Integers, codes: Integers, bits: int, unit: int) -> Integers:
 
 def parameters_of_features(fps: FeatureParameterSet, batch: Batch) -> list[Parameters]:
     """The parameters of each feature of a batch, with ranges of its own (8.6.3)."""
-    common, count = batch.parameters, len(batch.payload_sizes)
+    common, count = batch.parameters, batch.feature_count
     if not batch.range_codes_flag:
         return [common] * count
     unit = 1 << batch.code_shift

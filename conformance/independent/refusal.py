@@ -18,8 +18,8 @@ class Refusal(Exception):
         self.clause = clause
 
 
-class FfmpegMissing(Exception):
-    """The program ffmpeg, which decodes HEVC payloads, is not there."""
+class Missing(Exception):
+    """The lack of the program ffmpeg, or of the file of an entropy model: no defect of the stream."""
 
 
 def require(holds: bool, kind: str, clause: str, found: str) -> None:

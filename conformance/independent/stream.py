@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .bits import BitReader
-from .codes import Coder, HashTarget, UnitType, code_point
+from .codes import Coder, HashTarget, Profile, UnitType, code_point
 from .constraints import (
     check_batch,
+    check_contexts,
     check_feature_limits,
     check_frame_limit,
     check_parameter_set,
@@ -17,6 +18,7 @@ from .constraints import (
 from .container import Header, Unit, read_header, read_units
 from .frames import frame_size, layout
 from .hevc_constraints import check_parameter_sets
+from .models import EntropyModel, ModelFile, parse_model
 from .ranges import parameters_of_features
 from .refusal import Refusal, require
 from .syntax import (
@@ -57,9 +59,14 @@ class CodedFeature:
 
 @dataclass
 class CodedUnit:
-    """A coded feature or a batch, with the hash units that belong to it."""
+    """A coded feature or a batch, with the hash units that belong to it.
+
+    ``joint`` is true where one payload holds all features; ``model`` is that of their latents.
+    """
 
     features: list[CodedFeature]
+    joint: bool
+    model: EntropyModel | ModelFile | None
     hashes: dict[HashTarget, bytes] = field(default_factory=dict)
 
 
@@ -70,6 +77,7 @@ class StreamParser:
         self.header = header
         self.units: list[CodedUnit] = []
         self.parameter_sets: dict[int, FeatureParameterSet] = {}
+        self.models: dict[int, EntropyModel | ModelFile] = {}
         self.sequences: dict[FeatureParameterSet, list[CodedFeature]] = {}
         self.before: UnitType | None = None  # the type of the preceding unit
 
@@ -83,6 +91,8 @@ class StreamParser:
             self.coded_feature(unit.payload)
         elif unit.type == UnitType.CODED_FEATURE_BATCH:
             self.batch(unit.payload)
+        elif unit.type == UnitType.ENTROPY_MODEL:
+            self.entropy_model(unit.payload)
         elif unit.type == UnitType.METADATA:
             late = bool(self.parameter_sets)
             require(not late, "order", "R9.1-11", "metadata follows a parameter set")
@@ -99,7 +109,28 @@ class StreamParser:
         check_parameter_set(fps, self.header.profile)
         if fps.coder == Coder.HEVC:
             check_parameter_sets(fps)
+        if fps.coder == Coder.LEARNED:
+            there = fps.model_id in self.models
+            require(there, "order", "R7.4-2", f"there is no entropy model {fps.model_id}")
+            model = self.models[fps.model_id]
+            if not isinstance(model, ModelFile):
+                check_contexts(fps, len(model))
         self.parameter_sets[fps.fps_id] = fps
+
+    def entropy_model(self, payload: bytes) -> None:
+        """Parse an entropy model (6.12, R9.7-1, R9.7-2)."""
+        learned = self.header.profile == Profile.LEARNED
+        require(learned, "constraint", "R9.7-1", f"an entropy model in {self.header.profile!r}")
+        model_id, model = parse_model(payload, self.header.level)
+        twice = model_id in self.models
+        require(not twice, "constraint", "R9.7-2", f"a second entropy model {model_id}")
+        self.models[model_id] = model
+
+    def coded_unit(self, features: list[CodedFeature], joint: bool) -> None:
+        """Add a coded unit."""
+        fps = features[0].fps
+        model = self.models[fps.model_id] if fps.coder == Coder.LEARNED else None
+        self.units.append(CodedUnit(features, joint, model))
 
     def referred(self, read: BitReader) -> FeatureParameterSet:
         """Read the fps_id of a coded unit; give its parameter set."""
@@ -129,7 +160,7 @@ class StreamParser:
         if fps.temporal_prediction_flag:
             samples = sum(each.cost for each in feature.sequence)
             check_sequence_limits(len(feature.sequence), samples, self.header.level)
-        self.units.append(CodedUnit([feature]))
+        self.coded_unit([feature], joint=True)
 
     def batch(self, payload: bytes) -> None:
         """Parse a coded feature batch, and cut it into its features (6.6)."""
@@ -138,17 +169,14 @@ class StreamParser:
         batch = parse_batch(read, fps)
         check_parameters(fps, batch.parameters)
         check_batch(fps, batch, len(payload))
-        unit, at = CodedUnit([]), 0
         own = parameters_of_features(fps, batch)
-        for size, parameters, sample_hash in zip(
-            batch.payload_sizes, own, batch.sample_hashes, strict=True
-        ):
-            part = batch.payloads[at : at + size]
-            feature = CodedFeature(fps, parameters, sample_hash, part)
+        features = [
+            CodedFeature(fps, *each)
+            for each in zip(own, batch.sample_hashes, batch.payload_of_each, strict=True)
+        ]
+        for feature in features:
             feature.sequence.append(feature)
-            unit.features.append(feature)
-            at += size
-        self.units.append(unit)
+        self.coded_unit(features, batch.joint_flag)
 
     def hash(self, payload: bytes) -> None:
         """Parse a hash unit (6.8), which belongs to the coded unit before it (R9.1-5, R9.1-12)."""

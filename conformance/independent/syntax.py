@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,9 @@ class FeatureParameterSet:
     tile_columns: int
     tile_rows: int
     parameter_sets: bytes
+    model_id: int
+    lattice_step: npt.NDArray[np.float32]
+    lattice_offset: npt.NDArray[np.float32]  # as many entries as lattice_step, or one
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -68,7 +72,7 @@ class FeatureParameterSet:
 
     @property
     def ranges(self) -> int:
-        """Number of ranges or logarithmic steps of a feature."""
+        """Number of ranges, of logarithmic steps, or of steps of the lattice."""
         return self.channels if self.range_per_channel_flag else 1
 
     @property
@@ -102,7 +106,9 @@ class Batch:
     """The elements of a coded feature batch (6.6) that its features do not share."""
 
     parameters: Parameters
-    payload_sizes: list[int]
+    feature_count: int
+    joint_flag: bool
+    payload_sizes: list[int]  # none where the features have one payload
     range_codes_flag: bool
     code_shift: int
     low_code_bits: int
@@ -111,6 +117,17 @@ class Batch:
     high_code: Integers
     sample_hashes: list[bytes]
     payloads: bytes
+
+    @property
+    def payload_of_each(self) -> list[bytes]:
+        """The payload of each feature; where the features have one payload, this one for each."""
+        if self.joint_flag:
+            return [self.payloads] * self.feature_count
+        ends = accumulate(self.payload_sizes)
+        return [
+            self.payloads[end - size : end]
+            for size, end in zip(self.payload_sizes, ends, strict=True)
+        ]
 
 
 def parse_parameter_set(payload: bytes) -> FeatureParameterSet:
@@ -139,6 +156,14 @@ def parse_parameter_set(payload: bytes) -> FeatureParameterSet:
     columns = read.ue(4095) + 1 if hevc else 1
     rows = read.ue(4095) + 1 if hevc else 1
     size = read.ue(4096) if hevc else 0
+    model_id = read.ue(255) if coder == Coder.LEARNED else 0
+    ranges = channels if range_per_channel_flag else 1
+    lattice_step = lattice_offset = np.zeros(1, np.float32)
+    if quantiser == Quantiser.LATTICE:
+        lattice_step = read.floats(ranges)
+        lattice_offset_flag = read.flag()
+        if lattice_offset_flag:
+            lattice_offset = read.floats(ranges)
     read.align()
     parameter_sets = read.raw(size)
     read.finish()
@@ -146,6 +171,7 @@ def parse_parameter_set(payload: bytes) -> FeatureParameterSet:
         fps_id, feature_type, source_type, channels, height, width, quantiser, bits,
         range_per_channel_flag, restoration_enabled_flag, log_signed_flag, sample_hash_size, coder,
         shuffle_flag, hevc_lossless_flag, temporal_prediction_flag, columns, rows, parameter_sets,
+        model_id, lattice_step, lattice_offset,
     )  # fmt: skip
 
 
@@ -189,10 +215,11 @@ def parse_parameters(read: BitReader, fps: FeatureParameterSet) -> Parameters:
 def parse_batch(read: BitReader, fps: FeatureParameterSet) -> Batch:
     """Parse coded_feature_batch() (6.6) from the element that follows fps_id."""
     count = read.ue((1 << 16) - 1) + 1
-    payload_size_base = read.ue((1 << 32) - 2)
+    joint_flag = fps.coder == Coder.LEARNED and read.flag()
+    payload_size_base = 0 if joint_flag else read.ue((1 << 32) - 2)
     range_codes_flag = read.flag()
-    payload_size_bits = read.u(4)
-    sizes = [payload_size_base] * count
+    payload_size_bits = 0 if joint_flag else read.u(4)
+    sizes = [] if joint_flag else [payload_size_base] * count
     if payload_size_bits:
         sizes = [payload_size_base + int(delta) for delta in read.array(count, payload_size_bits)]
     parameters = parse_parameters(read, fps)
@@ -205,6 +232,7 @@ def parse_batch(read: BitReader, fps: FeatureParameterSet) -> Batch:
     read.align()
     hashes = [read.raw(fps.sample_hash_size) for _ in range(count)]
     return Batch(
-        parameters, sizes, range_codes_flag, code_shift, low_code_bits, high_code_bits,
+        parameters, count, joint_flag, sizes,
+        range_codes_flag, code_shift, low_code_bits, high_code_bits,
         low_code.reshape(-1, lows), high_code.reshape(-1, fps.ranges), hashes, read.rest(),
     )  # fmt: skip

@@ -27,6 +27,7 @@ HASHES = {
     "native states": "22338029625aa926f26b67b0d3c6d69c034d5e4ff413e47ddeb50e764f933663",
     "native weights": "6321acdf3cee063bce05ce23e8c4094cc0000f382474fcba29d065c888fa0b59",
     "float states": "8af25e6bc239ab3837f0abfaa8a500a7c78c0f94637545d498e299a2973fbfee",
+    "scales": "509b0f1202e8a775477427fe83b3bd9e46ecc28a55aee0d5973b01e06b3aca1e",
     "float weights": "ee252ed524add13f303c66233da7513851aed4b5e78cbf67e76fbeec953712d1",
 }
 
@@ -101,3 +102,14 @@ def float_model() -> tuple[list[int], list[int]]:
     numbers = [int(number) for line in lines_of("floats.txt") for number in line.split()]
     states = [centred(*divmod(number, 64)) for number in numbers[:8002]]
     return checked("float states", states), checked("float weights", numbers[8002:])
+
+
+@cache
+def scales() -> list[list[int]]:
+    """The frequencies of the tables by scale (8.10.4): those of the values -k to k, then of the escape."""
+    tables: list[list[int]] = []
+    for line in lines_of("scales.txt"):
+        escape, *sides = map(int, line.split())
+        tables.append([*sides[:0:-1], *sides, escape])
+    checked("scales", [entry for table in tables for entry in table])
+    return tables
