@@ -1,4 +1,4 @@
-"""Checks of what a caller asks of decoding: the highest level, and the program for HEVC."""
+"""Checks of what a caller asks of decoding: the highest level, and resources of the machine."""
 
 from __future__ import annotations
 
@@ -26,11 +26,14 @@ def asked_level(max_level: Any) -> int:
     return number
 
 
-def asked_machine(ffmpeg: Any, timeout: Any, models: Any = None, source: Any = None) -> Machine:
-    """The program for HEVC, the seconds for one run of it, and where entropy models are. Raises CallerError.
+def asked_machine(
+    ffmpeg: Any, timeout: Any, models: Any = None, source: Any = None, workers: Any = 1
+) -> Machine:
+    """The program for HEVC, the seconds for one run of it, models and threads. Raises CallerError.
 
-    models : entropy models, and paths of files or folders of them; one, or several.
-    source : of the stream; models are looked for in its folder, too, if it is a path.
+    models  : entropy models, and paths of files or folders of them; one, or several.
+    source  : of the stream; models are looked for in its folder, too, if it is a path.
+    workers : threads; None for one per processor.
     """
     if ffmpeg is not None and not isinstance(ffmpeg, (str, os.PathLike)):
         raise CallerError(f"ffmpeg is {_shown(ffmpeg)}; it is the path of a program")
@@ -38,8 +41,12 @@ def asked_machine(ffmpeg: Any, timeout: Any, models: Any = None, source: Any = N
         raise CallerError(f"timeout is {_shown(timeout)}; it is a number of seconds")
     if timeout is not None and not timeout > 0:
         raise CallerError(f"timeout is {timeout}; it is above 0")
+    if workers is None:
+        workers = os.cpu_count() or 1
+    if isinstance(workers, bool) or not hasattr(workers, "__index__") or workers < 1:
+        raise CallerError(f"workers is {_shown(workers)}; it is an integer, 1 or more")
     program = None if ffmpeg is None else os.fspath(ffmpeg)
-    return Machine(ffmpeg=program, timeout=timeout, models=_store(models, source))
+    return Machine(program, operator.index(workers), timeout, _store(models, source))
 
 
 def _store(models: Any, source: Any) -> ModelStore:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy.typing as npt
 
 from refcodec.coders.protocol import Machine
-from refcodec.decoder import Sequences, decode_window
-from refcodec.errors import StreamError
+from refcodec.decoder import Sequences, decode_channels, decode_window
+from refcodec.errors import CallerError, StreamError
 from refcodec.registry import record_of
 from refcodec.stream.directory import Directory
 from refcodec.stream.order import Order, no_access_point
@@ -86,6 +86,22 @@ class Access:
             for window in windows_of(map(self._alone, group)):
                 for decoded in decode_window(window, self._machine, {}):
                     yield decoded.features[0]
+
+    def channels(self, number: int, first: int, stop: int) -> Feature:
+        """Channels from ``first`` up to ``stop`` of a feature, without the others where they stand apart.
+
+        Raises CallerError for channels that it does not have.
+        """
+        directory, entry, _ = self._catalogue.locate(number)
+        count = self._unit(directory, entry).fps.channels
+        if not 0 <= first < stop <= count:
+            raise CallerError(
+                f"feature {number} has no channels {first} to {stop}", hint=f"it has {count}"
+            )
+        found = None
+        if not self._is_predicted(number):
+            found = decode_channels(self._alone(number), self._machine, range(first, stop))
+        return next(self.features([number]))[first:stop] if found is None else found
 
     def _is_predicted(self, number: int) -> bool:
         directory, entry, _ = self._catalogue.locate(number)

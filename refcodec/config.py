@@ -14,7 +14,7 @@ from typing import Any
 
 from refcodec.errors import CallerError, StreamError
 from refcodec.registry import CODERS, QUANTISERS, CoderRecord, coder_named, suggest
-from refcodec.tables import HIGHEST_LEVEL, LONGEST_SEQUENCE
+from refcodec.tables import HIGHEST_LEVEL, LONGEST_SEQUENCE, SUBSTREAMS
 
 __all__ = ["CHOICES", "EncoderConfig"]
 
@@ -42,6 +42,7 @@ _NEUTRAL: dict[str, Any] = {
     "model": None,
     "model_apart": False,
     "joint": False,
+    "substreams": 1,
     "batch": False,
     "workers": 1,
     "ffmpeg": None,
@@ -101,6 +102,7 @@ class EncoderConfig:
     model        : entropy model, a .dfcm file; None counts the first features.
     model_apart  : name the model by its SHA-256 instead of storing it: decoders find it in a store of models.
     joint        : code the features of a unit together: fewer bytes, but they are decoded together.
+    substreams   : groups of channels, 1 to 64, decoded by several threads, or one without the others.
 
     Byte coders:
     shuffle      : group bytes of equal significance before compression.
@@ -146,6 +148,7 @@ class EncoderConfig:
     model: Any = None
     model_apart: bool = _UNSET
     joint: bool = _UNSET
+    substreams: int = _UNSET
     shuffle: bool = _UNSET
     feature_type: str | None = None
     batch: bool | None = None
@@ -246,6 +249,11 @@ class EncoderConfig:
         if self.low_latency and self.batch:
             yield CallerError(
                 "batch has no effect with low_latency: each feature has its own coded unit"
+            )
+        if self.substreams > 1 and (self.batch or self.joint):
+            yield CallerError(
+                f"{'joint' if self.joint else 'batch'} has no effect with substreams: features that "
+                "have them are not batched"
             )
         if self.joint and self.batch is False:
             yield CallerError("joint has no effect where features are not batched")
@@ -398,6 +406,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "step": _numbers(2.0**-126),
     "offset": _numbers(-_LARGEST),
     "model": _model,
+    "substreams": _integer(1, SUBSTREAMS),
     "order": _permutation,
     "hash_size": _integer(-1 << 31),
     "level": _integer(1, HIGHEST_LEVEL),

@@ -40,6 +40,7 @@ __all__ = [
     "Sequences",
     "check_hashes",
     "check_unit_hashes",
+    "decode_channels",
     "decode_window",
     "reconstruct",
 ]
@@ -241,6 +242,22 @@ def _shape_of(unit: CodedUnit) -> str:
     """Size of the features of a unit, for messages."""
     fps = unit.fps
     return f"a feature of {fps.channels} x {fps.height} x {fps.width}"
+
+
+def decode_channels(unit: CodedUnit, machine: Machine, channels: range) -> Feature | None:
+    """Some channels of the only feature of a unit, without decoding all; None where that is not possible.
+
+    The sample hash, which is that of all channels, is not verified.
+    """
+    (payload,) = unit.payloads
+    with memory_for(f"to decode {_shape_of(unit)}"):
+        found = payload_coder(unit.fps.coder_id).decode_channels(payload, machine, channels)
+        if found is None:
+            return None
+        samples, first = found
+        values = dequantise(samples, unit.fps, unit.parameters, first)
+    wanted = values[channels.start - first : channels.stop - first]
+    return wanted.reshape(-1) if unit.fps.feature_type == FeatureType.FC else wanted
 
 
 @clause("8.6")

@@ -105,7 +105,7 @@ def restore_moments(
 
 @clause("8.6")
 def dequantise(
-    samples: Samples, fps: FeatureParameterSet, parameters: FeatureParameters
+    samples: Samples, fps: FeatureParameterSet, parameters: FeatureParameters, first: int = 0
 ) -> npt.NDArray[Any]:
     """(8.6) Integer samples to feature values in the source type.
 
@@ -113,6 +113,7 @@ def dequantise(
                  may also be of several features, N x C x H x W.
     fps        : the feature parameter set.
     parameters : the feature_parameters() of the coded feature.
+    first      : channel that the first of the samples are of; they may then be fewer than the feature's.
 
     Returns an array of the source type, of the same shape.
     """
@@ -126,7 +127,8 @@ def dequantise(
     result = np.empty(samples.shape, numpy_type)
     for channels, rows in blocks(samples.shape):
         given = samples[channels, rows] if positions is None else positions[channels, rows]
-        values = _values_of(given, channels, fps, parameters)
+        own = slice(first + channels.start, first + channels.start + len(given))
+        values = _values_of(given, own, fps, parameters)
         result[channels, rows] = round_to_source(values, source)
     return result
 

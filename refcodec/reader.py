@@ -76,6 +76,7 @@ class Reader:
         like: str = "numpy",
         salvage: bool = False,
         models: Any = None,
+        workers: int | None = 1,
     ) -> None:
         self._asked = {
             "max_level": asked_level(max_level),
@@ -84,9 +85,10 @@ class Reader:
             "like": like,
             "salvage": bool(salvage),
             "models": models,
+            "workers": workers,
         }
         place = source if not isinstance(source, Source) else source.name
-        self._machine = asked_machine(ffmpeg, timeout, models, place)
+        self._machine = asked_machine(ffmpeg, timeout, models, place, workers)
         self._convert = converter(like)
         self._salvages = bool(salvage)
         origin = source if isinstance(source, Source) else open_source(source)
@@ -293,12 +295,27 @@ class Reader:
         found: list[Any] = self[list(numbers)]
         return found
 
+    def channels(self, number: int, first: int, stop: int) -> Any:
+        """Channels from ``first`` up to ``stop`` of a feature, c x H x W; values, where it is a vector.
+
+        Only their substreams are decoded where the feature has several (``substreams`` of the encoder), and
+        its sample hash is not verified; else the feature is decoded as a whole. Raises as ``r[k]`` does, and
+        CallerError for channels that the feature does not have.
+        """
+        self._origin.require_open()
+        (found,) = cast("Sequence[int]", numbers_of([number], len(self)))
+        return self._convert(self._access().channels(found, first, stop))
+
     def _features(self, numbers: Sequence[int]) -> Iterator[Any]:
-        """Features by their numbers, with what this thread remembers."""
+        """Features by their numbers."""
+        return map(self._convert, self._access().features(numbers))
+
+    def _access(self) -> Access:
+        """Access by number, with what this thread remembers."""
         access = getattr(self._of_thread, "access", None)
         if access is None:
             access = self._of_thread.access = Access(self._catalogue, self._machine)
-        return map(self._convert, access.features(numbers))
+        return access
 
     # -- closing
 
@@ -358,6 +375,7 @@ def open_stream(
     like: str = "numpy",
     salvage: bool = False,
     models: Any = None,
+    workers: int | None = 1,
 ) -> Reader:
     """Open a stream for reading: a path, bytes, a buffer of bytes, or a binary file object.
 
@@ -368,6 +386,8 @@ def open_stream(
     salvage   : give what is whole of a damaged stream; `Reader.missing` says what is not.
     models    : entropy models that the stream names without holding them: an EntropyModel, a ``.dfcm`` file,
                 a folder of them, or several. The stream's folder and ``REFCODEC_MODELS`` are searched too.
+    workers   : threads that decode features, or substreams of one; None for one per processor. Coders whose
+                work is in kernels or ffmpeg gain by them.
 
     Raises StreamError if the stream is at fault, CallerError if the source is.
     """
@@ -379,6 +399,7 @@ def open_stream(
         like=like,
         salvage=salvage,
         models=models,
+        workers=workers,
     )
 
 
@@ -390,12 +411,13 @@ def decode(
     timeout: float | None = None,
     like: str = "numpy",
     models: Any = None,
+    workers: int | None = 1,
 ) -> Any:
     """Decode a stream of one feature, of a batch, or of arrays by name, as `encode` made it.
 
-    source : bytes, or anything else that `open_stream` takes.
-    like   : ``"torch"`` for tensors that share the memory of the arrays.
-    models : as of `open_stream`.
+    source          : bytes, or anything else that `open_stream` takes.
+    like            : ``"torch"`` for tensors that share the memory of the arrays.
+    models, workers : as of `open_stream`.
 
     Returns an array of the feature's own shape and type (a type of numpy or ``ml_dtypes``): C x H x W for
     conv and pool, D for fc; a batch has one more axis in front. Arrays by name are a dict.
@@ -405,7 +427,12 @@ def decode(
     """
     convert = converter(like)
     with Reader(
-        source, max_level=max_level, ffmpeg=ffmpeg, timeout=timeout, models=models
+        source,
+        max_level=max_level,
+        ffmpeg=ffmpeg,
+        timeout=timeout,
+        models=models,
+        workers=workers,
     ) as reader:
         features = iter(reader)
         first = next(features, None)

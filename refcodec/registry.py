@@ -207,6 +207,7 @@ _RECORDS = (
             "model": None,
             "model_apart": False,
             "joint": False,
+            "substreams": 1,
             "batch": None,
         },
     ),

@@ -37,6 +37,7 @@ CHANGES: dict[str, Any] = {
     "model": EntropyModel.from_scales([2.0]),
     "model_apart": True,
     "joint": True,
+    "substreams": 3,
     "shuffle": True,
     "feature_type": "pool",
     "batch": True,

@@ -17,6 +17,7 @@ import refcodec
 from refcodec import EntropyModel
 from refcodec.cli import app
 from refcodec.errors import CallerError, EnvironmentFault, PayloadError, StreamError
+from refcodec.suite.assemble import Set
 from refcodec.syntax.codes import UnitType
 
 SCALES = np.where(np.arange(64) < 40, 0.02, np.geomspace(0.2, 4.0, 64))
@@ -174,6 +175,66 @@ def test_joined_streams_share_equal_models(tmp_path: Path) -> None:
     assert refcodec.validate(target).conforming
 
 
+# --- substreams
+
+
+def maps(count: int, channels: int = 12) -> Any:
+    found = latents(count * channels)[:, 4:].reshape(count, channels, 6, 10)
+    return np.ascontiguousarray(found)
+
+
+@pytest.mark.parametrize("substreams", [1, 2, 5, 12])
+@pytest.mark.parametrize("workers", [1, 3, None])
+def test_substreams_decode_to_the_same(substreams: int, workers: int | None) -> None:
+    features = maps(3)
+    data = stream(features, substreams=substreams, hashes=True)
+    with refcodec.open(data, workers=workers) as reader:
+        np.testing.assert_array_equal(np.stack(list(reader)), features)
+        assert reader.parameters[0].substream_count == substreams
+    assert refcodec.validate(data).conforming
+
+
+@pytest.mark.parametrize("options", [{"substreams": 5}, {"substreams": 1}, {"coder": "raw"}])
+def test_channels_without_the_others(options: dict[str, Any]) -> None:
+    features = maps(3)
+    with refcodec.open(stream(features, **options)) as reader:
+        for first in range(12):
+            for stop in range(first + 1, 13):
+                part = reader.channels(-1, first, stop)
+                np.testing.assert_array_equal(part, features[-1, first:stop])
+        for first, stop in ((0, 0), (-1, 2), (3, 13), (4, 3)):
+            with pytest.raises(CallerError, match="it has 12"):
+                reader.channels(0, first, stop)
+        with pytest.raises(IndexError):
+            reader.channels(3, 0, 1)
+
+
+def test_a_substream_has_a_channel_at_least() -> None:
+    with pytest.raises(CallerError, match="12 channels has no 13 substreams"):
+        stream(maps(1), substreams=13)
+
+
+def test_channels_are_read_past_a_damaged_substream() -> None:
+    features = maps(1)
+    data = stream(features, substreams=4, index=False)
+    payload = refcodec.inspect(data)[3].elements[-2]
+    shorter = Set(3, "coded_feature.payload", payload.value[:-1].hex())(data)
+    with refcodec.open(shorter) as reader:
+        np.testing.assert_array_equal(reader.channels(0, 0, 9), features[0, :9])
+        with pytest.raises(PayloadError):
+            reader.channels(0, 8, 10)
+
+
+def test_channels_of_vectors_and_their_lattice() -> None:
+    steps, offsets = np.geomspace(0.1, 7, 64), np.linspace(-1, 1, 64)
+    vectors = (latents(2) * steps + offsets).astype(np.float32)
+    data = stream(vectors, step=tuple(steps), offset=tuple(offsets), substreams=3)
+    with refcodec.open(data) as reader:
+        whole = reader[1]
+        for first, stop in ((0, 64), (20, 22), (21, 43), (63, 64)):
+            np.testing.assert_array_equal(reader.channels(1, first, stop), whole[first:stop])
+
+
 # --- models ----------------------------------------------------------------------------------------
 
 
@@ -301,8 +362,6 @@ def test_contexts_of_a_model_apart() -> None:
     model = EntropyModel.from_scales([1.0] * 64)
     data = stream(latents(3), model=model, model_apart=True)
     edited = data.replace(model.sha256, EntropyModel.from_scales([1.0] * 63).sha256)
-    from refcodec.suite.assemble import Set
-
     other = EntropyModel.from_scales([1.0] * 63)
     edited = Set(1, "entropy_model_unit.sha256", other.sha256.hex())(data)
     with pytest.raises(StreamError, match="63 contexts") as caught:
@@ -392,6 +451,10 @@ def _with_crcs(data: bytes) -> bytes:
         ({"step": (1.0, 2.0)}, "step has 2 numbers for 64 channels"),
         ({"offset": float("nan")}, "offset is nan"),
         ({"joint": True, "batch": False}, "joint has no effect"),
+        ({"joint": True, "substreams": 2}, "joint has no effect with substreams"),
+        ({"batch": True, "substreams": 2}, "batch has no effect with substreams"),
+        ({"substreams": 65}, "substreams is 65; it is 1 to 64"),
+        ({"coder": "raw", "substreams": 2}, "raw has no option substreams"),
         ({"quantiser": "none"}, "float32"),
         ({"quantiser": "uniform"}, "with learned it is lattice or none"),
         ({"quantiser": "none", "step": 2.0}, "step has no effect"),

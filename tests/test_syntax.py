@@ -298,6 +298,7 @@ def parameter_sets(draw: st.DrawFn) -> dict[str, Any]:
         "parameter_sets_size": len(sets),
         "parameter_sets": sets,
         "model_id": draw(st.integers(0, 255)),
+        "substream_count_minus1": draw(st.integers(0, 63)),
         "lattice_step": numbers(draw, channels if apart else 1),
         "lattice_offset_flag": draw(flags()) if quantiser == Quantiser.LATTICE else None,
         "lattice_offset": numbers(draw, channels if apart else 1),
@@ -400,6 +401,7 @@ def test_coded_feature(
         "access_point_flag": access_point,
         "parameters": data.draw(feature_parameters(fps)),
         "sample_hash": data.draw(octets(fps.sample_hash_size)),
+        "substream_size": [data.draw(st.integers(0, 2**56 - 1))] * (fps.substream_count - 1),
         "payload": payload,
     }
     parsed = identity(CODED_FEATURE, coded, fps=fps)

@@ -214,6 +214,7 @@ def decode(
     timeout: options.Timeout = None,
     models: options.Models = None,
     salvage: options.Salvage = False,
+    workers: options.Workers = None,
     force: options.Force = False,
 ) -> None:
     """Reconstruct the features of a stream.
@@ -234,6 +235,7 @@ def decode(
             timeout=timeout,
             salvage=salvage,
             models=places_of_models(models, source),
+            workers=workers,
         )
         total = None if source == PIPE or salvage else len(reader)
         with progress("decoding", total) as show:

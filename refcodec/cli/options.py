@@ -90,6 +90,12 @@ Timeout = Annotated[
         panel=panel_of("ffmpeg"),
     ),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Threads; by default one per processor.", rich_help_panel=panel_of("workers")
+    ),
+]
 Models = Annotated[
     list[Path] | None,
     _option(

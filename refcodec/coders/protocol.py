@@ -77,6 +77,7 @@ class Payload:
     bit_offset   : position of the payload in the stream, in bits.
     model        : entropy model of the parameter set, where it names one.
     place        : of a payload in a batch, by a coder with a model: which of the batch it is.
+    substreams   : sizes of all substreams of ``data`` but the last; () where there is one.
     """
 
     fps: FeatureParameterSet
@@ -87,6 +88,7 @@ class Payload:
     bit_offset: int = 0
     model: ModelReference | None = None
     place: BatchPlace | None = None
+    substreams: tuple[int, ...] = ()
 
 
 class BatchPlace(NamedTuple):
@@ -185,11 +187,13 @@ class Coded:
     data         : its payload.
     samples      : decoded samples, int32, C x H x W.
     access_point : true if decoding can begin here.
+    substreams   : as of a :class:`Payload`.
     """
 
     data: bytes
     samples: Samples
     access_point: bool = True
+    substreams: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +248,16 @@ class PayloadCoder(ABC):
         self, payloads: Sequence[Payload], machine: Machine
     ) -> npt.NDArray[np.int32] | None:
         """Decode the features of a batch at once, N x C x H x W; None for a coder that decodes one by one."""
+        return None
+
+    def decode_channels(
+        self, payload: Payload, machine: Machine, channels: range
+    ) -> tuple[Samples, int] | None:
+        """Decode some channels of a feature without the others, where the payload allows it.
+
+        Returns samples of consecutive channels, those asked for among them, and the number of the first;
+        None where all have to be decoded.
+        """
         return None
 
     @abstractmethod

@@ -151,6 +151,8 @@ def is_batched(fps: FeatureParameterSet, config: EncoderConfig) -> bool:
     """True if features share coded feature batches."""
     if fps.coder_id == Coder.HEVC or config.aims or config.gop:
         return False
+    if fps.substream_count > 1:
+        return False
     if fps.coder_id == Coder.LEARNED and element_count(fps) > LARGEST_BATCH:
         return False
     if config.batch is not None:

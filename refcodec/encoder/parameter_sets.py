@@ -51,6 +51,11 @@ def make_parameter_set(
     columns, rows = _grid(config, first.shape, qps) if hevc else (1, 1)
     height, width = first.shape[1:] if kind != "fc" else (1, 1)
     lattice = _lattice(config, first.shape[0])
+    if config.substreams > first.shape[0]:
+        raise CallerError(
+            f"a feature of {first.shape[0]} channels has no {config.substreams} substreams",
+            hint="a substream has a channel at least",
+        )
     restored = record.restorable and not config.lossless and config.restoration != "off"
     try:
         return FEATURE_PARAMETER_SET.make(
@@ -76,6 +81,7 @@ def make_parameter_set(
                 "parameter_sets_size": 0,
                 "parameter_sets": b"",
                 "model_id": 0,
+                "substream_count_minus1": config.substreams - 1,
                 "lattice_step": lattice.step,
                 "lattice_offset_flag": lattice.offset.any(),
                 "lattice_offset": lattice.offset,

@@ -13,10 +13,22 @@ from refcodec.registry import record_of
 from refcodec.stream.limits import decoded_size, element_count
 from refcodec.syntax.bits import Trace, position_of
 from refcodec.syntax.codes import Coder, Quantiser
-from refcodec.syntax.structures import CodedFeatureBatch, FeatureParameters, FeatureParameterSet
+from refcodec.syntax.structures import (
+    CodedFeature,
+    CodedFeatureBatch,
+    FeatureParameters,
+    FeatureParameterSet,
+)
 from refcodec.tables import Level
 
-__all__ = ["LARGEST_BATCH", "check_batch", "check_parameters", "check_ranges", "largest_step"]
+__all__ = [
+    "LARGEST_BATCH",
+    "check_batch",
+    "check_parameters",
+    "check_ranges",
+    "check_substreams",
+    "largest_step",
+]
 
 LARGEST_BATCH = 65_536
 """Largest unit_size of a coded feature batch, and greatest number of elements of all its features: to read
@@ -70,6 +82,18 @@ def largest_step(fps: FeatureParameterSet) -> int:
 
 
 @clause("9.2")
+def check_substreams(feature: CodedFeature, trace: Trace) -> Violations:
+    """(9.2) The sizes of the substreams of a coded feature."""
+    total = sum(feature.substream_size or ())
+    if total > len(feature.payload):
+        yield ConstraintError(
+            f"the substreams but the last have {total} bytes; the payload has {len(feature.payload)}",
+            bit_offset=position_of(trace, "substream_size"),
+            clause="9.2",
+        )
+
+
+@clause("9.2")
 def check_ranges(batch: CodedFeatureBatch, fps: FeatureParameterSet, trace: Trace) -> Violations:
     """(9.2) The ranges of the features of a batch."""
     if not batch.range_codes_flag:
@@ -105,6 +129,8 @@ def check_batch(
         yield wrong("fps_id", f"features coded by {record.name} are not batched")
     elif fps.temporal_prediction_flag:
         yield wrong("fps_id", "features that may be predicted from others are not batched")
+    elif fps.substream_count > 1:
+        yield wrong("fps_id", "features of several substreams are not batched")
     if unit_size > LARGEST_BATCH:
         yield wrong("fps_id", f"a batch of {unit_size} bytes; at most {LARGEST_BATCH} are allowed")
     elements = batch.feature_count * element_count(fps)

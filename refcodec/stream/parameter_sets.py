@@ -48,6 +48,10 @@ def check_parameter_set(fps: FeatureParameterSet, header: StreamHeader, trace: T
         yield wrong("log_signed_flag", "signed logarithmic samples need at least 2 bits")
     if record.has_model and fps.quantiser == Quantiser.NONE and not fps.source_type.is_integer:
         yield wrong("quantiser", f"{record.name} codes {_name(fps)} features on a lattice")
+    if fps.substream_count > fps.channels:
+        yield wrong(
+            "substream_count_minus1", f"{fps.substream_count} substreams of {fps.channels} channels"
+        )
     if fps.lattice_step is not None:
         offset = np.zeros(1) if fps.lattice_offset is None else fps.lattice_offset
         if not (np.isfinite(fps.lattice_step).all() and (fps.lattice_step > 0).all()):

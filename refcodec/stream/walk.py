@@ -19,7 +19,7 @@ from refcodec.clauses import clause
 from refcodec.coders.protocol import Payload, Violations
 from refcodec.errors import StreamError
 from refcodec.probability.store import ModelReference
-from refcodec.stream.features import check_batch, check_parameters, check_ranges
+from refcodec.stream.features import check_batch, check_parameters, check_ranges, check_substreams
 from refcodec.stream.limits import limits_of
 from refcodec.stream.metadata import texts_of
 from refcodec.stream.models import Models, check_model_of, check_model_unit, model_of
@@ -196,6 +196,8 @@ class Walk:
                 yield from check_parameters(content.parameters, fps, self.limits, trace)
                 if isinstance(content, CodedFeatureBatch):
                     yield from check_ranges(content, fps, trace)
+                else:
+                    yield from check_substreams(content, trace)
 
     def scrutinise(self, visit: Visit) -> Violations:
         """Yield violations that a decoder need not detect: none here, see `StrictWalk`."""

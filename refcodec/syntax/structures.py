@@ -37,6 +37,7 @@ from refcodec.syntax.descriptors import (
     U,
 )
 from refcodec.syntax.records import Record, Structure, element
+from refcodec.tables import SUBSTREAMS
 
 __all__ = [
     "CODED_FEATURE",
@@ -176,6 +177,14 @@ class FeatureParameterSet(Record):
     tile_rows_minus1: int | None = element(If(this.coder_id == Coder.HEVC, UE(2**12 - 1)))
     parameter_sets_size: int | None = element(If(this.coder_id == Coder.HEVC, UE(2**12)))
     model_id: int | None = element(If(this.coder_id == Coder.LEARNED, UE(MODEL_IDS - 1)))
+    substream_count_minus1: int | None = element(
+        If(this.coder_id == Coder.LEARNED, UE(SUBSTREAMS - 1))
+    )
+    substream_count: int = element(
+        IfThenElse(
+            this.coder_id == Coder.LEARNED, Computed(this.substream_count_minus1 + 1), Computed(1)
+        )
+    )
     lattice_step: Floats | None = element(If(this.quantiser == Quantiser.LATTICE, F32(this.ranges)))
     lattice_offset_flag: int | None = element(If(this.quantiser == Quantiser.LATTICE, U(1)))
     lattice_offset: Floats | None = element(If(this.lattice_offset_flag == 1, F32(this.ranges)))
@@ -258,6 +267,12 @@ class CodedFeature(Record):
     parameters: FeatureParameters = element(FEATURE_PARAMETERS)
     sample_hash: bytes | None = element(
         If(this._params.fps.sample_hash_size > 0, Bytes(this._params.fps.sample_hash_size))
+    )
+    substream_size: list[int] | None = element(
+        If(
+            this._params.fps.substream_count > 1,
+            Repeat(this._params.fps.substream_count - 1, Leb128()),
+        )
     )
     payload: bytes = element(Rest())
 

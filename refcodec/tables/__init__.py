@@ -21,6 +21,7 @@ __all__ = [
     "HIGHEST_LEVEL",
     "LONGEST_SEQUENCE",
     "NATIVE_MODEL",
+    "SUBSTREAMS",
     "Level",
     "clause_titles",
     "format_native_model",
@@ -74,6 +75,9 @@ HIGHEST_LEVEL = 4
 
 LONGEST_SEQUENCE = 64
 """Most features from an access point up to the next, at the highest level."""
+
+SUBSTREAMS = 64
+"""Most substreams of a feature."""
 
 
 def level(level_idc: int) -> Level | None:

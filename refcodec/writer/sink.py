@@ -120,6 +120,7 @@ class Sink:
             "access_point_flag": int(one.coded.access_point),
             "parameters": one.parameters,
             "sample_hash": sample_hash(one.coded.samples, fps.sample_hash_size),
+            "substream_size": list(one.coded.substreams),
             "payload": one.coded.data if whole is None else whole,
         }
         payload = CODED_FEATURE.build_whole(elements, fps=fps)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 
 from refcodec.coders.learned.payload import (
+    channels_of,
     decode_joint,
     decode_separate,
-    encode_joint,
     encode_separate,
+    encode_substreams,
     latents_of,
 )
+from refcodec.coders.parallel import in_parallel
 from refcodec.coders.protocol import (
     BatchPayloads,
     Coded,
@@ -66,6 +69,20 @@ class LearnedCoder(PayloadCoder):
             error.bit_offset = payloads.bit_offset + (error.bit_offset or 0)
             raise
 
+    def decode_channels(
+        self, payload: Payload, machine: Machine, channels: range
+    ) -> tuple[Samples, int] | None:
+        """(8.3.9) Decode the substreams that have some channels; None where they cannot be told apart."""
+        if not payload.substreams:
+            return None
+        groups = [channels_of(payload.fps, one) for one in range(payload.fps.substream_count)]
+        wanted = [
+            number
+            for number, one in enumerate(groups)
+            if one.start < channels.stop and channels.start < one.stop
+        ]
+        return _substreams(payload, machine, wanted), groups[wanted[0]].start
+
     def encode(
         self, jobs: Sequence[Job], fps: FeatureParameterSet, config: EncoderConfig
     ) -> Encoded:
@@ -77,15 +94,21 @@ class LearnedCoder(PayloadCoder):
         assert isinstance(model, EntropyModel)
         samples = [job.samples for job in jobs]
         latents = latents_of(samples, fps)
-        if config.batch is False:
-            data = [encode_joint(one[None], model, fps) for one in latents]
-        else:
+        if config.batch is not False:
             data = encode_separate(latents, model, fps)
-        return Encoded([Coded(one, own) for one, own in zip(data, samples, strict=True)])
+            return Encoded([Coded(one, own) for one, own in zip(data, samples, strict=True)])
+        coded = []
+        for one, own in zip(latents, samples, strict=True):
+            parts = encode_substreams(one, model, fps)
+            sizes = tuple(len(part) for part in parts[:-1])
+            coded.append(Coded(b"".join(parts), own, substreams=sizes))
+        return Encoded(coded)
 
     def label_payload(self, payload: Payload) -> Iterator[str]:
         """Labels of how the payload stands in its unit."""
-        if payload.place is None:
+        if payload.substreams:
+            yield "latents:substreams"
+        elif payload.place is None:
             yield "latents:alone"
         else:
             yield "latents:joint" if payload.place.joint else "latents:separate"
@@ -94,6 +117,9 @@ class LearnedCoder(PayloadCoder):
 def _decoded(payload: Payload, machine: Machine) -> Samples:
     """The features of a payload, N x C x H x W. Raises StreamError with its position, EnvironmentFault."""
     model, place = _model_of(payload, machine), payload.place
+    if payload.substreams:
+        whole = _substreams(payload, machine, range(payload.fps.substream_count))
+        return whole.reshape(1, *whole.shape)
     try:
         if place is not None and not place.joint:
             ends = np.array([len(payload.data)], np.int64)
@@ -104,6 +130,27 @@ def _decoded(payload: Payload, machine: Machine) -> Samples:
     except StreamError as error:
         error.bit_offset = payload.bit_offset
         raise
+
+
+def _substreams(payload: Payload, machine: Machine, wanted: Sequence[int]) -> Samples:
+    """Decode consecutive substreams of a feature by several threads; their channels x H x W.
+
+    Raises StreamError with the position of the substream, EnvironmentFault.
+    """
+    model, fps = _model_of(payload, machine), payload.fps
+    ends = [*accumulate(payload.substreams), len(payload.data)]
+
+    def decode(number: int) -> Samples:
+        start = ends[number - 1] if number else 0
+        data, channels = payload.data[start : ends[number]], channels_of(fps, number)
+        try:
+            found: Samples = decode_joint(data, 1, model, fps, channels)[0]
+        except StreamError as error:
+            error.bit_offset = payload.bit_offset + 8 * start
+            raise
+        return found
+
+    return np.concatenate(list(in_parallel(decode, wanted, machine.workers)))
 
 
 def _model_of(payload: Payload, machine: Machine) -> EntropyModel:

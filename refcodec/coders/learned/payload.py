@@ -17,11 +17,13 @@ from refcodec.syntax.codes import Quantiser, SourceType
 from refcodec.syntax.structures import FeatureParameterSet
 
 __all__ = [
+    "channels_of",
     "contexts_of",
     "decode_joint",
     "decode_separate",
     "encode_joint",
     "encode_separate",
+    "encode_substreams",
     "latents_of",
     "limits_of_latents",
 ]
@@ -33,13 +35,29 @@ Latents = npt.NDArray[np.int64]
 
 
 @clause("8.3.9")
-def decode_joint(data: bytes, count: int, model: EntropyModel, fps: FeatureParameterSet) -> Int32:
-    """(8.3.9) Decode the latents of ``count`` features that have one payload, int32, N x C x H x W.
+def channels_of(fps: FeatureParameterSet, substream: int) -> range:
+    """(8.3.9) The channels of a substream."""
+    count = fps.substream_count
+    return range(substream * fps.channels // count, (substream + 1) * fps.channels // count)
+
+
+@clause("8.3.9")
+def decode_joint(
+    data: bytes,
+    count: int,
+    model: EntropyModel,
+    fps: FeatureParameterSet,
+    channels: range | None = None,
+) -> Int32:
+    """(8.3.9) Decode the latents of ``count`` features that are coded together, int32, N x C x H x W.
+
+    channels : consecutive ones, which are all that is coded; None for all of the features.
 
     "Symbols come in C order of the features, one feature after the other." Raises PayloadError.
     """
-    contexts = contexts_of(model, fps)
-    elements = len(contexts) if len(contexts) > 1 else _elements(fps)
+    channels = channels or range(fps.channels)
+    contexts = contexts_of(model, fps, channels)
+    elements = len(channels) * fps.height * fps.width
     index = model.distributions.table_of[contexts]
     if model.tables == 1:
         symbols = decode_symbols(data, count * elements, index[:1], _tables(model), model.slots)
@@ -59,17 +77,16 @@ def decode_separate(
 
     Raises PayloadError.
     """
-    contexts = contexts_of(model, fps)
-    index = np.ascontiguousarray(
-        np.broadcast_to(model.distributions.table_of[contexts], _elements(fps))
-    )
+    contexts = contexts_of(model, fps, range(fps.channels))
+    elements = fps.channels * fps.height * fps.width
+    index = np.ascontiguousarray(np.broadcast_to(model.distributions.table_of[contexts], elements))
     symbols = decode_apart(data, ends, index, _tables(model))
     return _latents(symbols, contexts, model, fps)
 
 
 @clause("8.3.9")
-def contexts_of(model: EntropyModel, fps: FeatureParameterSet) -> Int64:
-    """(8.3.9) The context of each element in C order; a single entry for a model of one context.
+def contexts_of(model: EntropyModel, fps: FeatureParameterSet, channels: range) -> Int64:
+    """(8.3.9) The context of each element of channels in C order; one entry for a model of one context.
 
     Raises ConstraintError for a model whose contexts are not those of the features.
     """
@@ -81,7 +98,7 @@ def contexts_of(model: EntropyModel, fps: FeatureParameterSet) -> Int64:
             "need 1, or one for each",
             clause="9.7",
         )
-    return np.repeat(np.arange(fps.channels), fps.height * fps.width)
+    return np.repeat(np.arange(channels.start, channels.stop), fps.height * fps.width)
 
 
 @clause("8.3.9")
@@ -107,7 +124,7 @@ def _latents(
         raise PayloadError(f"a latent lies outside {low}..{high}", clause="8.3.9")
     if fps.quantiser == Quantiser.NONE:
         latents &= (1 << fps.bits) - 1
-    return latents.reshape(-1, fps.channels, fps.height, fps.width)
+    return latents.reshape(len(latents), -1, fps.height, fps.width)
 
 
 def limits_of_latents(fps: FeatureParameterSet) -> tuple[int, int]:
@@ -115,10 +132,6 @@ def limits_of_latents(fps: FeatureParameterSet) -> tuple[int, int]:
     if fps.source_type == SourceType.UINT8:
         return 0, 255
     return -(1 << (fps.bits - 1)), (1 << (fps.bits - 1)) - 1
-
-
-def _elements(fps: FeatureParameterSet) -> int:
-    return fps.channels * fps.height * fps.width
 
 
 def _tables(model: EntropyModel) -> Tables:
@@ -138,28 +151,45 @@ def latents_of(samples: Sequence[npt.NDArray[np.int32]], fps: FeatureParameterSe
 
 
 def _symbols(
-    latents: Latents, model: EntropyModel, fps: FeatureParameterSet
+    latents: Latents, model: EntropyModel, fps: FeatureParameterSet, channels: range
 ) -> tuple[Int32, Int32]:
-    """Symbols, features x elements, and the table of each element. Raises CallerError."""
+    """Symbols of channels, features x elements, and the table of each element. Raises CallerError."""
     if model.contexts not in (1, fps.channels):
         raise CallerError(
             f"the model has {model.contexts} contexts, and the features {fps.channels} channels",
             hint="a model has one context for each, or one in all",
         )
-    contexts = contexts_of(model, fps)
+    contexts = contexts_of(model, fps, channels)
     index = np.broadcast_to(model.distributions.table_of[contexts], latents.shape[1])
     return model.symbols_of(latents, contexts), np.ascontiguousarray(index)
 
 
-def encode_joint(latents: Latents, model: EntropyModel, fps: FeatureParameterSet) -> bytes:
-    """Code features, N x elements, as one payload. Raises CallerError."""
-    symbols, index = _symbols(latents, model, fps)
+def encode_joint(
+    latents: Latents,
+    model: EntropyModel,
+    fps: FeatureParameterSet,
+    channels: range | None = None,
+) -> bytes:
+    """Code the latents of channels, N x elements, as one payload; None for all. Raises CallerError."""
+    symbols, index = _symbols(latents, model, fps, channels or range(fps.channels))
     whole = index[:1] if model.tables == 1 else np.tile(index, len(latents))
     return encode_symbols_of(symbols.reshape(-1), whole, _tables(model))
 
 
+def encode_substreams(
+    latents: Latents, model: EntropyModel, fps: FeatureParameterSet
+) -> list[bytes]:
+    """Code one feature, its elements, as the substreams of its payload. Raises CallerError."""
+    area = fps.height * fps.width
+    groups = (channels_of(fps, number) for number in range(fps.substream_count))
+    return [
+        encode_joint(latents[None, one.start * area : one.stop * area], model, fps, one)
+        for one in groups
+    ]
+
+
 def encode_separate(latents: Latents, model: EntropyModel, fps: FeatureParameterSet) -> list[bytes]:
     """Code features, N x elements, as a payload each, to stand in a batch. Raises CallerError."""
-    symbols, index = _symbols(latents, model, fps)
+    symbols, index = _symbols(latents, model, fps, range(fps.channels))
     data, ends = encode_apart(symbols, index, _tables(model))
     return [data[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]

@@ -148,6 +148,8 @@ _OWNERS: dict[str, tuple[Profile, ...]] = {
     **dict.fromkeys(
         (
             "model_id",
+            "substream_count_minus1",
+            "substream_size",
             "lattice_step",
             "lattice_offset_flag",
             "lattice_offset",

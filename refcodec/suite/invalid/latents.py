@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from refcodec.inspector import inspect
 from refcodec.probability.coding import TableChoice, encode_tables
 from refcodec.suite.assemble import Copy, Drop, Edit, Insert, Set, disassemble
 from refcodec.suite.make.define import invalid
@@ -267,3 +268,40 @@ def latents_range_codes(stream: bytes) -> list[Edit]:
         Set(3, _PAYLOADS, "0000" + payloads),  # code_shift and no codes
         Set(3, "coded_feature_batch.range_codes_flag", 1),
     ]
+
+
+# --- substreams ------------------------------------------------------------------------------------
+
+
+@invalid(640, "latents-substream-each", "constraint", "9.2", (2, f"{_FPS}.substream_count_minus1"))
+def substreams_beyond_channels() -> Edit:
+    """eight substreams of a vector of 7 elements"""
+    return Set(2, f"{_FPS}.substream_count_minus1", 7)
+
+
+@invalid(641, "latents-separate", "constraint", "9.2", (3, "coded_feature_batch.fps_id"))
+def substreams_batched() -> Edit:
+    """vectors of two substreams in a batch"""
+    return Set(2, f"{_FPS}.substream_count_minus1", 1)
+
+
+_SIZE = "coded_feature.substream_size"
+
+
+@invalid(642, "latents-substreams", "constraint", "9.2", (3, _SIZE))
+def substreams_too_long(stream: bytes) -> Edit:
+    """the first two substreams have a byte more than the payload"""
+    first = _sizes(stream)[0]
+    size = len(element(stream, 3, _PAYLOAD).value)
+    return Set(3, _SIZE, size - first + 1, occurrence=1)
+
+
+@invalid(643, "latents-substreams", "payload", "8.10.2", (3, _PAYLOAD))
+def substreams_displaced(stream: bytes) -> list[Edit]:
+    """the second substream begins two bytes early"""
+    first, second = _sizes(stream)
+    return [Set(3, _SIZE, first - 2), Set(3, _SIZE, second + 2, occurrence=1)]
+
+
+def _sizes(stream: bytes) -> list[int]:
+    return [one.value for one in inspect(stream)[3].elements if one.name == "substream_size"]

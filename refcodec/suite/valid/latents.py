@@ -185,6 +185,21 @@ def latents_constant(_: Features) -> bytes:
     return _joined(np.full(6, 3, np.float32), model([peak(0, escape=None)], shifts=[3]))
 
 
+@vector(540)
+def latents_substreams(_: Features) -> bytes:
+    """maps in three substreams of 1, 2 and 2 channels, with a context for each channel and escapes"""
+    chosen = model([peak(40, 120, 160, 120, 60), scale(30)], [0, 1, 0, 1, 0], [0, 2, -1, 0, 0])
+    features = drawn((2, 5, 6, 7), -2, 2)
+    features[1, 3, 2, 2:5] = [90, 1, -300]
+    return learned(*features, chosen=chosen, substreams=3)
+
+
+@vector(541)
+def latents_substream_each(_: Features) -> bytes:
+    """a vector with a substream for each element, on a lattice of one context"""
+    return learned(drawn((7,), -2, 2) * 0.5 + 1, substreams=7, step=0.5, offset=1.0)
+
+
 @vector(409)
 def latents_several_models(_: Features) -> bytes:
     """two models, and two parameter sets that share one of them"""
