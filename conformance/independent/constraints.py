@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -45,6 +46,8 @@ def check_parameter_set(fps: FeatureParameterSet, profile: Profile) -> None:
     if fps.coder == Coder.LEARNED:
         latents = lattice or (none and fps.source_type in INTEGER_TYPES)
         constrain(latents, "R9.2-24", "the learned coder without latents")
+        within = fps.substream_count <= fps.channels
+        constrain(within, "R9.2-28", f"{fps.substream_count} substreams of {fps.channels} channels")
     else:
         constrain(not lattice, "R9.2-25", f"the quantiser of latents with {fps.coder!r}")
     if lattice:
@@ -76,6 +79,7 @@ def check_batch(fps: FeatureParameterSet, batch: Batch, unit_size: int) -> None:
     """Check the values of a coded feature batch (9.2), but for the ranges of its features."""
     constrain(fps.coder != Coder.HEVC, "R9.2-11", "a batch of HEVC features")
     constrain(not fps.temporal_prediction_flag, "R9.2-18", "a batch of predicted features")
+    constrain(fps.substream_count == 1, "R9.2-29", "a batch of features of several substreams")
     constrain(unit_size <= LARGEST_BATCH, "R9.2-12", f"a batch of {unit_size} bytes")
     elements = batch.feature_count * fps.elements
     constrain(elements <= LARGEST_BATCH, "R9.2-14", f"a batch of {elements} elements")
@@ -83,6 +87,12 @@ def check_batch(fps: FeatureParameterSet, batch: Batch, unit_size: int) -> None:
     constrain(not coded, "R9.2-22", "codes of ranges without ranges")
     sums = batch.joint_flag or sum(batch.payload_sizes) == len(batch.payloads)
     constrain(sums, "R9.2-13", "the sizes of payloads do not add up")
+
+
+def check_substreams(sizes: Sequence[int], payload: bytes) -> None:
+    """Check the sizes of the substreams of a coded feature but the last (9.2)."""
+    within = sum(sizes) <= len(payload)
+    constrain(within, "R9.2-30", f"substreams of {sum(sizes)} bytes in {len(payload)}")
 
 
 def check_contexts(fps: FeatureParameterSet, contexts: int) -> None:

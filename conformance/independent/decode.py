@@ -14,7 +14,7 @@ from .bytecoders import decode_bytes
 from .codes import BYTE_CODERS, Coder, FeatureType, HashTarget
 from .constraints import check_contexts
 from .hevc import SequenceDecoder
-from .learned import decode_joint, decode_separate
+from .learned import decode_joint, decode_separate, decode_substreams
 from .lossless import decode_lossless
 from .modelfiles import find_model
 from .native import decode_native
@@ -72,6 +72,8 @@ class Decoder:
             return map(self.samples, unit.features)
         first, model = unit.features[0], find_model(unit.model)
         check_contexts(first.fps, len(model))
+        if first.substream_sizes:
+            return [decode_substreams(first.payload, first.substream_sizes, first.fps, model)]
         if unit.joint:
             return decode_joint(first.payload, len(unit.features), first.fps, model)
         return (decode_separate(each.payload, each.fps, model) for each in unit.features)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -49,6 +50,22 @@ def decode_joint(
     size = fps.elements
     parts = [symbols[i * size : (i + 1) * size] for i in range(count)]
     return [samples_of(part, contexts, fps) for part in parts]
+
+
+def decode_substreams(
+    payload: bytes, sizes: Sequence[int], fps: FeatureParameterSet, model: EntropyModel
+) -> Integers:
+    """Decode a coded feature of several substreams, of which ``sizes`` are those of all but the last."""
+    contexts = contexts_of(model, fps)
+    symbols: list[int] = []
+    ends = [*accumulate(sizes), len(payload)]
+    for number, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
+        first = number * fps.channels // fps.substream_count
+        after = (number + 1) * fps.channels // fps.substream_count
+        area = fps.height * fps.width
+        own = contexts[first * area : after * area]
+        symbols += decode_lanes(payload[start:end], [context.table for context in own])
+    return samples_of(symbols, contexts, fps)
 
 
 def decode_separate(payload: bytes, fps: FeatureParameterSet, model: EntropyModel) -> Integers:

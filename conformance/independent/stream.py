@@ -14,6 +14,7 @@ from .constraints import (
     check_parameter_set,
     check_parameters,
     check_sequence_limits,
+    check_substreams,
 )
 from .container import Header, Unit, read_header, read_units
 from .frames import frame_size, layout
@@ -41,6 +42,7 @@ class CodedFeature:
     parameters: Parameters
     sample_hash: bytes
     payload: bytes
+    substream_sizes: list[int] = field(default_factory=list)  # of all substreams but the last
     sequence: list[CodedFeature] = field(default_factory=list)
 
     @property
@@ -146,8 +148,10 @@ class StreamParser:
         access_point = not fps.temporal_prediction_flag or read.flag()
         parameters = parse_parameters(read, fps)
         sample_hash = read.raw(fps.sample_hash_size)
-        feature = CodedFeature(fps, parameters, sample_hash, read.rest())
+        sizes = [read.leb128() for _ in range(fps.substream_count - 1)]
+        feature = CodedFeature(fps, parameters, sample_hash, read.rest(), sizes)
         check_parameters(fps, parameters)
+        check_substreams(sizes, feature.payload)
         if access_point:
             self.sequences[fps] = []
         elif fps not in self.sequences:

@@ -57,6 +57,7 @@ class FeatureParameterSet:
     tile_rows: int
     parameter_sets: bytes
     model_id: int
+    substream_count: int
     lattice_step: npt.NDArray[np.float32]
     lattice_offset: npt.NDArray[np.float32]  # as many entries as lattice_step, or one
 
@@ -157,6 +158,7 @@ def parse_parameter_set(payload: bytes) -> FeatureParameterSet:
     rows = read.ue(4095) + 1 if hevc else 1
     size = read.ue(4096) if hevc else 0
     model_id = read.ue(255) if coder == Coder.LEARNED else 0
+    substream_count = read.ue(63) + 1 if coder == Coder.LEARNED else 1
     ranges = channels if range_per_channel_flag else 1
     lattice_step = lattice_offset = np.zeros(1, np.float32)
     if quantiser == Quantiser.LATTICE:
@@ -171,7 +173,7 @@ def parse_parameter_set(payload: bytes) -> FeatureParameterSet:
         fps_id, feature_type, source_type, channels, height, width, quantiser, bits,
         range_per_channel_flag, restoration_enabled_flag, log_signed_flag, sample_hash_size, coder,
         shuffle_flag, hevc_lossless_flag, temporal_prediction_flag, columns, rows, parameter_sets,
-        model_id, lattice_step, lattice_offset,
+        model_id, substream_count, lattice_step, lattice_offset,
     )  # fmt: skip
 
 

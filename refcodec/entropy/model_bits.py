@@ -75,7 +75,7 @@ def code_adaptive(coder: Int64, data: Uint8, chances: Int64, at: int, bit: int) 
 
 @kernel
 def code_number(coder: Int64, data: Uint8, chances: Int64, at: int, most: int, number: int) -> int:
-    """(8.10.5) A number below 2^``most``, its length predicted: Exp-Golomb code of order 0; returns it."""
+    """(8.10.5) A number up to 2^(``most`` + 1) - 2 in an Exp-Golomb code whose lengths are predicted."""
     length = 0
     while length < most and (
         code_adaptive(coder, data, chances, at + length, int(number + 1 >= 2 << length)) == 1

@@ -76,7 +76,7 @@ class Tables(NamedTuple):
 
 @kernel
 def frequencies_of(levels: Int64, frequencies: Int64) -> bool:
-    """(8.10.1) The frequencies of symbols whose weights have these levels; false where none add up.
+    """(8.10.5) The frequencies of symbols whose weights have these levels; false where none add up.
 
     A weight is 2^(level / 16), in integers. Each frequency is the symbol's share of 2^14, rounded down,
     but at least 1; the most frequent symbol, the first of several, takes what is left, or gives it.

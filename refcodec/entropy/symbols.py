@@ -71,8 +71,8 @@ def decode_symbols(
 def open_payload(payload: bytes) -> tuple[Int64, Int32, int]:
     """(8.10.2) The states of the lanes, the words with one more, and the last state of each lane.
 
-    "A payload of less than 4096 bytes has one lane, whose state takes its first 4 bytes, or 3 where their
-    number is odd, or all where there are no more; any other payload has four lanes, of 4 bytes each."
+    A payload of less than 4096 bytes has one lane, whose state takes its first 4 bytes, or 3 where their
+    number is odd, or all where there are no more; any other payload has four lanes, of 4 bytes each.
 
     Raises PayloadError for a state that is not in its shortest form, or an odd number of bytes.
     """

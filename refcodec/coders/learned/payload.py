@@ -53,7 +53,7 @@ def decode_joint(
 
     channels : consecutive ones, which are all that is coded; None for all of the features.
 
-    "Symbols come in C order of the features, one feature after the other." Raises PayloadError.
+    Symbols come in C order of the features, one feature after the other. Raises PayloadError.
     """
     channels = channels or range(fps.channels)
     contexts = contexts_of(model, fps, channels)
@@ -107,7 +107,7 @@ def _latents(
 ) -> Int32:
     """(8.3.9) Symbols, features x elements, to samples. Raises PayloadError for latents beyond their range.
 
-    "Without a quantiser, a sample is the bit pattern of the source type; with the lattice, it is the latent."
+    Without a quantiser, a sample is the bit pattern of the source type; with the lattice, it is the latent.
     """
     tables, table_of, base = model.distributions
     table = table_of[contexts]
