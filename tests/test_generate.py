@@ -288,6 +288,40 @@ def test_a_wrong_decoder_has_another_line(tmp_path: Path) -> None:
     assert "2 of 2 streams were not decoded as drawn" in done.output
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_skipped_streams_are_no_pass(right: bool, tmp_path: Path) -> None:
+    """A decoder that skips each stream with an index: its line covers the others."""
+    script = tmp_path / "decoder.py"
+    script.write_text(
+        "import sys, refcodec\n"
+        "from refcodec.hashes import little_endian_bytes\n"
+        "stream, output = sys.argv[1:]\n"
+        "if any(unit.name == 'index' for unit in refcodec.inspect(stream)):\n"
+        "    print('no index here')\n"
+        "    sys.exit(77)\n"
+        "with refcodec.open(stream) as reader, open(output, 'wb') as file:\n"
+        f"    file.writelines(list(map(little_endian_bytes, reader))[{0 if right else 1}:])\n",
+        encoding="utf-8",
+    )
+    streams = [draw_stream(Profile.LOSSLESS, 1, seed) for seed in range(6)]
+    kept = [
+        one
+        for one in streams
+        if not any(unit.name == "index" for unit in refcodec.inspect(one.stream))
+    ]
+    assert 0 < len(kept) < 6
+    command = f"{sys.executable} {script} {{input}} {{output}}"
+    words = ["conformance", "hash", "--seeds", "6", "--decoder", command]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 1
+    assert f"{6 - len(kept)} of 6 skipped: no index here\n" in done.output
+    assert f"NOT a pass: the line covers {len(kept)} of 6 streams" in done.output
+    outputs = [b"".join(little_endian_bytes(one) for _, one in own.features) for own in kept]
+    total = hashlib.sha256(b"".join(hashlib.sha256(one).digest() for one in outputs)).hexdigest()
+    assert (f"seeds 0-5, {len(kept)} of 6: {total}\n" in done.output) is right
+    assert ("were not decoded as drawn" in done.output) is not right
+
+
 @pytest.mark.parametrize(("profile", "count"), [("lossless", 40), ("native", 40), ("hevc", 6)])
 def test_the_independent_decoder_says_the_same(profile: str, count: int, tmp_path: Path) -> None:
     """Written from the text of the specification alone, and so a judge that shares nothing with ours."""

@@ -82,8 +82,11 @@ def hash_seeds(
 ) -> None:
     """Decode the streams of many seeds, and print one line that hashes all of their features.
 
-    Exit status 0: every stream gave the features drawn; 1: some did not, the first of which are listed.
+    Exit status 0: every stream gave the features drawn; 1: some did not, the first of which are listed, or
+    the decoder skipped some.
     """
+    from collections import Counter
+
     from refcodec.suite.drawn.line import Task, line_of, outcomes, reference_line
 
     chosen, found = range(seed, seed + seeds), []
@@ -99,13 +102,19 @@ def hash_seeds(
     wrong = [one for one in found if one.problem]
     for one in wrong[:10]:
         print(f"seed {one.seed}: {one.problem}")
+    skipped = Counter(one.skip for one in found if one.skip)
+    for why, number in skipped.most_common(10):
+        print(f"{number} of {seeds} skipped: {why}")
     line, kept = line_of(task, chosen, found), reference_line(task, chosen)
     print(line)
-    if kept is not None:
+    left = seeds - skipped.total()
+    if skipped:
+        print(f"NOT a pass: the line covers {left} of {seeds} streams; the others were skipped")
+    elif kept is not None:
         print("the reference's line" if line == kept else f"NOT the reference's: {kept}")
     if wrong:
-        print(f"{len(wrong)} of {seeds} streams were not decoded as drawn")
-    raise typer.Exit(int(bool(wrong) or kept not in (None, line)))
+        print(f"{len(wrong)} of {left} streams were not decoded as drawn")
+    raise typer.Exit(int(bool(wrong or skipped) or kept not in (None, line)))
 
 
 def _profile(name: str) -> Profile:
