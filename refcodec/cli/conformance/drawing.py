@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["generate", "hash_seeds"]
 
-_ProfileName = Annotated[str, typer.Option("--profile", help="lossless, native or hevc.")]
+_ProfileName = Annotated[str, typer.Option("--profile", help="lossless, native, learned or hevc.")]
 _Level = Annotated[int, typer.Option(min=1, max=4, help="The highest level of a stream.")]
 _Seed = Annotated[int, typer.Option(min=0, help="Seed of the first stream; the others follow.")]
 
@@ -27,6 +27,12 @@ def generate(
     output: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder for the suite.")],
     profile: _ProfileName = "lossless",
     level: _Level = 1,
+    coder: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--coder", metavar="NAME", help="Coders to draw; all of the profile if absent."
+        ),
+    ] = None,
     seed: _Seed = 0,
     count: Annotated[int, typer.Option(min=1, help="Number of valid streams.")] = 100,
     features: Annotated[
@@ -48,10 +54,12 @@ def generate(
     """
     from refcodec.suite.drawn.folder import COVERAGE_NAME, Plan
     from refcodec.suite.drawn.folder import generate as write_suite
+    from refcodec.suite.run.selection import split_lists
 
     plan = Plan(
         profile=_profile(profile),
         level=level,
+        coders=split_lists(coder or ()),
         seed=seed,
         count=count,
         invalid=invalid,
