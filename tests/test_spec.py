@@ -22,9 +22,10 @@ import pytest
 from construct import Computed, If, IfThenElse, this
 
 import refcodec
+from refcodec import errors
 from refcodec.clauses import implementations
 from refcodec.coders.native.decisions import FAMILIES
-from refcodec.errors import reject_classes
+from refcodec.errors import ConstraintError, reject_classes
 from refcodec.suite.manifest import load_manifest
 from refcodec.syntax import structures
 from refcodec.syntax.codes import Quantiser
@@ -38,7 +39,7 @@ PAGES = {
     path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "spec").glob("*.rst"))
 }
 REQUIREMENTS: dict[str, dict[str, Any]] = tomllib.loads(
-    (ROOT / "conformance" / "requirements.toml").read_text(encoding="utf-8")
+    (ROOT / "refcodec" / "suite" / "requirements.toml").read_text(encoding="utf-8")
 )
 SOURCES = sorted((ROOT / "refcodec").rglob("*.py"))
 
@@ -358,6 +359,32 @@ def test_invalid_vectors_break_a_requirement_of_their_class() -> None:
         violation = VECTORS[name].violation
         assert violation
         assert violation.reject in found, name
+
+
+def test_requirements_that_the_code_cites_are_stated_for_their_class() -> None:
+    """Errors name a requirement by a literal; where it stands beside a class, the class is the spec's."""
+    classes, cited = stated_requirements(), Counter[str]()
+    for path in SOURCES:
+        text = path.read_text(encoding="utf-8")
+        for number in re.findall(r'"((?:[A-Z]|\d+)(?:\.\d+)*-\d+)"', text):
+            assert number in classes, (path, number)
+            cited[number] += 1
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                kind = getattr(errors, node.func.id, None)
+                own = {one.arg: one.value for one in node.keywords}.get("requirement")
+                if kind is not None and isinstance(own, ast.Constant) and own.value:
+                    assert kind.reject in classes[own.value], (path, own.value)
+    assert len(cited) > 70
+
+
+def test_an_error_has_the_clause_of_its_requirement() -> None:
+    error = ConstraintError("too wide", bit_offset=9, requirement="A.3-1", hint="less")
+    assert (error.clause, error.requirement) == ("A.3", "A.3-1")
+    assert str(error) == "too wide [bit 9, byte 1; clause A.3, RA.3-1] (less)"
+    error = ConstraintError("too wide", clause="6.2", requirement="7.2-1")
+    assert str(error) == "too wide [clause 6.2, R7.2-1]"
+    assert ConstraintError("too wide", clause="6.2").requirement == ""
 
 
 # --- the table renderer ----------------------------------------------------------------------------
