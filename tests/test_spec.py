@@ -374,7 +374,7 @@ def test_requirements_that_the_code_cites_are_stated_for_their_class() -> None:
                 kind = getattr(errors, node.func.id, None)
                 own = {one.arg: one.value for one in node.keywords}.get("requirement")
                 if kind is not None and isinstance(own, ast.Constant) and own.value:
-                    assert kind.reject in classes[own.value], (path, own.value)
+                    assert kind.reject in classes[str(own.value)], (path, own.value)
     assert len(cited) > 70
 
 
