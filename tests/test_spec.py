@@ -14,10 +14,12 @@ import sys
 import tomllib
 from collections import Counter
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from construct import Computed, If, IfThenElse, this
 
@@ -26,9 +28,11 @@ from refcodec import errors
 from refcodec.clauses import implementations
 from refcodec.coders.native.decisions import FAMILIES
 from refcodec.errors import ConstraintError, reject_classes
+from refcodec.registry import CODERS, CoderRecord
+from refcodec.stream.parameter_sets import check_parameter_set
 from refcodec.suite.manifest import load_manifest
 from refcodec.syntax import structures
-from refcodec.syntax.codes import Quantiser
+from refcodec.syntax.codes import Coder, FeatureType, Quantiser, SourceType, is_kept
 from refcodec.syntax.descriptors import UE, Array, U
 from refcodec.syntax.records import Record, Structure, element
 from refcodec.syntax.tabulate import Row, element_names, expression, tabulate
@@ -376,6 +380,30 @@ def test_requirements_that_the_code_cites_are_stated_for_their_class() -> None:
                 if kind is not None and isinstance(own, ast.Constant) and own.value:
                     assert kind.reject in classes[str(own.value)], (path, own.value)
     assert len(cited) > 70
+
+
+@pytest.mark.parametrize("record", CODERS.values(), ids=lambda one: one.name)
+def test_every_combination_of_a_parameter_set_names_its_requirements(record: CoderRecord) -> None:
+    """Quantisers, source types and widths that a coder does not take; the coder's own profile."""
+    classes, found = stated_requirements(), set[str]()
+    header = SimpleNamespace(profile_idc=min(record.profiles), level_idc=1)
+    for quantiser, source in product(Quantiser, SourceType):
+        if is_kept(quantiser):
+            continue
+        ones, zeros = np.ones(1, np.float32), b"\0"
+        drawn: dict[str, Any] = {
+            one.name: 0 for one in structures.FEATURE_PARAMETER_SET.subcons if one.name
+        }
+        drawn |= {"coder_id": record.coder_id, "quantiser": quantiser, "source_type": source}
+        drawn |= {"feature_type": FeatureType.CONV, "bits_minus1": 15, "log_signed_flag": 1}
+        drawn |= {"lattice_step": ones, "parameter_sets": zeros, "parameter_sets_size": 1}
+        fps = structures.FEATURE_PARAMETER_SET.make(drawn)
+        for error in check_parameter_set(fps, header, []):  # type: ignore[arg-type]
+            found.add(error.requirement)
+            assert not error.requirement or error.reject in classes[error.requirement], str(error)
+    own = {Coder.HEVC: "9.2-3", Coder.NATIVE: "9.2-15", Coder.NATIVE_LOSSLESS: "9.2-17"}
+    assert own.get(record.coder_id, "9.2-24" if record.has_model else "9.2-25") in found
+    assert "9.2-19" in found
 
 
 def test_an_error_has_the_clause_of_its_requirement() -> None:

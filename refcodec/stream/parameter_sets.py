@@ -48,7 +48,9 @@ def check_parameter_set(fps: FeatureParameterSet, header: StreamHeader, trace: T
         yield wrong("log_signed_flag", "signed logarithmic samples need at least 2 bits", "9.2-2")
     if record.has_model and fps.quantiser == Quantiser.NONE and not fps.source_type.is_integer:
         yield wrong(
-            "quantiser", f"{record.name} codes {_name(fps)} features on a lattice", "9.2-24"
+            "quantiser",
+            f"{record.name} codes {_name(fps)} features on a lattice",
+            _QUANTISERS[fps.coder_id],
         )
     if fps.lattice_step is not None:
         offset = np.zeros(1) if fps.lattice_offset is None else fps.lattice_offset
@@ -101,7 +103,12 @@ def check_parameter_set(fps: FeatureParameterSet, header: StreamHeader, trace: T
         yield from payload_coder(fps.coder_id).check_parameter_set(fps, limits, trace)
 
 
-_QUANTISERS = {Coder.HEVC: "9.2-3", Coder.NATIVE: "9.2-15", Coder.NATIVE_LOSSLESS: "9.2-17"}
+_QUANTISERS = {
+    Coder.HEVC: "9.2-3",
+    Coder.NATIVE: "9.2-15",
+    Coder.NATIVE_LOSSLESS: "9.2-17",
+    Coder.LEARNED: "9.2-24",
+}
 """Requirements on the quantiser of a coder."""
 
 _INTEGERS = {Coder.NATIVE_LOSSLESS: "9.2-20"}
