@@ -286,7 +286,7 @@ def check_hashes(unit: CodedUnit, samples: UnitSamples, features: list[Feature])
             yield HashError(
                 "the decoded samples are not those that were encoded: their SHA-256 differs",
                 bit_offset=payload.bit_offset,
-                clause="8.8",
+                requirement="8.8-1",
                 hint="the payload is corrupt, or the HEVC decoder in use is wrong",
             )
     yield from check_unit_hashes(unit.hashes, samples, features)
@@ -302,5 +302,5 @@ def check_unit_hashes(
             yield HashError(
                 f"the SHA-256 of the {target.name.lower()} is not the one in the hash unit",
                 bit_offset=bit_offset,
-                clause="8.8",
+                requirement="8.8-2",
             )

@@ -71,21 +71,31 @@ class EnvironmentFault(DFCError, RuntimeError):
 class StreamError(DFCError):
     """The stream is at fault.
 
-    bit_offset : position of the offending element in the stream, in bits; None where unknown.
-    clause     : the clause of the specification that the stream does not obey.
+    bit_offset  : position of the offending element in the stream, in bits; None where unknown.
+    clause      : the clause of the specification that the stream does not obey; that of the requirement where
+                  none is given.
+    requirement : the number of the requirement, ``9.2-7``; '' where it is not known.
     """
 
     reject: ClassVar[str] = ""
 
     def __init__(
-        self, what: str, *, bit_offset: int | None = None, clause: str = "", hint: str = ""
+        self,
+        what: str,
+        *,
+        bit_offset: int | None = None,
+        clause: str = "",
+        requirement: str = "",
+        hint: str = "",
     ) -> None:
         super().__init__(what, hint=hint)
         self.bit_offset = bit_offset
-        self.clause = clause
+        self.clause = clause or requirement.rpartition("-")[0]
+        self.requirement = requirement
 
     def __str__(self) -> str:
-        where = [f"clause {self.clause}"] if self.clause else []
+        named = f", R{self.requirement}" if self.requirement else ""
+        where = [f"clause {self.clause}{named}"] if self.clause else []
         if self.bit_offset is not None:
             where.insert(0, f"bit {self.bit_offset}, byte {self.bit_offset // 8}")
         text = f"{self.what} [{'; '.join(where)}]" if where else self.what

@@ -66,6 +66,7 @@ class Report:
                     "bit_offset": error.bit_offset,
                     "clause": error.clause,
                     "clause_title": titles.get(error.clause, ""),
+                    "requirement": error.requirement,
                     "what": error.what,
                     "hint": error.hint,
                 }

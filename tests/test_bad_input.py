@@ -308,7 +308,7 @@ def test_what_a_flipped_bit_reads_like() -> None:
     with pytest.raises(ChecksumError) as caught:
         refcodec.decode(_flipped(data, 8 * 30))
     assert str(caught.value) == (
-        "the CRC-32 of the unit at byte 19 does not match [bit 560, byte 70; clause 8.2] "
+        "the CRC-32 of the unit at byte 19 does not match [bit 560, byte 70; clause 8.2, R8.2-3] "
         "(the unit was damaged in storage or transfer)"
     )
 
@@ -374,7 +374,7 @@ def test_an_unknown_unit_stops_the_decoder_where_it_must(kind: int) -> None:
         refcodec.decode(data)
     assert str(caught.value) == (
         f"unit type {kind} is not defined by this version and must not be skipped "
-        "[bit 72, byte 9; clause C.1] (use a newer decoder)"
+        "[bit 72, byte 9; clause C.1, R8.2-5] (use a newer decoder)"
     )
 
 

@@ -118,7 +118,7 @@ def test_validate_and_inspect_cite_one_clause(path: Path) -> None:
         problems = [str(error)]
     found = set()
     for problem in problems:
-        place = re.search(r"\[bit \d+, byte \d+; clause ([\w.]+)\]", problem)
+        place = re.search(r"\[bit \d+, byte \d+; clause ([\w.]+)(?:, R[\w.-]+)?\]", problem)
         assert place or problem.startswith("its feature parameter set ")
         found |= {place[1]} if place else set()
     assert found <= cited

@@ -25,16 +25,27 @@ from typer.testing import CliRunner
 
 import refcodec
 from refcodec.cli import app
+from refcodec.coders.learned.payload import (
+    contexts_of,
+    decode_separate,
+    encode_separate,
+    latents_of,
+)
+from refcodec.entropy.symbols import LANES_SIZE
 from refcodec.errors import CallerError, DFCError, EnvironmentFault, OrderError
 from refcodec.hashes import little_endian_bytes
 from refcodec.suite.agreement import Verdicts, judge, unnoticed
 from refcodec.suite.assemble import edit_from_json
-from refcodec.suite.drawn import folder, stream
+from refcodec.suite.derive import labels
+from refcodec.suite.drawn import faults, folder, stream
 from refcodec.suite.drawn.chance import Chance
 from refcodec.suite.drawn.containers import compress
 from refcodec.suite.drawn.coverage import Coverage, all_points, excluded, points_of
 from refcodec.suite.drawn.folder import Plan, generate
-from refcodec.suite.drawn.stream import draw_stream
+from refcodec.suite.drawn.latents import draw_latents
+from refcodec.suite.drawn.models import draw_model
+from refcodec.suite.drawn.parameter_sets import Budget, draw_parameter_set
+from refcodec.suite.drawn.stream import coders_of, draw_stream
 from refcodec.suite.manifest import Manifest, load_manifest
 from refcodec.suite.run.contract import BuiltIn
 from refcodec.suite.run.runner import run_suite
@@ -43,7 +54,7 @@ from refcodec.validator import Report
 
 CONFORMANCE = Path(__file__).parents[1] / "conformance"
 
-DETERMINISTIC = [Profile.LOSSLESS, Profile.NATIVE]
+DETERMINISTIC = [Profile.LOSSLESS, Profile.NATIVE, Profile.LEARNED]
 
 # --- streams -----------------------------------------------------------------------------------------
 
@@ -53,6 +64,7 @@ DETERMINISTIC = [Profile.LOSSLESS, Profile.NATIVE]
     [
         (Profile.LOSSLESS, "ed48c457a49cfafbf4ccac5b4c5eda42eed8db0e0e0e31b6290476cf1df96e30"),
         (Profile.NATIVE, "c89764f19860e79492509b555505db2e75a4ef5b827dee645cd36a7cf4002359"),
+        (Profile.LEARNED, "91ef0d024d287fb76b3860f5e60c5fd51f2ace9cd2ccc620cbee9032f9e94b19"),
     ],
 )
 def test_exact_bytes(profile: Profile, sha256: str) -> None:
@@ -69,6 +81,8 @@ def test_exact_bytes(profile: Profile, sha256: str) -> None:
         (Profile.LOSSLESS, 1, range(100, 140)),
         (Profile.LOSSLESS, 3, range(20)),
         (Profile.NATIVE, 2, range(200, 240)),
+        (Profile.LEARNED, 1, range(300, 340)),
+        (Profile.LEARNED, 2, range(2015, 2025)),  # a set of level 2 that no feature uses
         (Profile.HEVC, 1, range(5)),
     ],
 )
@@ -83,7 +97,7 @@ def test_streams_conform_and_decode_as_drawn(profile: Profile, level: int, seeds
 
 def test_seeds_profiles_and_levels_give_different_streams() -> None:
     drawn = {draw_stream(profile, 1, seed).stream for profile in DETERMINISTIC for seed in range(8)}
-    assert len(drawn) == 16
+    assert len(drawn) == 8 * len(DETERMINISTIC)
 
 
 def test_chance_is_splitmix64() -> None:
@@ -116,16 +130,64 @@ def test_containers(
     assert decompress(compress(Chance(seed), data, coder)) == data
 
 
+# --- latents -----------------------------------------------------------------------------------------
+
+
+def test_streams_of_latents_take_every_branch() -> None:
+    """Models of the stream and models apart, one lattice or one for each channel, all forms of payloads."""
+    coverage = Coverage(Profile.LEARNED)
+    for seed in range(120):
+        drawn = draw_stream(Profile.LEARNED, 1, seed).stream
+        coverage.add(drawn, labels(drawn).tags)
+    forms = {f"latents:{form}" for form in ("alone", "separate", "joint")}
+    assert {*forms, "range:channel", "entropy_model"} <= set(coverage.labels)
+    names = {"model_id", "lattice_step", "lattice_offset_flag", "joint_flag", "level_step"}
+    names |= {"external_flag", "sha256", "coded_tables", "context_count_minus1"}
+    assert not names & {path.rpartition(".")[2] for path, _ in coverage.missing}
+
+
+def test_latents_have_one_lane_or_four_and_one_table_or_several() -> None:
+    chance, found = Chance("lanes"), set()
+    (record,) = coders_of(Profile.LEARNED, ["learned"])
+    for _ in range(150):
+        fps = draw_parameter_set(chance, record, Budget(2048, 1), 0)
+        model = draw_model(chance, fps, 1)
+        payload = draw_latents(chance, fps, model, 3, joint=True)[0].data
+        found.add((model.tables > 1, len(payload) >= LANES_SIZE))
+    assert len(found) == 4
+
+
+def test_latents_beyond_tables_and_other_numbers_in_the_last_interval() -> None:
+    chance = Chance("latents")
+    (record,) = coders_of(Profile.LEARNED, ["learned"])
+    escaped = other = 0
+    for _ in range(40):
+        fps = draw_parameter_set(chance, record, Budget(200, 1), 0)
+        model = draw_model(chance, fps, 1)
+        features = draw_latents(chance, fps, model, 3, joint=False)
+        latents = latents_of([one.samples for one in features], fps)
+        ends = np.cumsum([len(one.data) for one in features])
+        found = decode_separate(b"".join(one.data for one in features), ends, model, fps)
+        assert (found == np.stack([one.samples for one in features])).all()
+        other += [one.data for one in features] != encode_separate(latents, model, fps)
+        symbols = model.symbols_of(latents, contexts_of(model, fps))
+        values = model.distributions.tables.values[model.distributions.table_of]
+        escaped += bool((symbols >= values.max()).any())
+    assert escaped > 10
+    assert other > 5
+
+
 # --- coverage ----------------------------------------------------------------------------------------
 
 
-def test_coverage_names_what_is_reached_and_what_cannot_be() -> None:
-    coverage = Coverage(Profile.NATIVE)
+@pytest.mark.parametrize("profile", [Profile.NATIVE, Profile.LEARNED])
+def test_coverage_names_what_is_reached_and_what_cannot_be(profile: Profile) -> None:
+    coverage = Coverage(profile)
     for seed in range(60):
-        drawn = draw_stream(Profile.NATIVE, 1, seed).stream
+        drawn = draw_stream(profile, 1, seed).stream
         for point in set(points_of(drawn)):
             assert point in all_points()
-            assert not excluded(point, Profile.NATIVE), point
+            assert not excluded(point, profile), point
         coverage.add(drawn, ["a label"])
     assert len(coverage.missing) < len(coverage.points) / 10
     page = coverage.as_markdown()
@@ -179,6 +241,30 @@ def test_invalid_streams_break_one_clause_each(suite: Manifest) -> None:
         assert edit_from_json(edit)(origin) == data
 
 
+def test_invalid_latents(tmp_path: Path) -> None:
+    """Decoder and validator agree, and edits reach the models and the payloads of latents."""
+    generate(tmp_path / "suite", Plan(Profile.LEARNED, coders=("learned",), count=16, invalid=True))
+    suite = load_manifest(tmp_path / "suite")
+    assert run_suite(suite, BuiltIn(), workers=1).passed
+    clauses = {vector.violation.clause for vector in suite.vectors if vector.violation}
+    assert clauses & {"8.10.2", "8.10.3", "8.10.5", "9.7"}
+
+
+def test_edits_that_nobody_can_judge_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one by which features refer to an entropy model that nobody has."""
+    answers = iter([EnvironmentFault("the stream needs the entropy model")])
+
+    def asked(data: bytes, *, ffmpeg: str | None) -> Verdicts:
+        for missing in answers:
+            raise missing
+        return judge(data, ffmpeg=ffmpeg)
+
+    monkeypatch.setattr(faults, "judge", asked)
+    origin = draw_stream(Profile.LEARNED, 1, 0).stream
+    assert faults.draw_fault(origin, "a seed", [origin], faults.Seen()) is not None
+    assert next(answers, None) is None
+
+
 def test_same_plan_same_suite(suite: Manifest, tmp_path: Path) -> None:
     again = Plan(Profile.LOSSLESS, seed=7, count=6, invalid=True, prefix="ACME")
     generate(tmp_path / "again", again)
@@ -198,6 +284,17 @@ def test_own_features(tmp_path: Path) -> None:
     assert [vector.id for vector in found.vectors][:2] == ["OWN-V-0000", "OWN-V-0001"]
     assert {feature.shape for v in found.vectors for feature in v.features} <= {(4, 5, 6), (30,)}
     assert run_suite(found, BuiltIn(), workers=1).passed
+
+
+def test_own_features_as_latents(tmp_path: Path) -> None:
+    features = [np.random.default_rng(3).normal(size=(4, 5, 6)).astype(np.float32)] * 4
+    plan = Plan(Profile.LEARNED, count=12, coders=("learned",), features=features)
+    generate(tmp_path / "own", plan)
+    suite = load_manifest(tmp_path / "own")
+    tags = {tag for vector in suite.vectors for tag in vector.tags}
+    assert {"latents:alone", "latents:joint", "latents:separate", "quantiser:lattice"} <= tags
+    assert "coder:zlib" not in tags
+    assert run_suite(suite, BuiltIn(), workers=1).passed
 
 
 def test_hevc_without_a_program_is_left_out(
@@ -239,6 +336,22 @@ def test_a_disagreement_stops_with_the_seed(
     assert Verdicts(Report(features=1), 2).disagreements == ["the validator counts 1 features of 2"]
 
 
+def test_chosen_coders(tmp_path: Path) -> None:
+    """Only those are drawn: a stream of very many raw features only if raw is among them."""
+    words = ["conformance", "generate", str(tmp_path / "two"), "--profile", "learned"]
+    words += ["--coder", "learned,zlib", "--coder", "gzip", "--count", "40"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    suite = load_manifest(tmp_path / "two")
+    tags = {tag for vector in suite.vectors for tag in vector.tags if tag.startswith("coder:")}
+    assert tags == {"coder:learned", "coder:zlib", "coder:gzip"}
+    assert "coders learned and zlib and gzip, level 1, seed 0:" in suite.vectors[0].purpose
+    for coder, why in (("native", "lossless has no coder native"), ("zlip", "did you mean zlib")):
+        refused = [*words[:2], str(tmp_path / "none"), "--coder", coder]
+        done = CliRunner().invoke(app, refused)
+        assert (done.exit_code, why in done.output) == (2, True), done.output
+
+
 def test_refused_plans(tmp_path: Path) -> None:
     with pytest.raises(CallerError, match="the prefix of ids is 'DFC'"):
         Plan(Profile.LOSSLESS, prefix="DFC")
@@ -261,7 +374,7 @@ def test_ids_names_and_files_are_unique(suite: Manifest, tmp_path: Path, what: s
 # --- lines -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("profile", ["lossless", "native"])
+@pytest.mark.parametrize("profile", ["lossless", "native", "learned"])
 def test_the_reference_has_its_line(profile: str) -> None:
     words = ["conformance", "hash", "--profile", profile, "--seeds", "40"]
     done = CliRunner().invoke(app, words)
@@ -286,6 +399,40 @@ def test_a_wrong_decoder_has_another_line(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "seed 0: more than " in done.output
     assert "2 of 2 streams were not decoded as drawn" in done.output
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_skipped_streams_are_no_pass(right: bool, tmp_path: Path) -> None:
+    """A decoder that skips each stream with an index: its line covers the others."""
+    script = tmp_path / "decoder.py"
+    script.write_text(
+        "import sys, refcodec\n"
+        "from refcodec.hashes import little_endian_bytes\n"
+        "stream, output = sys.argv[1:]\n"
+        "if any(unit.name == 'index' for unit in refcodec.inspect(stream)):\n"
+        "    print('no index here')\n"
+        "    sys.exit(77)\n"
+        "with refcodec.open(stream) as reader, open(output, 'wb') as file:\n"
+        f"    file.writelines(list(map(little_endian_bytes, reader))[{0 if right else 1}:])\n",
+        encoding="utf-8",
+    )
+    streams = [draw_stream(Profile.LOSSLESS, 1, seed) for seed in range(6)]
+    kept = [
+        one
+        for one in streams
+        if not any(unit.name == "index" for unit in refcodec.inspect(one.stream))
+    ]
+    assert 0 < len(kept) < 6
+    command = f"{sys.executable} {script} {{input}} {{output}}"
+    words = ["conformance", "hash", "--seeds", "6", "--decoder", command]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 1
+    assert f"{6 - len(kept)} of 6 skipped: no index here\n" in done.output
+    assert f"NOT a pass: the line covers {len(kept)} of 6 streams" in done.output
+    outputs = [b"".join(little_endian_bytes(one) for _, one in own.features) for own in kept]
+    total = hashlib.sha256(b"".join(hashlib.sha256(one).digest() for one in outputs)).hexdigest()
+    assert (f"seeds 0-5, {len(kept)} of 6: {total}\n" in done.output) is right
+    assert ("were not decoded as drawn" in done.output) is not right
 
 
 @pytest.mark.parametrize(("profile", "count"), [("lossless", 40), ("native", 40), ("hevc", 6)])

@@ -129,6 +129,15 @@ def test_without_a_chromium_there_is_no_pdf(
     assert editions.edition_of(ROOT / "docs") == "1.0"
 
 
+def test_columns_of_tables_have_the_width_of_their_cells(extension: Load) -> None:
+    """Plain text wraps cells at it; HTML goes by the content."""
+    rows = [["``reserved_zero_2bits``", "u(2)"], ["x", "long " * 40]]
+    made = extension("generated").table(["Syntax", "Descriptor"], rows)
+    widths = [one["colwidth"] for one in made.findall(lambda node: node.tagname == "colspec")]
+    assert widths == [len("reserved_zero_2bits") + 2, 60]
+    assert "colwidths-auto" in made["classes"]
+
+
 def test_lines_of_code_know_their_indentation(extension: Load) -> None:
     lexers = pytest.importorskip("pygments.lexers")
     formatter = extension("wrapping").HangingFormatter()

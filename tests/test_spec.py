@@ -14,20 +14,25 @@ import sys
 import tomllib
 from collections import Counter
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from construct import Computed, If, IfThenElse, this
 
 import refcodec
+from refcodec import errors
 from refcodec.clauses import implementations
 from refcodec.coders.native.decisions import FAMILIES
-from refcodec.errors import reject_classes
+from refcodec.errors import ConstraintError, reject_classes
+from refcodec.registry import CODERS, CoderRecord
+from refcodec.stream.parameter_sets import check_parameter_set
 from refcodec.suite.manifest import load_manifest
 from refcodec.syntax import structures
-from refcodec.syntax.codes import Quantiser
+from refcodec.syntax.codes import Coder, FeatureType, Quantiser, SourceType, is_kept
 from refcodec.syntax.descriptors import UE, Array, U
 from refcodec.syntax.records import Record, Structure, element
 from refcodec.syntax.tabulate import Row, element_names, expression, tabulate
@@ -38,7 +43,7 @@ PAGES = {
     path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "spec").glob("*.rst"))
 }
 REQUIREMENTS: dict[str, dict[str, Any]] = tomllib.loads(
-    (ROOT / "conformance" / "requirements.toml").read_text(encoding="utf-8")
+    (ROOT / "refcodec" / "suite" / "requirements.toml").read_text(encoding="utf-8")
 )
 SOURCES = sorted((ROOT / "refcodec").rglob("*.py"))
 
@@ -358,6 +363,56 @@ def test_invalid_vectors_break_a_requirement_of_their_class() -> None:
         violation = VECTORS[name].violation
         assert violation
         assert violation.reject in found, name
+
+
+def test_requirements_that_the_code_cites_are_stated_for_their_class() -> None:
+    """Errors name a requirement by a literal; where it stands beside a class, the class is the spec's."""
+    classes, cited = stated_requirements(), Counter[str]()
+    for path in SOURCES:
+        text = path.read_text(encoding="utf-8")
+        for number in re.findall(r'"((?:[A-Z]|\d+)(?:\.\d+)*-\d+)"', text):
+            assert number in classes, (path, number)
+            cited[number] += 1
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                kind = getattr(errors, node.func.id, None)
+                own = {one.arg: one.value for one in node.keywords}.get("requirement")
+                if kind is not None and isinstance(own, ast.Constant) and own.value:
+                    assert kind.reject in classes[str(own.value)], (path, own.value)
+    assert len(cited) > 70
+
+
+@pytest.mark.parametrize("record", CODERS.values(), ids=lambda one: one.name)
+def test_every_combination_of_a_parameter_set_names_its_requirements(record: CoderRecord) -> None:
+    """Quantisers, source types and widths that a coder does not take; the coder's own profile."""
+    classes, found = stated_requirements(), set[str]()
+    header = SimpleNamespace(profile_idc=min(record.profiles), level_idc=1)
+    for quantiser, source in product(Quantiser, SourceType):
+        if is_kept(quantiser):
+            continue
+        ones, zeros = np.ones(1, np.float32), b"\0"
+        drawn: dict[str, Any] = {
+            one.name: 0 for one in structures.FEATURE_PARAMETER_SET.subcons if one.name
+        }
+        drawn |= {"coder_id": record.coder_id, "quantiser": quantiser, "source_type": source}
+        drawn |= {"feature_type": FeatureType.CONV, "bits_minus1": 15, "log_signed_flag": 1}
+        drawn |= {"lattice_step": ones, "parameter_sets": zeros, "parameter_sets_size": 1}
+        fps = structures.FEATURE_PARAMETER_SET.make(drawn)
+        for error in check_parameter_set(fps, header, []):  # type: ignore[arg-type]
+            found.add(error.requirement)
+            assert not error.requirement or error.reject in classes[error.requirement], str(error)
+    own = {Coder.HEVC: "9.2-3", Coder.NATIVE: "9.2-15", Coder.NATIVE_LOSSLESS: "9.2-17"}
+    assert own.get(record.coder_id, "9.2-24" if record.has_model else "9.2-25") in found
+    assert "9.2-19" in found
+
+
+def test_an_error_has_the_clause_of_its_requirement() -> None:
+    error = ConstraintError("too wide", bit_offset=9, requirement="A.3-1", hint="less")
+    assert (error.clause, error.requirement) == ("A.3", "A.3-1")
+    assert str(error) == "too wide [bit 9, byte 1; clause A.3, RA.3-1] (less)"
+    error = ConstraintError("too wide", clause="6.2", requirement="7.2-1")
+    assert str(error) == "too wide [clause 6.2, R7.2-1]"
+    assert ConstraintError("too wide", clause="6.2").requirement == ""
 
 
 # --- the table renderer ----------------------------------------------------------------------------

@@ -147,9 +147,17 @@ def test_mutant_is_failed(
 @pytest.mark.parametrize(
     ("name", "failing", "reason"),
     [
-        ("accepts everything", "unit-crc", "accepted; it must be rejected as checksum"),
+        (
+            "accepts everything",
+            "unit-crc",
+            "accepted; it must be rejected as checksum (clause 8.2, R8.2-3",
+        ),
         ("rejects everything", "no-index", "rejected as checksum; a decoder must accept it"),
-        ("rejects everything", "header-cut", "rejected as checksum; the class is truncated"),
+        (
+            "rejects everything",
+            "header-cut",
+            "rejected as checksum; the class is truncated (clause 6.2, R4.4-4)",
+        ),
         ("gives one tensor more", "raw-bfloat16", "more than the 512 bytes of 1 features"),
         ("is off by one in one sample", "no-index", "feature 0 (16 x 4 x 4, float32) is not"),
         ("gives one tensor less", "no-index", "2048 bytes; 3 features have 3072"),

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from command import CALL_AT_FAULT, run
+from rich.console import Console
 
 import refcodec
+from refcodec.cli import terminal
 from refcodec.suite.assemble import Copy, Set, assemble, disassemble
 from refcodec.suite.encoders.coverage import Coverage
 from refcodec.suite.encoders.report import Bounds, StreamReport, check_stream
@@ -305,6 +307,30 @@ def test_command(conv: Any, tmp_path: Path) -> None:
     done = run("conformance", "encoder", tmp_path, *source, "--min-snr", 60, status=1)
     assert "problem" in done.output
     assert "1 of 2 streams pass" in done.output
+
+
+def test_lists_are_wrapped_and_grouped(
+    conv: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a terminal of 80 columns: elements as counts by structure, and as names if asked for."""
+    stream = _write(tmp_path / "x.dfc", conv, coder="zlib")
+    monkeypatch.setattr(terminal, "console", lambda: Console(width=80, highlight=False))
+    monkeypatch.chdir(tmp_path)
+    short = run("conformance", "encoder", stream.name).output.splitlines()
+    named = run("conformance", "encoder", stream.name, "--verbose").output.splitlines()
+    assert max(map(len, short + named)) <= 80
+    coverage = Coverage()
+    coverage.add(stream.read_bytes())
+    whole, unused = coverage.declared, coverage.unused_elements()
+    assert f"  elements, {len(unused)} of {len(whole)} (--verbose names them)" in short
+    assert "    metadata_entry: all" in short
+    count = [sum(one.startswith("index.") for one in names) for names in (unused, whole)]
+    assert f"    index: {count[0]} of {count[1]}" in short
+    assert not any("log_exponent" in line for line in short)
+    assert "    metadata_entry: key_size, key, value_size, value" in named
+    listed = set("".join(named).replace(",", " ").split())
+    assert {one.rpartition(".")[2] for one in unused} <= listed
+    assert any(line.startswith("    bits: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ") for line in short)
 
 
 def test_command_fails(conv: Any, tmp_path: Path) -> None:

@@ -148,6 +148,21 @@ def test_excluded_vectors() -> None:
     assert chosen(exclude=("raw-1-bit",)) == names - {"raw-1-bit"}
 
 
+def test_requirement_selects_its_vectors() -> None:
+    """Patterns on requirements do not match clauses, nor the other way round."""
+    assert chosen(clauses=("R9.2-7",)) == {
+        "range-min-negative-zero",
+        "range-reversed",
+        "range-channel-reversed",
+        "batch-range-reversed",
+    }
+    valid = {one.name for one in SUITE.vectors if one.file.startswith("valid/")}
+    assert valid <= chosen(clauses=("RA.1-1",))
+    assert chosen(clauses=("R9.2-2*",)) >= chosen(clauses=("R9.2-2",)) != set()
+    both = chosen(clauses=("R9.2-7", "9.7"))
+    assert both == chosen(clauses=("R9.2-7",)) | chosen(clauses=("9.7",))
+
+
 @pytest.mark.parametrize("kind", ["only", "exclude", "clauses", "tags"])
 def test_pattern_that_matches_nothing_is_named(kind: str) -> None:
     word = {"clauses": "clause", "tags": "tag"}.get(kind, kind)

@@ -774,7 +774,7 @@ def test_a_structure_that_is_cut(elements: dict[str, Any], data: st.DataObject) 
 def test_left_over_bytes_have_a_place() -> None:
     with pytest.raises(SyntaxViolation) as caught:
         HASH.parse_whole(bytes(35), 160)
-    assert str(caught.value) == ("16 bits follow hash() [bit 424, byte 53; clause 6.8]")
+    assert str(caught.value) == ("16 bits follow hash() [bit 424, byte 53; clause 6.8, R6-1]")
 
 
 @settings(max_examples=300)

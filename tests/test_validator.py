@@ -130,6 +130,7 @@ def test_a_report_is_json() -> None:
                 "bit_offset": 52,
                 "clause": "9.6",
                 "clause_title": "Reserved bits",
+                "requirement": "9.6-1",
                 "what": "reserved_ignored_2bits is not zero in a stream of this version",
                 "hint": "",
             }

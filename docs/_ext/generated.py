@@ -59,19 +59,20 @@ def paragraph(cell: Cell) -> nodes.paragraph:
     return nodes.paragraph("", "", *([cell] if isinstance(cell, nodes.Node) else cell))
 
 
-def table(
-    head: Sequence[str], rows: Iterable[Sequence[Cell]], *classes: str, widths: Sequence[int] = ()
-) -> nodes.table:
-    """A table node, as wide as its content needs."""
-    group = nodes.tgroup(cols=len(head))
-    for i in range(len(head)):
-        group += nodes.colspec(colwidth=widths[i] if widths else 1)
-    cells = [nodes.entry("", paragraph(cell)) for cell in head]
-    group += nodes.thead("", nodes.row("", *cells))
-    body = nodes.tbody()
-    for row in rows:
-        body += nodes.row("", *(nodes.entry("", paragraph(cell)) for cell in row))
-    group += body
+_MARGIN = 2
+_WIDEST = 60
+"""Characters of a column beside its longest cell, and in all at most."""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], *classes: str) -> nodes.table:
+    """A table node, as wide as its content needs; in plain text, a column as its longest cell."""
+    cells = [[paragraph(cell) for cell in row] for row in (head, *rows)]
+    longest = [max(len(cell.astext()) for cell in column) for column in zip(*cells, strict=True)]
+    widths = [min(one + _MARGIN, _WIDEST) for one in longest]
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=one) for one in widths), cols=len(head))
+    first, *others = (nodes.row("", *(nodes.entry("", cell) for cell in row)) for row in cells)
+    group += nodes.thead("", first)
+    group += nodes.tbody("", *others)
     return nodes.table("", group, classes=["generated", "colwidths-auto", *classes])
 
 

@@ -15,7 +15,7 @@ from markup import note, reference
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
-MAP = Path(__file__).resolve().parents[2] / "conformance" / "requirements.toml"
+MAP = Path(__file__).resolve().parents[2] / "refcodec" / "suite" / "requirements.toml"
 
 _GROUPS = {"valid": "all valid vectors", "invalid": "all invalid vectors"}
 

@@ -13,7 +13,7 @@ from generated import Cell, Generated, table
 from markup import note, reference
 from requirements import MAP
 
-MANIFEST = MAP.parents[1] / "bitstreams" / "manifest.json"
+MANIFEST = MAP.parents[2] / "bitstreams" / "manifest.json"
 
 
 class Vectors(Generated):

@@ -143,6 +143,8 @@ def _place(violation: dict[str, Any]) -> str:
     place = [] if bit is None else [f"byte {bit // 8}, bit {bit}"]
     if violation["clause"]:
         place.append(f"clause {violation['clause']} {violation['clause_title']}".rstrip())
+    if violation["requirement"]:
+        place.append(f"R{violation['requirement']}")
     return "; ".join(place)
 
 

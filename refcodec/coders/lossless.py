@@ -69,12 +69,15 @@ def samples_of(data: bytes, fps: FeatureParameterSet) -> Samples:
     expected = _sample_bytes_size(fps)
     if len(data) != expected:
         raise PayloadError(
-            f"the payload holds {len(data)} sample bytes; {expected} are expected", clause="8.3.1"
+            f"the payload holds {len(data)} sample bytes; {expected} are expected",
+            requirement="8.3.1-3",
         )
     bits = fps.bits
     if _is_packed(fps):
         if data[-1] & ((1 << (8 * len(data) - count * bits)) - 1):
-            raise PayloadError("the padding bits of a raw payload are not zero", clause="8.3.1")
+            raise PayloadError(
+                "the padding bits of a raw payload are not zero", requirement="8.3.1-1"
+            )
         reader, samples = BitReader(data), np.empty(count, np.int32)
         for start in range(0, count, _PIECE):
             part = samples[start : start + _PIECE]
@@ -85,14 +88,14 @@ def samples_of(data: bytes, fps: FeatureParameterSet) -> Samples:
             data = np.frombuffer(data, np.uint8).reshape(size, count).T.tobytes()
         samples = np.frombuffer(data, f"<u{size}").astype(np.uint32).view(np.int32)
         if fps.quantiser != Quantiser.NONE and int(samples.max()) >> bits:
-            raise PayloadError(f"a sample exceeds {bits} bits", clause="8.3.1")
+            raise PayloadError(f"a sample exceeds {bits} bits", requirement="8.3.1-2")
     return samples.reshape(fps.channels, fps.height, fps.width)
 
 
 @clause("8.3.2")
 def _unzlib(payload: bytes, size: int) -> bytes:
     """(8.3.2) One zlib stream (RFC 1950)."""
-    return _drain(zlib.decompressobj(wbits=15), payload, size, "8.3.2")
+    return _drain(zlib.decompressobj(wbits=15), payload, size, "8.3.2", "8.3.2-1")
 
 
 @clause("8.3.3")
@@ -104,7 +107,7 @@ def _ungzip(payload: bytes, size: int) -> bytes:
 @clause("8.3.4")
 def _unbzip2(payload: bytes, size: int) -> bytes:
     """(8.3.4) One bzip2 stream."""
-    return _drain(bz2.BZ2Decompressor(), payload, size, "8.3.4")
+    return _drain(bz2.BZ2Decompressor(), payload, size, "8.3.4", "8.3.4-1")
 
 
 @clause("8.3.5")
@@ -137,8 +140,13 @@ def _is_plain_xz(payload: bytes) -> bool:
     return one_filter and one_block and payload[7] in _XZ_CHECKS
 
 
-def _drain(decompressor: Any, payload: bytes, size: int, number: str) -> bytes:
-    """Decompress exactly ``size`` bytes; raises PayloadError for more, fewer, or trailing bytes."""
+def _drain(
+    decompressor: Any, payload: bytes, size: int, number: str, requirement: str = ""
+) -> bytes:
+    """Decompress exactly ``size`` bytes; raises PayloadError for more, fewer, or trailing bytes.
+
+    requirement : the only one on the form of the compressed data, if there is no other.
+    """
     try:
         # one byte more detects a decompression bomb
         data: bytes = decompressor.decompress(payload, size + 1)
@@ -147,18 +155,26 @@ def _drain(decompressor: Any, payload: bytes, size: int, number: str) -> bytes:
             rest = getattr(decompressor, "unconsumed_tail", b"")
             data += decompressor.decompress(rest, 1)
     except (zlib.error, OSError, ValueError, EOFError, lzma.LZMAError) as error:
-        raise PayloadError(f"the payload does not decompress: {error}", clause=number) from None
+        raise PayloadError(
+            f"the payload does not decompress: {error}", clause=number, requirement=requirement
+        ) from None
     if len(data) > size:
         raise PayloadError(
-            f"the payload decompresses to more than the {size} bytes expected", clause=number
+            f"the payload decompresses to more than the {size} bytes expected",
+            clause=number,
+            requirement="8.3-1",
         )
     if len(data) < size or not decompressor.eof:
         raise PayloadError(
-            f"the payload ends after {len(data)} of {size} bytes, or without its end", clause=number
+            f"the payload ends after {len(data)} of {size} bytes, or without its end",
+            clause=number,
+            requirement="8.3-1" if decompressor.eof else requirement,
         )
     if decompressor.unused_data:
         raise PayloadError(
-            f"{len(decompressor.unused_data)} bytes follow the compressed data", clause=number
+            f"{len(decompressor.unused_data)} bytes follow the compressed data",
+            clause=number,
+            requirement="8.3-2",
         )
     return data
 

@@ -80,7 +80,7 @@ def open_payload(payload: bytes) -> tuple[Int64, Int32, int]:
     lanes = LANES if size >= LANES_SIZE else 1
     head = 4 * lanes if lanes > 1 else min(size, 4 - size % 2 if size > 4 else 4)
     if size - head & 1:
-        raise PayloadError("the payload ends within a word", clause="8.10.2")
+        raise PayloadError("the payload ends within a word", requirement="8.10.2-1")
     padded = payload[:head] + bytes(4 * lanes - head)
     states = np.frombuffer(padded, "<u4").astype(np.int64)
     words = np.zeros((size - head) // 2 + 1, np.int32)

@@ -73,12 +73,12 @@ def decode_tables(coded: EntropyTables) -> Distributions:
     start_decoding(coder, data)
     coder[DIRECTION] = 0
     if not code_contexts(coder, data, chances, count, table_of, shifts):
-        raise _refusal("the contexts do not name every table, or one that is not there")
+        raise _refusal("the contexts do not name every table, or one that is not there", "8.10.5-1")
     used = code_tables(coder, data, chances, coded.level_step, members, values, escapes, levels)
     if used != len(levels):
         raise _refusal("a level of a table is out of its range, or their number is another one")
     if not finish_decoding(coder, data):
-        raise _refusal("the tables do not end where their bytes do")
+        raise _refusal("the tables do not end where their bytes do", "8.10.5-5")
     frequencies: list[Int64] = []
     modes: list[int | None] = []
     start = 0
@@ -91,15 +91,15 @@ def decode_tables(coded: EntropyTables) -> Distributions:
         stop = start + int(values[table]) + int(escapes[table])
         frequencies.append(np.zeros(stop - start, np.int64))
         if not frequencies_of(levels[start:stop], frequencies[-1]):
-            raise _refusal("a table has more symbols than its frequencies add up to")
+            raise _refusal("a table has more symbols than its frequencies add up to", "8.10.5-4")
         modes.append(None)
         start = stop
     tables = make_tables(frequencies, values.tolist(), modes)
     return Distributions(tables, table_of, shifts - tables.mode[table_of])
 
 
-def _refusal(what: str) -> PayloadError:
-    return PayloadError(f"entropy model: {what}", clause="8.10.5")
+def _refusal(what: str, requirement: str = "") -> PayloadError:
+    return PayloadError(f"entropy model: {what}", clause="8.10.5", requirement=requirement)
 
 
 @clause("A.3")
@@ -117,7 +117,7 @@ def check_model_limits(
             yield UnsupportedError(
                 f"an entropy model of {count} {what}; level {limits.level_idc} allows {most}",
                 bit_offset=bit_offset,
-                clause="A.3",
+                requirement="A.3-5",
                 hint="the stream understates its level, or is corrupt",
             )
 

@@ -271,7 +271,7 @@ def _index_error(what: str, offset: int) -> ConstraintError:
     return ConstraintError(
         what,
         bit_offset=8 * offset,
-        clause="9.5",
+        requirement="9.5-6",
         hint="read the stream in order, without its index",
     )
 

@@ -41,28 +41,28 @@ def check_parameters(
 ) -> Violations:
     """(9.2) The feature_parameters() of a coded feature or batch."""
 
-    def wrong(name: str, what: str) -> ConstraintError:
-        return ConstraintError(what, bit_offset=position_of(trace, name), clause="9.2")
+    def wrong(name: str, what: str, requirement: str) -> ConstraintError:
+        return ConstraintError(what, bit_offset=position_of(trace, name), requirement=requirement)
 
     if parameters.range_max is not None:
         low = parameters.range_min if parameters.range_min is not None else np.zeros(1, np.float32)
         if not (np.isfinite(low).all() and np.isfinite(parameters.range_max).all()):
-            yield wrong("range_max", "a range contains a NaN or an infinity")
+            yield wrong("range_max", "a range contains a NaN or an infinity", "9.2-6")
         elif (low > parameters.range_max).any():
-            yield wrong("range_max", "range_max is less than range_min")
+            yield wrong("range_max", "range_max is less than range_min", "9.2-7")
     step = parameters.log_step
     if step is not None and ((step < 1) | (step > largest_step(fps))).any():
-        yield wrong("log_step", "log_step is 0, or its largest level exceeds 2^130")
+        yield wrong("log_step", "log_step is 0, or its largest level exceeds 2^130", "9.2-8")
     largest_qp = record_of(fps.coder_id).largest_qp
     if parameters.qp is not None and largest_qp is not None:
         qps = channel_qps(fps, parameters)
         if parameters.qp > largest_qp or (qps < 0).any():
-            yield wrong("qp", f"a QP lies outside 0..{largest_qp}")
+            yield wrong("qp", f"a QP lies outside 0..{largest_qp}", "9.2-9")
             return
     if parameters.channel_at is not None and not np.array_equal(
         np.sort(parameters.channel_at), np.arange(fps.channels)
     ):
-        yield wrong("channel_at", "channel_at is no permutation of the channels")
+        yield wrong("channel_at", "channel_at is no permutation of the channels", "9.2-10")
         return
     if fps.coder_id == Coder.HEVC:
         samples = decoded_size(fps, parameters)
@@ -71,7 +71,7 @@ def check_parameters(
                 f"the frames of a feature have {samples} samples; level {limits.level_idc} allows "
                 f"{limits.max_frame_samples}",
                 bit_offset=position_of(trace, "qp"),
-                clause="A.3",
+                requirement="A.3-1",
             )
 
 
@@ -89,7 +89,7 @@ def check_substreams(feature: CodedFeature, trace: Trace) -> Violations:
         yield ConstraintError(
             f"the substreams but the last have {total} bytes; the payload has {len(feature.payload)}",
             bit_offset=position_of(trace, "substream_size"),
-            clause="9.2",
+            requirement="9.2-30",
         )
 
 
@@ -99,20 +99,22 @@ def check_ranges(batch: CodedFeatureBatch, fps: FeatureParameterSet, trace: Trac
     if not batch.range_codes_flag:
         return
 
-    def wrong(name: str, what: str) -> ConstraintError:
-        return ConstraintError(what, bit_offset=position_of(trace, name), clause="9.2")
+    def wrong(name: str, what: str, requirement: str) -> ConstraintError:
+        return ConstraintError(what, bit_offset=position_of(trace, name), requirement=requirement)
 
     if fps.quantiser in (Quantiser.NONE, Quantiser.LATTICE):
-        yield wrong("range_codes_flag", "features without a range have none to code")
+        yield wrong("range_codes_flag", "features without a range have none to code", "9.2-22")
         return
     first, second = bounds_of(batch, fps)
     if fps.quantiser == Quantiser.UNIFORM:
         if (first > second).any():
-            yield wrong("code_shift", "a range of a feature of the batch ends before it begins")
+            yield wrong(
+                "code_shift", "a range of a feature of the batch ends before it begins", "9.2-23"
+            )
     elif (first > 128).any():
-        yield wrong("code_shift", "log_exponent of a feature of the batch exceeds 128")
+        yield wrong("code_shift", "log_exponent of a feature of the batch exceeds 128", "9.2-21")
     elif (second < 1).any():
-        yield wrong("code_shift", "log_step of a feature of the batch is less than 1")
+        yield wrong("code_shift", "log_step of a feature of the batch is less than 1", "9.2-21")
 
 
 @clause("9.2")
@@ -121,23 +123,28 @@ def check_batch(
 ) -> Violations:
     """(9.2) A coded feature batch: its size, its coder, and the sum of its payload sizes."""
 
-    def wrong(name: str, what: str) -> ConstraintError:
-        return ConstraintError(what, bit_offset=position_of(trace, name), clause="9.2")
+    def wrong(name: str, what: str, requirement: str) -> ConstraintError:
+        return ConstraintError(what, bit_offset=position_of(trace, name), requirement=requirement)
 
     record = record_of(fps.coder_id)
     if not record.batchable:
-        yield wrong("fps_id", f"features coded by {record.name} are not batched")
+        yield wrong("fps_id", f"features coded by {record.name} are not batched", "9.2-11")
     elif fps.temporal_prediction_flag:
-        yield wrong("fps_id", "features that may be predicted from others are not batched")
+        yield wrong(
+            "fps_id", "features that may be predicted from others are not batched", "9.2-18"
+        )
     elif fps.substream_count > 1:
-        yield wrong("fps_id", "features of several substreams are not batched")
+        yield wrong("fps_id", "features of several substreams are not batched", "9.2-29")
     if unit_size > LARGEST_BATCH:
-        yield wrong("fps_id", f"a batch of {unit_size} bytes; at most {LARGEST_BATCH} are allowed")
+        yield wrong(
+            "fps_id", f"a batch of {unit_size} bytes; at most {LARGEST_BATCH} are allowed", "9.2-12"
+        )
     elements = batch.feature_count * element_count(fps)
     if elements > LARGEST_BATCH:
         yield wrong(
             "feature_count_minus1",
             f"a batch of {elements} elements; at most {LARGEST_BATCH} are allowed",
+            "9.2-14",
         )
     if batch.payload_size_base is None:
         return
@@ -148,4 +155,5 @@ def check_batch(
         yield wrong(
             "payload_size_base",
             f"the payload sizes add up to {total} bytes; the unit has {len(batch.payloads)}",
+            "9.2-13",
         )

@@ -73,7 +73,7 @@ def check_index(index: Index, table: CodedUnitTable, trace: Trace) -> Violations
             yield ConstraintError(
                 f"{name} of the index disagrees with the stream",
                 bit_offset=position_of(trace, name),
-                clause="9.5",
+                requirement="9.5-4",
             )
 
 
@@ -87,11 +87,13 @@ def check_index_offset(end: End, index_offset: int | None, bit_offset: int) -> V
     if end.index_offset is None:
         if index_offset is not None:
             yield ConstraintError(
-                "the end unit does not point to the index", bit_offset=bit_offset, clause="9.5"
+                "the end unit does not point to the index",
+                bit_offset=bit_offset,
+                requirement="9.5-1",
             )
     elif end.index_offset != (index_offset or 0):
         yield ConstraintError(
             f"index_offset is {end.index_offset}; the index is at byte {index_offset or 0}",
             bit_offset=bit_offset,
-            clause="9.5",
+            requirement="9.5-3" if index_offset is None else "9.5-2",
         )

@@ -28,12 +28,14 @@ def check_level(header: StreamHeader, max_level: int = HIGHEST_LEVEL) -> Violati
             f"level_idc is {header.level_idc}; levels 1..{HIGHEST_LEVEL} are defined",
             bit_offset=48,
             clause="A.3",
+            requirement="7.2-5",
         )
     elif header.level_idc > max_level:
         yield UnsupportedError(
             f"the stream has level {header.level_idc}, above the limit of {max_level} set for this decoder",
             bit_offset=48,
             clause="A.3",
+            requirement="A.1-2",
             hint="raise max_level where the memory allows it",
         )
 

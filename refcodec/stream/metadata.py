@@ -32,12 +32,12 @@ def check_metadata(metadata: Metadata, trace: Trace) -> Violations:
                 yield SyntaxViolation(
                     f"the metadata text {text!r:.40} is not UTF-8",
                     bit_offset=bit_offset,
-                    clause="9.4",
+                    requirement="9.4-1",
                 )
         if not entry.key or entry.key in seen:
             yield ConstraintError(
                 f"the metadata key {entry.key!r:.40} is empty or occurs twice",
                 bit_offset=bit_offset,
-                clause="9.4",
+                requirement="9.4-3" if entry.key else "9.4-2",
             )
         seen.add(entry.key)

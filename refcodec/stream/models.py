@@ -33,13 +33,14 @@ def check_model_unit(
 ) -> Violations:
     """(9.7) An entropy model unit has a number of its own, and keeps to the limits of the level."""
 
-    def wrong(name: str, what: str, number: str = "9.7") -> ConstraintError:
-        return ConstraintError(what, bit_offset=position_of(trace, name), clause=number)
+    def wrong(what: str, clause: str, requirement: str) -> ConstraintError:
+        place = position_of(trace, "model_id")
+        return ConstraintError(what, bit_offset=place, clause=clause, requirement=requirement)
 
     if header.profile_idc != Profile.LEARNED:
-        yield wrong("model_id", "only the learned profile has entropy models", "A.2")
+        yield wrong("only the learned profile has entropy models", "A.2", "9.7-1")
     if unit.model_id in models:
-        yield wrong("model_id", f"entropy model {unit.model_id} occurs a second time")
+        yield wrong(f"entropy model {unit.model_id} occurs a second time", "9.7", "9.7-2")
     if unit.tables is not None:
         place = position_of(trace, "context_count_minus1")
         yield from check_model_limits(unit.tables, limits_of(header), place)
@@ -87,11 +88,12 @@ def check_model_of(fps: FeatureParameterSet, models: Models, trace: Trace) -> Vi
             f"entropy model {fps.model_id} is used before it occurs in the stream",
             bit_offset=place,
             clause="7.4",
+            requirement="7.4-2",
         )
     elif reference.model is not None and reference.model.contexts not in (1, fps.channels):
         yield ConstraintError(
             f"entropy model {fps.model_id} has {reference.model.contexts} contexts; "
             f"features of {fps.channels} channels need 1, or one for each",
             bit_offset=place,
-            clause="9.7",
+            requirement="9.7-3",
         )

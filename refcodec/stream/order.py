@@ -54,34 +54,34 @@ class Order:
         bit_offset = 8 * unit.offset
         if self._previous == UnitType.INDEX and not isinstance(content, End):
             yield OrderError(
-                "only the end unit follows the index", bit_offset=bit_offset, clause="9.1"
+                "only the end unit follows the index", bit_offset=bit_offset, requirement="9.1-6"
             )
         match content:
             case Metadata() if self.parameter_sets:
                 yield OrderError(
                     "metadata follows a feature parameter set; it must precede all of them",
                     bit_offset=bit_offset,
-                    clause="9.1",
+                    requirement="9.1-11",
                 )
             case Hash() if self.hashed is None:
                 yield OrderError(
                     "a hash unit must directly follow a coded feature or batch",
                     bit_offset=bit_offset,
-                    clause="9.1",
+                    requirement="9.1-5",
                 )
             case Hash() if self.hashed is not None and content.hash_target in self.hashed:
                 yield OrderError(
                     f"a second hash unit of the {content.hash_target.name.lower()} follows one "
                     "coded unit",
                     bit_offset=bit_offset,
-                    clause="9.1",
+                    requirement="9.1-12",
                 )
             case End() if self.complete and content.feature_count not in (None, self.feature_count):
                 yield OrderError(
                     f"the end unit counts {content.feature_count} features; the stream has "
                     f"{self.feature_count}",
                     bit_offset=8 * unit.payload_offset + 64,
-                    clause="9.1",
+                    requirement="9.1-7",
                 )
 
     @clause("9.1")
@@ -107,7 +107,7 @@ class Order:
                 yield UnsupportedError(
                     f"{count} {what} since the last access point; level {limits.level_idc} allows {most}",
                     bit_offset=coded.payloads[0].bit_offset,
-                    clause="A.3",
+                    requirement="A.3-4",
                 )
 
     def accept(self, unit: Unit, content: Record | None, coded: CodedUnit | None) -> None:
@@ -164,13 +164,13 @@ def no_access_point(coded: CodedUnit) -> StreamError:
 def no_end(offset: int) -> StreamError:
     """The error of a stream that stops at byte ``offset`` without an end unit."""
     return TruncatedError(
-        "the stream has no end unit", bit_offset=8 * offset, clause="9.1", hint="it was cut"
+        "the stream has no end unit", bit_offset=8 * offset, requirement="9.1-1", hint="it was cut"
     )
 
 
 def bytes_follow(end: Unit) -> StreamError:
     """The error of bytes after the end unit."""
-    return OrderError("bytes follow the end unit", bit_offset=8 * end.end, clause="9.1")
+    return OrderError("bytes follow the end unit", bit_offset=8 * end.end, requirement="9.1-10")
 
 
 def another_follows(offset: int) -> StreamError:
@@ -178,6 +178,6 @@ def another_follows(offset: int) -> StreamError:
     return OrderError(
         "another stream follows the end unit",
         bit_offset=8 * offset,
-        clause="9.1",
+        requirement="9.1-10",
         hint="refcodec.open reads them one after the other; refcodec concat makes one of them",
     )

@@ -83,6 +83,7 @@ def parse_unit(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> Recor
             f"unit type {unit.unit_type} is not defined by this version and must not be skipped",
             bit_offset=8 * unit.offset,
             clause="C.1",
+            requirement="8.2-5",
             hint="use a newer decoder",
         )
     parameters: dict[str, object] = {}
@@ -92,7 +93,7 @@ def parse_unit(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> Recor
             raise OrderError(
                 f"feature parameter set {fps_id} is used before it occurs in the stream",
                 bit_offset=offset,
-                clause="9.1",
+                requirement="9.1-2",
             )
         parameters["fps"] = parameter_sets[fps_id]
     elif unit.unit_type == UnitType.INDEX:
@@ -119,7 +120,7 @@ def check_entry_count(unit: Unit) -> None:
             raise ConstraintError(
                 f"{name} of the index is {count}; at most {most} units fit in front of it",
                 bit_offset=place,
-                clause="9.5",
+                requirement="9.5-7",
             )
 
 

@@ -20,13 +20,13 @@ def check_version(header: StreamHeader) -> Violations:
         yield ConstraintError(
             f"version_minor is {header.version_minor}; this validator knows {VERSION_MINOR}",
             bit_offset=36,
-            clause="7.2",
+            requirement="7.2-3",
         )
     if header.reserved_ignored_2bits:
         yield ConstraintError(
             "reserved_ignored_2bits is not zero in a stream of this version",
             bit_offset=52,
-            clause="9.6",
+            requirement="9.6-1",
         )
 
 
@@ -37,7 +37,7 @@ def check_reserved_bits(index: Index, trace: Trace) -> Violations:
         yield ConstraintError(
             "reserved_ignored_4bits of the index is not zero",
             bit_offset=position_of(trace, "reserved_ignored_4bits"),
-            clause="9.6",
+            requirement="9.6-1",
         )
 
 
@@ -50,5 +50,5 @@ def check_skippable_flag(unit: Unit) -> Violations:
             f"skippable_flag of a {UnitType(unit.unit_type).name.lower()} unit is "
             f"{unit.skippable_flag}",
             bit_offset=8 * unit.offset,
-            clause="9.1",
+            requirement="9.1-9",
         )

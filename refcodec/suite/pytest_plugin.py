@@ -40,7 +40,11 @@ _CHOICES = (
     ("--dfc-level", "[NAME:]LEVEL", "highest level of its profiles, or of one: native:2"),
     ("--dfc-only", "PATTERN", "only vectors whose id, name, tag or profile:NAME matches"),
     ("--dfc-exclude", "PATTERN", "no vectors whose id, name, tag or profile:NAME matches"),
-    ("--dfc-clause", "PATTERN", "only vectors of these clauses; 8.6 includes 8.6.1"),
+    (
+        "--dfc-clause",
+        "PATTERN",
+        "only vectors of these clauses, 8.6 includes 8.6.1, or requirements, R9.2-7",
+    ),
 )
 """Options that choose vectors, as ``refcodec conformance run`` has them; each may be repeated, or a list."""
 

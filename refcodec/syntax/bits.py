@@ -95,6 +95,7 @@ class BitReader:
                 f"{what} needs {bits} bits and {self.remaining} are left",
                 bit_offset=self.position,
                 clause=self.clause,
+                requirement="4.4-4",
                 hint="the stream was cut, or an element before this one is wrong",
             )
 
@@ -119,6 +120,7 @@ class BitReader:
                 f"{what} has {count} entries of no bits",
                 bit_offset=self.position,
                 clause=self.clause,
+                requirement="4.4-6",
             )
         self.need(count * width, what)
         first = self._reader.pos

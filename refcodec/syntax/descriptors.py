@@ -108,6 +108,7 @@ class U(Descriptor):
                 f"{what} is {value}, which this version does not define",
                 bit_offset=start,
                 clause="C.1",
+                requirement="7.1-1",
                 hint="the stream needs a newer decoder, or is corrupt",
             )
         return known[value]
@@ -144,6 +145,7 @@ class _ExpGolomb(Descriptor):
                 f"{what} is {shown}; it lies in {self.minimum}..{self.maximum}",
                 bit_offset=start,
                 clause=reader.clause,
+                requirement="4.4-1",
             )
         return value
 
@@ -254,12 +256,13 @@ class Leb128(Descriptor):
                         f"{what} is {value}; it lies in 0..{self.maximum}",
                         bit_offset=start,
                         clause=reader.clause,
+                        requirement="4.4-1",
                     )
                 return value
         raise SyntaxViolation(
             f"{what}: not the shortest leb128 code of at most eight bytes",
             bit_offset=start,
-            clause="4.4",
+            requirement="4.4-2",
         )
 
     def write(self, writer: BitWriter, value: Any, context: Any) -> None:
@@ -322,7 +325,9 @@ class AlignmentBits(Descriptor):
         value = int(reader.array(1, -start % 8, what)[0]) if not reader.aligned else 0
         if value:
             raise SyntaxViolation(
-                f"alignment bits are {value:#b}; they are zero", bit_offset=start, clause="4.4"
+                f"alignment bits are {value:#b}; they are zero",
+                bit_offset=start,
+                requirement="4.4-3",
             )
         return value
 

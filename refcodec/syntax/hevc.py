@@ -288,7 +288,7 @@ def split_nals(stream: bytes, offset: int | None = None) -> list[tuple[int, byte
     start = stream.find(b"\0\0\1")
     if start not in (0, 1) or stream[:start].strip(b"\0"):
         raise SyntaxViolation(
-            "an HEVC byte stream begins with a start code", bit_offset=offset, clause="8.3.6"
+            "an HEVC byte stream begins with a start code", bit_offset=offset, requirement="8.3.6-1"
         )
     while start >= 0:
         begin = start + 3
@@ -366,7 +366,7 @@ def parse_parameter_sets(
             f"parameter_sets holds NAL unit types {kinds}; VPS, SPS and PPS (32, 33, 34) are expected, "
             "once each, of layer 0",
             bit_offset=offset,
-            clause="9.3.1",
+            requirement="9.3.1-1",
         )
     vps, sps, pps = (parse_nal(nal, (offset or 0) + 8 * at) for at, nal in nals)
     return vps, sps, pps

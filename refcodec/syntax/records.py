@@ -99,6 +99,7 @@ class Structure(Struct, Generic[R]):  # type: ignore[misc]  # construct is untyp
                 f"{reader.remaining} bits follow {self.title}()",
                 bit_offset=reader.position,
                 clause=self.clause,
+                requirement="6-1",
             )
         return parsed
 

@@ -88,7 +88,7 @@ class Unit:
         return ChecksumError(
             f"the CRC-32 of the unit at byte {self.offset} does not match",
             bit_offset=8 * (self.end - CRC_SIZE),
-            clause="8.2",
+            requirement="8.2-3",
             hint="the unit was damaged in storage or transfer",
         )
 
@@ -123,6 +123,7 @@ def parse_stream_header(data: bytes, trace: Trace | None = None) -> StreamHeader
             f"{data[:4].hex(' ') or 'nothing'}",
             bit_offset=0,
             clause="6.2",
+            requirement="7.2-1",
             hint="give a .dfc file",
         )
     if len(data) < STREAM_HEADER_SIZE:
@@ -137,13 +138,14 @@ def parse_stream_header(data: bytes, trace: Trace | None = None) -> StreamHeader
             "the CRC of the stream header does not match",
             bit_offset=8 * (STREAM_HEADER_SIZE - 2),
             clause="8.2",
+            requirement="7.2-10",
             hint="the header was damaged in storage or transfer",
         )
     if head[4] >> 4 != VERSION_MAJOR:
         raise UnsupportedError(
             f"the stream has major version {head[4] >> 4}, this decoder knows {VERSION_MAJOR}",
             bit_offset=32,
-            clause="7.2",
+            requirement="7.2-2",
             hint="use a decoder of that version",
         )
     header = STREAM_HEADER.parse_whole(head, trace=trace)
@@ -151,7 +153,7 @@ def parse_stream_header(data: bytes, trace: Trace | None = None) -> StreamHeader
         raise UnsupportedError(
             "reserved_zero_2bits is not zero: the stream uses an extension that must be understood",
             bit_offset=54,
-            clause="7.2",
+            requirement="7.2-9",
             hint="use a newer decoder",
         )
     return header
@@ -200,6 +202,7 @@ def read_unit(
             f"unit_size is {size} bytes; the level in force allows {largest}",
             bit_offset=8 * offset + 8,
             clause="A.3",
+            requirement="8.2-2",
             hint="the size is corrupt, or the stream needs a higher level",
         )
     payload_offset = offset + len(head)
@@ -211,6 +214,7 @@ def read_unit(
             f"the unit needs {size + CRC_SIZE} more bytes and {len(body)} are left",
             bit_offset=8 * (payload_offset + len(body)),
             clause="6.3",
+            requirement="8.2-1",
             hint="the stream was cut",
         )
     stored = int.from_bytes(body[size:], "big")

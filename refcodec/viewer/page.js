@@ -29,7 +29,8 @@ for (const one of violations) {
   const entry = make("li"), button = make("button", `${one.class}: ${one.what}`);
   const place = one.bit_offset === null ? "" : `, bit ${one.bit_offset}`;
   button.onclick = () => { if (one.bit_offset !== null) goToBit(one.bit_offset); };
-  entry.append(button, make("span", ` (clause ${one.clause} ${one.clause_title}${place})`, "note"));
+  const number = one.requirement ? `, R${one.requirement}` : "";
+  entry.append(button, make("span", ` (clause ${one.clause} ${one.clause_title}${number}${place})`, "note"));
   $("violations").querySelector("ol").append(entry);
 }
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -41,6 +42,9 @@ def encoder(
         float | None, typer.Option(metavar="DB", help="Least SNR of a stream.")
     ] = None,
     suite: Suite = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Name every element that no stream has.")
+    ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write a report as JSON.")
     ] = None,
@@ -85,7 +89,7 @@ def encoder(
         with atomic_file(json_file) as file:
             text = json.dumps(report.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
             file.write(f"{text}\n".encode())
-    _print_report(console(), report)
+    _print_report(console(), report, verbose)
     raise typer.Exit(0 if report.passed else 1)
 
 
@@ -105,11 +109,11 @@ def _sources(path: Path) -> Sources:
 # --- what is said ----------------------------------------------------------------------------------
 
 
-def _print_report(out: Console, report: EncoderReport) -> None:
+def _print_report(out: Console, report: EncoderReport, verbose: bool) -> None:
     for stream in report.streams:
         _print_stream(out, stream)
     if report.coverage.elements:
-        _print_coverage(out, report.coverage, report.suite)
+        _print_coverage(out, report.coverage, report.suite, verbose)
     passed = sum(one.passed for one in report.streams)
     out.print(f"{passed} of {len(report.streams)} streams pass", style="bold")
 
@@ -143,12 +147,48 @@ def _print_stream(out: Console, stream: StreamReport) -> None:
         out.print(f"{place}{advice.what}{saved} [clause {advice.clause}]", soft_wrap=True)
 
 
-def _print_coverage(out: Console, coverage: Coverage, suite: Manifest) -> None:
+def _print_coverage(out: Console, coverage: Coverage, suite: Manifest, verbose: bool) -> None:
+    unused = coverage.unused_elements()
+    elements = _by_word(unused, ".")
+    heading = f"elements, {len(unused)} of {len(coverage.declared)}"
+    if not verbose:
+        whole = _by_word(coverage.declared, ".")
+        elements = {
+            name: [f"{len(own)} of {len(whole[name])}" if len(own) < len(whole[name]) else "all"]
+            for name, own in elements.items()
+        }
+        heading += " (--verbose names them)"
     out.print("never used by these streams", style="bold")
-    rows = [("elements", ", ".join(coverage.unused_elements()))]
-    rows += [(name, ", ".join(rest)) for name, rest in coverage.unused_values().items()]
-    rows.append(("tools", ", ".join(coverage.unused_tools(suite))))
-    for name, text in rows:
-        if text:
-            out.print(f"  {name}: ", style="cyan", end="", soft_wrap=True)
-            out.print(text, soft_wrap=True)
+    _print_lists(out, heading, elements)
+    _print_lists(out, "values", coverage.unused_values())
+    _print_lists(out, "tools", _by_word(coverage.unused_tools(suite), ":"))
+
+
+def _by_word(names: Iterable[str], mark: str) -> dict[str, list[str]]:
+    """The words after the mark of each name, by the one before it; names without a mark come last."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        word, _, rest = name.rpartition(mark)
+        found.setdefault(word, []).append(rest)
+    last = found.pop("", [])
+    return found | ({"others": last} if last else {})
+
+
+def _print_lists(out: Console, heading: str, lists: Mapping[str, Sequence[str]]) -> None:
+    """A heading, and named lists of words, each wrapped to the width of the terminal."""
+    from rich.text import Text
+
+    if not lists:
+        return
+    out.print(f"  {heading}", style="cyan")
+    for name, words in lists.items():
+        text = f"{name}: {', '.join(words)}"
+        for line in wrap(
+            text,
+            max(40, out.width),
+            initial_indent="    ",
+            subsequent_indent=6 * " ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        ):
+            out.print(Text(line), soft_wrap=True)

@@ -65,7 +65,11 @@ Excluded = Annotated[
 ]
 Clauses = Annotated[
     list[str] | None,
-    typer.Option("--clause", metavar="PATTERN", help="Clauses to run; 8.6 includes 8.6.1."),
+    typer.Option(
+        "--clause",
+        metavar="PATTERN",
+        help="Clauses to run, 8.6 includes 8.6.1; or requirements, R9.2-7.",
+    ),
 ]
 Tags = Annotated[
     list[str] | None, typer.Option("--tag", metavar="PATTERN", help="Tags to run, as coder:zlib.")

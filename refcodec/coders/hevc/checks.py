@@ -55,7 +55,7 @@ def check_grid(fps: FeatureParameterSet, limits: Level, trace: Trace) -> Violati
         yield ConstraintError(
             f"a grid of {columns} x {rows} tiles has empty rows or columns for {fps.channels} channels",
             bit_offset=position_of(trace, "tile_columns_minus1"),
-            clause="9.2",
+            requirement="9.2-5",
         )
     for name, side in (
         ("tile_columns_minus1", columns * fps.width),
@@ -65,13 +65,13 @@ def check_grid(fps: FeatureParameterSet, limits: Level, trace: Trace) -> Violati
             yield UnsupportedError(
                 f"frames have a side of {side}; level {limits.level_idc} allows {limits.max_frame_side}",
                 bit_offset=position_of(trace, name),
-                clause="A.3",
+                requirement="A.3-1",
             )
     if fps.parameter_sets_size == 0:
         yield ConstraintError(
             "an HEVC feature parameter set carries parameter sets",
             bit_offset=position_of(trace, "parameter_sets_size"),
-            clause="9.3",
+            requirement="9.3-2",
         )
 
 
@@ -87,6 +87,13 @@ def check_parameter_sets(fps: FeatureParameterSet, offset: int = 0) -> Violation
         yield error
         return
     yield from _check_headers(fps, vps, sps, pps, offset)
+
+
+_REQUIREMENTS = {
+    "general_profile_space": "9.3.1-7",
+    "profile_tier_level() of the VPS": "9.3.1-2",
+}
+"""Requirements on elements of the parameter sets, other than those on values and zeros."""
 
 
 def _check_headers(
@@ -119,7 +126,8 @@ def _check_headers(
             fps.hevc_lossless_flag,
         ),
     }
-    for name in rules["zero"]:
+    zeros: list[str] = rules["zero"]
+    for name in zeros:
         owner = next(header for header in (vps, sps, pps) if name in vars(header))
         found[name] = (owner[name], 0)
     for name, (value, expected) in found.items():
@@ -127,20 +135,20 @@ def _check_headers(
             yield ConstraintError(
                 f"{name} in the HEVC parameter sets is {value}; {expected} is expected",
                 bit_offset=offset,
-                clause="9.3.1",
+                requirement="9.3.1-5" if name in zeros else _REQUIREMENTS.get(name, "9.3.1-4"),
             )
     if max(beside, above) >= _PADDING:
         yield ConstraintError(
             f"the HEVC conformance window crops {beside} columns and {above} rows; fewer than "
             f"{_PADDING} of each are expected",
             bit_offset=offset,
-            clause="9.3.1",
+            requirement="9.3.1-6",
         )
     if profile not in rules["profiles"]:
         yield ConstraintError(
             f"the HEVC profile, compatibility and constraint flags {profile} are not among those listed",
             bit_offset=offset,
-            clause="9.3.1",
+            requirement="9.3.1-3",
         )
 
 
@@ -187,21 +195,18 @@ def check_slices(payload: Payload) -> Violations:
             yield error
             continue
         slice_qp = 26 + pps.init_qp_minus26 + head.slice_qp_delta
-        if (
-            not head.first_slice_segment_in_pic_flag
-            or head.slice_pic_parameter_set_id
-            or head.slice_type not in ((_I,) if idr else (_P, _I))
-        ):
+        whole = head.first_slice_segment_in_pic_flag and not head.slice_pic_parameter_set_id
+        if not whole or head.slice_type not in ((_I,) if idr else (_P, _I)):
             yield ConstraintError(
                 f"frame {number} is not one slice of the expected type",
                 bit_offset=bit_offset,
-                clause="9.3.2",
+                requirement="9.3.2-1" if not whole else "9.3.2-5" if idr else "9.3.2-9",
             )
         elif not fps.hevc_lossless_flag and slice_qp != qp:
             yield ConstraintError(
                 f"frame {number} is coded with QP {slice_qp}; {qp} is signalled",
                 bit_offset=bit_offset,
-                clause="9.3.2",
+                requirement="9.3.2-6",
             )
 
 
@@ -210,5 +215,5 @@ def wrong_count(found: int, expected: int, offset: int) -> PayloadError:
     return PayloadError(
         f"an HEVC payload has {found} NAL units; {expected} slices are expected",
         bit_offset=offset,
-        clause="8.3.6",
+        requirement="8.3.6-2",
     )

@@ -96,7 +96,7 @@ def contexts_of(model: EntropyModel, fps: FeatureParameterSet, channels: range) 
         raise ConstraintError(
             f"the entropy model has {model.contexts} contexts; features of {fps.channels} channels "
             "need 1, or one for each",
-            clause="9.7",
+            requirement="9.7-3",
         )
     return np.repeat(np.arange(channels.start, channels.stop), fps.height * fps.width)
 
@@ -121,7 +121,7 @@ def _latents(
         latents[escapes] = lowest + np.where(excess & 1, -((excess + 1) >> 1), above)
     low, high = limits_of_latents(fps)
     if int(latents.min()) < low or int(latents.max()) > high:
-        raise PayloadError(f"a latent lies outside {low}..{high}", clause="8.3.9")
+        raise PayloadError(f"a latent lies outside {low}..{high}", requirement="8.3.9-1")
     if fps.quantiser == Quantiser.NONE:
         latents &= (1 << fps.bits) - 1
     return latents.reshape(len(latents), -1, fps.height, fps.width)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from refcodec.errors import ChecksumError, DFCError, StreamError
+from refcodec.errors import ChecksumError, DFCError, EnvironmentFault, StreamError
 from refcodec.inspector import inspect_units
 from refcodec.suite.agreement import Verdicts, judge
 from refcodec.suite.assemble import Edit, Piece, disassemble
@@ -59,7 +59,10 @@ def draw_fault(
             stream = edit(origin)
         except (StreamError, AssertionError, IndexError, ValueError):
             continue  # nothing to edit, or bits that make no whole bytes
-        verdicts = judge(stream, ffmpeg=ffmpeg)
+        try:
+            verdicts = judge(stream, ffmpeg=ffmpeg)
+        except EnvironmentFault:
+            continue  # features under an entropy model that nobody has
         require_agreement(verdicts, seed)
         fault = _fault(stream, edit, verdicts, pieces)
         if fault is not None:

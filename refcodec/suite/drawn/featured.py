@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from refcodec.config import CHOICES, EncoderConfig
 from refcodec.errors import CallerError
-from refcodec.registry import CODERS, QUANTISERS, CoderRecord
+from refcodec.registry import QUANTISERS, CoderRecord
 from refcodec.suite.drawn.chance import Chance
-from refcodec.suite.drawn.stream import GENERATOR
+from refcodec.suite.drawn.stream import GENERATOR, coders_of
 from refcodec.syntax.codes import Profile
 from refcodec.writer import create
 
@@ -22,6 +22,9 @@ _ATTEMPTS = 100
 
 _MOST_FEATURES = 6
 
+_STEPS = (0.001, 0.1, 1.0)
+"""Steps of a lattice."""
+
 
 def draw_featured_stream(
     features: Sequence[npt.NDArray[Any]],
@@ -29,6 +32,7 @@ def draw_featured_stream(
     level: int,
     seed: int,
     *,
+    coders: Sequence[str] = (),
     ffmpeg: str | None = None,
 ) -> bytes:
     """A stream of some of the features, coded with random options.
@@ -36,10 +40,12 @@ def draw_featured_stream(
     Configurations follow from the seed alone; the bytes of native and HEVC payloads also depend on the
     machine, since an encoder decides by sums of floating-point numbers, and on the version of x265.
 
-    Raises CallerError where no configuration of the profile and level takes the features.
+    coders : names of the coders to choose from; none for all of the profile.
+
+    Raises CallerError where no configuration of the profile and level takes the features, or as `coders_of`.
     """
     chance = Chance("features", GENERATOR, profile.name, level, seed)
-    records = [record for record in CODERS.values() if profile in record.profiles]
+    records = coders_of(profile, coders)
     last: CallerError | None = None
     for _ in range(_ATTEMPTS):
         first = chance.below(len(features))
@@ -70,11 +76,14 @@ def _draw_config(
         "index": chance.choose([None, True, False]),
         "batch": chance.choose([None, None, True, False]),
     }
-    if lossy != "none":
+    if lossy in ("uniform", "log"):
         drawn |= {
             "bits": chance.number(1, record.largest_bits),
             "range": chance.choose(CHOICES["range"]),
         }
+    if lossy == "lattice":
+        drawn["step"] = chance.choose(_STEPS)
+        drawn["joint"] = drawn["batch"] is not False and bool(chance.below(2))
     if record.largest_qp is not None:
         drawn["qp"] = chance.number(0, record.largest_qp)
     for name, values in {**record.choices, "packing": CHOICES["packing"]}.items():

@@ -28,7 +28,7 @@ from refcodec.suite.derive import (
 from refcodec.suite.drawn.coverage import Coverage
 from refcodec.suite.drawn.faults import Fault, Seen, draw_fault, require_agreement
 from refcodec.suite.drawn.featured import draw_featured_stream
-from refcodec.suite.drawn.stream import GENERATOR, Drawn, draw_stream
+from refcodec.suite.drawn.stream import GENERATOR, Drawn, coders_of, draw_stream
 from refcodec.suite.manifest import MANIFEST_NAME, Decision, Origin, Vector
 from refcodec.syntax.codes import Profile
 
@@ -44,6 +44,7 @@ class Plan:
     """Streams to draw.
 
     level    : the highest.
+    coders   : names of the coders to draw; none for all of the profile.
     seed     : of the first stream; each has the next one.
     invalid  : true for an invalid stream beside each valid one, made of it by one edit.
     features : features to code, instead of drawn samples.
@@ -52,6 +53,7 @@ class Plan:
 
     profile: Profile
     level: int = 1
+    coders: tuple[str, ...] = ()
     seed: int = 0
     count: int = 1
     invalid: bool = False
@@ -65,10 +67,12 @@ class Plan:
                 f"the prefix of ids is {self.prefix!r}",
                 hint="capital letters and digits, at most 16, and not DFC, which is the suite's own",
             )
+        coders_of(self.profile, self.coders)
 
     def title(self, seed: int) -> str:
         """The words that name a stream in messages."""
-        return f"profile {self.profile.name.lower()}, level {self.level}, seed {seed}"
+        chosen = f", coders {' and '.join(self.coders)}" if self.coders else ""
+        return f"profile {self.profile.name.lower()}{chosen}, level {self.level}, seed {seed}"
 
 
 def generate(
@@ -137,10 +141,10 @@ def _vectors(
 def _drawn(plan: Plan, seed: int) -> Drawn:
     if plan.features:
         stream = draw_featured_stream(
-            plan.features, plan.profile, plan.level, seed, ffmpeg=plan.ffmpeg
+            plan.features, plan.profile, plan.level, seed, coders=plan.coders, ffmpeg=plan.ffmpeg
         )
         return Drawn(stream, [])
-    return draw_stream(plan.profile, plan.level, seed, ffmpeg=plan.ffmpeg)
+    return draw_stream(plan.profile, plan.level, seed, coders=plan.coders, ffmpeg=plan.ffmpeg)
 
 
 def _valid(plan: Plan, seed: int, drawn: Drawn) -> tuple[Vector, Labels]:

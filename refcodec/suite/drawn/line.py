@@ -1,7 +1,8 @@
 """One line for many seeds: a hash over the features of all streams drawn from them.
 
 A decoder that prints the reference's line for 10,000 seeds decodes 10,000 streams as the reference does. The
-line is SHA-256 over the SHA-256 of each stream's output, in the order of the seeds.
+line is SHA-256 over the SHA-256 of each stream's output, in the order of the seeds. Streams that the decoder
+skips are left out of it, and it says how many it covers: it is not the reference's then.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from refcodec.hashes import little_endian_bytes
 from refcodec.reader import open_stream
 from refcodec.suite.drawn.stream import GENERATOR, draw_stream
 from refcodec.suite.run.contract import Decoder
+from refcodec.suite.run.contract import Outcome as Decoded
 from refcodec.syntax.codes import Profile
 
 __all__ = ["Outcome", "Task", "line_of", "outcomes", "reference_line"]
@@ -47,11 +49,17 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The output for one seed: its SHA-256, and why it is not the expected one; '' if it is."""
+    """The output for one seed.
+
+    sha256  : of the output; of nothing for a stream that was skipped.
+    problem : why the output is not the expected one; '' if it is, or if there is none.
+    skip    : why the decoder skipped the stream; '' if it did not.
+    """
 
     seed: int
     sha256: bytes
     problem: str
+    skip: str = ""
 
 
 def outcomes(task: Task, seeds: range, workers: int = 1) -> Iterator[Outcome]:
@@ -71,9 +79,11 @@ def outcomes(task: Task, seeds: range, workers: int = 1) -> Iterator[Outcome]:
 
 
 def line_of(task: Task, seeds: range, found: list[Outcome]) -> str:
-    """The line of some outcomes."""
-    total = hashlib.sha256(b"".join(one.sha256 for one in found)).hexdigest()
-    return f"{_words(task.profile, task.level, seeds)}: {total}"
+    """The line of the outcomes for all seeds."""
+    covered = [one.sha256 for one in found if not one.skip]
+    part = "" if len(covered) == len(seeds) else f", {len(covered)} of {len(seeds)}"
+    total = hashlib.sha256(b"".join(covered)).hexdigest()
+    return f"{_words(task.profile, task.level, seeds)}{part}: {total}"
 
 
 def reference_line(task: Task, seeds: range) -> str | None:
@@ -94,26 +104,25 @@ def _words(profile: Profile, level: int, seeds: range) -> str:
 def _outcome(task: Task, seed: int) -> Outcome:
     drawn = draw_stream(task.profile, task.level, seed, ffmpeg=task.ffmpeg)
     expected = b"".join(little_endian_bytes(values) for _, values in drawn.features)
-    problem, output = _decode(task, drawn.stream, len(expected))
-    if not problem and output != expected:
+    done = _decode(task, drawn.stream, len(expected))
+    problem, skip, output = done.problem or "", done.skip or "", done.output
+    if done.reject is not None:
+        problem = f"rejected as {done.reject}"
+    if not (problem or skip) and output != expected:
         more, fewer = len(output) > len(expected), len(output) < len(expected)
         how = "more than" if more else "fewer than" if fewer else "other values in"
         problem = f"{how} {len(expected)} bytes"
-    return Outcome(seed, hashlib.sha256(output).digest(), problem)
+    return Outcome(seed, hashlib.sha256(output).digest(), problem, "" if problem else skip)
 
 
-def _decode(task: Task, stream: bytes, expected: int) -> tuple[str, bytes]:
-    """Why there is no output, or '', and the output."""
+def _decode(task: Task, stream: bytes, expected: int) -> Decoded:
     if task.decoder is None:
         try:
             with open_stream(io.BytesIO(stream), ffmpeg=task.ffmpeg) as reader:
-                return "", b"".join(map(little_endian_bytes, reader))
+                return Decoded(output=b"".join(map(little_endian_bytes, reader)))
         except StreamError as error:
-            return f"rejected: {error}", b""
+            return Decoded(problem=f"rejected: {error}")
     with tempfile.TemporaryDirectory(prefix="dfc-") as folder:
         path = Path(folder) / "stream.dfc"
         path.write_bytes(stream)
-        outcome = task.decoder.run(path, expected, task.timeout)
-    if outcome.reject is not None:
-        return f"rejected as {outcome.reject}", b""
-    return outcome.problem or (outcome.skip and f"skipped: {outcome.skip}") or "", outcome.output
+        return task.decoder.run(path, expected, task.timeout)

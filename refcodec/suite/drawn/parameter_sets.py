@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from construct import Container
 
 from refcodec.registry import CoderRecord
 from refcodec.suite.drawn.chance import Chance
+from refcodec.suite.drawn.floats import Floats, draw_floats
 from refcodec.syntax.codes import FeatureType, Quantiser, SourceType, is_kept
 from refcodec.syntax.descriptors import SE, UE, AlignmentBits, U
 from refcodec.syntax.follow import Place, follow
 from refcodec.syntax.structures import FEATURE_PARAMETER_SET, FeatureParameterSet
-from refcodec.tables import levels
+from refcodec.tables import SUBSTREAMS, levels
 
 __all__ = ["Budget", "draw_parameter_set", "plain_value"]
 
@@ -56,11 +58,14 @@ def plain_value(chance: Chance, place: Place) -> int:
 def draw_parameter_set(
     chance: Chance, record: CoderRecord, budget: Budget, fps_id: int
 ) -> FeatureParameterSet:
-    """Draw a parameter set for a coder. One of HEVC has a byte in place of the parameter sets to come."""
+    """Draw a parameter set for a coder.
+
+    One of HEVC has a byte in place of the parameter sets to come, one of latents any model_id.
+    """
     quantiser = chance.choose(sorted(record.quantisers))
     feature_type = chance.choose([FeatureType.CONV, FeatureType.POOL, FeatureType.FC])
     shape = _shape(chance, record, budget, flat=feature_type == FeatureType.FC)
-    decided: Mapping[str, Callable[[Any], int]] = {
+    decided: Mapping[str, Callable[[Any], Any]] = {
         "fps_id": lambda known: fps_id,
         "feature_type": lambda known: feature_type,
         "source_type": lambda known: chance.choose(_source_types(record, quantiser)),
@@ -71,12 +76,15 @@ def draw_parameter_set(
         "bits_minus1": lambda known: chance.number(0, record.largest_bits - 1),
         "restoration_enabled_flag": lambda known: chance.below(1 + record.restorable),
         "log_signed_flag": lambda known: chance.below(2) if known.bits > 1 else 0,
+        "substream_count_minus1": lambda known: _substreams(chance, known.channels) - 1,
+        "lattice_step": lambda known: _steps(chance, known.ranges),
+        "lattice_offset": lambda known: draw_floats(chance, known.ranges),
         "sample_hash_size_code": lambda known: chance.between(int(record.needs_hash), 3),
         "coder_id": lambda known: record.coder_id,
         "tile_columns_minus1": lambda known: _columns(chance, known, budget) - 1,
         "tile_rows_minus1": lambda known: _rows(chance, known, budget) - 1,
         "parameter_sets_size": lambda known: 1,
-        "parameter_sets": lambda known: b"\0",  # type: ignore[dict-item, return-value]
+        "parameter_sets": lambda known: b"\0",
     }
 
     def settle(place: Place) -> Any:
@@ -86,9 +94,21 @@ def draw_parameter_set(
     return FEATURE_PARAMETER_SET.make(follow(FEATURE_PARAMETER_SET, settle, Container()))
 
 
+def _substreams(chance: Chance, channels: int) -> int:
+    """A number of substreams: one more often than not."""
+    return 1 if chance.below(3) else chance.number(1, min(channels, SUBSTREAMS))
+
+
+def _steps(chance: Chance, count: int) -> Floats:
+    """Steps of a lattice, above 0."""
+    drawn = abs(draw_floats(chance, count))
+    return np.where(drawn > 0, drawn, np.float32(1))
+
+
 def _source_types(record: CoderRecord, quantiser: Quantiser) -> list[SourceType]:
     integers = record.integers and quantiser == Quantiser.NONE
-    return [kind for kind in SourceType if integers or not kind.is_integer]
+    floats = not (record.has_model and quantiser == Quantiser.NONE)
+    return [kind for kind in SourceType if (integers if kind.is_integer else floats)]
 
 
 def _shape(

@@ -12,6 +12,7 @@ from refcodec.ranges import rank_of
 from refcodec.registry import record_of
 from refcodec.stream.features import largest_step
 from refcodec.suite.drawn.chance import Chance
+from refcodec.suite.drawn.floats import Floats, draw_floats
 from refcodec.suite.drawn.parameter_sets import plain_value
 from refcodec.syntax.codes import Quantiser
 from refcodec.syntax.follow import Place, follow
@@ -20,25 +21,6 @@ from refcodec.syntax.structures import FEATURE_PARAMETERS, FeatureParameters, Fe
 __all__ = ["draw_parameters", "draw_range_codes"]
 
 Integers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
-
-_WORDS = (
-    0x00000000,  # 0
-    0x80000000,  # -0
-    0x00000001,  # the smallest, and the largest that is subnormal
-    0x007FFFFF,
-    0x00800000,
-    0x7F7FFFFF,  # the largest
-    0xFF7FFFFF,
-    0x3F800000,  # 1
-    0xBF800000,
-    0x3DCCCCCD,  # 0.1
-    0x40490FDB,  # pi
-    0x477FE000,  # the largest float16
-    0x43E00000,  # the largest float8_e4m3fn
-    0x38800000,  # the smallest normal float16
-)
-"""Bounds of ranges at which arithmetic is at its limits, as binary32 words."""
 
 
 def draw_parameters(chance: Chance, fps: FeatureParameterSet) -> FeatureParameters:
@@ -72,17 +54,7 @@ def draw_parameters(chance: Chance, fps: FeatureParameterSet) -> FeatureParamete
 
 def _bounds(chance: Chance, count: int) -> tuple[Floats, Floats]:
     """Two finite bounds of each range, in order."""
-    words = chance.words(2 * count)
-    match chance.below(4):
-        case 0:  # any finite ones
-            bits = words.astype(np.uint32)
-            bits = np.where(bits & 0x7F800000 == 0x7F800000, bits & 0xBFFFFFFF, bits)
-        case 1:
-            bits = np.array(_WORDS, np.uint32)[(words % np.uint64(len(_WORDS))).astype(np.int64)]
-        case _:  # as features have them: within -16..16, in steps of 2^-10
-            steps = (words >> np.uint64(32)).astype(np.int64) % (1 << 15) - (1 << 14)
-            bits = (steps.astype(np.float32) * np.float32(2.0**-10)).view(np.uint32)
-    pairs = bits.astype(np.uint32).view(np.float32).reshape(2, count)
+    pairs = draw_floats(chance, 2 * count).reshape(2, count)
     ordered = pairs[0] <= pairs[1]
     return np.where(ordered, pairs[0], pairs[1]), np.where(ordered, pairs[1], pairs[0])
 

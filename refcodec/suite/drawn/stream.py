@@ -10,18 +10,23 @@ content that coders' encoding halves write down.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from refcodec.coders.protocol import Coded, Payload, Reference, Samples
 from refcodec.decoder import Feature, reconstruct
+from refcodec.errors import CallerError
 from refcodec.hashes import unit_hash
 from refcodec.pack import frame_size
+from refcodec.probability.model import EntropyModel
 from refcodec.ranges import own_parameters
-from refcodec.registry import CODERS, CoderRecord
+from refcodec.registry import CODERS, CoderRecord, coder_named
 from refcodec.stream.features import LARGEST_BATCH
 from refcodec.stream.index import CodedUnitTable
 from refcodec.stream.limits import Demand, decoded_size, element_count
 from refcodec.suite.drawn.chance import Chance
+from refcodec.suite.drawn.latents import draw_latents
+from refcodec.suite.drawn.models import draw_model, level_of, reach_of
 from refcodec.suite.drawn.parameter_sets import Budget, draw_parameter_set
 from refcodec.suite.drawn.parameters import draw_parameters
 from refcodec.suite.drawn.payloads import draw_hevc_payloads, draw_payload
@@ -32,19 +37,21 @@ from refcodec.suite.drawn.units import (
     hash_unit,
     index_unit,
     metadata_unit,
+    model_unit,
     parameter_set_unit,
     unknown_unit,
 )
 from refcodec.syntax.codes import Coder, HashTarget, Profile
 from refcodec.syntax.structures import (
     FPS_IDS,
+    MODEL_IDS,
     STREAM_HEADER_SIZE,
     FeatureParameters,
     FeatureParameterSet,
 )
 from refcodec.syntax.units import build_stream_header
 
-__all__ = ["GENERATOR", "Drawn", "draw_stream"]
+__all__ = ["GENERATOR", "Drawn", "coders_of", "draw_stream"]
 
 GENERATOR = 1
 """Version of the walk: another one draws other streams from the same seeds."""
@@ -65,22 +72,45 @@ class Drawn:
     features: list[tuple[Samples, Feature]]
 
 
-def draw_stream(profile: Profile, level: int, seed: int, *, ffmpeg: str | None = None) -> Drawn:
+def coders_of(profile: Profile, names: Sequence[str] = ()) -> list[CoderRecord]:
+    """The coders of a profile that have these names; all of them without names.
+
+    Raises CallerError for a name of no coder, or of one that the profile does not have.
+    """
+    own = [record for record in CODERS.values() if profile in record.profiles]
+    for name in names:
+        if coder_named(name) not in own:
+            raise CallerError(
+                f"the profile {profile.name.lower()} has no coder {name}",
+                hint=f"its coders are {', '.join(one.name for one in own)}",
+            )
+    return [one for one in own if not names or one.name in names]
+
+
+def draw_stream(
+    profile: Profile,
+    level: int,
+    seed: int,
+    *,
+    coders: Sequence[str] = (),
+    ffmpeg: str | None = None,
+) -> Drawn:
     """Draw a stream.
 
     level  : the highest; the stream may have a lower one.
+    coders : names of the coders to draw; none for all of the profile.
     ffmpeg : program for HEVC; None for the bundled one.
 
-    Raises EnvironmentFault where HEVC is drawn and there is no program for it.
+    Raises EnvironmentFault where HEVC is drawn and there is no program for it; CallerError as `coders_of`.
     """
     chance = Chance("stream", GENERATOR, profile.name, level, seed)
     walk = _Walk(chance, Budget(_MOST_ELEMENTS, level), ffmpeg)
-    coders = [record for record in CODERS.values() if profile in record.profiles]
-    own = [record for record in coders if len(record.profiles) == 1]
+    chosen = coders_of(profile, coders)
+    own = [record for record in chosen if len(record.profiles) == 1]
     walk.begin()
     for _ in range(chance.choose([1, 1, 1, 2, 2, 3]) if chance.below(40) else 0):
-        walk.group(chance.choose(own if own and chance.below(3) else coders))
-    if chance.one_in(50):
+        walk.group(chance.choose(own if own and chance.below(3) else chosen))
+    if chance.one_in(50) and CODERS["raw"] in chosen:
         walk.many()
     walk.end()
     declared = chance.between(walk.level, level)
@@ -90,7 +120,8 @@ def draw_stream(profile: Profile, level: int, seed: int, *, ffmpeg: str | None =
 class _Walk:
     """A stream under way: its units, and the state that later units depend on.
 
-    level : the least that the features so far need.
+    _models : entropy models by model_id; None for one that the stream only names, and nobody has.
+    level   : the least that the units so far need.
     """
 
     def __init__(self, chance: Chance, budget: Budget, ffmpeg: str | None) -> None:
@@ -101,6 +132,7 @@ class _Walk:
         self._position = STREAM_HEADER_SIZE
         self._sets: dict[int, FeatureParameterSet] = {}
         self._last: dict[int, Reference] = {}
+        self._models: dict[int, EntropyModel | None] = {}
         self.units: list[bytes] = []
         self.features: list[tuple[Samples, Feature]] = []
         self.level = 1
@@ -125,6 +157,8 @@ class _Walk:
             self._hevc(record, fps_id, max(count, 1))
             return
         fps = draw_parameter_set(chance, record, self._budget, fps_id)
+        if record.has_model:
+            fps = replace(fps, model_id=self._model(fps))
         self._set(fps)
         self._features(fps, count)
 
@@ -158,17 +192,40 @@ class _Walk:
         for own, one in zip(parameters, coded, strict=True):
             self._single(fps, own, one)
 
+    def _model(self, fps: FeatureParameterSet) -> int:
+        """The model_id of an entropy model for features: one in force, or a new one."""
+        chance = self._chance
+        known = [
+            number for number, one in self._models.items() if one is None or reach_of(one, fps)
+        ]
+        if known and chance.below(2):
+            return chance.choose(known)
+        free = [number for number in range(MODEL_IDS) if number not in self._models]
+        number = free[chance.number(0, len(free) - 1)]
+        model = None if chance.one_in(12) else draw_model(chance, fps, self._budget.level)
+        if model is not None:
+            self.level = max(self.level, level_of(model))
+        self._models[number] = model
+        self._list(model_unit(number, model or chance.bytes(32)))
+        return number
+
     def _features(self, fps: FeatureParameterSet, count: int) -> None:
-        """Coded features and batches with any coder but HEVC."""
-        batchable = not fps.temporal_prediction_flag
+        """Coded features and batches with any coder but HEVC; none under a model that is not there."""
+        model = None if fps.model_id is None else self._models[fps.model_id]
+        if fps.model_id is not None and model is None:
+            return
+        batchable = not fps.temporal_prediction_flag and fps.substream_count == 1
         for _ in range(count):
-            if batchable and self._chance.one_in(3) and self._batch(fps):
+            if batchable and self._chance.one_in(3) and self._batch(fps, model):
                 continue
             parameters = draw_parameters(self._chance, fps)
             reference = self._last.get(fps.fps_id)
             if not fps.temporal_prediction_flag or self._chance.one_in(4):
                 reference = None
-            coded = draw_payload(self._chance, fps, parameters, reference)
+            if model is not None:
+                (coded,) = draw_latents(self._chance, fps, model, joint=True)
+            else:
+                coded = draw_payload(self._chance, fps, parameters, reference)
             self._single(fps, parameters, coded)
 
     def _single(
@@ -178,7 +235,7 @@ class _Walk:
         unit = feature_unit(self._chance, fps, parameters, coded)
         self._coded(fps, unit, [(coded, parameters)])
 
-    def _batch(self, fps: FeatureParameterSet) -> bool:
+    def _batch(self, fps: FeatureParameterSet, model: EntropyModel | None) -> bool:
         """A batch, if it keeps to the limits of one; True if it was added."""
         most = LARGEST_BATCH // element_count(fps)
         count = min(
@@ -189,10 +246,14 @@ class _Walk:
         if count < 1:
             return False
         parameters = draw_parameters(self._chance, fps)
-        coded = [draw_payload(self._chance, fps, parameters) for _ in range(count)]
+        joint = model is not None and self._chance.below(2) > 0
+        if model is not None:
+            coded = draw_latents(self._chance, fps, model, count, joint=joint)
+        else:
+            coded = [draw_payload(self._chance, fps, parameters) for _ in range(count)]
         if sum(len(one.data) for one in coded) > LARGEST_BATCH // 2:
             return False
-        unit, batch = batch_unit(self._chance, fps, parameters, coded)
+        unit, batch = batch_unit(self._chance, fps, parameters, coded, joint=joint)
         if len(unit) > LARGEST_BATCH:
             return False
         self._coded(fps, unit, list(zip(coded, own_parameters(batch, fps), strict=True)))
@@ -217,20 +278,24 @@ class _Walk:
             targets = [HashTarget.SAMPLES, HashTarget.RECONSTRUCTION]
             for number in chance.order(2).tolist()[: chance.between(1, 2)]:
                 self._add(hash_unit(targets[number], unit_hash(targets[number], decoded)))
+        self.level = max(self.level, Demand(unit_size=len(unit)).level())
+
+    def _set(self, fps: FeatureParameterSet) -> None:
+        self._list(parameter_set_unit(fps))
+        self._sets[fps.fps_id] = fps
+        self._last.pop(fps.fps_id, None)
         demand = Demand(
             channels=fps.channels,
             elements=element_count(fps),
             frame_side=max(frame_size(fps)) if fps.coder_id == Coder.HEVC else 0,
-            unit_size=len(unit),
         )
         self.level = max(self.level, demand.level())
 
-    def _set(self, fps: FeatureParameterSet) -> None:
+    def _list(self, unit: bytes) -> None:
+        """A parameter set or an entropy model, which an index lists."""
         self._skipped()
         self._table.parameter_set_offsets.append(self._position)
-        self._add(parameter_set_unit(fps))
-        self._sets[fps.fps_id] = fps
-        self._last.pop(fps.fps_id, None)
+        self._add(unit)
         self._skipped()
 
     def _skipped(self) -> None:

@@ -11,16 +11,18 @@ from construct import Container
 
 from refcodec.coders.protocol import Coded
 from refcodec.hashes import sample_hash
+from refcodec.probability.model import EntropyModel
 from refcodec.stream.index import CodedUnitTable
 from refcodec.suite.assemble import leb128
 from refcodec.suite.drawn.chance import Chance
 from refcodec.suite.drawn.parameter_sets import plain_value
 from refcodec.suite.drawn.parameters import draw_range_codes
-from refcodec.syntax.codes import UnitType
+from refcodec.syntax.codes import Quantiser, UnitType
 from refcodec.syntax.follow import Place, follow
 from refcodec.syntax.structures import (
     CODED_FEATURE_BATCH,
     END,
+    ENTROPY_MODEL_UNIT,
     FEATURE_PARAMETER_SET,
     HASH,
     INDEX,
@@ -39,6 +41,7 @@ __all__ = [
     "hash_unit",
     "index_unit",
     "metadata_unit",
+    "model_unit",
     "parameter_set_unit",
     "unknown_unit",
 ]
@@ -52,6 +55,14 @@ def parameter_set_unit(fps: FeatureParameterSet) -> bytes:
     return build_unit(UnitType.FEATURE_PARAMETER_SET, payload)
 
 
+def model_unit(model_id: int, model: EntropyModel | bytes) -> bytes:
+    """An entropy model, or the SHA-256 of the file that it is in."""
+    what = {"sha256": model} if isinstance(model, bytes) else {"tables": model.coded}
+    elements = {"model_id": model_id, "external_flag": int("sha256" in what), **what}
+    payload = ENTROPY_MODEL_UNIT.build_whole(ENTROPY_MODEL_UNIT.make(elements))
+    return build_unit(UnitType.ENTROPY_MODEL, payload)
+
+
 def feature_unit(
     chance: Chance, fps: FeatureParameterSet, parameters: FeatureParameters, coded: Coded
 ) -> bytes:
@@ -61,6 +72,7 @@ def feature_unit(
         "access_point_flag": int(coded.access_point),
         **_inside("parameters", parameters),
         "sample_hash": sample_hash(coded.samples, fps.sample_hash_size),
+        "substream_size": list(coded.substreams),
         "payload": coded.data,
     }
     return _unit(chance, UnitType.CODED_FEATURE, known, fps=fps)
@@ -71,20 +83,26 @@ def batch_unit(
     fps: FeatureParameterSet,
     parameters: FeatureParameters,
     features: Sequence[Coded],
+    *,
+    joint: bool = False,
 ) -> tuple[bytes, CodedFeatureBatch]:
-    """A coded feature batch, with ranges of its features or without; and its elements."""
-    sizes = [len(one.data) for one in features]
+    """A coded feature batch, with ranges of its features or without; and its elements.
+
+    joint : true if the features have one payload, that of the first.
+    """
+    sizes = [0] if joint else [len(one.data) for one in features]
     most = max(sizes)
     base = chance.number(max(0, most - 0x7FFF), min(sizes))
     least_bits = (most - base).bit_length()
     bits = chance.number(least_bits, 15)
     hashes = [sample_hash(one.samples, fps.sample_hash_size) for one in features]
     codes: dict[str, Any] = {}
-    if fps.quantiser and chance.below(2):
+    if fps.quantiser not in (Quantiser.NONE, Quantiser.LATTICE) and chance.below(2):
         codes = draw_range_codes(chance, fps, parameters, len(features))
     known = {
         "fps_id": fps.fps_id,
         "feature_count_minus1": len(features) - 1,
+        "joint_flag": int(joint),
         "payload_size_base": base,
         "range_codes_flag": int(bool(codes)),
         "payload_size_bits": bits,

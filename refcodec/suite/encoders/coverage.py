@@ -6,6 +6,7 @@ declarations, tools from the labels of the suite's vectors of the same profiles.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -66,9 +67,14 @@ class Coverage:
         self.tools |= set(found.tags)
         self.profiles.add(Profile[found.profile.upper()])
 
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """All elements that a stream may have."""
+        return _declared()
+
     def unused_elements(self) -> list[str]:
         """Declared elements that no stream has."""
-        return [name for name in _declared() if not self.elements.get(name)]
+        return [name for name in self.declared if not self.elements.get(name)]
 
     def unused_values(self) -> dict[str, list[str]]:
         """Values that no stream gives to an element which some stream has; coders only of its profiles."""
@@ -94,7 +100,7 @@ class Coverage:
             if vector.decoder == "accept" and vector.profile in profiles
             for tag in vector.tags
         }
-        return sorted(known - self.tools - _NO_TOOLS)
+        return sorted(known - self.tools - _NO_TOOLS, key=_by_number)
 
     def as_json(self, suite: Manifest) -> dict[str, Any]:
         """The coverage as JSON types."""
@@ -110,6 +116,12 @@ class Coverage:
 
 _NO_TOOLS = frozenset({"small", "empty", "newer-minor-version", "reserved-bits", "unknown-unit"})
 """Labels of a vector that say nothing of an encoder, or that no encoder of this version may earn."""
+
+
+def _by_number(label: str) -> list[str | int]:
+    """Sort key in which ``bits:2`` precedes ``bits:10``."""
+    parts = re.split(r"(\d+)", label)
+    return [int(part) if number % 2 else part for number, part in enumerate(parts)]
 
 
 # --- declarations ----------------------------------------------------------------------------------

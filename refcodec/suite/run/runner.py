@@ -16,6 +16,7 @@ from pathlib import Path
 
 from refcodec.errors import CallerError, reject_classes
 from refcodec.suite.manifest import Manifest, Vector
+from refcodec.suite.requirements import requirements_of
 from refcodec.suite.run.contract import Decoder, Outcome
 from refcodec.suite.run.difference import Difference, explain
 from refcodec.suite.run.results import Result, Run
@@ -120,11 +121,19 @@ def _reason(vector: Vector, stream: bytes, outcome: Outcome) -> tuple[str, Diffe
             return f"rejected as {outcome.reject}; a decoder must accept it", None
         if outcome.reject not in (expected, *also):
             unknown = "" if outcome.reject in reject_classes() else ", which is no class of Annex D"
-            return f"rejected as {outcome.reject}{unknown}; the class is {expected}", None
+            return f"rejected as {outcome.reject}{unknown}; the class is {_cited(vector)}", None
         return "", None
     if vector.decoder == "reject":
-        return f"accepted; it must be rejected as {expected}", None
+        return f"accepted; it must be rejected as {_cited(vector)}", None
     return explain(vector, stream, outcome)
+
+
+def _cited(vector: Vector) -> str:
+    """The class of a vector's defect, with its clause and the requirements that it breaks."""
+    assert vector.violation is not None
+    numbers = [f"R{number}" for number in requirements_of(vector, own=True)]
+    cited = ", ".join([f"clause {vector.violation.clause}", *numbers])
+    return f"{vector.violation.reject} ({cited})"
 
 
 def read_known_failing(path: str | os.PathLike[str]) -> dict[str, str]:

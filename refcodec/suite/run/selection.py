@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from refcodec.errors import CallerError
 from refcodec.registry import profile_coders, suggest
+from refcodec.suite.requirements import requirements_of
 from refcodec.syntax.codes import Profile
 from refcodec.syntax.structures import SIGNATURE
 from refcodec.tables import HIGHEST_LEVEL
@@ -130,7 +131,7 @@ class Selection:
 
     only    : shell patterns on ids, names, tags and ``profile:NAME``.
     exclude : likewise, for vectors to leave out.
-    clauses : shell patterns on clauses; ``8.6`` includes ``8.6.1``.
+    clauses : shell patterns on clauses, ``8.6`` includes ``8.6.1``; or on requirements, ``R9.2-7``.
     tags    : shell patterns on tags.
     """
 
@@ -193,7 +194,8 @@ def _tags(vector: Vector) -> Iterable[str]:
 
 
 def _clauses(vector: Vector) -> Iterable[str]:
-    """The clauses of a vector, and those in which they lie."""
+    """The clauses of a vector, those in which they lie, and the requirements that it tests."""
+    yield from (f"R{number}" for number in requirements_of(vector))
     for clause in vector.clauses:
         parts = clause.split(".")
         yield from (".".join(parts[: end + 1]) for end in range(len(parts)))
