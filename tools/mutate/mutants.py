@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ class Mutant:
     text   : that line.
     change : what stands there, and what instead.
     piece  : the piece of the code, whose vectors judge; None for a declaration.
+    number : among mutants of the same function, line and change.
     """
 
     target: Target
@@ -32,6 +34,7 @@ class Mutant:
     text: str
     change: str
     piece: int | None
+    number: int
     site: Site
     make: Callable[[], ast.AST]
 
@@ -41,6 +44,12 @@ class Mutant:
         return (
             f"{self.target.module.file}:{self.line} {self.target.name}: {self.text} [{self.change}]"
         )
+
+    @property
+    def key(self) -> str:
+        """The same in other words: without the number of the line, and unique."""
+        place = f"{self.target.module.file} {self.target.name}"
+        return f"{place}: {self.text} [{self.change}] {self.number}"
 
     def apply(self) -> None:
         """Change the syntax tree of the module."""
@@ -54,12 +63,14 @@ def _located(new: ast.AST, old: ast.AST) -> ast.AST:
 def all_mutants(found: list[Target], probed: Map) -> Iterator[Mutant]:
     """Every mutant of the targets, in their order."""
     for target in found:
-        lines = target.module.lines
+        lines, seen = target.module.lines, Counter[tuple[str, str]]()
         for site, description, make in mutations(target.node):
             line = getattr(site.node, "lineno", getattr(site.owner, "lineno", 0))
             change = f"{_shown(site.node)} -> {description}"
             piece = probed.piece_of(target, site.node)
-            yield Mutant(target, line, lines[line - 1].strip(), change, piece, site, make)
+            text = lines[line - 1].strip()
+            seen[text, change] += 1
+            yield Mutant(target, line, text, change, piece, seen[text, change], site, make)
 
 
 def _shown(node: ast.AST) -> str:

@@ -7,6 +7,7 @@
     python tools/mutate/mutate.py --only 'pack.py:*'     the mutants of some functions, as FILE:NAME
     python tools/mutate/mutate.py --sample 200 --seed 7  some
     python tools/mutate/mutate.py --branches             conditions that no vector decides both ways
+    python tools/mutate/mutate.py --kept FILE            keep verdicts: the next run takes minutes
 
 A mutant is killed by the first vector whose verdict is not that of the manifest: features, or the class of a
 rejection. Code that decoding reaches is judged by decoding alone; the rest by the strict validator. A mutant
@@ -31,7 +32,8 @@ from mutants import Explained, Mutant, all_mutants
 from probes import Map
 from reach import Reach, measure
 from score_page import write_page
-from targets import Module, modules, targets
+from targets import Module, Target, files_with_constants_of, modules, targets
+from verdicts import Verdicts
 
 VALIDATED = {"syntax/hevc.py", "stream/versions.py", "stream/index.py", "coders/hevc/checks.py"}
 """Modules whose declarations the validator judges, too: it alone reads what they describe."""
@@ -60,8 +62,23 @@ class Score:
     seconds: float = 0.0
 
 
+def reached_declaration(target: Target, trials: int, reach: Reach, probed: Map) -> list[int]:
+    """The trials that read a structure, or that reach a file in which a constant may be used."""
+    if target.name in reach.records:
+        return reach.records[target.name]
+    if not target.is_constant:
+        return list(range(trials))
+    files = files_with_constants_of(target.module, probed.modules)
+    near = [n for n, one in enumerate(probed.starts) if one.target.module.file in files]
+    return sorted({trial for piece in near for trial in reach.pieces.get(piece, [])})
+
+
 def order_of(
-    mutant: Mutant, trials: list[Trial], reach: Reach, recent: dict[object, list[int]]
+    mutant: Mutant,
+    trials: list[Trial],
+    reach: Reach,
+    probed: Map,
+    recent: dict[object, list[int]],
 ) -> list[int]:
     """The trials that may kill a mutant: those that did so near it first, then quick ones."""
     if mutant.piece is not None:
@@ -71,7 +88,8 @@ def order_of(
         numbers = [n for n in numbers if trials[n].path == path]
     else:
         both = mutant.target.module.file in VALIDATED
-        numbers = [n for n, one in enumerate(trials) if both or one.path == "decode"]
+        declared = reached_declaration(mutant.target, len(trials), reach, probed)
+        numbers = [n for n in declared if both or trials[n].path == "decode"]
     if len(numbers) > MANY:
         numbers = [n for n in numbers if reach.seconds[n] < SLOW]
     first = [n for n in recent.get(mutant.target.node, []) if n in set(numbers)]
@@ -92,7 +110,9 @@ def judge(
     chosen: list[Mutant],
     trials: list[Trial],
     reach: Reach,
+    probed: Map,
     explained: Explained,
+    verdicts: Verdicts,
     workers: int,
     quiet: bool,
 ) -> Score:
@@ -101,7 +121,7 @@ def judge(
     recent: dict[object, list[int]] = {}
 
     def work(mutant: Mutant) -> str:
-        numbers = order_of(mutant, trials, reach, recent)
+        numbers = verdicts.order(mutant, order_of(mutant, trials, reach, probed, recent))
         mutant.apply()
         module = mutant.target.module
         if not is_quick(mutant):
@@ -112,7 +132,7 @@ def judge(
             except SyntaxError:
                 return "stillborn"
         for number in numbers:
-            limit(2.0 + 8 * reach.seconds[number])
+            limit(1.0 + 8 * reach.seconds[number])
             if not trials[number].passes():
                 return str(number)
         return "survived"
@@ -127,6 +147,7 @@ def judge(
     for mutant, text in run(jobs(), work, workers):
         done += 1
         if text == "survived":
+            verdicts.add(mutant, None)
             reason = explained.of_mutant(mutant)
             if reason:
                 score.equivalent.append((mutant, reason))
@@ -142,10 +163,14 @@ def judge(
         else:
             near = recent.setdefault(mutant.target.node, [])
             number = int(text)
+            verdicts.add(mutant, number)
             near[:] = [number, *(n for n in near if n != number)][:5]
             score.killed.append((mutant, trials[number].name))
-        if not quiet and done % 250 == 0:
-            print(f"{done} of {len(chosen)}, {time.monotonic() - start:.0f} s", flush=True)
+        if done % 250 == 0:
+            verdicts.write()
+            if not quiet:
+                print(f"{done} of {len(chosen)}, {time.monotonic() - start:.0f} s", flush=True)
+    verdicts.write()
     score.seconds = time.monotonic() - start
     return score
 
@@ -193,6 +218,7 @@ def main() -> int:
     parser.add_argument("--page", action="store_true", help="write docs/results/mutation.rst")
     parser.add_argument("--verify", action="store_true", help="judge equivalent mutants, too")
     parser.add_argument("--map", type=Path, help="file that keeps the map of coverage between runs")
+    parser.add_argument("--kept", type=Path, help="file that keeps verdicts between runs")
     parser.add_argument("--quiet", action="store_true", help="print no progress")
     chosen = parser.parse_args()
     preload()
@@ -219,7 +245,8 @@ def main() -> int:
             known.append((one, reason))
         else:
             judged.append(one)
-    score = judge(judged, trials, reach, equivalent, chosen.workers, chosen.quiet)
+    verdicts = Verdicts(chosen.kept, trials, looked)
+    score = judge(judged, trials, reach, probed, equivalent, verdicts, chosen.workers, chosen.quiet)
     score.equivalent += known
     score.unreached, score.gaps = silent, gaps
     outcomes = 2 * len(probed.conditions) + len(probed.starts)

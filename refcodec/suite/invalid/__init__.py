@@ -10,6 +10,7 @@ from refcodec.suite.invalid import (
     features,
     header,
     hevc,
+    hevc_bounds,
     latents,
     native,
     native_lossless,
@@ -42,4 +43,5 @@ INVALID = definitions(
     exact_ends,
     hevc,
     latents,
+    hevc_bounds,
 )

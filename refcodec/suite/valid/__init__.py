@@ -8,6 +8,7 @@ from refcodec.suite.valid import (
     byte_formats,
     exact_headers,
     hevc,
+    hevc_headers,
     hevc_limits,
     latents,
     limits,
@@ -50,4 +51,5 @@ VALID = definitions(
     ties,
     units,
     latents,
+    hevc_headers,
 )
