@@ -82,7 +82,8 @@ class Explained:
     """A list of what cannot be found, with reasons: ``equivalent.toml`` or ``unreached.toml``.
 
     An entry names a file and a function, and a text, which the line of a mutant (or the condition) contains;
-    ``change``, if there is one, is contained in the change, or is the outcome of the condition.
+    ``change``, if there is one, is contained in the change, or is the outcome of the condition. One item of a
+    list suffices.
     """
 
     def __init__(self, name: str) -> None:
@@ -95,7 +96,7 @@ class Explained:
         for number, entry in enumerate(self.entries):
             if entry["file"] != file or entry.get("function", target) != target:
                 continue
-            if entry.get("text", "") in text and _within(entry.get("change", ""), change):
+            if _within(entry.get("text", ""), text) and _within(entry.get("change", ""), change):
                 self.used.add(number)
                 return str(entry["reason"])
         return ""

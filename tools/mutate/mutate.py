@@ -33,7 +33,7 @@ from probes import Map
 from reach import Reach, measure
 from score_page import write_page
 from targets import Module, Target, files_with_constants_of, modules, targets
-from verdicts import Verdicts
+from verdicts import LIMIT, Verdicts
 
 VALIDATED = {"syntax/hevc.py", "stream/versions.py", "stream/index.py", "coders/hevc/checks.py"}
 """Modules whose declarations the validator judges, too: it alone reads what they describe."""
@@ -143,29 +143,36 @@ def judge(
             warm_up(trials)  # from here on, forked processes have refcodec
         yield from filter(is_quick, chosen)
 
+    def note(mutant: Mutant, name: str) -> None:
+        if name:
+            score.killed.append((mutant, name.partition(" ")[2] or name))
+        elif reason := explained.of_mutant(mutant):
+            score.equivalent.append((mutant, reason))
+        else:
+            score.survived.append(mutant)
+            print("survived:", mutant.name, flush=True)
+
+    for mutant in chosen:
+        if (name := verdicts.of(mutant)) is not None:
+            note(mutant, name)
+    chosen = [one for one in chosen if verdicts.of(one) is None]
     done = 0
     for mutant, text in run(jobs(), work, workers):
         done += 1
-        if text == "survived":
-            verdicts.add(mutant, None)
-            reason = explained.of_mutant(mutant)
-            if reason:
-                score.equivalent.append((mutant, reason))
-            else:
-                score.survived.append(mutant)
-                print("survived:", mutant.name, flush=True)
-        elif text == "stillborn":
+        if text == "stillborn":
             continue
-        elif text is None:
-            score.killed.append((mutant, "limit"))
-        elif text.startswith("!"):
+        if text is not None and text.startswith("!"):
             raise SystemExit(f"{mutant.name}\n{text}")
-        else:
+        name = LIMIT
+        if text == "survived":
+            name = ""
+        elif text is not None:
             near = recent.setdefault(mutant.target.node, [])
             number = int(text)
-            verdicts.add(mutant, number)
             near[:] = [number, *(n for n in near if n != number)][:5]
-            score.killed.append((mutant, trials[number].name))
+            name = verdicts.names[number]
+        verdicts.add(mutant, name)
+        note(mutant, name)
         if done % 250 == 0:
             verdicts.write()
             if not quiet:

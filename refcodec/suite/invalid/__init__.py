@@ -12,6 +12,7 @@ from refcodec.suite.invalid import (
     hevc,
     hevc_bounds,
     latents,
+    latents_tables,
     native,
     native_lossless,
     parameter_sets,
@@ -44,4 +45,5 @@ INVALID = definitions(
     hevc,
     latents,
     hevc_bounds,
+    latents_tables,
 )

@@ -133,4 +133,17 @@ delta = _slice(542, 3, _DELTA, 32768, "distance_beyond")
 _QP = ("constraint", "9.3.2", (3, "coded_feature.payload", 24))
 qp_75 = _slice(543, 3, "slice_qp_delta", 75, "slice_qp_75", _QP)
 qp_minus_75 = _slice(544, 3, "slice_qp_delta", -75, "slice_qp_minus_75", _QP)
-far = _slice(545, 3, _DELTA, 32767, "distance_32768", ("payload", "8.3.6", _PAYLOAD))
+
+
+@invalid(545, _SEQUENCE, *_QP, also=("payload", "hash"))
+def hevc_far_references(stream: bytes) -> Edit:
+    """a slice of another QP names 15 pictures, as many as it may, of which the last is as far as it may be"""
+    nearer = 14 * (encode(0, "ue(v)") + "0")  # each one picture further, and not used
+    return with_slice_header(
+        stream,
+        3,
+        num_negative_pics=15,
+        num_positive_pics="0b" + encode(0, "ue(v)") + nearer,
+        delta_poc_minus1=32767,
+        slice_qp_delta=7,
+    )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from refcodec.suite.assemble import Drop, Edit, Extend, Insert, Set
+from refcodec.suite.assemble import Cut, Drop, Edit, Extend, Insert, Set
 from refcodec.suite.make.define import invalid, unnoticed
 from refcodec.suite.make.edits import element, feature, flip, header, parameter, parameter_set
 from refcodec.suite.make.native import payloads
 from refcodec.suite.valid.limits import unused
+from refcodec.suite.vectors import END
 from refcodec.syntax.codes import Coder
 from refcodec.syntax.structures import CODED_FEATURE_BATCH
 
@@ -286,3 +287,15 @@ def index_too_long() -> Edit:
 def payload_empty() -> Edit:
     """a coded feature without a payload"""
     return feature("payload", "")
+
+
+@invalid(552, "batch-of-one", "constraint", "9.2")
+def batch_of_65536() -> Edit:
+    """feature_count_minus1 is 65,535, in a batch with a single payload"""
+    return Set(2, _BATCH + "feature_count_minus1", 65535)
+
+
+@invalid(553, "raw-padding", "truncated", "6.3", END)
+def unit_crc_cut(stream: bytes) -> Edit:
+    """the file ends within the CRC of the end unit"""
+    return Cut(len(stream) - 2)

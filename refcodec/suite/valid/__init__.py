@@ -11,6 +11,7 @@ from refcodec.suite.valid import (
     hevc_headers,
     hevc_limits,
     latents,
+    latents_tables,
     limits,
     lossless,
     native_blocks,
@@ -52,4 +53,5 @@ VALID = definitions(
     units,
     latents,
     hevc_headers,
+    latents_tables,
 )

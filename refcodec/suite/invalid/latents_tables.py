@@ -1,0 +1,129 @@
+"""Defects of entropy models, and of the latents under them, one beyond what is allowed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refcodec.entropy.arithmetic import CODER_SIZE, DIRECTION, finish_encoding, start_encoding
+from refcodec.entropy.model_bits import (
+    AT_NEW,
+    AT_PLACE,
+    AT_REPEAT,
+    AT_SHIFT,
+    MODEL_CHANCES,
+    NEW_CHANCE,
+    code_adaptive,
+    code_number,
+)
+from refcodec.entropy.static import LARGEST_EXCESS, frequencies_of
+from refcodec.entropy.symbols import encode_symbols_of, make_tables
+from refcodec.probability.coding import encode_tables
+from refcodec.suite.assemble import Edit, Set
+from refcodec.suite.make.define import invalid
+from refcodec.suite.make.edits import element
+from refcodec.suite.valid.latents import model, peak
+from refcodec.suite.vectors import Definition
+
+_TABLES = "entropy_model_unit.tables"
+_PAYLOADS = "coded_feature_batch.payloads"
+
+_FIRST = np.zeros(1, np.int32)
+"""The first table for all symbols."""
+
+
+@invalid(546, "latents-excess-largest", "payload", "8.3.9", (3, "coded_feature.payload"))
+def latents_excess_beyond() -> list[Edit]:
+    """the excess of a latent is 2^18 - 1, which stands for 2^18 - 2 and thus for another latent"""
+    shifts = (98304, -98305)
+    coded = encode_tables((0, 0), shifts, [peak(200)], 0)
+    tables = model([peak(200)], (0, 0), shifts).distributions.tables
+    symbols = np.array([1 + LARGEST_EXCESS + 1, 1 + LARGEST_EXCESS], np.int32)
+    payload = encode_symbols_of(symbols, _FIRST, tables)
+    return [
+        Set(3, "coded_feature.payload", payload.hex()),
+        Set(1, f"{_TABLES}.coded_tables", coded.coded_tables.hex()),
+    ]
+
+
+@invalid(547, "latents-level-255", "payload", "8.10.5", (1, f"{_TABLES}.coded_tables"))
+def model_level_256() -> list[Edit]:
+    """a level is 256; a decoder that allows it can decode the latents"""
+    coded = encode_tables([0], [0], [peak(0, 128, 64, escape=96)], 0)
+    frequencies = np.zeros(4, np.int64)
+    frequencies_of(np.array([0, 256, 128, 192]), frequencies)
+    tables = make_tables([frequencies], [3])
+    payload = encode_symbols_of(np.array([1, 2, 0, 1, 1, 2, 1], np.int32), _FIRST, tables)
+    return [
+        Set(3, "coded_feature.payload", payload.hex()),
+        Set(1, f"{_TABLES}.level_step", 1),
+        Set(1, f"{_TABLES}.coded_tables", coded.coded_tables.hex()),
+    ]
+
+
+@invalid(548, "latents-separate", "payload", "8.10.5", (1, f"{_TABLES}.coded_tables"))
+def model_place_beyond() -> Edit:
+    """the second context has the table in the third place of a list that has one so far"""
+    coder, output = np.zeros(CODER_SIZE, np.int64), np.zeros(64, np.uint8)
+    chances = np.full(MODEL_CHANCES, NEW_CHANCE)
+    start_encoding(coder)
+    coder[DIRECTION] = 1
+    code_adaptive(coder, output, chances, AT_SHIFT, 0)  # the first context has a new table
+    code_adaptive(coder, output, chances, AT_REPEAT + 3 + 1, 0)
+    code_adaptive(coder, output, chances, AT_NEW + 1, 0)
+    code_number(coder, output, chances, AT_PLACE, 13, 1)
+    data = output[: finish_encoding(coder, output)].tobytes()
+    return Set(1, f"{_TABLES}.coded_tables", data.hex())
+
+
+@invalid(549, "latents-separate", "payload", "8.10.3", (3, _PAYLOADS, 96))
+def latents_separate_second(stream: bytes) -> list[Edit]:
+    """the payloads of a batch are sound but for the second, which has a byte that no latent needs"""
+    sizes = [
+        int(size) for size in element(stream, 3, "coded_feature_batch.payload_size_delta").value
+    ]
+    base = int(element(stream, 3, "coded_feature_batch.payload_size_base").value)
+    payloads = element(stream, 3, _PAYLOADS).value
+    end = 2 * base + sizes[0] + sizes[1]
+    sizes[1] += 1
+    return [
+        Set(3, _PAYLOADS, (payloads[:end] + b"\1" + payloads[end:]).hex()),
+        Set(3, "coded_feature_batch.payload_size_delta", sizes),
+    ]
+
+
+# --- numbers of tables, and of models ----------------------------------------------------------------
+
+
+@invalid(555, "latents-alone", "syntax", "7.4")
+def model_id_of_set_beyond() -> Edit:
+    """a parameter set names the entropy model 256"""
+    return Set(2, "feature_parameter_set.model_id", 256)
+
+
+@invalid(556, "latents-alone", "syntax", "7.12")
+def model_id_beyond() -> Edit:
+    """an entropy model has the number 256"""
+    return Set(1, "entropy_model_unit.model_id", 256)
+
+
+def _count(number: int, name: str, most: int, title: str, *, beyond: bool) -> Definition:
+    """A vector with the greatest count that the syntax admits, at a level that does not, or one more."""
+    value = most + int(beyond)
+
+    def change() -> Edit:
+        return Set(1, f"{_TABLES}.{name}", value)
+
+    change.__name__ = f"model_{title}_{'beyond' if beyond else 'greatest'}"
+    change.__doc__ = f"{name} is {value}"
+    if beyond:
+        return invalid(number, "latents-alone", "syntax", "7.12.2")(change)
+    place = (1, f"{_TABLES}.context_count_minus1")
+    return invalid(number, "latents-alone", "unsupported", "A.3", place)(change)
+
+
+contexts = _count(558, "context_count_minus1", 2**16 - 1, "contexts", beyond=False)
+contexts_beyond = _count(559, "context_count_minus1", 2**16 - 1, "contexts", beyond=True)
+tables = _count(560, "table_count_minus1", 2**12 - 1, "tables", beyond=False)
+tables_beyond = _count(561, "table_count_minus1", 2**12 - 1, "tables", beyond=True)
+levels = _count(562, "level_count", 2**18 - 1, "levels", beyond=False)
+levels_beyond = _count(563, "level_count", 2**18 - 1, "levels", beyond=True)

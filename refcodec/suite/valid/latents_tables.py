@@ -1,0 +1,72 @@
+"""Entropy models whose tables show each constant, and latents at the limits of what tables reach."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from refcodec.entropy.rans import LAST_STATE, encode_symbols
+from refcodec.entropy.symbols import LANES, LANES_SIZE
+from refcodec.suite.assemble import Edit, Set
+from refcodec.suite.make.define import edited, vector
+from refcodec.suite.valid.latents import FLAT, drawn, learned, model, peak
+from refcodec.suite.vectors import Features
+from refcodec.writer import concat
+
+_LEVELS = (
+    (40, 51, 37, 31, 38, 55, 44, 56, 41, 35, 15, 47, 4, 36, 26, 13),
+    (51, 23, 17, 14, 56, 23, 6, 26, 26, 4, 18, 3, 29, 13, 22, 21),
+    (45, 2, 23, 27, 12, 0, 34, 61, 52, 62, 39, 63, 49, 23, 44, 13),
+    (63, 43, 11, 25, 22, 44, 11, 47, 18, 46, 24, 59, 48, 57, 44, 10),
+    (50, 12),
+)
+"""Levels whose frequencies change with any of the 16 mantissas, by 1 in either direction."""
+
+
+@vector(426, "8.10.1")
+def latents_mantissas(_: Features) -> bytes:
+    """tables whose frequencies depend on each mantissa to its last digit"""
+    chosen = model([peak(*one, escape=None) for one in _LEVELS], range(len(_LEVELS)))
+    base = chosen.distributions.base
+    feature = [[base[c] + 7 * i % len(one) for c, one in enumerate(_LEVELS)] for i in range(16)]
+    return learned(*np.array(feature, np.float32), chosen=chosen, joint=True)
+
+
+@vector(427, "8.10.1", "8.10.5")
+def latents_level_255(_: Features) -> bytes:
+    """a table with a symbol of the greatest level, beside the least"""
+    chosen = model([peak(0, 255, 128, escape=192)])
+    return learned(np.array([0, 1, -1, 0, 0, 1, 9], np.float32), chosen=chosen, batch=False)
+
+
+@vector(428, "8.10.1", "8.10.2")
+def latents_excess_largest(_: Features) -> bytes:
+    """the least and the greatest latent as far from their tables as an escape reaches"""
+    chosen = model([peak(200)], contexts=(0, 0), shifts=(98303, -98305))
+    values = np.array([-32768, 32767], np.float32)
+    parts = [learned(values, chosen=chosen, batch=batch) for batch in (False, True)]
+    target = io.BytesIO()
+    concat(target, parts, index=False)
+    return target.getvalue()
+
+
+@vector(434, "8.10.2")
+def latents_lanes_4096(_: Features) -> bytes:
+    """the shortest payload of four lanes: 4096 bytes, where one lane would take fewer"""
+    feature = drawn((4084,), 0, 255)
+    states, words = np.full(LANES, LAST_STATE), np.zeros(2 * LANES_SIZE, np.int32)
+    tables, symbols = FLAT.distributions.tables, feature.astype(np.int32)
+    first = encode_symbols(states, words, np.zeros(1, np.int32), tables, symbols)
+    payload = states.astype("<u4").tobytes() + words[first:].astype("<u2").tobytes()
+    stream = learned(feature, chosen=FLAT, batch=False)
+    return Set(3, "coded_feature.payload", payload.hex())(stream)
+
+
+@edited(436, "latents-alone", "model_id is 255", "7.12")
+def latents_model_255() -> list[Edit]:
+    """an entropy model of the greatest number"""
+    return [
+        Set(1, "entropy_model_unit.model_id", 255),
+        Set(2, "feature_parameter_set.model_id", 255),
+    ]
