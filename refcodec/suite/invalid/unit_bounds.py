@@ -299,3 +299,15 @@ def batch_of_65536() -> Edit:
 def unit_crc_cut(stream: bytes) -> Edit:
     """the file ends within the CRC of the end unit"""
     return Cut(len(stream) - 2)
+
+
+@invalid(564, "batch-of-one", "constraint", "9.2")
+def batch_payload_size_greatest() -> Edit:
+    """payload_size_base is 2^32 - 2, more than the unit has"""
+    return Set(2, _BATCH + "payload_size_base", 2**32 - 2)
+
+
+@unnoticed(565, "metadata", "truncated", "7.7.2", 69)
+def metadata_entries_4096() -> Edit:
+    """entry_count of a metadata unit is 4,096, more than the unit has"""
+    return Set(1, "metadata.entry_count", 4096)

@@ -70,3 +70,9 @@ def latents_model_255() -> list[Edit]:
         Set(1, "entropy_model_unit.model_id", 255),
         Set(2, "feature_parameter_set.model_id", 255),
     ]
+
+
+@vector(439, "7.6")
+def latents_sizes_of_one_bit(_: Features) -> bytes:
+    """payloads of a batch whose sizes differ by a byte"""
+    return learned(*drawn((3, 6), -2, 2))

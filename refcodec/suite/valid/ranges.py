@@ -175,3 +175,23 @@ def batch_ranges_log_limits() -> list[Edit]:
         Set(2, "coded_feature_batch.parameters.log_exponent", 121),
         Set(2, "coded_feature_batch.parameters.log_step", [(4073 << 10) + 1]),
     ]
+
+
+def _maps(offset: float, factor: float) -> list[Feature]:
+    """Two features of three channels, the second of which is the first one moved and scaled."""
+    first, second = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)
+    return [first - np.float32(offset), second * np.float32(factor)]
+
+
+@vector(437, "8.6.3")
+def batch_ranges_channel_low(_: Features) -> bytes:
+    """lower and upper bounds of their own for each feature and channel"""
+    return coded(
+        *_maps(5, 3), coder="raw", quantiser="uniform", bits=5, range="channel", batch=True
+    )
+
+
+@vector(438, "8.6.3")
+def batch_ranges_channel_log(_: Features) -> bytes:
+    """an exponent of its own for each feature, and a step for each feature and channel"""
+    return coded(*_maps(0, 1e-7), coder="raw", quantiser="log", bits=5, range="channel", batch=True)
