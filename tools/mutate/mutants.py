@@ -83,7 +83,7 @@ class Explained:
 
     An entry names a file and a function, and a text, which the line of a mutant (or the condition) contains;
     ``change``, if there is one, is contained in the change, or is the outcome of the condition. One item of a
-    list suffices.
+    list suffices. ``number`` tells mutants of one line and change apart.
     """
 
     def __init__(self, name: str) -> None:
@@ -91,10 +91,12 @@ class Explained:
         self.entries: list[dict[str, Any]] = tomllib.loads(text).get("entry", [])
         self.used: set[int] = set()
 
-    def reason(self, file: str, target: str, text: str, change: str) -> str:
+    def reason(self, file: str, target: str, text: str, change: str, which: int = 1) -> str:
         """The reason that is given; '' for none."""
         for number, entry in enumerate(self.entries):
             if entry["file"] != file or entry.get("function", target) != target:
+                continue
+            if entry.get("number", which) != which:
                 continue
             if _within(entry.get("text", ""), text) and _within(entry.get("change", ""), change):
                 self.used.add(number)
@@ -103,7 +105,8 @@ class Explained:
 
     def of_mutant(self, one: Mutant) -> str:
         """The reason why a mutant is equivalent."""
-        return self.reason(one.target.module.file, one.target.name, one.text, one.change)
+        place = one.target.module.file, one.target.name
+        return self.reason(*place, one.text, one.change, one.number)
 
     def of_condition(self, one: Condition, outcome: str) -> str:
         """The reason why a condition never has an outcome, or a piece is never reached."""

@@ -353,3 +353,13 @@ def hevc_slice_pps_id(stream: bytes) -> Edit:
 def hevc_slice_type_b(stream: bytes) -> Edit:
     """the slice of an IDR picture is of type B"""
     return with_slice_header(stream, 2, slice_type=0)
+
+
+@invalid(567, "hevc-1-bit", "constraint", "9.2", (1, "feature_parameter_set.tile_columns_minus1"))
+def hevc_empty_column_same_frame() -> list[Edit]:
+    """four columns of tiles for three channels, on frames of the same size"""
+    return [
+        parameter_set("channels_minus1", 2),
+        parameter_set("tile_columns_minus1", 3),
+        parameter_set("tile_rows_minus1", 0),
+    ]

@@ -91,6 +91,13 @@ def latents_separate_second(stream: bytes) -> list[Edit]:
     ]
 
 
+@invalid(566, "latents-several-models", "payload", "8.10.5")
+def model_byte_left(stream: bytes) -> Edit:
+    """tables that end at a width of 2^24, for which four bytes are read, have five"""
+    path = f"{_TABLES}.coded_tables"
+    return Set(6, path, element(stream, 6, path).value.ljust(5, b"\0").hex())
+
+
 # --- numbers of tables, and of models ----------------------------------------------------------------
 
 
@@ -127,3 +134,9 @@ tables = _count(560, "table_count_minus1", 2**12 - 1, "tables", beyond=False)
 tables_beyond = _count(561, "table_count_minus1", 2**12 - 1, "tables", beyond=True)
 levels = _count(562, "level_count", 2**18 - 1, "levels", beyond=False)
 levels_beyond = _count(563, "level_count", 2**18 - 1, "levels", beyond=True)
+
+
+@invalid(568, "latents-alone", "payload", "8.10.5", (1, f"{_TABLES}.coded_tables"))
+def model_levels_16384() -> Edit:
+    """level_count is 16384, as much as level 1 allows, and more than there are"""
+    return Set(1, f"{_TABLES}.level_count", 16384)

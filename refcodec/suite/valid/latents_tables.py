@@ -8,10 +8,12 @@ import numpy as np
 
 from refcodec.entropy.rans import LAST_STATE, encode_symbols
 from refcodec.entropy.symbols import LANES, LANES_SIZE
-from refcodec.suite.assemble import Edit, Set
+from refcodec.suite.assemble import Edit, Insert, Set
 from refcodec.suite.make.define import edited, vector
 from refcodec.suite.valid.latents import FLAT, drawn, learned, model, peak
 from refcodec.suite.vectors import Features
+from refcodec.syntax.codes import UnitType
+from refcodec.syntax.structures import ENTROPY_MODEL_UNIT
 from refcodec.writer import concat
 
 _LEVELS = (
@@ -76,3 +78,10 @@ def latents_model_255() -> list[Edit]:
 def latents_sizes_of_one_bit(_: Features) -> bytes:
     """payloads of a batch whose sizes differ by a byte"""
     return learned(*drawn((3, 6), -2, 2))
+
+
+@edited(441, "latents-separate", "a model in a file of its own comes first", "7.12")
+def latents_external_unused() -> Edit:
+    """a stream names a model that no parameter set uses, and that a decoder need not have"""
+    unit = {"model_id": 9, "external_flag": 1, "sha256": bytes(range(32))}
+    return Insert(1, UnitType.ENTROPY_MODEL, 0, ENTROPY_MODEL_UNIT.build_whole(unit).hex())
