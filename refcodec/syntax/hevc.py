@@ -38,6 +38,8 @@ __all__ = [
     "split_nals",
 ]
 
+_REFERENCES_MINUS1, _CHROMA_QP_OFFSET, _DEBLOCKING_OFFSET = UE(14), SE(-12, 12), SE(-6, 6)
+
 
 class NAL:
     """nal_unit_type values that may occur (Table 7-1 of Rec. ITU-T H.265)."""
@@ -154,15 +156,15 @@ class PicParameterSet(Record):
     num_extra_slice_header_bits: int = element(U(3))
     sign_data_hiding_enabled_flag: int = element(U(1))
     cabac_init_present_flag: int = element(U(1))
-    num_ref_idx_l0_default_active_minus1: int = element(UE(14))
-    num_ref_idx_l1_default_active_minus1: int = element(UE(14))
+    num_ref_idx_l0_default_active_minus1: int = element(_REFERENCES_MINUS1)
+    num_ref_idx_l1_default_active_minus1: int = element(_REFERENCES_MINUS1)
     init_qp_minus26: int = element(SE(-50, 25))
     constrained_intra_pred_flag: int = element(U(1))
     transform_skip_enabled_flag: int = element(U(1))
     cu_qp_delta_enabled_flag: int = element(U(1))
     diff_cu_qp_delta_depth: int | None = element(If(this.cu_qp_delta_enabled_flag == 1, UE()))
-    pps_cb_qp_offset: int = element(SE(-12, 12))
-    pps_cr_qp_offset: int = element(SE(-12, 12))
+    pps_cb_qp_offset: int = element(_CHROMA_QP_OFFSET)
+    pps_cr_qp_offset: int = element(_CHROMA_QP_OFFSET)
     pps_slice_chroma_qp_offsets_present_flag: int = element(U(1))
     weighted_pred_flag: int = element(U(1))
     weighted_bipred_flag: int = element(U(1))
@@ -178,10 +180,10 @@ class PicParameterSet(Record):
         If(this.deblocking_filter_control_present_flag == 1, U(1))
     )
     pps_beta_offset_div2: int | None = element(
-        If(this.pps_deblocking_filter_disabled_flag == 0, SE(-6, 6))
+        If(this.pps_deblocking_filter_disabled_flag == 0, _DEBLOCKING_OFFSET)
     )
     pps_tc_offset_div2: int | None = element(
-        If(this.pps_deblocking_filter_disabled_flag == 0, SE(-6, 6))
+        If(this.pps_deblocking_filter_disabled_flag == 0, _DEBLOCKING_OFFSET)
     )
     pps_scaling_list_data_present_flag: int = element(U(1))
     lists_modification_present_flag: int = element(U(1))
@@ -240,7 +242,7 @@ class SliceSegmentHeader(Record):
     num_ref_idx_l0_active_minus1: int = element(
         IfThenElse(
             this.num_ref_idx_active_override_flag == 1,
-            UE(14),
+            _REFERENCES_MINUS1,
             Computed(this._params.pps.num_ref_idx_l0_default_active_minus1),
         )
     )
@@ -252,7 +254,7 @@ class SliceSegmentHeader(Record):
             (this.slice_type != 2)
             & (this.slice_temporal_mvp_enabled_flag == 1)
             & (this.num_ref_idx_l0_active_minus1 > 0),
-            UE(14),
+            _REFERENCES_MINUS1,
         )
     )
     five_minus_max_num_merge_cand: int | None = element(If(this.slice_type != 2, UE(4)))

@@ -40,38 +40,26 @@ transform = _beyond(517, _SPS, f"log2_diff_max_min_{_TRANSFORM}", 4, "transform_
 depth_inter = _beyond(518, _SPS, "max_transform_hierarchy_depth_inter", 5, "depth_inter_beyond")
 depth_intra = _beyond(519, _SPS, "max_transform_hierarchy_depth_intra", 5, "depth_intra_beyond")
 default_l0 = _beyond(520, _PPS, "num_ref_idx_l0_default_active_minus1", 15, "default_l0_beyond")
-default_l1 = _beyond(521, _PPS, "num_ref_idx_l1_default_active_minus1", 15, "default_l1_beyond")
 initial_qp_low = _beyond(522, _PPS, "init_qp_minus26", -51, "initial_qp_below")
 initial_qp_high = _beyond(523, _PPS, "init_qp_minus26", 26, "initial_qp_beyond")
 cb_low = _beyond(524, _PPS, "pps_cb_qp_offset", -13, "cb_qp_below")
 cb_high = _beyond(525, _PPS, "pps_cb_qp_offset", 13, "cb_qp_beyond")
-cr_low = _beyond(526, _PPS, "pps_cr_qp_offset", -13, "cr_qp_below")
-cr_high = _beyond(527, _PPS, "pps_cr_qp_offset", 13, "cr_qp_beyond")
 
 
-def _deblocking(stream: bytes, beta: int, tc: int) -> list[Edit]:
-    """Add the elements of deblocking to the PPS: it cannot be overridden, is on, and has two offsets."""
-    bits = "0b100" + encode(beta, "se(v)") + encode(tc, "se(v)")
-    return with_headers(stream, _PPS, deblocking_filter_control_present_flag=bits)
-
-
-def _deblocked(number: int, beta: int, tc: int, title: str) -> Definition:
-    """A vector whose offsets of deblocking lie beyond a bound, one of them."""
+def _deblocked(number: int, beta: int, title: str) -> Definition:
+    """A vector whose PPS has offsets of deblocking, the first of which lies beyond a bound."""
 
     def change(stream: bytes) -> list[Edit]:
-        return _deblocking(stream, beta, tc)
+        bits = "0b100" + encode(beta, "se(v)") + encode(0, "se(v)")  # not overridden, and on
+        return with_headers(stream, _PPS, deblocking_filter_control_present_flag=bits)
 
-    change.__name__ = f"hevc_{title}"
-    change.__doc__ = f"pps_beta_offset_div2 is {beta}, pps_tc_offset_div2 {tc}"
-    behind = 3 if beta else 4
-    place = (1, "pic_parameter_set.deblocking_filter_control_present_flag", behind)
+    change.__name__, change.__doc__ = f"hevc_{title}", f"pps_beta_offset_div2 is {beta}"
+    place = (1, "pic_parameter_set.deblocking_filter_control_present_flag", 3)
     return invalid(number, "hevc-1-bit", "syntax", "7.11", place)(change)
 
 
-beta_low = _deblocked(528, -7, 0, "beta_below")
-beta_high = _deblocked(529, 7, 0, "beta_beyond")
-tc_low = _deblocked(530, 0, -7, "tc_below")
-tc_high = _deblocked(531, 0, 7, "tc_beyond")
+beta_low = _deblocked(528, -7, "beta_below")
+beta_high = _deblocked(529, 7, "beta_beyond")
 
 _PAYLOAD = (2, "coded_feature.payload")
 
@@ -121,7 +109,6 @@ def _slice(
 
 
 references = _slice(535, 4, "num_ref_idx_l0_active_minus1", 15, "references_beyond")
-collocated = _slice(536, 4, "collocated_ref_idx", 15, "collocated_beyond")
 merging = _slice(537, 3, "five_minus_max_num_merge_cand", 5, "merging_beyond")
 qp_high = _slice(538, 3, "slice_qp_delta", 76, "slice_qp_beyond")
 qp_low = _slice(539, 3, "slice_qp_delta", -76, "slice_qp_below")
@@ -147,3 +134,9 @@ def hevc_far_references(stream: bytes) -> Edit:
         delta_poc_minus1=32767,
         slice_qp_delta=7,
     )
+
+
+@invalid(536, _SEQUENCE, *_QP, also=("payload", "hash"))
+def hevc_trailing_b(stream: bytes) -> Edit:
+    """a slice of a trailing picture is of type B"""
+    return with_slice_header(stream, 3, slice_type=0)

@@ -21,8 +21,9 @@ from refcodec.probability.coding import encode_tables
 from refcodec.suite.assemble import Edit, Set
 from refcodec.suite.make.define import invalid
 from refcodec.suite.make.edits import element
-from refcodec.suite.valid.latents import model, peak
+from refcodec.suite.valid.latents import learned, model, peak
 from refcodec.suite.vectors import Definition
+from refcodec.syntax.codes import SourceType
 
 _TABLES = "entropy_model_unit.tables"
 _PAYLOADS = "coded_feature_batch.payloads"
@@ -43,6 +44,28 @@ def latents_excess_beyond() -> list[Edit]:
         Set(3, "coded_feature.payload", payload.hex()),
         Set(1, f"{_TABLES}.coded_tables", coded.coded_tables.hex()),
     ]
+
+
+def _latent(number: int, source_type: SourceType, value: int, title: str) -> Definition:
+    """A vector one latent of which lies beyond the values of its type."""
+
+    def change() -> list[Edit]:
+        stream = learned(np.array([0, value, 1], np.int16), quantiser="none", batch=False)
+        payload = element(stream, 3, "coded_feature.payload").value
+        return [
+            Set(3, "coded_feature.payload", payload.hex()),
+            Set(2, "feature_parameter_set.source_type", source_type),
+        ]
+
+    change.__name__ = f"latents_{title}"
+    change.__doc__ = f"a latent of {source_type.name.lower()} is {value}"
+    return invalid(number, "latents-uint8-limits", "payload", "8.3.9")(change)
+
+
+int8_low = _latent(521, SourceType.INT8, -129, "int8_below")
+int8_high = _latent(526, SourceType.INT8, 128, "int8_beyond")
+uint8_low = _latent(527, SourceType.UINT8, -1, "uint8_below")
+uint8_high = _latent(530, SourceType.UINT8, 256, "uint8_beyond")
 
 
 @invalid(547, "latents-level-255", "payload", "8.10.5", (1, f"{_TABLES}.coded_tables"))

@@ -85,3 +85,16 @@ def latents_external_unused() -> Edit:
     """a stream names a model that no parameter set uses, and that a decoder need not have"""
     unit = {"model_id": 9, "external_flag": 1, "sha256": bytes(range(32))}
     return Insert(1, UnitType.ENTROPY_MODEL, 0, ENTROPY_MODEL_UNIT.build_whole(unit).hex())
+
+
+@vector(442)
+def latents_uint8_limits(_: Features) -> bytes:
+    """latents of uint8, the least and the greatest among them"""
+    return learned(np.array([0, 255, 1], np.uint8), quantiser="none", batch=False)
+
+
+@vector(443)
+def latents_int8_hashes(_: Features) -> bytes:
+    """hashes of negative samples that are latents as they are"""
+    values = np.array([-128, 127, -1, 2], np.int8)
+    return learned(values, quantiser="none", batch=False, hash_size=8, hashes=True)
