@@ -121,3 +121,21 @@ def native_and_others(f: Features) -> bytes:
         writer.write(f.pool[15], config=EncoderConfig(coder="native", qp=30, bits=16, batch=False))
         writer.write(f.pool[15], config=EncoderConfig(coder="native-lossless"))
     return target.getvalue()
+
+
+@vector(444)
+def native_temporal_mixed(_: Features) -> bytes:
+    """blocks of all sizes, three in five of them predicted, whose levels are dense or sparse"""
+    shape = (2, 24, 28)
+    chosen = pattern(shape, 1, 40) % 5 < 3
+    later = pattern(shape, 2, 3)
+    later[1] //= 2
+
+    def split(c: int, y: int, x: int, height: int, width: int) -> bool:
+        return (3 * c + y + x + height) % 3 > 0
+
+    def temporal(c: int, y: int, x: int, height: int, width: int) -> bool:
+        return bool(chosen[c, y, x])
+
+    first = Content(pattern(shape, 3, 6), split=every_other)
+    return content(first, Content(later, split=split, temporal=temporal), qp=34, bits=10)
