@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from refcodec.entropy.arithmetic import CODER_SIZE, DIRECTION, finish_encoding, start_encoding
+from refcodec.entropy.arrays import Int64, Uint8
 from refcodec.entropy.model_bits import (
+    AT_ESCAPE,
+    AT_MEMBER,
     AT_NEW,
     AT_PLACE,
     AT_REPEAT,
     AT_SHIFT,
+    AT_VALUES,
     MODEL_CHANCES,
     NEW_CHANCE,
     code_adaptive,
+    code_difference,
     code_number,
+    code_tables,
 )
 from refcodec.entropy.static import LARGEST_EXCESS, frequencies_of
 from refcodec.entropy.symbols import encode_symbols_of, make_tables
@@ -83,19 +91,69 @@ def model_level_256() -> list[Edit]:
     ]
 
 
-@invalid(548, "latents-separate", "payload", "8.10.5", (1, f"{_TABLES}.coded_tables"))
-def model_place_beyond() -> Edit:
-    """the second context has the table in the third place of a list that has one so far"""
+def _by_hand(write: Callable[[Int64, Uint8, Int64], object]) -> bytes:
+    """Coded tables of decisions that are written one by one: with coder, output and chances."""
     coder, output = np.zeros(CODER_SIZE, np.int64), np.zeros(64, np.uint8)
-    chances = np.full(MODEL_CHANCES, NEW_CHANCE)
     start_encoding(coder)
     coder[DIRECTION] = 1
-    code_adaptive(coder, output, chances, AT_SHIFT, 0)  # the first context has a new table
-    code_adaptive(coder, output, chances, AT_REPEAT + 3 + 1, 0)
-    code_adaptive(coder, output, chances, AT_NEW + 1, 0)
-    code_number(coder, output, chances, AT_PLACE, 13, 1)
-    data = output[: finish_encoding(coder, output)].tobytes()
-    return Set(1, f"{_TABLES}.coded_tables", data.hex())
+    write(coder, output, np.full(MODEL_CHANCES, NEW_CHANCE))
+    return output[: finish_encoding(coder, output)].tobytes()
+
+
+@invalid(548, "latents-uint8-limits", "payload", "8.10.5", (1, f"{_TABLES}.coded_tables"))
+def model_place_beyond() -> list[Edit]:
+    """the third context has the table in the third place of a list of two, where a 0 may lie"""
+    levels = np.array([9, 0, 9, 30], np.int64)
+
+    def write(coder: Int64, output: Uint8, chances: Int64) -> None:
+        code_adaptive(coder, output, chances, AT_SHIFT, 0)  # the first context has a new table
+        for kind, new in ((1, 1), (1, 0)):
+            code_adaptive(coder, output, chances, AT_REPEAT + 3 + kind, 0)
+            code_adaptive(coder, output, chances, AT_NEW + kind, new)
+            if not new:
+                code_number(coder, output, chances, AT_PLACE, 13, 1)
+            code_adaptive(coder, output, chances, AT_SHIFT, 0)
+        own = np.full(2, -1, np.int64)
+        code_tables(coder, output, chances, 0, own, own + 3, own + 1, levels)
+
+    frequencies = np.zeros((2, 2), np.int64)
+    for one, of in zip(levels.reshape(2, 2), frequencies, strict=True):
+        frequencies_of(one, of)
+    tables = make_tables(list(frequencies), [2, 2])
+    index = np.array([0, 1, 0], np.int32)
+    payload = encode_symbols_of(np.array([0, 1, 1], np.int32), index, tables)
+    return [
+        Set(3, "coded_feature.payload", payload.hex()),
+        Set(2, "feature_parameter_set.source_type", SourceType.INT8),
+        Set(1, f"{_TABLES}.context_count_minus1", 2),
+        Set(1, f"{_TABLES}.table_count_minus1", 1),
+        Set(1, f"{_TABLES}.level_count", 4),
+        Set(1, f"{_TABLES}.coded_tables", _by_hand(write).hex()),
+    ]
+
+
+@invalid(531, "latents-uint8-limits", "payload", "8.10.5", (1, f"{_TABLES}.coded_tables"))
+def model_level_negative() -> list[Edit]:
+    """the second of two levels is -1"""
+
+    def write(coder: Int64, output: Uint8, chances: Int64) -> None:
+        code_adaptive(coder, output, chances, AT_SHIFT, 0)
+        code_adaptive(coder, output, chances, AT_MEMBER, 0)
+        code_number(coder, output, chances, AT_VALUES, 13, 1)
+        code_adaptive(coder, output, chances, AT_ESCAPE, 0)
+        code_difference(coder, output, chances, code_difference(coder, output, chances, 0, 0), -1)
+
+    return [
+        Set(1, f"{_TABLES}.level_count", 2),
+        Set(1, f"{_TABLES}.coded_tables", _by_hand(write).hex()),
+    ]
+
+
+@invalid(569, "latents-lanes-4096", "payload", "8.10.2")
+def latents_lanes_word_left(stream: bytes) -> Edit:
+    """a word is left in a payload of four lanes, none of which takes it"""
+    old = element(stream, 3, "coded_feature.payload").value
+    return Set(3, "coded_feature.payload", (old + b"\1\1").hex())
 
 
 @invalid(549, "latents-separate", "payload", "8.10.3", (3, _PAYLOADS, 96))

@@ -8,6 +8,8 @@ import numpy as np
 
 from refcodec.entropy.rans import LAST_STATE, encode_symbols
 from refcodec.entropy.symbols import LANES, LANES_SIZE
+from refcodec.probability.coding import encode_tables
+from refcodec.probability.model import EntropyModel
 from refcodec.suite.assemble import Edit, Insert, Set
 from refcodec.suite.make.define import edited, vector
 from refcodec.suite.valid.latents import FLAT, drawn, learned, model, peak
@@ -98,3 +100,57 @@ def latents_int8_hashes(_: Features) -> bytes:
     """hashes of negative samples that are latents as they are"""
     values = np.array([-128, 127, -1, 2], np.int8)
     return learned(values, quantiser="none", batch=False, hash_size=8, hashes=True)
+
+
+_RICH = [0, 1, 1, 0, 0, 2, 2, 1, 0, 2, 2, 2, 3, 0, 3, 3, 1, 2, 0, 1, 3, 2, 1, 1, 0, 3, 3, 2]
+"""Tables that repeat, are new, or come again from every place of the list, in all orders."""
+
+
+@vector(445, "8.10.5")
+def latents_contexts_mixed(_: Features) -> bytes:
+    """500 contexts, most of which have one table, so that decisions are all but certain, or a surprise"""
+    tables = [
+        peak(0, escape=None),
+        peak(10, 11, 12, 9, 9, 30, 29, 29, 31, 12, 13, 15, 2, 0, escape=1),
+        peak(3, 4, 6, 5, 5, 3, 2, escape=None),
+        peak(40, 39, 40, 38, 60),
+    ]
+    contexts = [*_RICH, *[0] * 230, *reversed(_RICH), *[0] * 186, *_RICH]
+    shifts = [0 if i % 7 or 60 < i < 240 else (i % 5 - 2) * 3 for i in range(500)]
+    chosen = model(tables, contexts, shifts)
+    return learned(chosen.distributions.base.astype(np.float32), chosen=chosen, batch=False)
+
+
+@vector(446, "8.10.5")
+def latents_shift_largest(_: Features) -> bytes:
+    """shifts of 2^17 and of -2^17, and latents as near to zero as an escape reaches"""
+    chosen = model([peak(200)], contexts=(0, 0), shifts=(1 << 17, -1 << 17))
+    return learned(np.array([1, 0], np.float32), chosen=chosen, batch=False)
+
+
+@vector(447, "8.10.5")
+def latents_values_8192(_: Features) -> bytes:
+    """a table of 8192 values"""
+    chosen = model([peak(*[0] * 8192, escape=None)])
+    return learned(np.array([0, 5, 8191, 4096], np.float32), chosen=chosen, batch=False)
+
+
+@vector(448, "8.10.5")
+def latents_level_step(_: Features) -> bytes:
+    """levels that are multiples of 8"""
+    chosen = EntropyModel(encode_tables([0], [0], [peak(40, 120, 160, 120, 64, escape=8)], 3))
+    return learned(drawn((9,), -2, 2), chosen=chosen, batch=False)
+
+
+@vector(449, "8.10.1")
+def latents_excess_order(_: Features) -> bytes:
+    """the greatest excess of a table of 16 values, whose code has order 1 and no end, in both forms"""
+    lowest = 32767 - 131071 - 16
+    chosen = model([peak(200, *[100] * 15)], shifts=[lowest])
+    parts = [
+        learned(np.array([32767], np.float32), chosen=chosen, batch=batch)
+        for batch in (False, True)
+    ]
+    target = io.BytesIO()
+    concat(target, parts, index=False)
+    return target.getvalue()
