@@ -109,7 +109,6 @@ def _slice(
 
 
 references = _slice(535, 4, "num_ref_idx_l0_active_minus1", 15, "references_beyond")
-merging = _slice(537, 3, "five_minus_max_num_merge_cand", 5, "merging_beyond")
 qp_high = _slice(538, 3, "slice_qp_delta", 76, "slice_qp_beyond")
 qp_low = _slice(539, 3, "slice_qp_delta", -76, "slice_qp_below")
 negative = _slice(540, 3, "st_ref_pic_set.num_negative_pics", 16, "negative_beyond")

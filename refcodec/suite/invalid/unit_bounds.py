@@ -311,3 +311,9 @@ def batch_payload_size_greatest() -> Edit:
 def metadata_entries_4096() -> Edit:
     """entry_count of a metadata unit is 4,096, more than the unit has"""
     return Set(1, "metadata.entry_count", 4096)
+
+
+@invalid(537, "batch-ranges", "hash", "8.8", (2, _BATCH + "payloads", 512))
+def batch_sample_hash(stream: bytes) -> Edit:
+    """a bit of the sample hash of the second feature of a batch is wrong"""
+    return flip(stream, 2, _BATCH + "sample_hashes", 64)

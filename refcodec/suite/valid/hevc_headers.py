@@ -116,6 +116,14 @@ def hevc_references_15(stream: bytes) -> Edit:
     )
 
 
+@edited(455, "hevc-frame-packing", "00 00 03 follows each slice", "8.3.6")
+def hevc_zero_words_short(stream: bytes) -> Edit:
+    """slices end in cabac_zero_words, before start codes of three bytes"""
+    return change_payload(
+        stream, lambda payload: payload.replace(b"\0\0\1", b"\0\0\3\0\0\1")[3:] + b"\0\0\3"
+    )
+
+
 @edited(423, "hevc-frame-packing", "00 00 03 follows each slice", "8.3.6")
 def hevc_zero_words(stream: bytes) -> Edit:
     """slices end in cabac_zero_words, before start codes of four bytes"""

@@ -8,10 +8,11 @@ import numpy as np
 
 from refcodec.entropy.rans import LAST_STATE, encode_symbols
 from refcodec.entropy.symbols import LANES, LANES_SIZE
-from refcodec.probability.coding import encode_tables
+from refcodec.probability.coding import TableChoice, encode_tables
 from refcodec.probability.model import EntropyModel
 from refcodec.suite.assemble import Edit, Insert, Set
 from refcodec.suite.make.define import edited, vector
+from refcodec.suite.make.edits import element
 from refcodec.suite.valid.latents import FLAT, drawn, learned, model, peak
 from refcodec.suite.vectors import Features
 from refcodec.syntax.codes import UnitType
@@ -154,3 +155,11 @@ def latents_excess_order(_: Features) -> bytes:
     target = io.BytesIO()
     concat(target, parts, index=False)
     return target.getvalue()
+
+
+@vector(454, "8.9.1")
+def latents_tables_padded(_: Features) -> bytes:
+    """tables of a model with zero bytes behind them, up to the last byte that is read"""
+    stream = learned(drawn((8,), -2, 2), chosen=model([TableChoice(12, np.zeros(0, np.int64))]))
+    path = "entropy_model_unit.tables.coded_tables"
+    return Set(1, path, element(stream, 1, path).value.ljust(4, b"\0").hex())(stream)
