@@ -32,17 +32,14 @@ def _with_headers(stream: bytes, header: int, **values: Value) -> bytes:
     return stream
 
 
-def _deblocked(stream: bytes, offset: int) -> bytes:
-    """A stream whose PPS has offsets of deblocking and of chroma QPs at a bound of either sign.
-
-    offset : of deblocking, both; those of the QPs are twice as much.
-    """
-    deblocking = "0b100" + 2 * encode(offset, "se(v)")
+def _deblocked(stream: bytes, beta: int, tc: int) -> bytes:
+    """A stream whose PPS has offsets of deblocking; those of chroma QPs are twice the first one."""
+    deblocking = "0b100" + encode(beta, "se(v)") + encode(tc, "se(v)")
     stream = _with_headers(
         stream,
         _PPS,
-        pps_cb_qp_offset=2 * offset,
-        pps_cr_qp_offset=2 * offset,
+        pps_cb_qp_offset=2 * beta,
+        pps_cr_qp_offset=2 * beta,
         deblocking_filter_control_present_flag=deblocking,
     )
     samples = coded_samples(stream)  # filtered in another way
@@ -68,13 +65,13 @@ def hevc_headers_greatest(_: Features) -> bytes:
         num_ref_idx_l0_default_active_minus1=14,
         num_ref_idx_l1_default_active_minus1=14,
     )
-    return _deblocked(stream, 6)
+    return _deblocked(stream, 6, 6)
 
 
 @vector(418, "7.11")
 def hevc_headers_least(_: Features) -> bytes:
     """elements of the PPS at their least values"""
-    return _deblocked(hevc(hills(1, 32, 32), qp=40, bits=8, restoration="off"), -6)
+    return _deblocked(hevc(hills(1, 32, 32), qp=40, bits=8, restoration="off"), -6, 0)
 
 
 @vector(419, "7.11", "9.3.2")

@@ -145,13 +145,11 @@ def latents_level_step(_: Features) -> bytes:
 
 @vector(449, "8.10.1")
 def latents_excess_order(_: Features) -> bytes:
-    """the greatest excess of a table of 16 values, whose code has order 1 and no end, in both forms"""
-    lowest = 32767 - 131071 - 16
-    chosen = model([peak(200, *[100] * 15)], shifts=[lowest])
-    parts = [
-        learned(np.array([32767], np.float32), chosen=chosen, batch=batch)
-        for batch in (False, True)
-    ]
+    """excesses of a table of 32 values, whose codes have order 2, the greatest of them without an end"""
+    lowest = 32767 - 131071 - 32
+    chosen = model([peak(200, *[100] * 31)], contexts=(0, 0, 0), shifts=(lowest, lowest, 0))
+    values = np.array([32767, 32766, 500], np.float32)
+    parts = [learned(values, chosen=chosen, batch=batch) for batch in (False, True)]
     target = io.BytesIO()
     concat(target, parts, index=False)
     return target.getvalue()

@@ -158,3 +158,9 @@ def native_sequences_long(_: Features) -> bytes:
     """two sequences of twenty features, in a stream of level 1, which allows 32 in each"""
     values = [np.full((1, 1, 1), n % 5, np.float32) for n in range(40)]
     return native(*values, qp=20, gop=20, bits=8, clip=(0, 8), index=False)
+
+
+@vector(456)
+def native_qp_delta_1(_: Features) -> bytes:
+    """QPs of channels that differ by one: differences of one bit"""
+    return native(hills(3, 4, 5), qp=(24, 25, 24))
