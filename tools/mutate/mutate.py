@@ -269,7 +269,8 @@ def main() -> int:
         f"{len(silent)} not decoding; {score.seconds:.0f} s"
     )
     if chosen.page:
-        write_page(score, len(trials) // len(PATHS), chosen.sample, chosen.seed, len(every))
+        vectors, kept = len(trials) // len(PATHS), chosen.kept is not None
+        write_page(score, vectors, chosen.sample, chosen.seed, len(every), kept)
     return int(share < chosen.at_least or bool(score.stale) or not all(why for _, why in gaps))
 
 
