@@ -66,6 +66,49 @@ def test_targets_name_clauses(tool: None) -> None:
     assert ("entropy/arithmetic.py", "encode_bit") not in names
 
 
+def test_constants_are_used_where_they_are_imported(tool: None) -> None:
+    from targets import files_with_constants_of, modules
+
+    looked = modules()
+    found = files_with_constants_of(looked["entropy/static.py"], looked)
+    assert {"entropy/static.py", "entropy/rans.py", "entropy/symbols.py"} <= found
+    assert "pack.py" not in found
+
+
+def test_verdicts_hold_as_long_as_nothing_changes(tool: None, tmp_path: Path) -> None:
+    from judging import Trial
+    from mutants import Mutant, all_mutants
+    from probes import Map
+    from targets import modules, targets
+    from verdicts import Verdicts
+
+    looked = modules()
+    found = [one for one in targets(looked) if one.module.file == "pack.py"]
+    killed, survivor = list(all_mutants(found, Map(looked, found)))[:2]
+    trials = [Trial(name, "decode", {"name": name}, b"") for name in ("one", "two")]
+    kept = tmp_path / "verdicts"
+
+    def verdicts(now: list[Trial]) -> Verdicts:
+        return Verdicts(kept, now, looked)
+
+    def order(mutant: Mutant, now: list[Trial]) -> list[int]:
+        return verdicts(now).order(mutant, list(range(len(now))))
+
+    first = verdicts(trials)
+    first.add(killed, "decode two")
+    first.add(survivor, "")
+    first.write()
+    assert [verdicts(trials).of(one) for one in (killed, survivor)] == ["decode two", ""]
+
+    more = [*trials, Trial("three", "decode", {}, b"")]
+    assert [verdicts(more).of(one) for one in (killed, survivor)] == ["decode two", None]
+    assert order(survivor, more) == [2]
+
+    changed = [trials[0], Trial("two", "decode", {}, b"another")]
+    assert [verdicts(changed).of(one) for one in (killed, survivor)] == [None, None]
+    assert order(killed, changed) == [1, 0]
+
+
 CLASSIFIED = (
     *("pack.py", "ranges.py", "quantise.py", "decoder.py", "coders/lossless.py", "coders/hevc/*"),
     "coders/native_lossless/[fhpr]*",

@@ -32,27 +32,27 @@ sps_video_parameter_set_id u 4
 sps_max_sub_layers_minus1 u 3
 sps_temporal_id_nesting_flag u 1
 {PROFILE_TIER_LEVEL}
-sps_seq_parameter_set_id ue 15
-chroma_format_idc ue 3
+sps_seq_parameter_set_id ue 4294967294
+chroma_format_idc ue 4294967294
 """
 SPS_SIZE = """
-pic_width_in_luma_samples ue 65536
-pic_height_in_luma_samples ue 65536
+pic_width_in_luma_samples ue 4294967294
+pic_height_in_luma_samples ue 4294967294
 conformance_window_flag u 1
 """
 SPS_WINDOW = """
-conf_win_left_offset ue 65536
-conf_win_right_offset ue 65536
-conf_win_top_offset ue 65536
-conf_win_bottom_offset ue 65536
+conf_win_left_offset ue 4294967294
+conf_win_right_offset ue 4294967294
+conf_win_top_offset ue 4294967294
+conf_win_bottom_offset ue 4294967294
 """
 SPS_REST = """
-bit_depth_luma_minus8 ue 8
+bit_depth_luma_minus8 ue 4294967294
 bit_depth_chroma_minus8 ue 8
 log2_max_pic_order_cnt_lsb_minus4 ue 12
 sps_sub_layer_ordering_info_present_flag u 1
 max_dec_pic_buffering_minus1 ue 15
-max_num_reorder_pics ue 15
+max_num_reorder_pics ue 4294967294
 max_latency_increase_plus1 ue 4294967294
 log2_min_luma_coding_block_size_minus3 ue 3
 log2_diff_max_min_luma_coding_block_size ue 3
@@ -64,14 +64,14 @@ scaling_list_enabled_flag u 1
 amp_enabled_flag u 1
 sample_adaptive_offset_enabled_flag u 1
 pcm_enabled_flag u 1
-num_short_term_ref_pic_sets ue 64
+num_short_term_ref_pic_sets ue 4294967294
 long_term_ref_pics_present_flag u 1
 sps_temporal_mvp_enabled_flag u 1
 strong_intra_smoothing_enabled_flag u 1
 """
 PPS_BEGIN = """
-pps_pic_parameter_set_id ue 63
-pps_seq_parameter_set_id ue 15
+pps_pic_parameter_set_id ue 4294967294
+pps_seq_parameter_set_id ue 4294967294
 dependent_slice_segments_enabled_flag u 1
 output_flag_present_flag u 1
 num_extra_slice_header_bits u 3
@@ -79,7 +79,7 @@ sign_data_hiding_enabled_flag u 1
 cabac_init_present_flag u 1
 num_ref_idx_l0_default_active_minus1 ue 14
 num_ref_idx_l1_default_active_minus1 ue 14
-init_qp_minus26 se -74 25
+init_qp_minus26 se -50 25
 constrained_intra_pred_flag u 1
 transform_skip_enabled_flag u 1
 cu_qp_delta_enabled_flag u 1
@@ -95,6 +95,10 @@ tiles_enabled_flag u 1
 entropy_coding_sync_enabled_flag u 1
 pps_loop_filter_across_slices_enabled_flag u 1
 deblocking_filter_control_present_flag u 1
+"""
+SLICE_BEGIN = """
+slice_pic_parameter_set_id ue 4294967294
+slice_type ue 4294967294
 """
 
 
@@ -136,7 +140,7 @@ def parse_pps(data: bytes) -> Elements:
     read, elements = BitReader(data), Elements()
     read_table(read, elements, PPS_BEGIN)
     if elements["cu_qp_delta_enabled_flag"]:
-        read_table(read, elements, "diff_cu_qp_delta_depth ue 3")
+        read_table(read, elements, "diff_cu_qp_delta_depth ue 4294967294")
     read_table(read, elements, PPS_MIDDLE)
     if elements["deblocking_filter_control_present_flag"]:
         read_table(read, elements, "deblocking_filter_override_enabled_flag u 1")
@@ -155,7 +159,7 @@ def parse_slice(unit: NalUnit, sps: Elements, pps: Elements) -> Elements:
     read_table(read, found, "first_slice_segment_in_pic_flag u 1")
     if idr:
         read_table(read, found, "no_output_of_prior_pics_flag u 1")
-    read_table(read, found, "slice_pic_parameter_set_id ue 63\nslice_type ue 2")
+    read_table(read, found, SLICE_BEGIN)
     predicted = found["slice_type"] != 2
     if not idr:
         read.u(sps["log2_max_pic_order_cnt_lsb_minus4"] + 4)
@@ -174,7 +178,7 @@ def parse_slice(unit: NalUnit, sps: Elements, pps: Elements) -> Elements:
         read_table(read, found, "collocated_ref_idx ue 14")
     if predicted:
         read_table(read, found, "five_minus_max_num_merge_cand ue 4")
-    read_table(read, found, "slice_qp_delta se -74 77")
+    read_table(read, found, "slice_qp_delta se -75 75")
     return found
 
 

@@ -25,7 +25,6 @@ from refcodec.syntax.structures import ENTROPY_TABLES, EntropyTables
 from refcodec.tables import Level, scale_frequencies
 
 __all__ = [
-    "LARGEST_SHIFT",
     "LEVELS_PER_TABLE",
     "Distributions",
     "TableChoice",
@@ -33,10 +32,6 @@ __all__ = [
     "decode_tables",
     "encode_tables",
 ]
-
-LARGEST_SHIFT = 1 << 17
-"""Shift of a context at most: it moves any table beyond any value of 16 bits."""
-
 
 LEVELS_PER_TABLE = 64
 """Levels of symbols of all tables of a model, for each table that a level allows."""

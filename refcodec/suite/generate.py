@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from refcodec.errors import StreamError
+from refcodec.inspector import inspect
 from refcodec.suite.assemble import disassemble, edit_from_json, edit_to_json
 from refcodec.suite.derive import expectation, labels, released_features
 from refcodec.suite.invalid import INVALID
@@ -154,7 +155,8 @@ def _make(definition: Definition, features: Features, streams: dict[str, bytes])
 def _resolve(place: Place, stream: bytes, origin: bytes) -> int:
     """Position of a violation in bits.
 
-    An element is searched in the stream itself, and in its origin if the edit hides it.
+    An element is searched in the stream itself, and in its origin if the edit hides it; it may be one of
+    those that the inspector shows inside a payload.
     """
     if isinstance(place, int):
         return 8 * (place if place >= 0 else len(stream) + 1 + place)
@@ -167,6 +169,9 @@ def _resolve(place: Place, stream: bytes, origin: bytes) -> int:
                 if path in ("", field.path):
                     return start + further
                 start += len(field.bits)
+            for inner in inspect(one)[number].elements:
+                if inner.path == path:
+                    return inner.offset + further
         except (StreamError, IndexError):
             continue
     raise LookupError(f"no element {path} in unit {number}")

@@ -157,11 +157,11 @@ class _ExpGolomb(Descriptor):
 
 
 class UE(_ExpGolomb):
-    """``ue(v)``: an unsigned Exp-Golomb code of at most ``maximum``."""
+    """``ue(v)``: an unsigned Exp-Golomb code of at most ``maximum``, by default that of 32 bits."""
 
     code = "ue"
 
-    def __init__(self, maximum: int) -> None:
+    def __init__(self, maximum: int = 2**32 - 2) -> None:
         super().__init__(0, maximum)
 
 

@@ -1,7 +1,8 @@
 """Headers inside an HEVC payload, as far as clause 9.3 constrains them (Rec. ITU-T H.265, 7.3).
 
 Declared with the same descriptors as DFC's own syntax, under the names of that Recommendation. If 9.3 fixes
-the value of an element, the declarations assume that value; the checks report any other.
+the value of an element, the declarations assume that value, and set no bound of their own: the checks report
+any other. Bounds of QPs are those of frames of 12 bits, the deepest.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ __all__ = [
     "split_nals",
 ]
 
-_MOST = 2**32 - 2
+_REFERENCES_MINUS1, _CHROMA_QP_OFFSET, _DEBLOCKING_OFFSET = UE(14), SE(-12, 12), SE(-6, 6)
 
 
 class NAL:
@@ -82,8 +83,8 @@ class SubLayerOrdering(Record):
     """Sizes of the decoded picture buffer (7.3.2.2)."""
 
     max_dec_pic_buffering_minus1: int = element(UE(15))
-    max_num_reorder_pics: int = element(UE(15))
-    max_latency_increase_plus1: int = element(UE(_MOST))
+    max_num_reorder_pics: int = element(UE())
+    max_latency_increase_plus1: int = element(UE())
 
 
 SUB_LAYER_ORDERING = Structure(SubLayerOrdering, "6.11")
@@ -111,17 +112,17 @@ class SeqParameterSet(Record):
     sps_max_sub_layers_minus1: int = element(U(3))
     sps_temporal_id_nesting_flag: int = element(U(1))
     profile_tier_level: ProfileTierLevel = element(PROFILE_TIER_LEVEL)
-    sps_seq_parameter_set_id: int = element(UE(15))
-    chroma_format_idc: int = element(UE(3))
+    sps_seq_parameter_set_id: int = element(UE())
+    chroma_format_idc: int = element(UE())
     separate_colour_plane_flag: int | None = element(If(this.chroma_format_idc == 3, U(1)))
-    pic_width_in_luma_samples: int = element(UE(2**16))
-    pic_height_in_luma_samples: int = element(UE(2**16))
+    pic_width_in_luma_samples: int = element(UE())
+    pic_height_in_luma_samples: int = element(UE())
     conformance_window_flag: int = element(U(1))
-    conf_win_left_offset: int | None = element(If(this.conformance_window_flag == 1, UE(2**16)))
-    conf_win_right_offset: int | None = element(If(this.conformance_window_flag == 1, UE(2**16)))
-    conf_win_top_offset: int | None = element(If(this.conformance_window_flag == 1, UE(2**16)))
-    conf_win_bottom_offset: int | None = element(If(this.conformance_window_flag == 1, UE(2**16)))
-    bit_depth_luma_minus8: int = element(UE(8))
+    conf_win_left_offset: int | None = element(If(this.conformance_window_flag == 1, UE()))
+    conf_win_right_offset: int | None = element(If(this.conformance_window_flag == 1, UE()))
+    conf_win_top_offset: int | None = element(If(this.conformance_window_flag == 1, UE()))
+    conf_win_bottom_offset: int | None = element(If(this.conformance_window_flag == 1, UE()))
+    bit_depth_luma_minus8: int = element(UE())
     bit_depth_chroma_minus8: int = element(UE(8))
     log2_max_pic_order_cnt_lsb_minus4: int = element(UE(12))
     sps_sub_layer_ordering_info_present_flag: int = element(U(1))
@@ -136,7 +137,7 @@ class SeqParameterSet(Record):
     amp_enabled_flag: int = element(U(1))
     sample_adaptive_offset_enabled_flag: int = element(U(1))
     pcm_enabled_flag: int = element(U(1))
-    num_short_term_ref_pic_sets: int = element(UE(64))
+    num_short_term_ref_pic_sets: int = element(UE())
     long_term_ref_pics_present_flag: int = element(U(1))
     sps_temporal_mvp_enabled_flag: int = element(U(1))
     strong_intra_smoothing_enabled_flag: int = element(U(1))
@@ -148,22 +149,22 @@ SPS = Structure(SeqParameterSet, "6.11")
 class PicParameterSet(Record):
     """Picture parameter set (7.3.2.3)."""
 
-    pps_pic_parameter_set_id: int = element(UE(63))
-    pps_seq_parameter_set_id: int = element(UE(15))
+    pps_pic_parameter_set_id: int = element(UE())
+    pps_seq_parameter_set_id: int = element(UE())
     dependent_slice_segments_enabled_flag: int = element(U(1))
     output_flag_present_flag: int = element(U(1))
     num_extra_slice_header_bits: int = element(U(3))
     sign_data_hiding_enabled_flag: int = element(U(1))
     cabac_init_present_flag: int = element(U(1))
-    num_ref_idx_l0_default_active_minus1: int = element(UE(14))
-    num_ref_idx_l1_default_active_minus1: int = element(UE(14))
-    init_qp_minus26: int = element(SE(-74, 25))
+    num_ref_idx_l0_default_active_minus1: int = element(_REFERENCES_MINUS1)
+    num_ref_idx_l1_default_active_minus1: int = element(_REFERENCES_MINUS1)
+    init_qp_minus26: int = element(SE(-50, 25))
     constrained_intra_pred_flag: int = element(U(1))
     transform_skip_enabled_flag: int = element(U(1))
     cu_qp_delta_enabled_flag: int = element(U(1))
-    diff_cu_qp_delta_depth: int | None = element(If(this.cu_qp_delta_enabled_flag == 1, UE(3)))
-    pps_cb_qp_offset: int = element(SE(-12, 12))
-    pps_cr_qp_offset: int = element(SE(-12, 12))
+    diff_cu_qp_delta_depth: int | None = element(If(this.cu_qp_delta_enabled_flag == 1, UE()))
+    pps_cb_qp_offset: int = element(_CHROMA_QP_OFFSET)
+    pps_cr_qp_offset: int = element(_CHROMA_QP_OFFSET)
     pps_slice_chroma_qp_offsets_present_flag: int = element(U(1))
     weighted_pred_flag: int = element(U(1))
     weighted_bipred_flag: int = element(U(1))
@@ -179,10 +180,10 @@ class PicParameterSet(Record):
         If(this.deblocking_filter_control_present_flag == 1, U(1))
     )
     pps_beta_offset_div2: int | None = element(
-        If(this.pps_deblocking_filter_disabled_flag == 0, SE(-6, 6))
+        If(this.pps_deblocking_filter_disabled_flag == 0, _DEBLOCKING_OFFSET)
     )
     pps_tc_offset_div2: int | None = element(
-        If(this.pps_deblocking_filter_disabled_flag == 0, SE(-6, 6))
+        If(this.pps_deblocking_filter_disabled_flag == 0, _DEBLOCKING_OFFSET)
     )
     pps_scaling_list_data_present_flag: int = element(U(1))
     lists_modification_present_flag: int = element(U(1))
@@ -222,8 +223,8 @@ class SliceSegmentHeader(Record):
     is_idr: int = element(IfThenElse(_IS_IDR, Computed(1), Computed(0)))
     first_slice_segment_in_pic_flag: int = element(U(1))
     no_output_of_prior_pics_flag: int | None = element(If(this.is_idr == 1, U(1)))
-    slice_pic_parameter_set_id: int = element(UE(63))
-    slice_type: int = element(UE(2))
+    slice_pic_parameter_set_id: int = element(UE())
+    slice_type: int = element(UE())
     slice_pic_order_cnt_lsb: Integers | None = element(
         If(this.is_idr == 0, Array(1, this._params.sps.log2_max_pic_order_cnt_lsb_minus4 + 4))
     )
@@ -241,7 +242,7 @@ class SliceSegmentHeader(Record):
     num_ref_idx_l0_active_minus1: int = element(
         IfThenElse(
             this.num_ref_idx_active_override_flag == 1,
-            UE(14),
+            _REFERENCES_MINUS1,
             Computed(this._params.pps.num_ref_idx_l0_default_active_minus1),
         )
     )
@@ -253,11 +254,11 @@ class SliceSegmentHeader(Record):
             (this.slice_type != 2)
             & (this.slice_temporal_mvp_enabled_flag == 1)
             & (this.num_ref_idx_l0_active_minus1 > 0),
-            UE(14),
+            _REFERENCES_MINUS1,
         )
     )
     five_minus_max_num_merge_cand: int | None = element(If(this.slice_type != 2, UE(4)))
-    slice_qp_delta: int = element(SE(-74, 77))
+    slice_qp_delta: int = element(SE(-75, 75))
 
 
 SLICE_HEADER = Structure(SliceSegmentHeader, "6.11")

@@ -134,8 +134,13 @@ def swap(module: str, name: str, file: str, tree: ast.Module) -> None:
     function.__code__ = code
     for own in [one for key, one in sys.modules.items() if key.startswith("refcodec")]:
         for value in list(vars(own).values()):
-            if isinstance(value, functools._lru_cache_wrapper):
+            if isinstance(value, functools._lru_cache_wrapper) and not _reads_data(value):
                 value.cache_clear()
+
+
+def _reads_data(function: Any) -> bool:
+    """True for a function of the tables, which no mutant changes."""
+    return str(function.__module__).startswith("refcodec.tables")
 
 
 def _code_of(code: types.CodeType, name: str) -> types.CodeType | None:

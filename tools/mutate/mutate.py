@@ -7,6 +7,7 @@
     python tools/mutate/mutate.py --only 'pack.py:*'     the mutants of some functions, as FILE:NAME
     python tools/mutate/mutate.py --sample 200 --seed 7  some
     python tools/mutate/mutate.py --branches             conditions that no vector decides both ways
+    python tools/mutate/mutate.py --kept FILE            keep verdicts: the next run takes minutes
 
 A mutant is killed by the first vector whose verdict is not that of the manifest: features, or the class of a
 rejection. Code that decoding reaches is judged by decoding alone; the rest by the strict validator. A mutant
@@ -31,7 +32,8 @@ from mutants import Explained, Mutant, all_mutants
 from probes import Map
 from reach import Reach, measure
 from score_page import write_page
-from targets import Module, modules, targets
+from targets import Module, Target, files_with_constants_of, modules, targets
+from verdicts import LIMIT, Verdicts
 
 VALIDATED = {"syntax/hevc.py", "stream/versions.py", "stream/index.py", "coders/hevc/checks.py"}
 """Modules whose declarations the validator judges, too: it alone reads what they describe."""
@@ -60,8 +62,23 @@ class Score:
     seconds: float = 0.0
 
 
+def reached_declaration(target: Target, trials: int, reach: Reach, probed: Map) -> list[int]:
+    """The trials that read a structure, or that reach a file in which a constant may be used."""
+    if target.name in reach.records:
+        return reach.records[target.name]
+    if not target.is_constant:
+        return list(range(trials))
+    files = files_with_constants_of(target.module, probed.modules)
+    near = [n for n, one in enumerate(probed.starts) if one.target.module.file in files]
+    return sorted({trial for piece in near for trial in reach.pieces.get(piece, [])})
+
+
 def order_of(
-    mutant: Mutant, trials: list[Trial], reach: Reach, recent: dict[object, list[int]]
+    mutant: Mutant,
+    trials: list[Trial],
+    reach: Reach,
+    probed: Map,
+    recent: dict[object, list[int]],
 ) -> list[int]:
     """The trials that may kill a mutant: those that did so near it first, then quick ones."""
     if mutant.piece is not None:
@@ -71,7 +88,8 @@ def order_of(
         numbers = [n for n in numbers if trials[n].path == path]
     else:
         both = mutant.target.module.file in VALIDATED
-        numbers = [n for n, one in enumerate(trials) if both or one.path == "decode"]
+        declared = reached_declaration(mutant.target, len(trials), reach, probed)
+        numbers = [n for n in declared if both or trials[n].path == "decode"]
     if len(numbers) > MANY:
         numbers = [n for n in numbers if reach.seconds[n] < SLOW]
     first = [n for n in recent.get(mutant.target.node, []) if n in set(numbers)]
@@ -92,7 +110,9 @@ def judge(
     chosen: list[Mutant],
     trials: list[Trial],
     reach: Reach,
+    probed: Map,
     explained: Explained,
+    verdicts: Verdicts,
     workers: int,
     quiet: bool,
 ) -> Score:
@@ -101,7 +121,7 @@ def judge(
     recent: dict[object, list[int]] = {}
 
     def work(mutant: Mutant) -> str:
-        numbers = order_of(mutant, trials, reach, recent)
+        numbers = verdicts.order(mutant, order_of(mutant, trials, reach, probed, recent))
         mutant.apply()
         module = mutant.target.module
         if not is_quick(mutant):
@@ -112,7 +132,7 @@ def judge(
             except SyntaxError:
                 return "stillborn"
         for number in numbers:
-            limit(2.0 + 8 * reach.seconds[number])
+            limit(1.0 + 8 * reach.seconds[number])
             if not trials[number].passes():
                 return str(number)
         return "survived"
@@ -123,29 +143,41 @@ def judge(
             warm_up(trials)  # from here on, forked processes have refcodec
         yield from filter(is_quick, chosen)
 
+    def note(mutant: Mutant, name: str) -> None:
+        if name:
+            score.killed.append((mutant, name.partition(" ")[2] or name))
+        elif reason := explained.of_mutant(mutant):
+            score.equivalent.append((mutant, reason))
+        else:
+            score.survived.append(mutant)
+            print("survived:", mutant.name, flush=True)
+
+    for mutant in chosen:
+        if (name := verdicts.of(mutant)) is not None:
+            note(mutant, name)
+    chosen = [one for one in chosen if verdicts.of(one) is None]
     done = 0
     for mutant, text in run(jobs(), work, workers):
         done += 1
-        if text == "survived":
-            reason = explained.of_mutant(mutant)
-            if reason:
-                score.equivalent.append((mutant, reason))
-            else:
-                score.survived.append(mutant)
-                print("survived:", mutant.name, flush=True)
-        elif text == "stillborn":
+        if text == "stillborn":
             continue
-        elif text is None:
-            score.killed.append((mutant, "limit"))
-        elif text.startswith("!"):
+        if text is not None and text.startswith("!"):
             raise SystemExit(f"{mutant.name}\n{text}")
-        else:
+        name = LIMIT
+        if text == "survived":
+            name = ""
+        elif text is not None:
             near = recent.setdefault(mutant.target.node, [])
             number = int(text)
             near[:] = [number, *(n for n in near if n != number)][:5]
-            score.killed.append((mutant, trials[number].name))
-        if not quiet and done % 250 == 0:
-            print(f"{done} of {len(chosen)}, {time.monotonic() - start:.0f} s", flush=True)
+            name = verdicts.names[number]
+        verdicts.add(mutant, name)
+        note(mutant, name)
+        if done % 250 == 0:
+            verdicts.write()
+            if not quiet:
+                print(f"{done} of {len(chosen)}, {time.monotonic() - start:.0f} s", flush=True)
+    verdicts.write()
     score.seconds = time.monotonic() - start
     return score
 
@@ -193,6 +225,7 @@ def main() -> int:
     parser.add_argument("--page", action="store_true", help="write docs/results/mutation.rst")
     parser.add_argument("--verify", action="store_true", help="judge equivalent mutants, too")
     parser.add_argument("--map", type=Path, help="file that keeps the map of coverage between runs")
+    parser.add_argument("--kept", type=Path, help="file that keeps verdicts between runs")
     parser.add_argument("--quiet", action="store_true", help="print no progress")
     chosen = parser.parse_args()
     preload()
@@ -219,7 +252,8 @@ def main() -> int:
             known.append((one, reason))
         else:
             judged.append(one)
-    score = judge(judged, trials, reach, equivalent, chosen.workers, chosen.quiet)
+    verdicts = Verdicts(chosen.kept, trials, looked)
+    score = judge(judged, trials, reach, probed, equivalent, verdicts, chosen.workers, chosen.quiet)
     score.equivalent += known
     score.unreached, score.gaps = silent, gaps
     outcomes = 2 * len(probed.conditions) + len(probed.starts)
@@ -235,7 +269,8 @@ def main() -> int:
         f"{len(silent)} not decoding; {score.seconds:.0f} s"
     )
     if chosen.page:
-        write_page(score, len(trials) // len(PATHS), chosen.sample, chosen.seed, len(every))
+        vectors, kept = len(trials) // len(PATHS), chosen.kept is not None
+        write_page(score, vectors, chosen.sample, chosen.seed, len(every), kept)
     return int(share < chosen.at_least or bool(score.stale) or not all(why for _, why in gaps))
 
 

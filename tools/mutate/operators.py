@@ -61,6 +61,9 @@ _VALUES = {
     "code_last": 4,
     "code_split": 7,
     "code_temporal": 9,
+    "code_adaptive": 4,
+    "code_number": 5,
+    "code_difference": 4,
     "carry_raw": 3,
 }
 """The argument of functions of both directions that an encoder codes, and a decoder does not look at."""

@@ -33,6 +33,7 @@ class Map:
     """Numbers of all pieces and conditions of functions, and copies of their modules with probes."""
 
     def __init__(self, chosen: dict[str, Module], targets: list[Target]) -> None:
+        self.modules = chosen
         self.conditions: list[Condition] = []
         self.pieces: dict[ast.AST, int] = {}  # a statement -> the piece that it lies in
         self.starts: list[Condition] = []  # of pieces

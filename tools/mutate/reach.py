@@ -23,11 +23,13 @@ class Reach:
 
     seconds : of processor time, by number of the trial.
     pieces  : the trials that reach a piece.
+    records : the trials that read a structure, by the name of its class.
     decided : outcomes of each condition by path: 0, 1.
     """
 
     seconds: list[float]
     pieces: dict[int, list[int]] = field(default_factory=dict)
+    records: dict[str, list[int]] = field(default_factory=dict)
     decided: dict[str, set[tuple[int, bool]]] = field(default_factory=dict)
 
     def paths(self, trials: list[Trial], piece: int) -> set[str]:
@@ -62,10 +64,12 @@ def measure(
 
 def _joined(trials: list[Trial], rows: list[list[Any]]) -> Reach:
     found = Reach([0.0] * len(trials), decided={"decode": set(), "validate": set()})
-    for number, spent, reached, decided in rows:
+    for number, spent, reached, records, decided in rows:
         found.seconds[number] = spent
         for piece in reached:
             found.pieces.setdefault(piece, []).append(number)
+        for record in records:
+            found.records.setdefault(record, []).append(number)
         found.decided[trials[number].path] |= {(n, bool(v)) for n, v in decided}
     return found
 
@@ -73,11 +77,12 @@ def _joined(trials: list[Trial], rows: list[list[Any]]) -> Reach:
 def _rows(
     trials: list[Trial], chosen: dict[str, Module], probed: Map, workers: int
 ) -> Iterator[list[Any]]:
-    """Of each trial: its number, its seconds, the pieces that it reaches, the outcomes of conditions."""
+    """Of each trial: its number, seconds, the pieces and structures that it reaches, outcomes."""
     files = {one.name: str(one.path) for one in chosen.values()}
 
     def work(share: list[int]) -> str:
         install(probed.codes, files)
+        records = _note_records()
         reached: set[int] = set()
         decided: set[tuple[int, bool]] = set()
 
@@ -89,13 +94,14 @@ def _rows(
         vars(builtins)["__decided__"] = decide
         rows = []
         for number in share:
-            reached.clear()
-            decided.clear()
+            for noted in (reached, records, decided):
+                noted.clear()
             limit(600)
             start = time.process_time()
             passed = trials[number].passes()
             spent = time.process_time() - start
-            rows.append([number, passed, spent, sorted(reached), sorted(decided)])
+            row = [sorted(noted) for noted in (reached, records, decided)]
+            rows.append([number, passed, spent, *row])
         return json.dumps(rows)
 
     shares = iter([list(range(n, len(trials), workers)) for n in range(workers)])
@@ -106,3 +112,18 @@ def _rows(
             if not passed:
                 raise SystemExit(f"{trials[number].name} fails without a mutation")
             yield [number, *row]
+
+
+def _note_records() -> set[str]:
+    """A set that receives the name of the class of each structure that is read from now on."""
+    from refcodec.syntax.records import Structure
+
+    noted: set[str] = set()
+    parse = Structure._parse
+
+    def parse_noted(self: Structure[Any], *arguments: Any) -> Any:
+        noted.add(self.record.__name__)
+        return parse(self, *arguments)
+
+    setattr(Structure, "_parse", parse_noted)  # noqa: B010  # mypy would refuse an assignment
+    return noted

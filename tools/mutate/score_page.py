@@ -40,12 +40,15 @@ class Results(Protocol):
     branches: tuple[int, int]
 
 
-def write_page(score: Results, vectors: int, sample: int | None, seed: int, mutants: int) -> None:
+def write_page(
+    score: Results, vectors: int, sample: int | None, seed: int, mutants: int, kept: bool
+) -> None:
     """Write the page.
 
     sample : number of mutants drawn with ``seed``, of so many ``mutants``; None for all.
+    kept   : true if verdicts of earlier runs that still hold are among them.
     """
-    command = "python tools/mutate/mutate.py --page"
+    command = "python tools/mutate/mutate.py --page" + kept * " --kept FILE"
     if sample is None:
         scope = _ALL.format(mutants, command)
     else:

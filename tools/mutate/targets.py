@@ -17,12 +17,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 PACKAGES = (
-    *("coders/hevc", "coders/native", "coders/native_lossless", "entropy", "stream", "syntax"),
+    *("coders/hevc", "coders/learned", "coders/native", "coders/native_lossless"),
+    *("entropy", "stream", "syntax"),
     ".",
 )
 """Folders of refcodec whose modules are looked through, those below them left out."""
 
-MODULES = {"coders/lossless.py", "coders/native/coder.py"}
+MODULES = {"coders/lossless.py", "coders/native/coder.py", "probability/coding.py"}
 """Modules of other folders."""
 
 WITHOUT_CLAUSES = {
@@ -65,6 +66,11 @@ class Target:
     def is_function(self) -> bool:
         """True for a function, of which it is known which vectors reach it."""
         return isinstance(self.node, ast.FunctionDef)
+
+    @property
+    def is_constant(self) -> bool:
+        """True for an assignment."""
+        return isinstance(self.node, (ast.Assign, ast.AnnAssign))
 
 
 class Module:
@@ -189,6 +195,19 @@ def _imported(module: Module, chosen: dict[str, Module]) -> dict[str, str]:
         if isinstance(node, ast.ImportFrom) and node.module in files
         for alias in node.names
     }
+
+
+def files_with_constants_of(module: Module, chosen: dict[str, Module]) -> set[str]:
+    """The files of a module, of those that import constants from it, and so on."""
+    found, waiting = {module.file}, [module.file]
+    while waiting:
+        source = waiting.pop()
+        for one in chosen.values():
+            names = {name for name, file in _imported(one, chosen).items() if file == source}
+            if one.file not in found and any(name.lstrip("_").isupper() for name in names):
+                found.add(one.file)
+                waiting.append(one.file)
+    return found
 
 
 def _records(module: Module) -> list[Target]:

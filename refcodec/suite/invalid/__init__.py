@@ -10,7 +10,9 @@ from refcodec.suite.invalid import (
     features,
     header,
     hevc,
+    hevc_bounds,
     latents,
+    latents_tables,
     native,
     native_lossless,
     parameter_sets,
@@ -42,4 +44,6 @@ INVALID = definitions(
     exact_ends,
     hevc,
     latents,
+    hevc_bounds,
+    latents_tables,
 )

@@ -63,6 +63,8 @@ hevc_sps_level = _fixed(358, 1, "general_level_idc", 33, "sps_level")
 hevc_vps_constraints = _fixed(359, 0, "general_constraint_flags", 1 << 40, "vps_constraints")
 hevc_colour_planes = _fixed(392, 1, "chroma_format_idc", "0b001001", "colour_planes")
 
+hevc_joint_colour_planes = _fixed(554, 1, "chroma_format_idc", "0b001000", "joint_colour_planes")
+
 
 @invalid(360, "hevc-1-bit", "constraint", "9.3.1")
 def hevc_profile_flags(stream: bytes) -> list[Edit]:
@@ -156,6 +158,12 @@ def hevc_sets_cut(stream: bytes) -> list[Edit]:
     """parameter_sets_size exceeds what the unit has"""
     sets = element(stream, 1, _SETS).value
     return [parameter_set("parameter_sets_size", len(sets) + 1)]
+
+
+@invalid(557, "hevc-1-bit", "truncated", "7.4", (1, _SETS, 8))
+def hevc_sets_size_4096() -> Edit:
+    """parameter_sets_size is 4,096, more than the unit has"""
+    return parameter_set("parameter_sets_size", 4096)
 
 
 @invalid(371, "hevc-1-bit", "syntax", "7.4")
@@ -345,3 +353,13 @@ def hevc_slice_pps_id(stream: bytes) -> Edit:
 def hevc_slice_type_b(stream: bytes) -> Edit:
     """the slice of an IDR picture is of type B"""
     return with_slice_header(stream, 2, slice_type=0)
+
+
+@invalid(567, "hevc-1-bit", "constraint", "9.2", (1, "feature_parameter_set.tile_columns_minus1"))
+def hevc_empty_column_same_frame() -> list[Edit]:
+    """four columns of tiles for three channels, on frames of the same size"""
+    return [
+        parameter_set("channels_minus1", 2),
+        parameter_set("tile_columns_minus1", 3),
+        parameter_set("tile_rows_minus1", 0),
+    ]

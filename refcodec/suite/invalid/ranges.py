@@ -35,3 +35,15 @@ def batch_log_exponent() -> Edit:
 def batch_log_step_negative() -> Edit:
     """log_step of a feature of a batch is less than 1"""
     return Set(2, _SHIFT, 31)
+
+
+@invalid(550, "batch-ranges-log", "constraint", "9.2", (2, _SHIFT))
+def batch_log_exponent_129() -> Edit:
+    """log_exponent of a feature of a batch is 129"""
+    return Set(2, "coded_feature_batch.parameters.log_exponent", 122)
+
+
+@invalid(551, "batch-ranges-log", "constraint", "9.2", (2, _SHIFT))
+def batch_log_step_zero() -> Edit:
+    """log_step of a feature of a batch is 0"""
+    return Set(2, "coded_feature_batch.parameters.log_step", [4073 << 10])

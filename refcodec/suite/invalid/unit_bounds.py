@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from refcodec.suite.assemble import Drop, Edit, Extend, Insert, Set
+from refcodec.suite.assemble import Cut, Drop, Edit, Extend, Insert, Set
 from refcodec.suite.make.define import invalid, unnoticed
 from refcodec.suite.make.edits import element, feature, flip, header, parameter, parameter_set
 from refcodec.suite.make.native import payloads
 from refcodec.suite.valid.limits import unused
+from refcodec.suite.vectors import END
 from refcodec.syntax.codes import Coder
 from refcodec.syntax.structures import CODED_FEATURE_BATCH
 
@@ -286,3 +287,33 @@ def index_too_long() -> Edit:
 def payload_empty() -> Edit:
     """a coded feature without a payload"""
     return feature("payload", "")
+
+
+@invalid(552, "batch-of-one", "constraint", "9.2")
+def batch_of_65536() -> Edit:
+    """feature_count_minus1 is 65,535, in a batch with a single payload"""
+    return Set(2, _BATCH + "feature_count_minus1", 65535)
+
+
+@invalid(553, "raw-padding", "truncated", "6.3", END)
+def unit_crc_cut(stream: bytes) -> Edit:
+    """the file ends within the CRC of the end unit"""
+    return Cut(len(stream) - 2)
+
+
+@invalid(564, "batch-of-one", "constraint", "9.2")
+def batch_payload_size_greatest() -> Edit:
+    """payload_size_base is 2^32 - 2, more than the unit has"""
+    return Set(2, _BATCH + "payload_size_base", 2**32 - 2)
+
+
+@unnoticed(565, "metadata", "truncated", "7.7.2", 69)
+def metadata_entries_4096() -> Edit:
+    """entry_count of a metadata unit is 4,096, more than the unit has"""
+    return Set(1, "metadata.entry_count", 4096)
+
+
+@invalid(537, "batch-ranges", "hash", "8.8", (2, _BATCH + "payloads", 512))
+def batch_sample_hash(stream: bytes) -> Edit:
+    """a bit of the sample hash of the second feature of a batch is wrong"""
+    return flip(stream, 2, _BATCH + "sample_hashes", 64)

@@ -123,10 +123,12 @@ def with_slice_header(stream: bytes, unit: int, **values: Value) -> Set:
     data = nal[2:].replace(b"\0\0\3", b"\0\0")
     trace: Trace = []
     reader = BitReader(data, 0, trace, SLICE_HEADER.title)
-    SLICE_HEADER.parse_stream(reader, nal_unit_type=nal_type(nal), sps=sps, pps=pps)
-    bits, end = to_bits(data), reader.position
-    begin = end + (-end % 8 or 8)  # of the coded picture, behind a flag or two and alignment
-    head = bits[:end] + bits[end:begin].rstrip("0")
+    parsed = SLICE_HEADER.parse_stream(reader, nal_unit_type=nal_type(nal), sps=sps, pps=pps)
+    filtered = parsed.slice_sao_luma_flag or not pps.pps_deblocking_filter_disabled_flag
+    across = pps.pps_loop_filter_across_slices_enabled_flag and filtered  # a flag behind the QP
+    bits, end = to_bits(data), reader.position + int(bool(across))
+    begin = end + 8 - end % 8  # of the coded picture, behind a one and zeros up to a byte
+    head = bits[:end] + "1"
     for one in reversed(trace):
         if one.name in values:
             new = encode(values[one.name], one.descriptor)

@@ -8,8 +8,10 @@ from refcodec.suite.valid import (
     byte_formats,
     exact_headers,
     hevc,
+    hevc_headers,
     hevc_limits,
     latents,
+    latents_tables,
     limits,
     lossless,
     native_blocks,
@@ -50,4 +52,6 @@ VALID = definitions(
     ties,
     units,
     latents,
+    hevc_headers,
+    latents_tables,
 )

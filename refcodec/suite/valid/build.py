@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from refcodec.coders import payload_coder
+from refcodec.coders.protocol import Machine
 from refcodec.suite.make.edits import feature
+from refcodec.suite.make.native import payloads
 from refcodec.suite.valid.values import Feature
 from refcodec.writer import create
 
-__all__ = ["coded", "exact", "extent", "hevc", "native", "replaced", "samples"]
+__all__ = ["coded", "coded_samples", "exact", "extent", "hevc", "native", "replaced", "samples"]
 
 
 def coded(*features: Feature, **options: Any) -> bytes:
@@ -52,6 +56,13 @@ def samples(dtype: np.dtype[Any], span: tuple[float, float], chosen: Sequence[in
     blank = np.zeros((len(chosen), 1, 1), dtype)
     stream = coded(blank, coder="raw", quantiser="uniform", bits=16, clip=span)
     return feature("payload", np.array(chosen, ">u2").tobytes().hex())(stream)
+
+
+def coded_samples(stream: bytes) -> npt.NDArray[np.int32]:
+    """The samples of the first coded feature of a stream, whatever its sample hash says."""
+    one = payloads(stream)[0]
+    (samples,) = payload_coder(one.fps.coder_id).decode([one], Machine())
+    return samples
 
 
 def replaced(stream: bytes, payload: bytes) -> bytes:

@@ -194,3 +194,16 @@ def exact_fast_sample_hash(_: Features) -> bytes:
 def exact_sample_hash(_: Features) -> bytes:
     """negative float8_e4m3fn values in the context mode, whose samples are words without a sign"""
     return exact((hills(1, 8, 9) - 20).astype(E4M3), batch=False, hash_size=8)
+
+
+@vector(433)
+def exact_repeats_negative_zero(_: Features) -> bytes:
+    """negative zeros to the west and to the north of negative values are not repeated"""
+    patterns = (0x80000000, 0xBFC00000, 0x80000000, 0xC0400000, 0, 0xBFC00000, 0x40000000)
+    return _chosen(_words(SINGLE, (2, 6, 5), *patterns), flags=HAS_REPEATS)
+
+
+@vector(453)
+def exact_15_values(_: Features) -> bytes:
+    """channels of 15 values, between which no state adapts quickly again"""
+    return _chosen(hills(4, 3, 5) * np.float32(0.37))

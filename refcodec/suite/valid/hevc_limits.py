@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from refcodec.coders import payload_coder
-from refcodec.coders.protocol import Machine
 from refcodec.hashes import sample_hash
 from refcodec.suite.assemble import Edit, encode
 from refcodec.suite.make.define import edited, vector
@@ -17,8 +15,7 @@ from refcodec.suite.make.edits import (
     with_headers,
     with_slice_header,
 )
-from refcodec.suite.make.native import payloads
-from refcodec.suite.valid.build import hevc
+from refcodec.suite.valid.build import coded_samples, hevc
 from refcodec.suite.valid.values import Feature, hills
 from refcodec.suite.vectors import Features
 
@@ -190,8 +187,7 @@ def hevc_order_of_one() -> Edit:
 def hevc_window_15(_: Features) -> bytes:
     """pictures of 32 columns and rows, of which a conformance window crops 15: 7 and 8, 14 and 1"""
     stream = hevc(hills(1, 32, 32), qp=20, bits=8, restoration="off")
-    one = payloads(stream)[0]
-    (samples,) = payload_coder(one.fps.coder_id).decode([one], Machine())
+    samples = coded_samples(stream)
     window = "0b1" + "".join(encode(side, "ue(v)") for side in (7, 8, 14, 1))
     for edit in (
         *with_headers(stream, 1, conformance_window_flag=window),

@@ -17,7 +17,7 @@ from refcodec.suite.valid.values import HALF, Feature
 from refcodec.suite.vectors import Features
 from refcodec.writer import concat
 
-__all__ = ["NARROW", "model", "peak"]
+__all__ = ["FLAT", "NARROW", "drawn", "learned", "model", "peak"]
 
 Levels = Sequence[int]
 
@@ -242,16 +242,16 @@ def latents_beside_bytes(f: Features) -> bytes:
 @vector(414)
 def latents_lane_full(_: Features) -> bytes:
     """the longest payload of one lane: 4095 bytes"""
-    return learned(drawn((4093,), 0, 255), chosen=_FLAT, batch=False)
+    return learned(drawn((4093,), 0, 255), chosen=FLAT, batch=False)
 
 
 @vector(415)
 def latents_lanes_short(_: Features) -> bytes:
     """a payload that one lane would not keep below 4096 bytes"""
-    return learned(drawn((4094,), 0, 255), chosen=_FLAT, batch=False)
+    return learned(drawn((4094,), 0, 255), chosen=FLAT, batch=False)
 
 
-_FLAT = model([peak(*[0] * 256, escape=None)])
+FLAT = model([peak(*[0] * 256, escape=None)])
 """Bytes that are equally likely."""
 
 

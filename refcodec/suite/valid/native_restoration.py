@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from refcodec.suite.assemble import Value
 from refcodec.suite.make.define import vector
 from refcodec.suite.make.native import Content, pattern
 from refcodec.suite.valid.build import native
@@ -78,3 +79,11 @@ def native_escapes(_: Features) -> bytes:
 def native_escapes_samples(_: Features) -> bytes:
     """levels of samples without a transform up to 2^25"""
     return content(Content(_large_levels(), block=4, origin=9), qp=0, bits=16)
+
+
+@vector(432, "8.6.4")
+def native_log_bounds_steps(_: Features) -> bytes:
+    """levels beyond the range, which corrections leave, are limited before they change to another step"""
+    later = Content(pattern((8, 5, 5), 4, 3), block=8, temporal=lambda *_: True)
+    twice: list[dict[str, Value]] = [{}, {"log_step": [24584]}]
+    return content(_BOUNDS, later, qp=34, quantiser="log", ranges=twice)

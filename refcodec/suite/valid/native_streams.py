@@ -121,3 +121,46 @@ def native_and_others(f: Features) -> bytes:
         writer.write(f.pool[15], config=EncoderConfig(coder="native", qp=30, bits=16, batch=False))
         writer.write(f.pool[15], config=EncoderConfig(coder="native-lossless"))
     return target.getvalue()
+
+
+@vector(444)
+def native_temporal_mixed(_: Features) -> bytes:
+    """blocks of all sizes, three in five of them predicted, whose levels are dense or sparse"""
+    shape = (2, 24, 28)
+    chosen = pattern(shape, 1, 40) % 5 < 3
+    later = pattern(shape, 2, 3)
+    later[1] //= 2
+
+    def split(c: int, y: int, x: int, height: int, width: int) -> bool:
+        return (3 * c + y + x + height) % 3 > 0
+
+    def temporal(c: int, y: int, x: int, height: int, width: int) -> bool:
+        return bool(chosen[c, y, x])
+
+    first = Content(pattern(shape, 3, 6), split=every_other)
+    return content(first, Content(later, split=split, temporal=temporal), qp=34, bits=10)
+
+
+@vector(450)
+def native_65_samples(_: Features) -> bytes:
+    """blocks of 65 samples, one more than the second class of sizes has"""
+    return content(Content(pattern((3, 5, 13), 2, 9)), qp=30, bits=10)
+
+
+@vector(451)
+def native_17_samples(_: Features) -> bytes:
+    """blocks of 17 samples, one more than the first class of sizes has"""
+    return content(Content(pattern((3, 1, 17), 2, 9), block=32), qp=30, bits=10)
+
+
+@vector(452, "9.1", "A.3")
+def native_sequences_long(_: Features) -> bytes:
+    """two sequences of twenty features, in a stream of level 1, which allows 32 in each"""
+    values = [np.full((1, 1, 1), n % 5, np.float32) for n in range(40)]
+    return native(*values, qp=20, gop=20, bits=8, clip=(0, 8), index=False)
+
+
+@vector(456)
+def native_qp_delta_1(_: Features) -> bytes:
+    """QPs of channels that differ by one: differences of one bit"""
+    return native(hills(3, 4, 5), qp=(24, 25, 24))

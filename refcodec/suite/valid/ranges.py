@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from refcodec.suite.assemble import Set
-from refcodec.suite.make.define import vector
+from refcodec.suite.assemble import Edit, Set
+from refcodec.suite.make.define import edited, vector
 from refcodec.suite.make.edits import element
 from refcodec.suite.valid.build import coded, native
 from refcodec.suite.valid.values import BRAIN, Feature, hills
@@ -157,3 +157,41 @@ def batch_ranges_from_zero(_: Features) -> bytes:
     codes = "00111" + "10100" + "10100" + "".join(f"{code:020b}" for code in (*low, *high))
     codes += "0" * (-len(codes) % 8)
     return _with_codes(stream, codes)
+
+
+@vector(430, "8.6.3")
+def batch_codes_of_one_bit(_: Features) -> bytes:
+    """codes of one bit: each bound is the common one, or 0"""
+    vectors = np.linspace(-3, 5, 64, dtype=np.float32).reshape(4, 16)
+    stream = coded(*vectors, coder="raw", quantiser="uniform", bits=4, clip=(-3, 5), index=False)
+    low, high = "0101", "0011"
+    return _with_codes(stream, "00000" + "00001" + "00001" + low + high + "0")
+
+
+@edited(431, "batch-ranges-log", "log_exponent and log_step are others", "9.2")
+def batch_ranges_log_limits() -> list[Edit]:
+    """a log_exponent of a feature of a batch is 128, and a log_step 1"""
+    return [
+        Set(2, "coded_feature_batch.parameters.log_exponent", 121),
+        Set(2, "coded_feature_batch.parameters.log_step", [(4073 << 10) + 1]),
+    ]
+
+
+def _maps(offset: float, factor: float) -> list[Feature]:
+    """Two features of three channels, the second of which is the first one moved and scaled."""
+    first, second = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)
+    return [first - np.float32(offset), second * np.float32(factor)]
+
+
+@vector(437, "8.6.3")
+def batch_ranges_channel_low(_: Features) -> bytes:
+    """lower and upper bounds of their own for each feature and channel"""
+    return coded(
+        *_maps(5, 3), coder="raw", quantiser="uniform", bits=5, range="channel", batch=True
+    )
+
+
+@vector(438, "8.6.3")
+def batch_ranges_channel_log(_: Features) -> bytes:
+    """an exponent of its own for each feature, and a step for each feature and channel"""
+    return coded(*_maps(0, 1e-7), coder="raw", quantiser="log", bits=5, range="channel", batch=True)

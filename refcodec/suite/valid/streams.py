@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 
 from refcodec.suite.assemble import Copy, Edit, Set
 from refcodec.suite.make.define import edited, vector
 from refcodec.suite.valid.build import coded, extent, native
 from refcodec.suite.vectors import Features
+from refcodec.writer import concat
 
 
 @vector(30)
@@ -147,3 +150,12 @@ def hash_units_batch(f: Features) -> bytes:
 def sample_hash_32(f: Features) -> bytes:
     """a sample hash of all 32 bytes with a byte coder"""
     return coded(f.pool[15], coder="zlib", quantiser="uniform", bits=3, hash_size=32)
+
+
+@vector(440, "9.5")
+def index_of_pairs(f: Features) -> bytes:
+    """an index of a batch of two features and one of one: a bit for each number of features"""
+    vectors, target = f.fc[:3, :4], io.BytesIO()
+    parts = (vectors[:2], vectors[2:])
+    concat(target, [coded(*part, coder="raw", batch=True) for part in parts])
+    return target.getvalue()
