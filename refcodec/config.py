@@ -14,6 +14,7 @@ from typing import Any
 
 from refcodec.errors import CallerError, StreamError
 from refcodec.registry import CODERS, QUANTISERS, CoderRecord, coder_named, suggest
+from refcodec.syntax.codes import UnitType
 from refcodec.tables import HIGHEST_LEVEL, LONGEST_SEQUENCE
 
 __all__ = ["CHOICES", "EncoderConfig"]
@@ -41,6 +42,7 @@ _NEUTRAL: dict[str, Any] = {
     "offset": 0.0,
     "model": None,
     "model_apart": False,
+    "analysis": None,
     "joint": False,
     "batch": False,
     "workers": 1,
@@ -98,8 +100,9 @@ class EncoderConfig:
     preset       : preset of x265.
 
     Latents:
-    model        : entropy model, a .dfcm file; None counts the first features.
+    model        : model of latents, a .dfcm file; None counts the first features.
     model_apart  : name the model by its SHA-256 instead of storing it: decoders find it in a store of models.
+    analysis     : what makes the latents of features for a hyperprior: a .safetensors file, or a function.
     joint        : code the features of a unit together: fewer bytes, but they are decoded together.
 
     Byte coders:
@@ -145,6 +148,7 @@ class EncoderConfig:
     offset: float | tuple[float, ...] = _UNSET
     model: Any = None
     model_apart: bool = _UNSET
+    analysis: Any = None
     joint: bool = _UNSET
     shuffle: bool = _UNSET
     feature_type: str | None = None
@@ -247,6 +251,12 @@ class EncoderConfig:
             yield CallerError(
                 "batch has no effect with low_latency: each feature has its own coded unit"
             )
+        under = getattr(self.model, "unit_type", None)
+        if self.analysis is not None and under != UnitType.NETWORK_MODEL:
+            yield CallerError(
+                "analysis has no effect: the model codes features as they are",
+                hint="give a hyperprior as model",
+            )
         if self.joint and self.batch is False:
             yield CallerError("joint has no effect where features are not batched")
         if self.batch and (self.aims or self.gop):
@@ -347,18 +357,30 @@ def _numbers(least: float) -> Callable[[str, Any], float | tuple[float, ...]]:
 
 
 def _model(name: str, value: Any) -> Any:
-    """An entropy model, or one from the file of that path."""
-    from refcodec.probability.model import (
-        EntropyModel,
-    )  # its kernels' compiler takes time to import
+    """A model of latents, or one from the file of that path."""
+    # its kernels' compiler takes time to import
+    from refcodec.probability.kinds import LatentModel, load_model
 
     if isinstance(value, (str, os.PathLike)):
         try:
-            return EntropyModel.load(value)
+            return load_model(value)
         except StreamError as error:
             raise CallerError(f"{name}: {os.fspath(value)}: {error}") from None
-    if not isinstance(value, EntropyModel):
-        raise CallerError(f"{name} is a {type(value).__name__}; it is an EntropyModel, or a path")
+    if not isinstance(value, LatentModel):
+        raise CallerError(
+            f"{name} is a {type(value).__name__}; it is a model of latents, or a path"
+        )
+    return value
+
+
+def _function(name: str, value: Any) -> Any:
+    """A function of a feature, or the analysis in the file of that path."""
+    if isinstance(value, (str, os.PathLike)):
+        from refcodec.networks.analysis import FloatAnalysis
+
+        return FloatAnalysis.load(value)
+    if not callable(value):
+        raise CallerError(f"{name} is a {type(value).__name__}; it is a function of a feature")
     return value
 
 
@@ -398,6 +420,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "step": _numbers(2.0**-126),
     "offset": _numbers(-_LARGEST),
     "model": _model,
+    "analysis": _function,
     "order": _permutation,
     "hash_size": _integer(-1 << 31),
     "level": _integer(1, HIGHEST_LEVEL),

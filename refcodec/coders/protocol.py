@@ -185,11 +185,13 @@ class Coded:
     data         : its payload.
     samples      : decoded samples, int32, C x H x W.
     access_point : true if decoding can begin here.
+    latents      : of a feature under a hyperprior: what a joint payload is made of.
     """
 
     data: bytes
     samples: Samples
     access_point: bool = True
+    latents: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from refcodec.suite.invalid import (
     features,
     header,
     hevc,
+    hyperpriors,
     latents,
     native,
     native_lossless,
@@ -42,4 +43,5 @@ INVALID = definitions(
     exact_ends,
     hevc,
     latents,
+    hyperpriors,
 )

@@ -9,6 +9,7 @@ from refcodec.suite.valid import (
     exact_headers,
     hevc,
     hevc_limits,
+    hyperpriors,
     latents,
     limits,
     lossless,
@@ -50,4 +51,5 @@ VALID = definitions(
     ties,
     units,
     latents,
+    hyperpriors,
 )
