@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,12 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import refcodec
 from refcodec import EntropyModel, HyperpriorModel
+from refcodec.cli import app
 from refcodec.errors import CallerError, EnvironmentFault, StreamError
 from refcodec.networks.analysis import AnalysisLayer, FloatAnalysis
 from refcodec.networks.convert import FloatLayer, convert
+from refcodec.networks.network import work_of
 from refcodec.suite.assemble import Set
 from refcodec.suite.make.networks import hyperprior, layer, network
 from refcodec.suite.valid.hyperpriors import MEANS, SCALES, SYNTHESIS
@@ -439,6 +443,46 @@ def test_analyses_that_cannot_be(tmp_path: Path) -> None:
     ):
         with pytest.raises(CallerError):
             wrong()
+
+
+def test_commands(tmp_path: Path) -> None:
+    model, companion = tmp_path / "m.dfcm", tmp_path / "m.safetensors"
+    SYNTHESIS.save(model)
+    analysis_of().save(companion)
+    features = np.random.default_rng(1).normal(0, 1, (5, 3, 7, 9)).astype(np.float32)
+    np.save(tmp_path / "f.npy", features)
+
+    def run(*arguments: object) -> Any:
+        return CliRunner().invoke(app, [str(one) for one in arguments])
+
+    target, source = tmp_path / "f.dfc", tmp_path / "f.npy"
+    options = ("--coder", "learned", "--model-file", model)
+    assert run("encode", source, target, *options).exit_code == 2
+    done = run("encode", source, target, *options, "--analysis", companion)
+    assert done.exit_code == 0, done.output
+    with refcodec.open(target) as reader:
+        assert len(reader) == 5
+        assert reader.parameters[0].lattice_step == [0.25]
+    assert run("encode", source, target, "--coder", "zlib", "--analysis", companion).exit_code == 2
+    told = run("model", "info", model)
+    assert told.exit_code == 0
+    for part in (SYNTHESIS.sha256.hex(), "976", "layer 1", "relu to 8 bits", "hyperprior"):
+        assert part in told.output
+    facts = json.loads(run("model", "info", model, "--json").output)
+    assert facts["networks"]["synthesis"]["layers"][1]["channels"] == 3
+    networks = SYNTHESIS.networks
+    work = 2 * 2 * work_of(networks["synthesis"].coded, 1)
+    work += work_of(networks["hyper_synthesis"].coded, 1)
+    assert facts["multiply_accumulates_per_element"] == pytest.approx(work / (3 * 16))
+    assert "cannot overflow" in run("model", "verify", model).output
+    assert json.loads(run("model", "verify", model, "--json").output)["file"] == "conforms"
+    renamed = tmp_path / f"{'0' * 64}.dfcm"
+    renamed.write_bytes(model.read_bytes())
+    assert run("model", "verify", renamed).exit_code == 2
+    bad = bytearray(model.read_bytes())
+    bad[-5] ^= 1
+    renamed.write_bytes(bad)
+    assert run("model", "verify", renamed).exit_code == 1
 
 
 # --- hostile ---------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from refcodec.cli import (
     extraction,
     inspecting,
     joining,
+    latent_models,
     looking,
 )
 from refcodec.cli.terminal import printable
@@ -116,6 +117,7 @@ app.command()(assembling.asm)
 app.command()(checking.validate)
 app.command()(looking.compare)
 app.command()(evaluation.evaluate)
+app.add_typer(latent_models.app, name="model")
 app.add_typer(conformance.app, name="conformance")
 
 
