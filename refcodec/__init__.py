@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from refcodec.inspector import inspect
+    from refcodec.probability.hyperprior import HyperpriorModel
     from refcodec.probability.model import EntropyModel
     from refcodec.reader import Reader, decode
     from refcodec.reader import open_stream as open
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _HOME = {
     "EncoderConfig": "config",
     "EntropyModel": "probability.model",
+    "HyperpriorModel": "probability.hyperprior",
     "Reader": "reader",
     "decode": "reader",
     "open": "reader:open_stream",
@@ -67,6 +69,7 @@ __all__ = [
     "EncoderConfig",
     "EntropyModel",
     "EnvironmentFault",
+    "HyperpriorModel",
     "MalformedError",
     "Reader",
     "Report",

@@ -9,8 +9,9 @@ from typing import Any
 
 from refcodec.coders.protocol import Machine
 from refcodec.errors import CallerError
-from refcodec.probability.model import EntropyModel
+from refcodec.probability.kinds import LatentModel
 from refcodec.probability.store import ModelStore
+from refcodec.probability.stored import StoredModel
 from refcodec.tables import HIGHEST_LEVEL
 
 __all__ = ["asked_level", "asked_machine"]
@@ -31,7 +32,7 @@ def asked_machine(
 ) -> Machine:
     """The program for HEVC, the seconds for one run of it, models and threads. Raises CallerError.
 
-    models  : entropy models, and paths of files or folders of them; one, or several.
+    models  : models of latents, and paths of files or folders of them; one, or several.
     source  : of the stream; models are looked for in its folder, too, if it is a path.
     workers : threads; None for one per processor.
     """
@@ -51,19 +52,19 @@ def asked_machine(
 
 def _store(models: Any, source: Any) -> ModelStore:
     """The store of models of a caller. Raises CallerError."""
-    single = models is None or isinstance(models, (str, os.PathLike, EntropyModel))
+    single = models is None or isinstance(models, (str, os.PathLike, StoredModel))
     given = [models] if single else list(models)
     places: list[str | os.PathLike[str]] = []
-    at_hand: list[EntropyModel] = []
+    at_hand: list[LatentModel] = []
     for one in given:
-        if isinstance(one, EntropyModel):
+        if isinstance(one, LatentModel):
             at_hand.append(one)
         elif isinstance(one, (str, os.PathLike)):
             if not Path(one).exists():
                 raise CallerError(f"models: there is no {os.fspath(one)}")
             places.append(one)
         elif one is not None:
-            raise CallerError(f"models is {_shown(one)}; it is an EntropyModel, a file or a folder")
+            raise CallerError(f"models is {_shown(one)}; it is a model, a file or a folder")
     if isinstance(source, (str, os.PathLike)):
         places.append(Path(source).parent)
     return ModelStore(at_hand, places)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy.typing as npt
 
 from refcodec.coders.protocol import Machine
-from refcodec.decoder import Sequences, decode_channels, decode_window
+from refcodec.decoder import Decode, Sequences, decode_channels, decode_window
 from refcodec.errors import CallerError, StreamError
 from refcodec.registry import record_of
 from refcodec.stream.directory import Directory
@@ -71,9 +71,12 @@ class Access:
     so that reading a sequence in order costs no more than once through.
     """
 
-    def __init__(self, catalogue: Catalogue, machine: Machine) -> None:
+    def __init__(
+        self, catalogue: Catalogue, machine: Machine, decode: Decode = decode_window
+    ) -> None:
         self._catalogue = catalogue
         self._machine = machine
+        self._decode = decode
         self._last: tuple[Directory, int, CodedUnit] | None = None
         self._run = _Run()
 
@@ -84,7 +87,7 @@ class Access:
                 yield from map(self._predicted, group)
                 continue
             for window in windows_of(map(self._alone, group)):
-                for decoded in decode_window(window, self._machine, {}):
+                for decoded in self._decode(window, self._machine, {}):
                     yield decoded.features[0]
 
     def channels(self, number: int, first: int, stop: int) -> Feature:
@@ -140,7 +143,7 @@ class Access:
         try:
             for window in run.windows:
                 run.features = {}
-                for decoded in decode_window(window, self._machine, run.sequences):
+                for decoded in self._decode(window, self._machine, run.sequences):
                     run.features[decoded.unit.offset] = decoded.features[0]
                 if offset in run.features:
                     return

@@ -14,6 +14,7 @@ from typing import Any
 
 from refcodec.errors import CallerError, StreamError
 from refcodec.registry import CODERS, QUANTISERS, CoderRecord, coder_named, suggest
+from refcodec.syntax.codes import UnitType
 from refcodec.tables import HIGHEST_LEVEL, LONGEST_SEQUENCE, SUBSTREAMS
 
 __all__ = ["CHOICES", "EncoderConfig"]
@@ -41,6 +42,7 @@ _NEUTRAL: dict[str, Any] = {
     "offset": 0.0,
     "model": None,
     "model_apart": False,
+    "analysis": None,
     "joint": False,
     "substreams": 1,
     "batch": False,
@@ -99,8 +101,9 @@ class EncoderConfig:
     preset       : preset of x265.
 
     Latents:
-    model        : entropy model, a .dfcm file; None counts the first features.
+    model        : model of latents, a .dfcm file; None counts the first features.
     model_apart  : name the model by its SHA-256 instead of storing it: decoders find it in a store of models.
+    analysis     : what makes the latents of features for a hyperprior: a .safetensors file, or a function.
     joint        : code the features of a unit together: fewer bytes, but they are decoded together.
     substreams   : groups of channels, 1 to 64, decoded by several threads, or one without the others.
 
@@ -147,6 +150,7 @@ class EncoderConfig:
     offset: float | tuple[float, ...] = _UNSET
     model: Any = None
     model_apart: bool = _UNSET
+    analysis: Any = None
     joint: bool = _UNSET
     substreams: int = _UNSET
     shuffle: bool = _UNSET
@@ -255,6 +259,12 @@ class EncoderConfig:
                 f"{'joint' if self.joint else 'batch'} has no effect with substreams: features that "
                 "have them are not batched"
             )
+        under = getattr(self.model, "unit_type", None)
+        if self.analysis is not None and under != UnitType.NETWORK_MODEL:
+            yield CallerError(
+                "analysis has no effect: the model codes features as they are",
+                hint="give a hyperprior as model",
+            )
         if self.joint and self.batch is False:
             yield CallerError("joint has no effect where features are not batched")
         if self.batch and (self.aims or self.gop):
@@ -355,18 +365,30 @@ def _numbers(least: float) -> Callable[[str, Any], float | tuple[float, ...]]:
 
 
 def _model(name: str, value: Any) -> Any:
-    """An entropy model, or one from the file of that path."""
-    from refcodec.probability.model import (
-        EntropyModel,
-    )  # its kernels' compiler takes time to import
+    """A model of latents, or one from the file of that path."""
+    # its kernels' compiler takes time to import
+    from refcodec.probability.kinds import LatentModel, load_model
 
     if isinstance(value, (str, os.PathLike)):
         try:
-            return EntropyModel.load(value)
+            return load_model(value)
         except StreamError as error:
             raise CallerError(f"{name}: {os.fspath(value)}: {error}") from None
-    if not isinstance(value, EntropyModel):
-        raise CallerError(f"{name} is a {type(value).__name__}; it is an EntropyModel, or a path")
+    if not isinstance(value, LatentModel):
+        raise CallerError(
+            f"{name} is a {type(value).__name__}; it is a model of latents, or a path"
+        )
+    return value
+
+
+def _function(name: str, value: Any) -> Any:
+    """A function of a feature, or the analysis in the file of that path."""
+    if isinstance(value, (str, os.PathLike)):
+        from refcodec.networks.analysis import FloatAnalysis
+
+        return FloatAnalysis.load(value)
+    if not callable(value):
+        raise CallerError(f"{name} is a {type(value).__name__}; it is a function of a feature")
     return value
 
 
@@ -407,6 +429,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "offset": _numbers(-_LARGEST),
     "model": _model,
     "substreams": _integer(1, SUBSTREAMS),
+    "analysis": _function,
     "order": _permutation,
     "hash_size": _integer(-1 << 31),
     "level": _integer(1, HIGHEST_LEVEL),

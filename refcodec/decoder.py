@@ -36,12 +36,15 @@ from refcodec.syntax.codes import FeatureType
 from refcodec.syntax.structures import FeatureParameterSet
 
 __all__ = [
+    "Decode",
     "DecodedUnit",
+    "Failed",
     "Sequences",
     "check_hashes",
     "check_unit_hashes",
     "decode_channels",
     "decode_window",
+    "raise_failure",
     "reconstruct",
 ]
 
@@ -54,6 +57,10 @@ Failed = Callable[[CodedUnit, DFCError], None]
 """Receives a unit that cannot be decoded, and the error; if it returns, decoding goes on."""
 
 
+Decode = Callable[[list["CodedUnit"], Machine, "Sequences"], Iterator["DecodedUnit"]]
+"""Decodes consecutive units: `decode_window`, or a function in its place."""
+
+
 def raise_failure(unit: CodedUnit, error: DFCError) -> None:
     """Raise the error: the ``failed`` of a decoder."""
     raise error
@@ -64,12 +71,12 @@ class DecodedUnit:
     """A coded unit, decoded.
 
     samples  : per feature, int32, C x H x W; an array N x C x H x W where they were decoded at once.
-    features : in the source type, C x H x W or D.
+    features : in the source type, C x H x W or D; or their latents.
     """
 
     unit: CodedUnit
     samples: UnitSamples
-    features: list[Feature]
+    features: list[Any]
 
 
 @dataclass(slots=True)

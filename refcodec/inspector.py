@@ -17,7 +17,6 @@ import numpy as np
 
 from refcodec.coders import payload_coder
 from refcodec.errors import OrderError, StreamError
-from refcodec.probability.coding import check_model_limits
 from refcodec.sources import Anything, Front, byte_source
 from refcodec.stream.features import check_parameters
 from refcodec.stream.limits import limits_of
@@ -34,6 +33,7 @@ from refcodec.syntax.structures import (
     CodedFeature,
     EntropyModelUnit,
     FeatureParameterSet,
+    NetworkModelUnit,
     StreamHeader,
 )
 from refcodec.syntax.units import CRC_SIZE, Unit, parse_stream_header, read_unit
@@ -165,10 +165,8 @@ class _Inspection:
                     raise error
                 payload_coder(content.coder_id).show_parameter_set(content, trace)
                 self.unsound.remove(content.fps_id)
-            elif isinstance(content, EntropyModelUnit) and content.tables is not None:
-                for error in check_model_limits(content.tables, limits_of(self.header), inside):
-                    raise error
-                show_model(content.tables, trace)
+            elif isinstance(content, (EntropyModelUnit, NetworkModelUnit)):
+                show_model(content, self.header, trace)
             elif isinstance(content, CodedFeature) and content.fps_id not in self.unsound:
                 fps = self.parameter_sets[content.fps_id]
                 limits = limits_of(self.header)

@@ -52,6 +52,8 @@ _SOURCES = (
     "kernel.py",
     "kernel_cache.py",
     "entropy/*.py",
+    "networks/layers.py",
+    "networks/weights.py",
     *(f"coders/native/{name}.py" for name in _NATIVE),
     *(f"coders/native_lossless/{name}.py" for name in _NATIVE_LOSSLESS),
     "tables/__init__.py",

@@ -19,8 +19,9 @@ from refcodec.arrays import gather
 from refcodec.asked import asked_level, asked_machine
 from refcodec.catalogue import Access, Catalogue, described
 from refcodec.coders.protocol import Violations
-from refcodec.decoder import DecodedUnit, Sequences, check_unit_hashes, decode_window
+from refcodec.decoder import Decode, DecodedUnit, Sequences, check_unit_hashes, decode_window
 from refcodec.errors import CallerError, StreamError
+from refcodec.latents import decode_latents
 from refcodec.numbers import numbers_of
 from refcodec.salvage import salvaged_units
 from refcodec.sources import Anything, Pipe, Source, StreamWindow, open_source
@@ -77,6 +78,7 @@ class Reader:
         salvage: bool = False,
         models: Any = None,
         workers: int | None = 1,
+        output: str = "features",
     ) -> None:
         self._asked = {
             "max_level": asked_level(max_level),
@@ -86,10 +88,12 @@ class Reader:
             "salvage": bool(salvage),
             "models": models,
             "workers": workers,
+            "output": output,
         }
+        self._decode = _decode_of(output, salvage)
         place = source if not isinstance(source, Source) else source.name
         self._machine = asked_machine(ffmpeg, timeout, models, place, workers)
-        self._convert = converter(like)
+        self._convert = converter(like) if output == "features" else _as_it_is
         self._salvages = bool(salvage)
         origin = source if isinstance(source, Source) else open_source(source)
         try:
@@ -232,12 +236,12 @@ class Reader:
         for walk, source in self._streams():
             sequences: Sequences = {}
             released = _Released(self._arriving)
-            if self._arriving is None:
+            if self._arriving is None or self._decode is not decode_window:
                 windows = windows_of(coded_units(walk, source))
             else:
                 windows = windows_at_hand(arriving_units(walk, source, arrival=released))
             for window in windows:
-                for unit in decode_window(window, self._machine, sequences):
+                for unit in self._decode(window, self._machine, sequences):
                     released.last = unit
                     yield from unit.features
 
@@ -303,6 +307,8 @@ class Reader:
         CallerError for channels that the feature does not have.
         """
         self._origin.require_open()
+        if self._decode is not decode_window:
+            raise CallerError("latents are read whole", hint="read features, or r[k]")
         (found,) = cast("Sequence[int]", numbers_of([number], len(self)))
         return self._convert(self._access().channels(found, first, stop))
 
@@ -314,7 +320,7 @@ class Reader:
         """Access by number, with what this thread remembers."""
         access = getattr(self._of_thread, "access", None)
         if access is None:
-            access = self._of_thread.access = Access(self._catalogue, self._machine)
+            access = self._of_thread.access = Access(self._catalogue, self._machine, self._decode)
         return access
 
     # -- closing
@@ -361,6 +367,20 @@ class _Released:
         return check_unit_hashes([one], self.last.samples, self.last.features)
 
 
+def _decode_of(output: str, salvage: bool) -> Decode:
+    """The function that decodes units to what is wanted. Raises CallerError."""
+    if output not in ("features", "latents"):
+        raise CallerError(f"output is {output!r:.60}; it is features or latents")
+    if output == "latents" and salvage:
+        raise CallerError("latents of a damaged stream are not salvaged", hint="salvage features")
+    return decode_window if output == "features" else decode_latents
+
+
+def _as_it_is(latents: Any) -> Any:
+    """Latents, which have no other form."""
+    return latents
+
+
 def _opened_again(source: Source, asked: dict[str, Any]) -> Reader:
     """A reader that was pickled."""
     return Reader(source, **asked)
@@ -376,6 +396,7 @@ def open_stream(
     salvage: bool = False,
     models: Any = None,
     workers: int | None = 1,
+    output: str = "features",
 ) -> Reader:
     """Open a stream for reading: a path, bytes, a buffer of bytes, or a binary file object.
 
@@ -384,10 +405,12 @@ def open_stream(
     timeout   : seconds for one run of it; None for a bound that grows with the work.
     like      : ``"torch"`` for tensors that share the memory of the arrays (`to_torch`).
     salvage   : give what is whole of a damaged stream; `Reader.missing` says what is not.
-    models    : entropy models that the stream names without holding them: an EntropyModel, a ``.dfcm`` file,
+    models    : models of latents that the stream names without holding them: a model, a ``.dfcm`` file,
                 a folder of them, or several. The stream's folder and ``REFCODEC_MODELS`` are searched too.
     workers   : threads that decode features, or substreams of one; None for one per processor. Coders whose
                 work is in kernels or ffmpeg gain by them.
+    output    : ``"latents"`` for latents of the coder learned, `refcodec.latents.FeatureLatents`, without
+                synthesising features.
 
     Raises StreamError if the stream is at fault, CallerError if the source is.
     """
@@ -400,6 +423,7 @@ def open_stream(
         salvage=salvage,
         models=models,
         workers=workers,
+        output=output,
     )
 
 
@@ -412,15 +436,17 @@ def decode(
     like: str = "numpy",
     models: Any = None,
     workers: int | None = 1,
+    output: str = "features",
 ) -> Any:
     """Decode a stream of one feature, of a batch, or of arrays by name, as `encode` made it.
 
-    source          : bytes, or anything else that `open_stream` takes.
-    like            : ``"torch"`` for tensors that share the memory of the arrays.
-    models, workers : as of `open_stream`.
+    source                  : bytes, or anything else that `open_stream` takes.
+    like                    : ``"torch"`` for tensors that share the memory of the arrays.
+    models, workers, output : as of `open_stream`.
 
     Returns an array of the feature's own shape and type (a type of numpy or ``ml_dtypes``): C x H x W for
-    conv and pool, D for fc; a batch has one more axis in front. Arrays by name are a dict.
+    conv and pool, D for fc; a batch has one more axis in front. Arrays by name are a dict. Latents are one
+    `FeatureLatents`, or a list of those of several features.
 
     Raises StreamError where the stream is at fault; CallerError where it holds several features of which
     nothing says what they are together.
@@ -433,11 +459,14 @@ def decode(
         timeout=timeout,
         models=models,
         workers=workers,
+        output=output,
     ) as reader:
         features = iter(reader)
         first = next(features, None)
         if first is None:
             raise CallerError("the stream holds no feature", hint="use refcodec.open")
+        if output == "latents":
+            return [first, *rest] if (rest := list(features)) else first
         found = gather(chain([first], features), reader.met.metadata)
     if isinstance(found, dict):
         return {name: convert(array) for name, array in found.items()}

@@ -206,6 +206,7 @@ _RECORDS = (
             "offset": 0.0,
             "model": None,
             "model_apart": False,
+            "analysis": None,
             "joint": False,
             "substreams": 1,
             "batch": None,

@@ -367,7 +367,7 @@ def test_an_unknown_unit_is_passed_over_where_it_may_be() -> None:
     assert np.array_equal(refcodec.decode(data), SMALL)
 
 
-@pytest.mark.parametrize("kind", [0, 6, 99, UnitType.NETWORK_MODEL])
+@pytest.mark.parametrize("kind", [0, 6, 99])
 def test_an_unknown_unit_stops_the_decoder_where_it_must(kind: int) -> None:
     data = _with_unit(refcodec.encode(SMALL, coder="raw"), 0, kind)
     with pytest.raises(UnsupportedError) as caught:

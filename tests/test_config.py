@@ -49,8 +49,9 @@ CHANGES: dict[str, Any] = {
 }
 """A value of each option that differs from every coder's default."""
 
-UNSEEN = {"coder", "workers", "ffmpeg", "timeout", "narrow", "fill", "low_latency"}
-"""Options that leave a stream as it is: the machine's, those that accept other features, and one of time."""
+UNSEEN = {"coder", "workers", "ffmpeg", "timeout", "narrow", "fill", "low_latency", "analysis"}
+"""Options that leave a stream as it is: the machine's, those that accept other features, one of time, and one
+of models that other tests have."""
 
 
 def features() -> list[Any]:

@@ -63,7 +63,7 @@ DETERMINISTIC = [Profile.LOSSLESS, Profile.NATIVE, Profile.LEARNED]
     ("profile", "sha256"),
     [
         (Profile.LOSSLESS, "ed48c457a49cfafbf4ccac5b4c5eda42eed8db0e0e0e31b6290476cf1df96e30"),
-        (Profile.NATIVE, "c89764f19860e79492509b555505db2e75a4ef5b827dee645cd36a7cf4002359"),
+        (Profile.NATIVE, "4c80929ab4556ef6d536493878db04214909b9b3e194d1b8610a7364453d710b"),
         (Profile.LEARNED, "91ef0d024d287fb76b3860f5e60c5fd51f2ace9cd2ccc620cbee9032f9e94b19"),
     ],
 )

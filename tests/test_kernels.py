@@ -27,6 +27,7 @@ from variation import PATIENCE
 import refcodec
 import refcodec.coders
 import refcodec.entropy
+import refcodec.networks
 from refcodec import EncoderConfig, kernel
 from refcodec.coders.learned.coder import PAYLOAD_CODER as LEARNED
 from refcodec.coders.learned.payload import encode_joint, encode_separate
@@ -41,14 +42,19 @@ from refcodec.coders.protocol import BatchPlace, Machine, Payload
 from refcodec.encoder.encoding import signal_parameters
 from refcodec.encoder.parameter_sets import make_parameter_set
 from refcodec.entropy import arithmetic, mixing, symbols
+from refcodec.entropy.arithmetic import CODER_SIZE
+from refcodec.entropy.model_bits import NEW_CHANCE
 from refcodec.errors import PayloadError
+from refcodec.networks import layers
+from refcodec.networks.layers import LARGEST_SUM
+from refcodec.networks.weights import WEIGHT_CHANCES, code_biases, code_weights
 from refcodec.probability import coding
 from refcodec.probability.model import EntropyModel
 from refcodec.probability.store import ModelReference
 from refcodec.syntax.codes import Coder
 from refcodec.syntax.structures import ENTROPY_TABLES
 
-for package in (refcodec.coders, refcodec.entropy):
+for package in (refcodec.coders, refcodec.entropy, refcodec.networks):
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         importlib.import_module(found.name)
 
@@ -190,6 +196,7 @@ def test_a_kernel_is_restricted_python(name: str) -> None:
 
 
 def test_there_are_kernels() -> None:
+    assert {"networks.layers.apply_layer", "networks.weights.code_weights"} <= KERNELS.keys()
     assert {"entropy.arithmetic.decode_bit", "entropy.mixing.mix"} <= KERNELS.keys()
     assert {"coders.native.channels.code_levels"} <= KERNELS.keys()
     assert {"entropy.rans.decode_each", "entropy.vectors.decode_vector"} <= KERNELS.keys()
@@ -650,6 +657,58 @@ def run(script: str, *, text: str = "", **variables: str) -> subprocess.Complete
     )
     assert result.returncode == 0, result.stderr
     return result
+
+
+@settings(deadline=None)
+@given(
+    st.integers(0, 2**32),
+    st.integers(1, 16),
+    st.integers(1, 32),
+    st.sampled_from([0, 1, 2]),
+    st.sampled_from([1, 65536]),
+    st.tuples(st.integers(1, 4), st.integers(0, 7)),
+)
+def test_layers_do_not_overflow(
+    seed: int, bits: int, shift: int, activation: int, multiplier: int, shape: tuple[int, int]
+) -> None:
+    """Sums up to the greatest that a bound admits, times the largest multiplier."""
+    chance = np.random.default_rng(seed)
+    weights = chance.choice([-32767, 32767], (2, 2, 3, 2)).astype(np.int32)
+    most = LARGEST_SUM // (12 * 32767)
+    values = chance.choice([-most, 0, most], (2, 3, 3)).astype(np.int32)
+    biases = chance.choice([-1, 1], 2) * (LARGEST_SUM - 12 * 32767 * most)
+    bounds = np.zeros(2, np.int64)
+    checked(layers.largest_sums)(weights, biases, most, bounds)
+    assert bounds.tolist() == [LARGEST_SUM] * 2
+    found = []
+    for run_layer in (layers.apply_layer, checked(layers.apply_layer)):
+        outputs = np.zeros((shape[0] * 2, shape[0] * 3, 2), np.int32)
+        run_layer(
+            values,
+            weights,
+            biases,
+            np.full(2, multiplier),
+            np.array([*shape, shift, activation, bits]),
+            outputs,
+        )
+        found.append(outputs.tolist())
+    assert found[0] == found[1]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.binary(max_size=80), st.integers(1, 16))
+def test_numbers_of_hostile_networks_do_not_overflow(data: bytes, bits: int) -> None:
+    found = []
+    for kernels in (lambda one: one, checked):
+        coder, chances = np.zeros(CODER_SIZE, np.int64), np.full(WEIGHT_CHANCES, NEW_CHANCE)
+        array = np.frombuffer(bytearray(data), np.uint8)
+        kernels(arithmetic.start_decoding)(coder, array)
+        numbers = np.zeros(2, np.int64), np.zeros(2, np.int64)
+        own = np.zeros((2, 2, 3, 2), np.int32)
+        sound = kernels(code_biases)(coder, array, chances, *numbers)
+        sound = sound and kernels(code_weights)(coder, array, chances, bits, own)
+        found.append((bool(sound), own.tolist(), [one.tolist() for one in numbers]))
+    assert found[0] == found[1]
 
 
 @pytest.mark.slow

@@ -262,7 +262,8 @@ def test_coverage_of_the_suite() -> None:
     for vector in SUITE.vectors:
         if vector.decoder == "accept" and not vector.violation:
             coverage.add(SUITE.path(vector).read_bytes())
-    assert coverage.unused_elements() == ["entropy_model_unit.sha256"]  # of models apart
+    apart = ["entropy_model_unit.sha256", "network_model_unit.sha256"]
+    assert coverage.unused_elements() == apart  # of models apart
     assert coverage.unused_tools(SUITE) == []
     for name in ("coder_id", "quantiser", "source_type", "feature_type", "shuffle_flag"):
         assert f"feature_parameter_set.{name}" not in coverage.unused_values()
@@ -280,7 +281,7 @@ def test_coverage_of_one_stream(conv: Any, tmp_path: Path) -> None:
     assert values["feature_parameter_set.coder_id"] == ["raw", "gzip", "bzip2", "lzma"]
     assert values["feature_parameter_set.shuffle_flag"] == ["1"]
     assert "feature_parameters.restoration_mode" not in values  # the element itself is not there
-    types = {"coded_feature_batch", "metadata", "hash", "entropy_model"}
+    types = {"coded_feature_batch", "metadata", "hash", "entropy_model", "network_model"}
     assert set(values["unit_header.unit_type"]) == types
     tools = coverage.unused_tools(SUITE)
     assert {"coder:raw", "metadata", "source:float16"} <= set(tools)

@@ -27,6 +27,7 @@ from refcodec.errors import (
 from refcodec.syntax import hevc, structures
 from refcodec.syntax.bits import BitReader, BitWriter, Element
 from refcodec.syntax.codes import (
+    Activation,
     ChannelOrder,
     Coder,
     FeatureType,
@@ -60,8 +61,12 @@ from refcodec.syntax.structures import (
     FEATURE_PARAMETER_SET,
     FEATURE_PARAMETERS,
     HASH,
+    HYPERPRIOR,
     INDEX,
     METADATA,
+    NETWORK,
+    NETWORK_LAYER,
+    NETWORK_MODEL_UNIT,
     STREAM_HEADER,
 )
 from refcodec.syntax.units import (
@@ -455,6 +460,63 @@ def test_metadata(entries: list[tuple[bytes, bytes]]) -> None:
     ]
     parsed = identity(METADATA, {"entry_count": len(entries), "entries": elements})
     assert [(entry.key, entry.value) for entry in parsed.entries] == entries
+
+
+NETWORK_LAYERS = st.fixed_dictionaries(
+    {
+        "channels_minus1": st.integers(0, 4095),
+        "stride_minus1": st.integers(0, 3),
+        "kernel_minus1": st.integers(0, 7),
+        "padding": st.integers(0, 7),
+        "weight_bits_minus1": st.integers(0, 15),
+        "activation": st.sampled_from(Activation),
+        "output_bits_minus1": st.integers(0, 15),
+        "shift_minus1": st.integers(0, 31),
+    }
+)
+
+
+@st.composite
+def network_records(draw: st.DrawFn) -> Any:
+    layers = [
+        NETWORK_LAYER.make(one) for one in draw(st.lists(NETWORK_LAYERS, min_size=1, max_size=4))
+    ]
+    data = draw(st.binary(max_size=20))
+    elements = {
+        "input_channels_minus1": draw(st.integers(0, 4095)),
+        "input_bits_minus1": draw(st.integers(0, 15)),
+        "layer_count_minus1": len(layers) - 1,
+        "layers": [vars(one) for one in layers],
+        "coded_size": len(data),
+        "coded_weights": data,
+    }
+    return identity(NETWORK, elements)
+
+
+@given(st.data(), st.integers(0, 255), network_records(), network_records(), octets(32))
+def test_network_model(
+    data: st.DataObject, number: int, hyper: Any, synthesis: Any, sha256: bytes
+) -> None:
+    flags = data.draw(st.integers(0, 1)), data.draw(st.integers(0, 1))
+    tables = {"context_count_minus1": 0, "table_count_minus1": 0, "level_count": 3}
+    elements = {
+        "mean_flag": flags[0],
+        "mean_fraction": data.draw(st.integers(0, 7)),
+        "synthesis_flag": flags[1],
+        "scale_threshold": np.array(
+            data.draw(st.lists(st.integers(0, 65535), min_size=63, max_size=63))
+        ),
+        "hyper_synthesis": hyper,
+        "synthesis": synthesis,
+        "tables": ENTROPY_TABLES.make({**tables, "level_step": 1, "coded_tables": b"12"}),
+    }
+    own = HYPERPRIOR.make(elements)
+    assert HYPERPRIOR.parse_whole(HYPERPRIOR.build_whole(elements)) == own
+    assert (own.mean_fraction is None, own.synthesis is None) == (not flags[0], not flags[1])
+    unit = {"model_id": number, "external_flag": 0, "hyperprior": own}
+    built = NETWORK_MODEL_UNIT.build_whole(unit)
+    assert NETWORK_MODEL_UNIT.parse_whole(built) == NETWORK_MODEL_UNIT.make(unit)
+    identity(NETWORK_MODEL_UNIT, {"model_id": number, "external_flag": 1, "sha256": sha256})
 
 
 @given(st.data(), st.integers(0, 255), st.integers(1, 2**16), st.integers(1, 2**12), octets(32))

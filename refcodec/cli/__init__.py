@@ -28,6 +28,7 @@ from refcodec.cli import (
     extraction,
     inspecting,
     joining,
+    latent_models,
     looking,
     training,
 )
@@ -118,6 +119,7 @@ app.command()(checking.validate)
 app.command()(looking.compare)
 app.command()(evaluation.evaluate)
 app.command()(training.train)
+app.add_typer(latent_models.app, name="model")
 app.add_typer(conformance.app, name="conformance")
 
 

@@ -60,6 +60,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 _TYPES = get_type_hints(EncoderConfig)
 _PARSED: dict[str, tuple[Any, Callable[[str], Any] | None]] = {
     "metadata": (list[str], _pair),
+    "analysis": (Path, None),
     "model": (Path, None),
     "order": (str, _numbers),
 }

@@ -17,6 +17,7 @@ from refcodec.registry import CODERS
 __all__ = ["described_fields", "help_text", "metavar", "panel_of"]
 
 _METAVARS = {
+    "analysis": "FILE.safetensors",
     "clip": "LOW HIGH",
     "coder": "CODER",
     "ffmpeg": "PROGRAM",

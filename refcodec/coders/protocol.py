@@ -188,12 +188,14 @@ class Coded:
     samples      : decoded samples, int32, C x H x W.
     access_point : true if decoding can begin here.
     substreams   : as of a :class:`Payload`.
+    latents      : of a feature under a hyperprior: what a joint payload is made of.
     """
 
     data: bytes
     samples: Samples
     access_point: bool = True
     substreams: tuple[int, ...] = ()
+    latents: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from refcodec.coders import payload_coder
 from refcodec.coders.protocol import Coded, Job
 from refcodec.config import EncoderConfig
+from refcodec.encoder.analysis import Latents
 from refcodec.encoder.features import Feature
 from refcodec.encoder.models import StreamModel, stream_model
 from refcodec.encoder.ranges import Share, share_ranges, shares_elements
@@ -40,13 +41,16 @@ __all__ = [
 
 Samples = npt.NDArray[np.int32]
 
+_NO_SAMPLES: Samples = np.zeros((0, 0, 0), np.int32)
+"""Samples of a feature whose latents are given."""
+
 
 class Request(NamedTuple):
     """A feature to code.
 
     feature : C x H x W.
     qps     : one QP per channel.
-    advice  : hints for coders that use them.
+    advice  : hints for coders that use them; under a hyperprior, the latents.
     """
 
     feature: Feature
@@ -104,6 +108,9 @@ class FeatureEncoder:
         jobs = []
         for request, (ranges, _) in zip(requests, shared, strict=True):
             parameters = signal_parameters(fps, config, request.qps, ranges)
+            if isinstance(request.advice, Latents):  # they stand for the feature
+                jobs.append(Job(_NO_SAMPLES, None, parameters, request.advice))
+                continue
             samples, exact = quantise(request.feature, fps, parameters)
             job = Job(samples, exact, parameters, request.advice)
             if config.aims:
@@ -141,10 +148,9 @@ def whole_payload(run: CodedRun, kind: UnitType, features: Sequence[CodedFeature
         return None
     if kind == UnitType.CODED_FEATURE_BATCH and not model.joint:
         return None
-    from refcodec.coders.learned.payload import encode_joint, latents_of
+    from refcodec.coders.learned.coder import encode_together
 
-    samples = [one.coded.samples for one in features]
-    return encode_joint(latents_of(samples, run.fps), model.model, run.fps)
+    return encode_together([one.coded for one in features], model.model, run.fps)
 
 
 def is_batched(fps: FeatureParameterSet, config: EncoderConfig) -> bool:

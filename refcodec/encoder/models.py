@@ -1,4 +1,4 @@
-"""The entropy model of a parameter set, as an encoder chooses and stores it."""
+"""The model of a parameter set, as an encoder chooses and stores it."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ import numpy.typing as npt
 
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
+from refcodec.probability.hyperprior import HyperpriorModel, check_features
+from refcodec.probability.kinds import LatentModel
 from refcodec.probability.model import EntropyModel
-from refcodec.syntax.structures import ENTROPY_MODEL_UNIT, EntropyModelUnit, FeatureParameterSet
+from refcodec.syntax.codes import UnitType
+from refcodec.syntax.structures import FeatureParameterSet, ModelUnit
+from refcodec.tables import HIGHEST_LEVEL, levels
 
 __all__ = ["StreamModel", "stream_model"]
 
 
 @dataclass(frozen=True, slots=True)
 class StreamModel:
-    """An entropy model, and how a stream has it.
+    """A model of latents, and how a stream has it.
 
-    apart : true if the stream names its file by the SHA-256; false if it holds the tables.
+    apart : true if the stream names its file by the SHA-256; false if it holds the model.
     joint : true if the features of a batch are coded together.
     """
 
-    model: EntropyModel
+    model: LatentModel
     apart: bool = False
     joint: bool = False
 
-    def unit(self) -> EntropyModelUnit:
-        """The entropy model unit, whose model_id is still 0."""
-        stored = {"sha256": self.model.sha256} if self.apart else {"tables": self.model.coded}
-        return ENTROPY_MODEL_UNIT.make({"model_id": 0, "external_flag": int(self.apart), **stored})
+    def unit(self) -> tuple[UnitType, ModelUnit]:
+        """Type and content of the unit, whose model_id is still 0."""
+        return self.model.unit_type, self.model.unit(apart=self.apart)
 
 
 def stream_model(
@@ -39,7 +42,7 @@ def stream_model(
 ) -> StreamModel:
     """The model of a configuration; one that counts the samples, C x H x W each, where it has none.
 
-    Raises CallerError for a model that has another number of contexts than the features have channels.
+    Raises CallerError for a model of other features.
     """
     if config.model is None:
         from refcodec.coders.learned.payload import latents_of
@@ -48,7 +51,10 @@ def stream_model(
         model = EntropyModel.fit(latents_of(samples, fps).reshape(shape))
     else:
         model = config.model
-    if model.contexts not in (1, fps.channels):
+    if isinstance(model, HyperpriorModel):
+        for error in check_features(model.coded, fps, levels()[HIGHEST_LEVEL]):
+            raise CallerError(error.what)
+    elif model.contexts not in (1, fps.channels):
         raise CallerError(
             f"the model has {model.contexts} contexts, and the features {fps.channels} channels",
             hint="a model has one context for each, or one in all",

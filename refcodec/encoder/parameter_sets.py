@@ -103,7 +103,8 @@ class _Lattice(NamedTuple):
 
 def _lattice(config: EncoderConfig, channels: int) -> _Lattice:
     """The lattice of a configuration. Raises CallerError for another number of steps than channels."""
-    step, offset = np.asarray(config.step, np.float32), np.asarray(config.offset, np.float32)
+    wanted = config.given.get("step", getattr(config.analysis, "step", config.step))
+    step, offset = np.asarray(wanted, np.float32), np.asarray(config.offset, np.float32)
     apart = step.ndim + offset.ndim > 0
     for name, one in (("step", step), ("offset", offset)):
         if one.ndim and len(one) != channels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,19 +18,32 @@ from refcodec.entropy.rans import (
     decode_same,
     encode_symbols,
 )
-from refcodec.entropy.static import BUCKET_BITS, PRECISION, Tables, fill_buckets, fill_slots
+from refcodec.entropy.static import (
+    BUCKET_BITS,
+    LARGEST_EXCESS,
+    PRECISION,
+    Tables,
+    fill_buckets,
+    fill_slots,
+)
 from refcodec.entropy.vectors import decode_vectors, encode_vectors
 from refcodec.errors import PayloadError
 
 __all__ = [
     "LANES",
     "LANES_SIZE",
+    "Symbols",
+    "close_payload",
     "decode_apart",
     "decode_symbols",
     "encode_apart",
+    "encode_parts",
     "encode_symbols_of",
     "make_tables",
+    "offsets_of",
+    "open_payload",
     "slots_of",
+    "symbols_at",
 ]
 
 LANES = 4
@@ -51,7 +65,7 @@ def decode_symbols(
     index : the table of each symbol; of no effect where ``slots`` are given.
     slots : those of the first table, where all symbols have that one.
 
-    Raises PayloadError where words are left, or a last state is not the one that every payload ends with.
+    Raises PayloadError.
     """
     states, words, last = open_payload(payload)
     symbols = np.empty(count, np.int32)
@@ -59,12 +73,23 @@ def decode_symbols(
         taken = decode_same(states, words, slots, tables, symbols)
     else:
         taken = decode_each(states, words, index, tables, symbols)
-    if taken != len(words) - 1 or (states != last).any():
+    close_payload(states, words[taken:], last)
+    return symbols
+
+
+@clause("8.10.2")
+def close_payload(states: Int64, words: Int32, last: int) -> None:
+    """(8.10.2) Check that a payload ends with its last symbol.
+
+    words : those that no symbol has taken, with the one more.
+
+    Raises PayloadError where words are left, or a last state is not the one that every payload ends with.
+    """
+    if len(words) > 1 or (states != last).any():
         raise PayloadError(
             "the symbols do not end where the payload does, in the state that all end in",
             clause="8.10.2",
         )
-    return symbols
 
 
 @clause("8.10.2")
@@ -112,6 +137,21 @@ def decode_apart(data: bytes, ends: Int64, index: Int32, tables: Tables) -> Int3
     return symbols
 
 
+@clause("8.10.1")
+def offsets_of(symbols: Int32, values: Int64) -> Int32:
+    """(8.10.1) The offset of each symbol, ``offset_of`` of many: int32, of the shape of ``symbols``.
+
+    values : number of values of the table of each symbol, one entry or as many as the last axis has.
+    """
+    offsets = symbols.copy()
+    escapes = symbols >= values
+    if escapes.any():
+        excess = (symbols - values)[escapes]
+        above = np.broadcast_to(values, symbols.shape)[escapes] + (excess >> 1)
+        offsets[escapes] = np.where(excess & 1, -((excess + 1) >> 1), above)
+    return offsets
+
+
 def make_tables(
     frequencies: Sequence[npt.ArrayLike],
     values: Sequence[int],
@@ -153,14 +193,38 @@ def slots_of(tables: Tables, table: int = 0) -> Int64:
 # --- informative: the encoder's half ---------------------------------------------------------------
 
 
+def symbols_at(offsets: Int64, values: Int64) -> Int32:
+    """The symbol of each offset, int32: the inverse of `offsets_of`."""
+    beyond = np.where(offsets < 0, -2 * offsets - 1, 2 * (offsets - values))
+    assert int(beyond.max(initial=0)) <= LARGEST_EXCESS
+    inside = (offsets >= 0) & (offsets < values)
+    return np.where(inside, offsets, values + beyond).astype(np.int32)
+
+
+class Symbols(NamedTuple):
+    """Symbols that are coded together.
+
+    table_of : the table of each symbol; a single entry is that of all.
+    """
+
+    symbols: Int32
+    table_of: Int32
+    tables: Tables
+
+
 def encode_symbols_of(symbols: Int32, index: Int32, tables: Tables) -> bytes:
-    """Code symbols as one payload: with one lane where it becomes short, else with four.
+    """Code symbols as one payload.
 
     index : the table of each symbol; a single entry is that of all.
     """
+    return encode_parts([Symbols(symbols, index, tables)])
+
+
+def encode_parts(parts: Sequence[Symbols]) -> bytes:
+    """Code symbols, part after part, as one payload: with one lane where it becomes short, else with four."""
     states = np.array([LAST_STATE_ALONE])
     words = np.zeros(LANES_SIZE // 2 + 8, np.int32)
-    first = encode_symbols(states, words, index, tables, symbols)
+    first = _encode_backwards(states, words, parts)
     if first >= 0:
         state = int(states[0])
         head = state.to_bytes((state.bit_length() + 7) // 8, "little")
@@ -168,11 +232,20 @@ def encode_symbols_of(symbols: Int32, index: Int32, tables: Tables) -> bytes:
         if len(payload) < LANES_SIZE:
             return payload
     states = np.full(LANES, LAST_STATE)
-    words = np.zeros(4 * len(symbols) + 16 * LANES, np.int32)
-    first = encode_symbols(states, words, index, tables, symbols)
+    words = np.zeros(4 * sum(len(one.symbols) for one in parts) + 16 * LANES, np.int32)
+    first = _encode_backwards(states, words, parts)
     payload = states.astype("<u4").tobytes() + words[first:].astype("<u2").tobytes()
     assert len(payload) >= LANES_SIZE  # four lanes never take fewer bytes than one
     return payload
+
+
+def _encode_backwards(states: Int64, words: Int32, parts: Sequence[Symbols]) -> int:
+    """Code the last part first; returns the position of the first word, -1 where room ends."""
+    first = len(words)
+    for part in reversed(parts):
+        if first >= 0:
+            first = encode_symbols(states, words[:first], part.table_of, part.tables, part.symbols)
+    return first
 
 
 def encode_apart(symbols: Int32, index: Int32, tables: Tables) -> tuple[bytes, Int64]:

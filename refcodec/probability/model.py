@@ -1,22 +1,16 @@
-"""Entropy models as callers see them: made of counts or probabilities, kept in ``.dfcm`` files."""
+"""Entropy models as callers see them: made of counts or probabilities."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import os
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from refcodec.entropy.arrays import Int32, Int64
-from refcodec.entropy.static import LARGEST_EXCESS, PRECISION, excess_order
-from refcodec.entropy.symbols import slots_of
-from refcodec.errors import CallerError, SyntaxViolation
-from refcodec.files import atomic_file, storage_error
+from refcodec.entropy.static import PRECISION, excess_order
+from refcodec.entropy.symbols import slots_of, symbols_at
+from refcodec.errors import CallerError
 from refcodec.probability.coding import (
     Distributions,
     TableChoice,
@@ -25,23 +19,19 @@ from refcodec.probability.coding import (
     encode_tables,
 )
 from refcodec.probability.freezing import freeze_models
-from refcodec.syntax.codes import Profile, UnitType
+from refcodec.probability.stored import StoredModel
+from refcodec.syntax.codes import UnitType
 from refcodec.syntax.structures import (
-    ENTROPY_MODEL_UNIT,
-    STREAM_HEADER_SIZE,
-    EntropyModelUnit,
     EntropyTables,
 )
-from refcodec.syntax.units import build_stream_header, build_unit, parse_stream_header, read_unit
-from refcodec.tables import HIGHEST_LEVEL, levels
+from refcodec.tables import scale_deviations
 
 __all__ = ["EntropyModel"]
 
-_FAMILY = np.geomspace(0.11, 256.0, 64)
 _MOST_VALUES = 4095
 
 
-class EntropyModel:
+class EntropyModel(StoredModel):
     """Distributions of latents, which are integers: one for each context, frozen into integer tables.
 
     A context is an element of a vector, or a channel of a map; a model of a single context has one
@@ -51,9 +41,13 @@ class EntropyModel:
     Two models are equal where their tables are, byte for byte.
     """
 
+    unit_type = UnitType.ENTROPY_MODEL
+    element = "tables"
+    check = staticmethod(check_model_limits)
+
     def __init__(self, coded: EntropyTables) -> None:
         """Decode the tables of an entropy model unit. Raises PayloadError."""
-        self.coded = coded
+        self.coded: EntropyTables = coded
         self.distributions: Distributions = decode_tables(coded)
 
     # -- how to make one
@@ -129,7 +123,7 @@ class EntropyModel:
         wanted = np.atleast_1d(np.asarray(scales, np.float64))
         if not ((wanted > 0) & np.isfinite(wanted)).all():
             raise CallerError("scales are finite numbers above 0")
-        members = np.abs(np.log(_FAMILY) - np.log(wanted)[:, None]).argmin(axis=1)
+        members = np.abs(np.log(scale_deviations()) - np.log(wanted)[:, None]).argmin(axis=1)
         shifts = np.broadcast_to(np.rint(np.asarray(means, np.float64)), len(wanted))
         tables = [TableChoice(number, np.zeros(0, np.int64)) for number in range(64)]
         return cls(encode_tables(members.tolist(), shifts.astype(np.int64).tolist(), tables, 0))
@@ -186,7 +180,6 @@ class EntropyModel:
         table = table_of[contexts]
         values = tables.values[table]
         offsets = np.asarray(latents, np.int64) - base[contexts]
-        beyond = np.where(offsets < 0, -2 * offsets - 1, 2 * (offsets - values))
         inside = (offsets >= 0) & (offsets < values)
         escapes = np.diff(tables.begin)[table] - 2 == values  # symbols less values
         if not (inside | escapes).all():
@@ -195,90 +188,17 @@ class EntropyModel:
                 f"the latent {int(wrong.flat[0])} lies beyond its table, which has no escape",
                 hint="fit the model with escapes, or to these latents",
             )
-        assert int(beyond.max(initial=0)) <= LARGEST_EXCESS
-        return np.where(inside, offsets, values + beyond).astype(np.int32)
+        return symbols_at(offsets, values)
 
     @cached_property
     def slots(self) -> Int64:
         """The slots of the first table, for latents that all have it."""
         return slots_of(self.distributions.tables)
 
-    # -- where it is kept
-
-    def to_bytes(self) -> bytes:
-        """The model as a file: a stream of one entropy model unit, without features."""
-        least = next(
-            (
-                one.level_idc
-                for one in levels().values()
-                if not any(check_model_limits(self.coded, one))
-            ),
-            0,
-        )
-        if not least:
-            raise CallerError(
-                "the model exceeds every level", hint="fewer contexts, or coarser tables"
-            )
-        elements = {"model_id": 0, "external_flag": 0, "tables": self.coded}
-        unit = build_unit(UnitType.ENTROPY_MODEL, ENTROPY_MODEL_UNIT.build_whole(elements))
-        return build_stream_header(Profile.LEARNED, least) + unit + build_unit(UnitType.END, b"")
-
-    @cached_property
-    def sha256(self) -> bytes:
-        """The SHA-256 of the file, by which a stream names the model."""
-        return hashlib.sha256(self.to_bytes()).digest()
-
     @property
     def size(self) -> int:
         """Bytes of the tables in a stream."""
         return len(self.coded.coded_tables)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model as a ``.dfcm`` file. Raises CallerError, EnvironmentFault."""
-        with atomic_file(path) as file:
-            file.write(self.to_bytes())
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> EntropyModel:
-        """Read a ``.dfcm`` file. Raises CallerError for the path, StreamError for what the file holds."""
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise storage_error(error, path) from None
-        return cls.from_bytes(data)
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> EntropyModel:
-        """The model in the bytes of a ``.dfcm`` file. Raises StreamError."""
-        source = io.BytesIO(data)
-        header = parse_stream_header(source.read(STREAM_HEADER_SIZE))
-        limits = levels().get(header.level_idc, levels()[HIGHEST_LEVEL])
-        unit = read_unit(source, STREAM_HEADER_SIZE, limits.max_unit_size)
-        if unit is None or unit.unit_type != UnitType.ENTROPY_MODEL:
-            raise SyntaxViolation(
-                "the file holds no entropy model",
-                bit_offset=8 * STREAM_HEADER_SIZE,
-                clause="8.10.6",
-            )
-        if not unit.crc_matches:
-            raise unit.damage()
-        content: EntropyModelUnit = ENTROPY_MODEL_UNIT.parse_whole(
-            unit.payload, 8 * unit.payload_offset
-        )
-        if content.tables is None:
-            raise SyntaxViolation("the file names another model", clause="8.10.6")
-        for error in check_model_limits(content.tables, limits):
-            raise error
-        return cls(content.tables)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, EntropyModel) and self.coded == other.coded
-
-    def __hash__(self) -> int:
-        return hash(self.coded.coded_tables)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return EntropyModel.from_bytes, (self.to_bytes(),)
 
     def __repr__(self) -> str:
         return f"<EntropyModel: {self.contexts} contexts, {self.tables} tables, {self.size} bytes>"

@@ -1,4 +1,4 @@
-"""Stores of entropy models: folders and files in which a model is found by its SHA-256 (clause 8.10.6)."""
+"""Stores of models of latents: folders and files in which a model is found by its SHA-256 (clause 8.10.6)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from refcodec.errors import EnvironmentFault, StreamError
-from refcodec.probability.model import EntropyModel
+from refcodec.probability.kinds import LatentModel, read_model
+from refcodec.tables import Level
 
 __all__ = ["ModelReference", "ModelStore", "default_folder"]
 
@@ -20,14 +21,16 @@ _MOST_FILES = 10_000
 
 
 class ModelReference(NamedTuple):
-    """An entropy model of a stream: one that the stream holds, or the SHA-256 of its file.
+    """A model of a stream: one that the stream holds, or the SHA-256 of its file.
 
     model  : None for one that is kept apart.
     sha256 : of the file; empty for a model that the stream holds.
+    limits : those of the level of the stream, for a model that is kept apart.
     """
 
-    model: EntropyModel | None
+    model: LatentModel | None
     sha256: bytes = b""
+    limits: Level | None = None
 
 
 class ModelStore:
@@ -38,12 +41,12 @@ class ModelStore:
     """
 
     def __init__(
-        self, models: Sequence[EntropyModel] = (), places: Sequence[str | os.PathLike[str]] = ()
+        self, models: Sequence[LatentModel] = (), places: Sequence[str | os.PathLike[str]] = ()
     ) -> None:
         self._places = [Path(one) for one in places]
         self._found = {one.sha256: one for one in models}
 
-    def find(self, reference: ModelReference) -> EntropyModel:
+    def find(self, reference: ModelReference) -> LatentModel:
         """The model of a reference. Raises EnvironmentFault where it is not there, or damaged."""
         if reference.model is not None:
             return reference.model
@@ -52,7 +55,7 @@ class ModelStore:
             self._found[wanted] = self._look(wanted)
         return self._found[wanted]
 
-    def _look(self, wanted: bytes) -> EntropyModel:
+    def _look(self, wanted: bytes) -> LatentModel:
         name = f"{wanted.hex()}.dfcm"
         places = [*self._places, *_usual_places()]
         for path in _candidates(places, name):
@@ -61,9 +64,9 @@ class ModelStore:
                 data = path.read_bytes()
             if hashlib.sha256(data).digest() == wanted:
                 try:
-                    return EntropyModel.from_bytes(data)
+                    return read_model(data)
                 except StreamError as error:
-                    raise EnvironmentFault(f"the entropy model {path}: {error.what}") from None
+                    raise EnvironmentFault(f"the model {path}: {error.what}") from None
         looked = ", ".join(map(str, places)) or "nowhere"
         raise EnvironmentFault(
             f"the stream needs the entropy model of SHA-256 {wanted.hex()}, which was not found in {looked}",

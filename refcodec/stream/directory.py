@@ -25,7 +25,7 @@ from refcodec.sources import StreamWindow
 from refcodec.stream.index import CodedUnitTable
 from refcodec.stream.parsing import CodedUnit, ParameterSets, fps_id_of
 from refcodec.stream.walk import Visit, Walk, coded_units
-from refcodec.syntax.codes import CODED_UNITS, UnitType
+from refcodec.syntax.codes import CODED_UNITS, MODEL_UNITS, UnitType
 from refcodec.syntax.structures import (
     END,
     STREAM_HEADER_SIZE,
@@ -41,7 +41,7 @@ __all__ = ["Directory", "IndexEntries", "Survey", "read_index"]
 _END_SIZE = 2 + 16 + CRC_SIZE
 """Bytes of an end unit that points to an index."""
 
-_LISTED = (UnitType.FEATURE_PARAMETER_SET, UnitType.ENTROPY_MODEL)
+_LISTED = (UnitType.FEATURE_PARAMETER_SET, *sorted(MODEL_UNITS))
 """Units that coded units depend on, which the index lists."""
 
 _PLAIN_END_SIZE = 2 + CRC_SIZE
@@ -55,7 +55,7 @@ class IndexEntries(NamedTuple):
     offsets        : position of each coded unit.
     first          : number of the first feature of each; one entry more than units.
     access_points  : whether decoding can begin at it.
-    parameter_sets : position of each feature parameter set and entropy model unit.
+    parameter_sets : position of each feature parameter set and model unit.
     """
 
     place: int

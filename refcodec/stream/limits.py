@@ -67,6 +67,9 @@ class Demand:
     model_contexts: int = 0
     model_tables: int = 0
     model_size: int = 0
+    network_weights: int = 0
+    network_room: int = 0
+    network_work: int = 0
 
     def level(self) -> int:
         """The least level_idc that admits it; 0 where none does."""
@@ -82,6 +85,9 @@ class Demand:
                 and self.model_contexts <= limits.max_model_contexts
                 and self.model_tables <= limits.max_model_tables
                 and self.model_size <= limits.max_model_size
+                and self.network_weights <= limits.max_network_weights
+                and self.network_room <= limits.max_network_room
+                and self.network_work <= limits.max_network_work
             ):
                 return number
         return 0

@@ -30,7 +30,7 @@ class Order:
     """State of the checks on the order of units, after the units accepted so far.
 
     parameter_sets : those in force, by fps_id.
-    models         : entropy models, by model_id.
+    models         : models of latents, by model_id.
     feature_count  : number of features.
     complete       : true if all units could be read, so that the number of features is known.
     interrupted    : fps_ids of sequences that lack a feature; see `StrictWalk`.

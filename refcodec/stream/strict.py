@@ -13,13 +13,14 @@ from refcodec.stream.metadata import check_metadata
 from refcodec.stream.parsing import CodedUnit
 from refcodec.stream.versions import check_reserved_bits, check_skippable_flag
 from refcodec.stream.walk import Visit, Walk
-from refcodec.syntax.codes import CODED_UNITS, UnitType
+from refcodec.syntax.codes import CODED_UNITS, MODEL_UNITS, UnitType
 from refcodec.syntax.structures import (
     End,
     EntropyModelUnit,
     FeatureParameterSet,
     Index,
     Metadata,
+    NetworkModelUnit,
     StreamHeader,
 )
 
@@ -100,7 +101,7 @@ class StrictWalk(Walk):
             return
         super().accept(visit)
         match visit.content:
-            case FeatureParameterSet() | EntropyModelUnit():
+            case FeatureParameterSet() | EntropyModelUnit() | NetworkModelUnit():
                 self._table.parameter_set_offsets.append(visit.unit.offset)
             case Index():
                 self._index = visit
@@ -117,7 +118,7 @@ class StrictWalk(Walk):
         super().refuse(visit)
         if visit.unit.unit_type == UnitType.INDEX:
             self._index_lost = True
-        self._model_lost |= visit.unit.unit_type == UnitType.ENTROPY_MODEL
+        self._model_lost |= visit.unit.unit_type in MODEL_UNITS
         if visit.unit.unit_type == UnitType.FEATURE_PARAMETER_SET:
             self._parameter_set_lost = True
             self._lose_parameter_sets(visit)

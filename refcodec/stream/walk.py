@@ -39,6 +39,7 @@ from refcodec.syntax.structures import (
     FeatureParameterSet,
     Hash,
     Metadata,
+    NetworkModelUnit,
     StreamHeader,
 )
 from refcodec.syntax.units import ByteSource, Unit, parse_stream_header, read_unit
@@ -70,7 +71,7 @@ class Visit:
     parsed  : true if its payload could be read.
     content : the structure in its payload; None if it was not read, or the unit is skipped.
     coded   : the payloads of a coded unit in which nothing is wrong, else None.
-    model   : the model of an entropy model unit in which nothing is wrong, else None.
+    model   : the model of a model unit in which nothing is wrong, else None.
     trace   : its syntax elements, as far as they could be read.
     """
 
@@ -112,7 +113,7 @@ class Walk:
 
     @property
     def models(self) -> Models:
-        """Entropy models, by model_id."""
+        """Models of latents, by model_id."""
         return self.order.models
 
     @property
@@ -174,9 +175,9 @@ class Walk:
             fps = in_force[content.fps_id]
             model = None if fps.model_id is None else self.models.get(fps.model_id)
             visit.coded = coded_unit(unit, content, fps, trace, model)
-        if sound and isinstance(content, EntropyModelUnit):
+        if sound and isinstance(content, (EntropyModelUnit, NetworkModelUnit)):
             try:
-                visit.model = model_of(content, trace)
+                visit.model = model_of(content, self.header, trace)
             except StreamError as error:
                 yield error
 
@@ -184,11 +185,11 @@ class Walk:
         self, unit: Unit, content: Record | None, in_force: ParameterSets, trace: Trace
     ) -> Violations:
         match content:
-            case EntropyModelUnit():
+            case EntropyModelUnit() | NetworkModelUnit():
                 yield from check_model_unit(content, self.header, self.models, trace)
             case FeatureParameterSet():
                 yield from check_parameter_set(content, self.header, trace)
-                yield from check_model_of(content, self.models, trace)
+                yield from check_model_of(content, self.models, self.header, trace)
             case CodedFeature() | CodedFeatureBatch():
                 fps = in_force[content.fps_id]
                 if isinstance(content, CodedFeatureBatch):
@@ -209,7 +210,7 @@ class Walk:
         match visit.content:
             case Metadata():
                 self.metadata |= texts_of(visit.content)
-            case EntropyModelUnit() if visit.model is not None:
+            case EntropyModelUnit() | NetworkModelUnit() if visit.model is not None:
                 self.models[visit.content.model_id] = visit.model
             case End():
                 self.end = visit.content

@@ -21,6 +21,7 @@ from refcodec.decoder import decode_window
 from refcodec.errors import StreamError
 from refcodec.hashes import little_endian_bytes, sample_hash
 from refcodec.inspector import inspect
+from refcodec.probability.hyperprior import HyperpriorModel, cost_of
 from refcodec.registry import CODERS, record_of
 from refcodec.stream.limits import element_count
 from refcodec.stream.parsing import CodedUnit
@@ -35,6 +36,7 @@ from refcodec.syntax.structures import (
     Hash,
     Index,
     Metadata,
+    NetworkModelUnit,
 )
 from refcodec.syntax.units import parse_stream_header
 
@@ -152,6 +154,9 @@ _CLAUSES = {
     "latents:joint": ("8.10.2",),
     "latents:separate": ("8.10.3",),
     "entropy_model": ("8.10.5", "9.7"),
+    "network_model": ("8.10.4", "8.10.5", "8.11.1", "8.11.2", "8.11.3", "9.8"),
+    "hyperprior:means": ("8.3.10",),
+    "hyperprior:scales": ("8.3.10",),
     "range:feature": ("8.6.3",),
     "restoration:tensor": ("8.5",),
     "restoration:channel": ("8.5",),
@@ -166,6 +171,9 @@ _CLAUSES = {
 _SMALL = 2048
 """Most elements of a stream of a native coder that decodes in some seconds without a compiler."""
 
+_WORK = 1000
+"""Multiply-accumulates of a network that take as long as an element of a native coder."""
+
 
 def labels(stream: bytes) -> Labels:
     """Derive the labels of a valid stream."""
@@ -179,13 +187,13 @@ def labels(stream: bytes) -> Labels:
         walk.accept(visit)
         if visit.coded is not None:
             tags |= set(_tags_of_unit(visit.coded, visit.unit.unit_type))
-            elements += sum(element_count(one.fps) for one in visit.coded.payloads)
+            elements += len(visit.coded.payloads) * _effort(visit.coded)
         match visit.content:
             case Hash():
                 tags.add(f"hash-unit:{visit.content.hash_target.name.lower()}")
             case FeatureParameterSet():
                 sets.append(visit.content)
-            case Metadata() | Index() | EntropyModelUnit():
+            case Metadata() | Index() | EntropyModelUnit() | NetworkModelUnit():
                 tags.add(UnitType(visit.unit.unit_type).name.lower())
             case None:
                 tags.add("unknown-unit")
@@ -206,6 +214,16 @@ def labels(stream: bytes) -> Labels:
     clauses |= {number for tag in tags for number in _CLAUSES.get(tag, ())}
     profile = header.profile_idc.name.lower()
     return Labels(profile, header.level_idc, frozenset(clauses), tuple(sorted(tags)))
+
+
+def _effort(unit: CodedUnit) -> int:
+    """The time that a feature of a unit takes without a compiler, as a number of elements."""
+    elements = element_count(unit.fps)
+    model = None if unit.payloads[0].model is None else unit.payloads[0].model.model
+    if not isinstance(model, HyperpriorModel):
+        return elements
+    work, _ = cost_of(model.coded, unit.fps)
+    return elements + elements * work // _WORK
 
 
 def _tags_of_parameter_set(fps: FeatureParameterSet) -> Iterator[str]:

@@ -9,6 +9,10 @@ from __future__ import annotations
 from enum import IntEnum
 
 __all__ = [
+    "CODED_UNITS",
+    "MODEL_UNITS",
+    "SKIPPABLE_UNITS",
+    "Activation",
     "ChannelOrder",
     "Coder",
     "FeatureType",
@@ -29,7 +33,7 @@ class UnitType(IntEnum):
     CODED_FEATURE = 2
     CODED_FEATURE_BATCH = 3
     ENTROPY_MODEL = 4
-    NETWORK_MODEL = 5  # kept
+    NETWORK_MODEL = 5
     METADATA = 16  # skippable
     HASH = 17  # skippable
     INDEX = 18  # skippable
@@ -38,6 +42,9 @@ class UnitType(IntEnum):
 
 CODED_UNITS = frozenset({UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH})
 """Units that hold coded features."""
+
+MODEL_UNITS = frozenset({UnitType.ENTROPY_MODEL, UnitType.NETWORK_MODEL})
+"""Units that hold, or name, a model of latents."""
 
 SKIPPABLE_UNITS = frozenset({UnitType.METADATA, UnitType.HASH, UnitType.INDEX})
 """Units that a decoder may pass over without changing what it reconstructs: skippable_flag is 1."""
@@ -127,8 +134,15 @@ class HashTarget(IntEnum):
     RECONSTRUCTION = 1
 
 
+class Activation(IntEnum):
+    """activation: function that ends a layer of a network (clause 8.11.2)."""
+
+    LINEAR = 0
+    RELU = 1
+    LEAKY_RELU = 2
+
+
 _KEPT: dict[type[IntEnum], frozenset[int]] = {
-    UnitType: frozenset({UnitType.NETWORK_MODEL}),
     FeatureType: frozenset({FeatureType.LATENT, FeatureType.TOKENS}),
     Quantiser: frozenset({Quantiser.DEAD_ZONE}),
 }

@@ -13,6 +13,7 @@ from construct import Array as Repeat
 from construct import Computed, If, IfThenElse, Switch, this
 
 from refcodec.syntax.codes import (
+    Activation,
     ChannelOrder,
     Coder,
     FeatureType,
@@ -49,10 +50,16 @@ __all__ = [
     "FEATURE_PARAMETER_SET",
     "FPS_IDS",
     "HASH",
+    "HYPERPRIOR",
     "INDEX",
+    "LARGEST_WIDTH",
     "METADATA",
     "METADATA_ENTRY",
     "MODEL_IDS",
+    "NETWORK",
+    "NETWORK_LAYER",
+    "NETWORK_MODEL_UNIT",
+    "SCALES",
     "SIGNATURE",
     "STREAM_HEADER",
     "STREAM_HEADER_SIZE",
@@ -66,9 +73,14 @@ __all__ = [
     "FeatureParameterSet",
     "FeatureParameters",
     "Hash",
+    "Hyperprior",
     "Index",
     "Metadata",
     "MetadataEntry",
+    "ModelUnit",
+    "Network",
+    "NetworkLayer",
+    "NetworkModelUnit",
     "StreamHeader",
     "UnitHeader",
 ]
@@ -83,7 +95,13 @@ FPS_IDS = 256
 
 
 MODEL_IDS = 256
-"""Number of values of model_id, and thus of entropy models in a stream."""
+"""Number of values of model_id, and thus of models in a stream."""
+
+SCALES = 64
+"""Scales of the family of tables (8.10.4)."""
+
+LARGEST_WIDTH = 4096
+"""Channels of a layer of a network at most."""
 
 
 class StreamHeader(Record):
@@ -418,14 +436,81 @@ class EntropyModelUnit(Record):
 
 ENTROPY_MODEL_UNIT = Structure(EntropyModelUnit, "6.12")
 
+
+class NetworkLayer(Record):
+    """Shape and widths of a layer of an integer network (6.13.4)."""
+
+    channels_minus1: int = element(UE(LARGEST_WIDTH - 1))
+    channels: int = element(Computed(this.channels_minus1 + 1))
+    stride_minus1: int = element(U(2))
+    kernel_minus1: int = element(U(3))
+    padding: int = element(U(3))
+    weight_bits_minus1: int = element(U(4))
+    activation: Activation = element(U(2, Activation))
+    output_bits_minus1: int = element(U(4))
+    shift_minus1: int = element(U(5))
+
+
+NETWORK_LAYER = Structure(NetworkLayer, "6.13.4")
+
+
+class Network(Record):
+    """An integer network: its layers, and their numbers (6.13.3)."""
+
+    input_channels_minus1: int = element(UE(LARGEST_WIDTH - 1))
+    input_channels: int = element(Computed(this.input_channels_minus1 + 1))
+    input_bits_minus1: int = element(U(4))
+    layer_count_minus1: int = element(U(5))
+    layer_count: int = element(Computed(this.layer_count_minus1 + 1))
+    layers: list[NetworkLayer] = element(Repeat(this.layer_count, NETWORK_LAYER))
+    coded_size: int = element(UE(2**28 - 1))
+    alignment: int = element(AlignmentBits())
+    coded_weights: bytes = element(Bytes(this.coded_size))
+
+
+NETWORK = Structure(Network, "6.13.3")
+
+
+class Hyperprior(Record):
+    """A model of latents whose distributions a network gives (6.13.2)."""
+
+    mean_flag: int = element(U(1))
+    mean_fraction: int | None = element(If(this.mean_flag == 1, U(3)))
+    synthesis_flag: int = element(U(1))
+    scale_threshold: Integers = element(Array(SCALES - 1, 16))
+    alignment: int = element(AlignmentBits())
+    hyper_synthesis: Network = element(NETWORK)
+    synthesis: Network | None = element(If(this.synthesis_flag == 1, NETWORK))
+    tables: EntropyTables = element(ENTROPY_TABLES)
+
+
+HYPERPRIOR = Structure(Hyperprior, "6.13.2")
+
+
+class NetworkModelUnit(Record):
+    """A model of latents with networks, or the name of a file that has it (6.13)."""
+
+    model_id: int = element(UE(MODEL_IDS - 1))
+    external_flag: int = element(U(1))
+    alignment: int = element(AlignmentBits())
+    sha256: bytes | None = element(If(this.external_flag == 1, Bytes(32)))
+    hyperprior: Hyperprior | None = element(If(this.external_flag == 0, HYPERPRIOR))
+
+
+NETWORK_MODEL_UNIT = Structure(NetworkModelUnit, "6.13")
+
+ModelUnit = EntropyModelUnit | NetworkModelUnit
+"""A unit of a model of latents, of either kind."""
+
 UNIT_STRUCTURES: dict[int, Structure[Any]] = {
     UnitType.FEATURE_PARAMETER_SET: FEATURE_PARAMETER_SET,
     UnitType.CODED_FEATURE: CODED_FEATURE,
     UnitType.CODED_FEATURE_BATCH: CODED_FEATURE_BATCH,
     UnitType.ENTROPY_MODEL: ENTROPY_MODEL_UNIT,
+    UnitType.NETWORK_MODEL: NETWORK_MODEL_UNIT,
     UnitType.METADATA: METADATA,
     UnitType.HASH: HASH,
     UnitType.INDEX: INDEX,
     UnitType.END: END,
 }
-"""Structure in the payload of a unit, by unit_type; the kept types have none yet."""
+"""Structure in the payload of a unit, by unit_type."""

@@ -29,6 +29,7 @@ __all__ = [
     "level",
     "levels",
     "power_of_two",
+    "scale_deviations",
     "scale_frequencies",
 ]
 
@@ -50,6 +51,9 @@ class Level:
                         of their frames, or elements, together.
     max_model_contexts, max_model_tables, max_model_size : contexts and tables of an entropy model, and bytes
                         of its coded tables.
+    max_network_weights : weights of all networks of a model.
+    max_network_room    : outputs of a layer of a network, or values that a network takes.
+    max_network_work    : multiply-accumulates of networks for each element of a feature.
     """
 
     level_idc: int
@@ -63,6 +67,9 @@ class Level:
     max_model_contexts: int
     max_model_tables: int
     max_model_size: int
+    max_network_weights: int
+    max_network_room: int
+    max_network_work: int
 
 
 @cache
@@ -138,6 +145,13 @@ def scale_frequencies() -> tuple[npt.NDArray[np.int64], ...]:
             escape, zero, *sides = map(int, line.split())
             found.append(np.array([*reversed(sides), zero, *sides, escape], np.int64))
     return tuple(found)
+
+
+def scale_deviations() -> npt.NDArray[np.float64]:
+    """The standard deviations that the tables of the family of 8.10.4 were made for, by scale."""
+    import numpy as np
+
+    return np.geomspace(0.11, 256.0, 64)
 
 
 NATIVE_MODEL = Path(str(files(__package__))) / "native_model.txt"

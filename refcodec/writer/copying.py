@@ -26,6 +26,7 @@ from refcodec.syntax.structures import (
     EntropyModelUnit,
     FeatureParameterSet,
     Hash,
+    NetworkModelUnit,
     StreamHeader,
 )
 from refcodec.syntax.units import parse_stream_header
@@ -137,8 +138,9 @@ class _Copying(Walk):
             self._replace(content)
         super().accept(visit)
         match content:
-            case EntropyModelUnit():
-                self._model_ids[content.model_id] = self._sink.put_model(content)
+            case EntropyModelUnit() | NetworkModelUnit():
+                kind = UnitType(unit.unit_type)
+                self._model_ids[content.model_id] = self._sink.put_model(kind, content)
             case CodedFeature() | CodedFeatureBatch():
                 assert visit.coded is not None
                 _, rank = self._ranks[content.fps_id]

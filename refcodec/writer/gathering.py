@@ -15,7 +15,6 @@ from refcodec.grouping import by_key, in_order
 from refcodec.stream.features import LARGEST_BATCH
 from refcodec.stream.limits import element_count
 from refcodec.syntax.codes import UnitType
-from refcodec.syntax.structures import FeatureParameterSet
 
 __all__ = ["Waiting", "code_in_order", "units_of"]
 
@@ -70,25 +69,26 @@ def units_of(run: CodedRun) -> Iterator[tuple[UnitType, Sequence[CodedFeature]]]
 
     A batch is filled up to its limits; a feature too large for one has a unit of its own.
     """
-    features, fps = run.features, run.fps
+    features = run.features
     if not run.batched:
         yield from ((UnitType.CODED_FEATURE, [one]) for one in features)
         return
     start = 0
     while start < len(features):
-        stop = _end_of_batch(features, start, fps)
+        stop = _end_of_batch(run, start)
         kind = UnitType.CODED_FEATURE_BATCH if stop > start else UnitType.CODED_FEATURE
         stop = max(stop, start + 1)
         yield kind, features[start:stop]
         start = stop
 
 
-def _end_of_batch(features: Sequence[CodedFeature], start: int, fps: FeatureParameterSet) -> int:
+def _end_of_batch(run: CodedRun, start: int) -> int:
     """Number of the first feature that does not fit in the batch that begins at ``start``."""
+    features, fps = run.features, run.fps
     ranges = 8 * fps.ranges
     codes = 0 if features[start].share.code_shift is None else ranges
     size = ranges + 64
-    last = min(len(features), start + LARGEST_BATCH // element_count(fps))
+    last = min(len(features), start + _most_of_batch(run))
     least = most = len(features[start].coded.data)
     for stop in range(start, last):
         payload = len(features[stop].coded.data)
@@ -98,6 +98,16 @@ def _end_of_batch(features: Sequence[CodedFeature], start: int, fps: FeaturePara
         if full or not _share(features[start], features[stop]):
             return stop
     return last
+
+
+def _most_of_batch(run: CodedRun) -> int:
+    """Most features of a batch; 0 for those that are too large for one."""
+    most = LARGEST_BATCH // element_count(run.fps)
+    if run.model is not None and run.model.joint:
+        from refcodec.coders.learned.hyperprior import most_joint
+
+        most = min(most, most_joint(run.model.model, run.fps))
+    return most
 
 
 def _share(one: CodedFeature, other: CodedFeature) -> bool:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from refcodec.config import EncoderConfig
 from refcodec.encoder.encoding import signal_parameters
 from refcodec.encoder.features import Feature
 from refcodec.errors import CallerError
+from refcodec.networks.network import weights_of
 from refcodec.pack import layout_of
 from refcodec.probability.coding import LEVELS_PER_TABLE
+from refcodec.probability.hyperprior import HyperpriorModel, cost_of, networks_of
 from refcodec.registry import profile_coders, record_of
 from refcodec.stream.limits import Demand
 from refcodec.syntax.codes import Coder, Profile
-from refcodec.syntax.structures import EntropyModelUnit, FeatureParameterSet, StreamHeader
+from refcodec.syntax.structures import (
+    EntropyTables,
+    FeatureParameterSet,
+    Hyperprior,
+    ModelUnit,
+    NetworkModelUnit,
+    StreamHeader,
+)
 from refcodec.tables import HIGHEST_LEVEL, level
 
 __all__ = ["StreamLimits"]
@@ -77,6 +88,10 @@ class StreamLimits:
             layout = layout_of(fps, signal_parameters(fps, config, qps))
             side = max(layout.frame_height, layout.frame_width)
             samples = len(layout.qps) * layout.frame_height * layout.frame_width
+        work, room = 0, 0
+        if isinstance(config.model, HyperpriorModel):
+            work, room = cost_of(config.model.coded, fps)
+            self.require(_demand_of_networks(config.model.coded), "a model with networks")
         length = max(config.gop, 1)
         demand = Demand(
             channels=fps.channels,
@@ -86,19 +101,18 @@ class StreamLimits:
             unit_size=feature.nbytes + 8 * fps.channels + 65_536,
             sequence_length=length,
             sequence_samples=length * samples if config.gop else 0,
+            network_room=room,
+            network_work=work,
         )
         self.require(demand, f"a feature of shape {feature.shape}")
 
-    def admit_model(self, unit: EntropyModelUnit) -> None:
-        """Note the demands of an entropy model. Raises CallerError if they exceed the declared level."""
-        tables = unit.tables
-        if tables is not None:
-            demand = Demand(
-                model_contexts=tables.context_count,
-                model_tables=max(tables.table_count, -(-tables.level_count // LEVELS_PER_TABLE)),
-                model_size=len(tables.coded_tables),
-            )
-            self.require(demand, "an entropy model")
+    def admit_model(self, unit: ModelUnit) -> None:
+        """Note the demands of a model. Raises CallerError if they exceed the declared level."""
+        if isinstance(unit, NetworkModelUnit):
+            if unit.hyperprior is not None:
+                self.require(_demand_of_networks(unit.hyperprior), "a model with networks")
+        elif unit.tables is not None:
+            self.require(_demand_of(unit.tables), "an entropy model")
 
     def _admit_coder(self, coder: Coder) -> None:
         """Raise CallerError if no profile has all coders so far, or a pipe has declared one without this."""
@@ -124,6 +138,21 @@ class StreamLimits:
                 hint=f"declare level {needed}" if needed else "make it smaller",
             )
         self.reached = max(self.reached, needed)
+
+
+def _demand_of(tables: EntropyTables) -> Demand:
+    """The demands of tables of an entropy model."""
+    return Demand(
+        model_contexts=tables.context_count,
+        model_tables=max(tables.table_count, -(-tables.level_count // LEVELS_PER_TABLE)),
+        model_size=len(tables.coded_tables),
+    )
+
+
+def _demand_of_networks(coded: Hyperprior) -> Demand:
+    """The demands of a model with networks, which a decoder checks wherever the model is kept."""
+    weights = sum(map(weights_of, networks_of(coded)))
+    return replace(_demand_of(coded.tables), network_weights=weights)
 
 
 def _profile_of(coder: Coder) -> Profile:

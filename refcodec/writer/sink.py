@@ -23,14 +23,14 @@ from refcodec.syntax.structures import (
     CODED_FEATURE,
     CODED_FEATURE_BATCH,
     END,
-    ENTROPY_MODEL_UNIT,
     FEATURE_PARAMETER_SET,
     HASH,
     INDEX,
     METADATA,
     MODEL_IDS,
-    EntropyModelUnit,
+    UNIT_STRUCTURES,
     FeatureParameterSet,
+    ModelUnit,
 )
 from refcodec.syntax.units import build_stream_header, build_unit
 from refcodec.writer.limits import StreamLimits
@@ -59,7 +59,7 @@ class Sink:
         self._position = 0
         self._table = CodedUnitTable()
         self._numbering = Numbering()
-        self._models: dict[bytes, int] = {}  # model_ids by the content of their units
+        self._models: dict[tuple[UnitType, bytes], int] = {}  # model_ids by the content of units
         self.written = 0
 
     def begin(self, metadata: Mapping[str, str]) -> None:
@@ -74,21 +74,21 @@ class Sink:
             elements = {"entry_count": len(entries), "entries": entries}
             self._put_unit(UnitType.METADATA, METADATA.build_whole(elements))
 
-    def put_model(self, unit: EntropyModelUnit) -> int:
-        """Write an entropy model unit, unless the stream has its model; returns the model_id to name it by.
+    def put_model(self, kind: UnitType, unit: ModelUnit) -> int:
+        """Write a model unit, unless the stream has its model; returns the model_id to name it by.
 
         Raises CallerError for more models than have numbers.
         """
-        content = ENTROPY_MODEL_UNIT.build_whole(replace(unit, model_id=0))
+        structure = UNIT_STRUCTURES[kind]
+        content = kind, structure.build_whole(replace(unit, model_id=0))
         if content not in self._models:
             number = len(self._models)
             if number == MODEL_IDS:
-                raise CallerError(f"a stream has at most {MODEL_IDS} entropy models")
+                raise CallerError(f"a stream has at most {MODEL_IDS} models")
             self._limits.admit_model(unit)
             self._models[content] = number
             self._table.parameter_set_offsets.append(self._position)
-            payload = ENTROPY_MODEL_UNIT.build_whole(replace(unit, model_id=number))
-            self._put_unit(UnitType.ENTROPY_MODEL, payload)
+            self._put_unit(kind, structure.build_whole(replace(unit, model_id=number)))
         return self._models[content]
 
     def put_parameter_set(self, fps: FeatureParameterSet, rank: int = 0) -> FeatureParameterSet:

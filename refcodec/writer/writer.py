@@ -18,6 +18,7 @@ import numpy.typing as npt
 from refcodec.coders.native.encoder.advice import Advice
 from refcodec.coders.native.encoder.choice import Choice
 from refcodec.config import EncoderConfig
+from refcodec.encoder.analysis import Latents, latents_for
 from refcodec.encoder.encoding import CodedFeature, FeatureEncoder, Request, whole_payload
 from refcodec.encoder.features import Feature, as_feature
 from refcodec.encoder.parameter_sets import (
@@ -27,6 +28,7 @@ from refcodec.encoder.parameter_sets import (
     make_parameter_set,
 )
 from refcodec.errors import CallerError
+from refcodec.probability.hyperprior import HyperpriorModel
 from refcodec.registry import coder_named
 from refcodec.syntax.codes import UnitType
 from refcodec.syntax.structures import FPS_IDS, FeatureParameterSet
@@ -111,6 +113,7 @@ class Writer:
         weights: Any = None,
         spectral: bool = False,
         choice: Choice | None = None,
+        latents: Any = None,
         config: EncoderConfig | None = None,
     ) -> int:
         """Add a feature; returns its number.
@@ -122,6 +125,8 @@ class Writer:
         spectral : true if weights C x H x W are of the frequencies of the whole map (its cosine transform)
                    instead of its samples.
         choice   : levels and blocks to code instead of those that the encoder would choose (native).
+        latents  : latents C x H x W, before rounding, and hyper-latents C x H x W, integers, instead of those
+                   of the configuration's analysis (learned, under a hyperprior).
         config   : a configuration for this feature; its options of the stream (index, level, metadata)
                    are not used. Features that cannot share a feature parameter set get one of their own.
 
@@ -131,7 +136,7 @@ class Writer:
         self._require_open()
         number = self._sink.written + len(self._waiting)
         with self._naming(number):
-            waiting = self._admit(feature, qp, weights, spectral, choice, config)
+            waiting = self._admit(feature, qp, weights, spectral, choice, latents, config)
         self._waiting.append(waiting)
         self._waiting_bytes += waiting.request.feature.nbytes
         if (
@@ -149,6 +154,7 @@ class Writer:
         weights: Any,
         spectral: bool,
         choice: Choice | None,
+        latents: Any,
         config: EncoderConfig | None,
     ) -> Waiting:
         """A feature, checked, with its encoder. Raises CallerError."""
@@ -164,7 +170,11 @@ class Writer:
                 f"{len(qps)} QPs for {channels} channels", hint="give one QP, or one per channel"
             )
         volume = array if array.ndim == 3 else array.reshape(-1, 1, 1)
-        advice = _advice(chosen, volume.shape, weights, spectral, choice)
+        advice: Advice | Latents = _advice(chosen, volume.shape, weights, spectral, choice)
+        if isinstance(chosen.model, HyperpriorModel):
+            advice = latents_for(volume, chosen, latents)
+        elif latents is not None:
+            raise CallerError("latents are for the coder learned, under a hyperprior")
         encoder, rank = self._encoder_of(array, base, qps)
         self._limits.admit(volume, encoder.fps, qps, chosen)
         return Waiting(encoder, rank, base, Request(volume, qps, advice))
@@ -209,7 +219,7 @@ class Writer:
             for rank, run in code_in_order(waiting):
                 own = run.fps
                 if run.model is not None:
-                    own = replace(own, model_id=self._sink.put_model(run.model.unit()))
+                    own = replace(own, model_id=self._sink.put_model(*run.model.unit()))
                 fps = self._sink.put_parameter_set(own, rank)
                 for kind, unit in units_of(run):
                     with self._naming(self._sink.written):

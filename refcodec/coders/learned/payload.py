@@ -10,7 +10,13 @@ import numpy.typing as npt
 from refcodec.clauses import clause
 from refcodec.entropy.arrays import Int32, Int64
 from refcodec.entropy.static import Tables
-from refcodec.entropy.symbols import decode_apart, decode_symbols, encode_apart, encode_symbols_of
+from refcodec.entropy.symbols import (
+    decode_apart,
+    decode_symbols,
+    encode_apart,
+    encode_symbols_of,
+    offsets_of,
+)
 from refcodec.errors import CallerError, ConstraintError, PayloadError
 from refcodec.probability.model import EntropyModel
 from refcodec.syntax.codes import Quantiser, SourceType
@@ -111,14 +117,8 @@ def _latents(
     """
     tables, table_of, base = model.distributions
     table = table_of[contexts]
-    values = tables.values[table].astype(np.int32)
-    latents = symbols + base[contexts].astype(np.int32)
-    escapes = symbols >= values
-    if escapes.any():
-        excess = (symbols - values)[escapes]
-        above = np.broadcast_to(values, symbols.shape)[escapes] + (excess >> 1)
-        lowest = np.broadcast_to(base[contexts], symbols.shape)[escapes]
-        latents[escapes] = lowest + np.where(excess & 1, -((excess + 1) >> 1), above)
+    latents = offsets_of(symbols, tables.values[table])
+    latents += base[contexts].astype(np.int32)
     low, high = limits_of_latents(fps)
     if int(latents.min()) < low or int(latents.max()) > high:
         raise PayloadError(f"a latent lies outside {low}..{high}", requirement="8.3.9-1")

@@ -166,6 +166,9 @@ _OWNERS: dict[str, tuple[Profile, ...]] = {
 }
 """Profiles of elements that not every profile has."""
 
+_MODEL_UNITS = ("entropy_model_unit.", "network_model_unit.")
+"""Beginnings of paths that only the learned profile has."""
+
 
 def excluded(point: Point, profile: Profile) -> str:
     """Reason why no stream of a profile reaches a point; '' if some may."""
@@ -176,7 +179,7 @@ def excluded(point: Point, profile: Profile) -> str:
     name = path.rpartition(".")[2]
     if name == "profile_idc":
         elsewhere = what != profile.name.lower()
-    elif path.startswith("entropy_model_unit.") or what in ("entropy_model", "lattice"):
+    elif path.startswith(_MODEL_UNITS) or what in ("entropy_model", "network_model", "lattice"):
         elsewhere = profile != Profile.LEARNED
     elif name == "coder_id":
         elsewhere = what not in {code.name.lower() for code in profile_coders()[profile]}

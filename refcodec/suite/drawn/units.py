@@ -17,7 +17,7 @@ from refcodec.suite.assemble import leb128
 from refcodec.suite.drawn.chance import Chance
 from refcodec.suite.drawn.parameter_sets import plain_value
 from refcodec.suite.drawn.parameters import draw_range_codes
-from refcodec.syntax.codes import Quantiser, UnitType
+from refcodec.syntax.codes import MODEL_UNITS, Quantiser, UnitType
 from refcodec.syntax.follow import Place, follow
 from refcodec.syntax.structures import (
     CODED_FEATURE_BATCH,
@@ -45,6 +45,8 @@ __all__ = [
     "parameter_set_unit",
     "unknown_unit",
 ]
+
+_NEXT_UNKNOWN = 6
 
 _TEXTS = ("a", "layer", "Ähnlichkeit", "特徴", "\N{GRINNING FACE}", "0", " ", "\n", "x" * 130)
 
@@ -146,8 +148,8 @@ def hash_unit(target: int, sha256: bytes) -> bytes:
 def unknown_unit(chance: Chance) -> bytes:
     """A unit of a type that this version does not know, or keeps for a later one, to be skipped."""
     kinds = [kind for kind in range(128) if kind not in UNIT_STRUCTURES]
-    # 4 was unknown when seeds were first published: 5 is in its place, so that other streams stay
-    kinds.insert(kinds.index(UnitType.NETWORK_MODEL), UnitType.NETWORK_MODEL)
+    # 4 and 5 were unknown when seeds were first published: 6 is in their place, so that other streams stay
+    kinds[1:1] = [_NEXT_UNKNOWN] * len(MODEL_UNITS)
     payload = chance.bytes(chance.choose([0, 1, 5, 130]))
     head = bytes([0x80 | chance.choose(kinds)]) + leb128(len(payload))
     return head + payload + zlib.crc32(head + payload).to_bytes(4, "big")

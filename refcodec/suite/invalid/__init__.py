@@ -11,6 +11,7 @@ from refcodec.suite.invalid import (
     header,
     hevc,
     hevc_bounds,
+    hyperpriors,
     latents,
     latents_tables,
     native,
@@ -46,4 +47,5 @@ INVALID = definitions(
     latents,
     hevc_bounds,
     latents_tables,
+    hyperpriors,
 )

@@ -137,12 +137,6 @@ def unit_type_zero() -> Edit:
     return Insert(2, 0, 0, "")
 
 
-@invalid(260, "raw-padding", "unsupported", "C.1", (1, ""))
-def unit_kept_network() -> Edit:
-    """a network model unit, kept for a later version, is present"""
-    return Insert(1, 5, 0, "")
-
-
 @invalid(261, "raw-padding", "checksum", "8.2")
 def unit_crc_of_parameter_set(stream: bytes) -> Edit:
     """unit_crc of the parameter set has a wrong bit"""

@@ -10,6 +10,7 @@ from refcodec.suite.valid import (
     hevc,
     hevc_headers,
     hevc_limits,
+    hyperpriors,
     latents,
     latents_tables,
     limits,
@@ -54,4 +55,5 @@ VALID = definitions(
     latents,
     hevc_headers,
     latents_tables,
+    hyperpriors,
 )

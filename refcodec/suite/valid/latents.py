@@ -9,8 +9,7 @@ import numpy as np
 
 from refcodec.probability.coding import TableChoice, encode_tables
 from refcodec.probability.model import EntropyModel
-from refcodec.suite.assemble import Edit, Insert
-from refcodec.suite.make.define import edited, vector
+from refcodec.suite.make.define import vector
 from refcodec.suite.make.native import pattern
 from refcodec.suite.valid.build import coded
 from refcodec.suite.valid.values import HALF, Feature
@@ -253,9 +252,3 @@ def latents_lanes_short(_: Features) -> bytes:
 
 FLAT = model([peak(*[0] * 256, escape=None)])
 """Bytes that are equally likely."""
-
-
-@edited(416, "raw-float32", "a unit of type 5 with skippable_flag 1 precedes the feature", "C.1")
-def network_unit_skipped() -> Edit:
-    """a unit of a kept type that a decoder may skip"""
-    return Insert(2, 5, 1, "00")

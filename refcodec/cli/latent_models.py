@@ -1,0 +1,103 @@
+"""``refcodec model info`` and ``refcodec model verify``: files of models of latents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from refcodec.cli import options
+from refcodec.cli.terminal import console, print_facts, print_json
+from refcodec.errors import CallerError
+
+if TYPE_CHECKING:
+    from refcodec.probability.kinds import LatentModel
+
+__all__ = ["app"]
+
+_File = Annotated[Path, typer.Argument(metavar="FILE.dfcm", help="A model of latents.")]
+
+app = typer.Typer(help="Look at models of latents (.dfcm), and verify them.", no_args_is_help=True)
+
+
+@app.command()
+def info(file: _File, as_json: options.Json = False) -> None:
+    """Summarise a model: layers, bounds, sizes, multiply-accumulates, SHA-256."""
+    from refcodec.probability.facts import describe_model
+    from refcodec.probability.kinds import load_model
+
+    found = describe_model(load_model(file))
+    if as_json:
+        print_json({"file": str(file), **found})
+        return
+    out = console()
+    print_facts(out, str(file), _summary(found))
+    for name, network in found.get("networks", {}).items():
+        print()
+        print_facts(out, name.replace("_", "-"), _layers(network))
+
+
+def _summary(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Facts about a model as a whole."""
+    tables = found["tables"]
+    facts = [
+        ("kind", found["kind"]),
+        ("SHA-256", found["sha256"]),
+        ("size", f"{found['bytes']:,} bytes"),
+        ("level", str(found["level"])),
+        ("contexts", f"{tables['contexts']:,}"),
+        ("tables", f"{tables['tables']:,}, {tables['bytes']:,} bytes"),
+    ]
+    if "networks" in found:
+        means = f"in units of 2^-{found['fraction']}" if found["means"] else "none"
+        work = found["multiply_accumulates_per_element"]
+        facts += [
+            ("means", means),
+            ("weights", f"{sum(one['weights'] for one in found['networks'].values()):,}"),
+            ("work", f"{work:,.1f} multiply-accumulates for each element"),
+        ]
+    return facts
+
+
+def _layers(network: dict[str, Any]) -> list[tuple[str, str]]:
+    """Facts about a network, layer by layer."""
+    channels = network["input_channels"]
+    facts = [
+        ("input", f"{channels} channels of {network['input_bits']} bits"),
+        ("coded", f"{network['weights']:,} weights in {network['bytes']:,} bytes"),
+    ]
+    for number, layer in enumerate(network["layers"]):
+        size, stride = layer["kernel"], layer["stride"]
+        kind = f"{size} x {size}" + (f", stride {stride}" if stride > 1 else "")
+        facts.append(
+            (
+                f"layer {number}",
+                f"{channels} -> {layer['channels']} channels, {kind}, padding {layer['padding']}, "
+                f"weights of {layer['weight_bits']} bits, {layer['activation']} to "
+                f"{layer['output_bits']} bits, sums of at most {layer['bound']:,}",
+            )
+        )
+        channels = layer["channels"]
+    return facts
+
+
+@app.command()
+def verify(file: _File, as_json: options.Json = False) -> None:
+    """Check a model: the file, its name, its tables, and that no sum of its networks overflows."""
+    import refcodec
+    from refcodec.probability.facts import check_model
+    from refcodec.probability.kinds import load_model
+
+    model: LatentModel = load_model(file)
+    report = refcodec.validate(file)
+    for violation in report.violations:
+        raise violation
+    digest = model.sha256.hex()
+    if len(file.stem) == len(digest) and file.stem != digest:
+        raise CallerError(f"{file} has the SHA-256 {digest}", hint="rename it")
+    found = {"SHA-256": digest, "file": "conforms", **check_model(model)}
+    if as_json:
+        print_json(found)
+        return
+    print_facts(console(), str(file), list(found.items()))
