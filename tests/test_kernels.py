@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import json
+import operator
 import os
 import pkgutil
 import random
@@ -500,10 +501,13 @@ def test_mixing_does_not_overflow(
     pairs: list[tuple[int, int]], weights: list[int], bit: int
 ) -> None:
     states = np.array([probability << 8 | seen for probability, seen in pairs], np.int32)
-    arrays = np.arange(6), np.zeros(6, np.int64), np.array(weights)
-    chance = checked(mixing.mix)(states, *arrays, 0, 6)
+    adapted = np.array(weights)
+    inputs = [checked(mixing.stretch)(states, at) for at in range(6)]
+    chance = checked(mixing.mix)(sum(map(operator.mul, map(Checked, weights), inputs)))
     assert 32 <= chance <= 65504
-    checked(mixing.learn)(states, *arrays, 0, 6, chance, bit, 4, 255)
+    error = Checked(((bit << 16) - chance) * 4)
+    for at, one in enumerate(inputs):
+        checked(mixing.adapt)(states, at, adapted, at, one, error, bit, 255)
     assert (states >= 0).all()
     assert (states >> 8 < 2**22).all()
 

@@ -124,9 +124,9 @@ class Recorder:
 
     def _before(self, name: str, given: tuple[Any, ...]) -> None:
         if name == "code_decision":
-            _, _, w, family, _, flag, _ = given
+            _, _, _, family, contexts, _, flag, _ = given
             self.question = f"{_NAMES[Family(*family)]}, flag {flag}"
-            self.contexts = " ".join(str(int(one)) for one in w.contexts)
+            self.contexts = " ".join(str(int(one)) for one in contexts)
 
     def _behind(self, name: str, given: tuple[Any, ...], found: Any) -> None:
         if name == "decode_bit":

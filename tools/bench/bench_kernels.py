@@ -4,9 +4,9 @@
     python tools/bench/bench_kernels.py [--rounds 7] [--cases NAME ...] [--json OUT.json]
 
 Both decode the same payloads of real features, from the same arguments, in turns in one process on one
-thread, and have to give the same arrays. Only the kernel itself is timed: neither parsing nor hashes. A time is
-the least processor time of several, so that ratios hold on a loaded machine. Needs a C compiler (``cc``), and
-the networks and images of ``../shared/data`` (or ``$REFCODEC_DATA``).
+thread, and have to give the same arrays. Only the kernel itself is timed: neither parsing nor hashes. A time
+is the least processor time of several, so that ratios hold on a loaded machine. Needs a C compiler (``cc``),
+and the networks and images of ``../shared/data`` (or ``$REFCODEC_DATA``).
 """
 
 from __future__ import annotations

@@ -17,10 +17,12 @@ from refcodec.coders.native import payload as native
 from refcodec.coders.native.blocks import ROOTS
 from refcodec.coders.native.head import BLOCK, FREQUENCY_SLOPE, ORIGIN, POINTS
 from refcodec.coders.native.transform import BASIS, BASIS_AT
-from refcodec.coders.native_lossless import context, contexts, fast, models
+from refcodec.coders.native_lossless import context, contexts, fast
 from refcodec.entropy.mixing import RECIPROCAL, SQUASH, STRETCH
 
 __all__ = ["Call", "load", "recorded"]
+
+FLOAT_STRETCH = STRETCH.astype(np.int16)
 
 Given = tuple[Any, ...]
 
@@ -57,7 +59,7 @@ def load(path: Path) -> Any:
     """A library of the translation, with the tables of the kernels."""
     library = ctypes.CDLL(str(path))
     library.set_tables(*map(_converted, (STRETCH, SQUASH, RECIPROCAL)))
-    library.set_float_tables(*map(_converted, (models.STRETCH, contexts.LOGARITHMS)))
+    library.set_float_tables(*map(_converted, (FLOAT_STRETCH, contexts.LOGARITHMS)))
     return library
 
 
