@@ -62,6 +62,9 @@ _SOURCES = (
 _RECENT = 4
 """Folders of other states that are kept: other versions of refcodec, numba or Python, and other flags."""
 
+_ROOM = {"zeros", "empty", "full"}
+"""Functions of numpy that make arrays."""
+
 _log = logging.getLogger("refcodec")
 
 
@@ -74,15 +77,20 @@ def kernel(function: Function) -> Function:
 def inlined(function: Function) -> Function:
     """Register a kernel that is inlined into its callers: for those called at every decision.
 
-    It saves a quarter of the time: to compiled code an array is seven numbers, and a call copies all of them.
+    To compiled code an array is seven numbers, and a call copies all of them.
     """
     _register(function)
     return compiled(function, forceinline=True)
 
 
 def compiled(function: Function, forceinline: bool = False) -> Function:
-    """Compile a function at its first call. An encoder's choices need no more: they may use floats."""
-    dispatcher: Any = numba.njit(nogil=True, forceinline=forceinline)(function)
+    """Compile a function at its first call. An encoder's choices need no more: they may use floats.
+
+    Its caller holds the arrays that it is given. So references to arrays are counted only where a function
+    makes some: an atomic operation for each array at each call would take four fifths of the time.
+    """
+    makes_room = not _ROOM.isdisjoint(function.__code__.co_names)
+    dispatcher: Any = numba.njit(nogil=True, forceinline=forceinline, _nrt=makes_room)(function)
     if not numba.config.DISABLE_JIT:
         dispatcher._cache = KernelCache(function, cache_folder)
     found: Function = dispatcher

@@ -19,10 +19,12 @@ from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba.core.caching import NullCache
 from variation import PATIENCE
 
 import refcodec
@@ -198,6 +200,24 @@ def test_there_are_kernels() -> None:
     assert {"coders.native_lossless.context.decode_floats"} <= KERNELS.keys()
     entry = inspect.signature(kernel.announce_compilation).parameters["entry"].default
     assert f"coders.native.{entry}" in KERNELS
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
+def test_kernels_do_not_count_references() -> None:
+    def last(array: Any) -> int:
+        return int(array[array.shape[0] - 1])
+
+    def both(array: Any) -> int:
+        return int(callee(array)) + int(callee(array[0:2]))
+
+    callee = kernel.compiled(last)
+    caller = kernel.compiled(both)
+    for one in (callee, caller):
+        one._cache = NullCache()  # whose code is that of this process, and can be looked at
+    assert caller(np.arange(4)) == 4
+    (code,) = caller.inspect_llvm().values()
+    assert "both" in code
+    assert "NRT_incref" not in code
 
 
 HALF = 0.5
