@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import numba
 
 from refcodec.kernel_cache import KernelCache, Untrusted, prune, trusted_folder
+from refcodec.kernel_compiler import KernelDispatcher
 
 __all__ = [
     "KERNELS",
@@ -51,6 +52,7 @@ _NATIVE_LOSSLESS = (
 _SOURCES = (
     "kernel.py",
     "kernel_cache.py",
+    "kernel_compiler.py",
     "entropy/*.py",
     *(f"coders/native/{name}.py" for name in _NATIVE),
     *(f"coders/native_lossless/{name}.py" for name in _NATIVE_LOSSLESS),
@@ -61,9 +63,6 @@ _SOURCES = (
 
 _RECENT = 4
 """Folders of other states that are kept: other versions of refcodec, numba or Python, and other flags."""
-
-_ROOM = {"zeros", "empty", "full"}
-"""Functions of numpy that make arrays."""
 
 _log = logging.getLogger("refcodec")
 
@@ -84,17 +83,14 @@ def inlined(function: Function) -> Function:
 
 
 def compiled(function: Function, forceinline: bool = False) -> Function:
-    """Compile a function at its first call. An encoder's choices need no more: they may use floats.
-
-    Its caller holds the arrays that it is given. So references to arrays are counted only where a function
-    makes some: an atomic operation for each array at each call would take four fifths of the time.
-    """
-    makes_room = not _ROOM.isdisjoint(function.__code__.co_names)
-    dispatcher: Any = numba.njit(nogil=True, forceinline=forceinline, _nrt=makes_room)(function)
-    if not numba.config.DISABLE_JIT:
-        dispatcher._cache = KernelCache(function, cache_folder)
-    found: Function = dispatcher
-    return found
+    """Compile a function at its first call. An encoder's choices need no more: they may use floats."""
+    if numba.config.DISABLE_JIT:
+        return function
+    found: Any = KernelDispatcher(
+        function, lambda form: KernelCache(function, cache_folder, form), inlined=forceinline
+    )
+    dispatcher: Function = found
+    return dispatcher
 
 
 def _register(function: Callable[..., Any]) -> None:

@@ -10,6 +10,7 @@ import operator
 import os
 import pkgutil
 import random
+import re
 import subprocess
 import sys
 import textwrap
@@ -210,14 +211,44 @@ def test_kernels_do_not_count_references() -> None:
     def both(array: Any) -> int:
         return int(callee(array)) + int(callee(array[0:2]))
 
-    callee = kernel.compiled(last)
-    caller = kernel.compiled(both)
-    for one in (callee, caller):
+    callee: Any = kernel.compiled(last)
+    caller: Any = kernel.compiled(both)
+    for one in (callee.inner, caller):
         one._cache = NullCache()  # whose code is that of this process, and can be looked at
     assert caller(np.arange(4)) == 4
     (code,) = caller.inspect_llvm().values()
     assert "both" in code
     assert "NRT_incref" not in code
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
+def test_a_kernel_is_compiled_once_for_all_constants() -> None:
+    def product(x: int, y: int) -> int:
+        return x * y
+
+    def sum_of_products(x: int) -> int:
+        return int(callee(x, 2)) + int(callee(3, x)) + int(callee(4, 5))
+
+    callee: Any = kernel.compiled(product)
+    caller: Any = kernel.compiled(sum_of_products)
+    assert caller(10) == 70
+    assert len(callee.inner.overloads) == 1
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
+def test_no_access_asks_whether_its_index_is_negative() -> None:
+    def moved(array: Any, x: int, y: int) -> None:
+        array[x, y] = int(array[y, x])
+
+    kernel_of: Any = kernel.compiled(moved)
+    kernel_of._cache = NullCache()
+    array = np.arange(4).reshape(2, 2)
+    kernel_of(array, 0, 1)
+    assert array.tolist() == [[0, 2], [2, 3]]
+    (code,) = kernel_of.inspect_llvm().values()
+    (body,) = re.findall(r"^define [^\n]*moved.*?^}", code, re.MULTILINE | re.DOTALL)[:1]
+    assert "load i64" in body
+    assert "select" not in body
 
 
 HALF = 0.5
