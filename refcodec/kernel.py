@@ -86,11 +86,10 @@ def compiled(function: Function, forceinline: bool = False) -> Function:
     """Compile a function at its first call. An encoder's choices need no more: they may use floats."""
     if numba.config.DISABLE_JIT:
         return function
-    found: Any = KernelDispatcher(
-        function, lambda form: KernelCache(function, cache_folder, form), inlined=forceinline
-    )
-    dispatcher: Function = found
-    return dispatcher
+    cache = KernelCache(function, cache_folder)
+    dispatcher: Any = KernelDispatcher(function, cache, inlined=forceinline)
+    found: Function = dispatcher
+    return found
 
 
 def _register(function: Callable[..., Any]) -> None:

@@ -43,14 +43,10 @@ class KernelCache:
 
     function : the kernel, as plain Python.
     folder   : gives the folder, or None where nothing can be kept; asked at the first compilation.
-    form     : tells forms apart that have the same types of arguments.
     """
 
-    def __init__(
-        self, function: Callable[..., Any], folder: Callable[[], Path | None], form: str = ""
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], folder: Callable[[], Path | None]) -> None:
         self._name = f"{function.__module__.removeprefix('refcodec.')}.{function.__qualname__}"
-        self._form = form
         self._folder = folder
 
     @property
@@ -103,7 +99,7 @@ class KernelCache:
 
     def _identity(self, signature: Any, codegen: Any) -> bytes:
         types = [(type(one).__name__, one.name) for one in signature]
-        return repr((self._name, self._form, types, codegen.magic_tuple())).encode()
+        return repr((self._name, types, codegen.magic_tuple())).encode()
 
     def _path(self, folder: Path, identity: bytes) -> Path:
         name = re.sub(r"[^\w.]", "", self._name)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from numba.core import ir
 from numba.core import types as _types
+from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.ir_utils import mk_unique_var
@@ -29,17 +30,18 @@ _ROOM = {"zeros", "empty", "full"}
 class KernelDispatcher(CPUDispatcher):  # type: ignore[misc]
     """A kernel, to be compiled when it is called.
 
-    function  : the kernel, as plain Python.
-    cache     : from its name to where its compiled forms are kept.
-    inlined   : true to inline it into the kernels that call it.
+    function : the kernel, as plain Python.
+    cache    : where its compiled forms are kept.
+    inlined  : true to inline it into the kernels that call it.
+
+    Kernels call a form of their own, ``inner``. That of numba would be compiled for each constant argument,
+    with code that unpacks Python's objects; optimised, and again as a part of each of its callers.
 
     References to arrays are counted only where a function makes some: an atomic operation for each array at
     each call would take four fifths of the time.
     """
 
-    def __init__(
-        self, function: Callable[..., Any], cache: Callable[[str], Any], *, inlined: bool
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], cache: Any, *, inlined: bool) -> None:
         options = {
             "nopython": True,
             "nogil": True,
@@ -49,19 +51,20 @@ class KernelDispatcher(CPUDispatcher):  # type: ignore[misc]
             "_nrt": not _ROOM.isdisjoint(function.__code__.co_names),
         }
         super().__init__(function, targetoptions=options, pipeline_class=_Compiler)
-        self._cache = cache("")
-        # the form that kernels call has no code that unpacks Python's objects, which is slow to compile
+        self._cache = cache
         options = options | {"no_cpython_wrapper": True}
-        self.inner = CPUDispatcher(function, targetoptions=options, pipeline_class=_Compiler)
-        self.inner._cache = cache("inner")
+        self.inner = CPUDispatcher(function, targetoptions=options, pipeline_class=_PartCompiler)
 
     def get_call_template(self, args: Sequence[Any], kws: dict[str, Any]) -> Any:
-        """Resolve the call of a kernel: numba would compile it anew for each constant argument."""
+        """Resolve the call of a kernel by a kernel."""
         return self.inner.get_call_template(tuple(map(types.unliteral, args)), kws)
 
     def get_overload(self, sig: Any) -> Any:
         """Give the compiled form that a kernel calls."""
         return self.inner.get_overload(sig)
+
+
+# --- passes ----------------------------------------------------------------------------------------
 
 
 @register_pass(mutates_CFG=False, analysis_only=False)
@@ -80,16 +83,6 @@ class _UnsignedIndices(FunctionPass):  # type: ignore[misc]
                 body += _unsigned(statement, state)
             block.body = body
         return True
-
-
-class _Compiler(CompilerBase):  # type: ignore[misc]
-    """Passes that compile a kernel."""
-
-    def define_pipelines(self) -> list[Any]:
-        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        passes.add_pass_after(_UnsignedIndices, NopythonRewrites)
-        passes.finalize()
-        return [passes]
 
 
 def _unsigned(statement: Any, state: Any) -> list[Any]:
@@ -126,3 +119,66 @@ def _unsigned_type(index: Any) -> Any:
     if isinstance(index, types.BaseTuple) and all(isinstance(one, types.Integer) for one in index):
         return types.UniTuple(types.uint64, len(index))
     return None
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class _AsPart(FunctionPass):  # type: ignore[misc]
+    """Chooses the library for code that is only a part of other code."""
+
+    _name = "as_part"
+
+    def __init__(self) -> None:
+        FunctionPass.__init__(self)
+
+    def run_pass(self, state: Any) -> bool:
+        state.library = _PartLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        return False
+
+
+class _Compiler(CompilerBase):  # type: ignore[misc]
+    """Passes that compile a kernel."""
+
+    def define_pipelines(self) -> list[Any]:
+        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        passes.add_pass_after(_UnsignedIndices, NopythonRewrites)
+        self._add(passes)
+        passes.finalize()
+        return [passes]
+
+    def _add(self, passes: Any) -> None:
+        """Add further passes."""
+
+
+class _PartCompiler(_Compiler):
+    """Passes that compile a kernel for other kernels."""
+
+    def _add(self, passes: Any) -> None:
+        passes.add_pass_after(_AsPart, _UnsignedIndices)
+
+
+# --- code that is a part of other code -------------------------------------------------------------
+
+
+class _PartLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """Code that is optimised and translated as a part of other code, never by itself."""
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        return 0
+
+    @property
+    def codegen(self) -> Any:
+        return _Detached()
+
+
+class _Detached:
+    """Stands in for the engine that holds machine code, where there is none."""
+
+    def set_env(self, name: str, environment: Any) -> None:
+        """Do nothing: globals are set where they are linked into code that runs."""

@@ -213,8 +213,7 @@ def test_kernels_do_not_count_references() -> None:
 
     callee: Any = kernel.compiled(last)
     caller: Any = kernel.compiled(both)
-    for one in (callee.inner, caller):
-        one._cache = NullCache()  # whose code is that of this process, and can be looked at
+    caller._cache = NullCache()  # whose code is that of this process, and can be looked at
     assert caller(np.arange(4)) == 4
     (code,) = caller.inspect_llvm().values()
     assert "both" in code
