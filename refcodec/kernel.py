@@ -28,7 +28,6 @@ from refcodec.kernel_compiler import KernelDispatcher
 
 __all__ = [
     "KERNELS",
-    "announce_compilation",
     "cache_folder",
     "compiled",
     "inlined",
@@ -86,7 +85,7 @@ def compiled(function: Function, forceinline: bool = False) -> Function:
     """Compile a function at its first call. An encoder's choices need no more: they may use floats."""
     if numba.config.DISABLE_JIT:
         return function
-    cache = KernelCache(function, cache_folder)
+    cache = KernelCache(function, cache_folder, announce_compilation)
     dispatcher: Any = KernelDispatcher(function, cache, inlined=forceinline)
     found: Function = dispatcher
     return found
@@ -153,14 +152,8 @@ def _place() -> Path:
 
 
 @cache
-def announce_compilation(entry: str = "channels.code_levels") -> None:
-    """Log once, by the logger ``refcodec``, that kernels must be compiled first.
-
-    entry : the kernel, as ``module.name``, that is compiled last, after all that it calls.
-    """
-    if numba.config.DISABLE_JIT:
-        return
+def announce_compilation() -> None:
+    """Log once, by the logger ``refcodec``, that kernels are compiled now."""
     folder = cache_folder()
-    if folder is None or not any(folder.glob(f"*{entry}-*.nbc")):
-        often = "once" if folder and os.access(folder, os.W_OK) else "in every process"
-        _log.warning("compiling kernels for this machine: %s, for up to half a minute", often)
+    often = "once" if folder and os.access(folder, os.W_OK) else "in every process"
+    _log.warning("compiling kernels for this machine: %s, for some seconds", often)

@@ -92,7 +92,6 @@ def interpreted(replace: Callable[[str, Any], Any]) -> dict[str, Callable[..., A
             own = getattr(value, "py_func", value)
             if isinstance(own, FunctionType):
                 space[name] = wrapped.get(own.__qualname__ + own.__module__, value)
-        space["announce_compilation"] = lambda *_: None
     return {one.__name__: wrapped[key] for key, one in made.items()}
 
 

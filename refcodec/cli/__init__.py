@@ -29,6 +29,7 @@ from refcodec.cli import (
     inspecting,
     joining,
     looking,
+    warming,
 )
 from refcodec.cli.terminal import printable
 from refcodec.errors import DFCError, EnvironmentFault, StreamError
@@ -116,6 +117,7 @@ app.command()(assembling.asm)
 app.command()(checking.validate)
 app.command()(looking.compare)
 app.command()(evaluation.evaluate)
+app.command()(warming.warm_up)
 app.add_typer(conformance.app, name="conformance")
 
 

@@ -35,7 +35,6 @@ from refcodec.entropy.arithmetic import (
 )
 from refcodec.entropy.arrays import Int32, Int64, Uint8
 from refcodec.errors import PayloadError
-from refcodec.kernel import announce_compilation
 from refcodec.tables import native_model
 
 __all__ = [
@@ -97,7 +96,6 @@ def decode_payload(payload: Payload, reference_feature: Int32 | None = None) -> 
 
     Raises PayloadError.
     """
-    announce_compilation()
     fps = payload.fps
     shape = (fps.channels, fps.height, fps.width)
     head = np.zeros(HEAD_SIZE, np.int64)
