@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refcodec.coders.native_lossless.models import initial_model
 from refcodec.entropy.arithmetic import (
     CODE,
     CODER_SIZE,
@@ -30,6 +31,7 @@ from refcodec.entropy.arithmetic import (
     start_encoding,
 )
 from refcodec.entropy.mixing import RECIPROCAL, SQUASH, STRETCH, adapt, mix, stretch
+from refcodec.tables import native_model
 
 Decisions = Sequence[tuple[int, int]]
 
@@ -325,6 +327,14 @@ def test_models_stay_in_their_ranges(bits: list[int], weight: int, limit: int) -
         assert (states & 255 <= limit).all()
         assert np.abs(weights - before).max() <= 2307 * 4 + 1
         assert np.abs(mixture.inputs).max() <= 2307
+
+
+def test_words_of_32_bits_hold_weights_for_as_long_as_the_specification_says() -> None:
+    largest = max(int(abs(model()[1]).max()) for model in (native_model, initial_model))
+    most = (int(abs(STRETCH).max()) * (65536 - int(SQUASH.min())) * 4 + 32768) >> 16
+    assert largest < 2**24
+    assert most <= 9229
+    assert 2**24 + 230_000 * 9229 < 2**31
 
 
 def test_exact_numbers_of_a_model() -> None:
