@@ -33,7 +33,7 @@ SOURCE = Path(__file__).with_name("listings.c")
 SMALL, LARGE = 20, 1
 """Features of a case."""
 
-CASES = [
+CASES: list[tuple[str, str, dict[str, Any]]] = [
     *((f"native, QP {qp}, {layer}", layer, {"coder": "native", "qp": qp})
       for layer in ("layer1, large", "conv1, large", "layer1, small", "layer3, small")
       for qp in (30, 40)),
