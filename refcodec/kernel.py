@@ -24,10 +24,10 @@ from typing import Any, TypeVar
 import numba
 
 from refcodec.kernel_cache import KernelCache, Untrusted, prune, trusted_folder
+from refcodec.kernel_compiler import KernelDispatcher
 
 __all__ = [
     "KERNELS",
-    "announce_compilation",
     "cache_folder",
     "compiled",
     "inlined",
@@ -51,6 +51,7 @@ _NATIVE_LOSSLESS = (
 _SOURCES = (
     "kernel.py",
     "kernel_cache.py",
+    "kernel_compiler.py",
     "entropy/*.py",
     "networks/layers.py",
     "networks/weights.py",
@@ -76,7 +77,7 @@ def kernel(function: Function) -> Function:
 def inlined(function: Function) -> Function:
     """Register a kernel that is inlined into its callers: for those called at every decision.
 
-    It saves a quarter of the time: to compiled code an array is seven numbers, and a call copies all of them.
+    To compiled code an array is seven numbers, and a call copies all of them.
     """
     _register(function)
     return compiled(function, forceinline=True)
@@ -84,9 +85,10 @@ def inlined(function: Function) -> Function:
 
 def compiled(function: Function, forceinline: bool = False) -> Function:
     """Compile a function at its first call. An encoder's choices need no more: they may use floats."""
-    dispatcher: Any = numba.njit(nogil=True, forceinline=forceinline)(function)
-    if not numba.config.DISABLE_JIT:
-        dispatcher._cache = KernelCache(function, cache_folder)
+    if numba.config.DISABLE_JIT:
+        return function
+    cache = KernelCache(function, cache_folder, announce_compilation)
+    dispatcher: Any = KernelDispatcher(function, cache, inlined=forceinline)
     found: Function = dispatcher
     return found
 
@@ -152,14 +154,8 @@ def _place() -> Path:
 
 
 @cache
-def announce_compilation(entry: str = "channels.code_levels") -> None:
-    """Log once, by the logger ``refcodec``, that kernels must be compiled first.
-
-    entry : the kernel, as ``module.name``, that is compiled last, after all that it calls.
-    """
-    if numba.config.DISABLE_JIT:
-        return
+def announce_compilation() -> None:
+    """Log once, by the logger ``refcodec``, that kernels are compiled now."""
     folder = cache_folder()
-    if folder is None or not any(folder.glob(f"*{entry}-*.nbc")):
-        often = "once" if folder and os.access(folder, os.W_OK) else "in every process"
-        _log.warning("compiling kernels for this machine: %s, for up to half a minute", often)
+    often = "once" if folder and os.access(folder, os.W_OK) else "in every process"
+    _log.warning("compiling kernels for this machine: %s, for some seconds", often)

@@ -43,9 +43,16 @@ class KernelCache:
 
     function : the kernel, as plain Python.
     folder   : gives the folder, or None where nothing can be kept; asked at the first compilation.
+    missing  : called where nothing has been kept, before the kernel is compiled.
     """
 
-    def __init__(self, function: Callable[..., Any], folder: Callable[[], Path | None]) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        folder: Callable[[], Path | None],
+        missing: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._missing = missing
         self._name = f"{function.__module__.removeprefix('refcodec.')}.{function.__qualname__}"
         self._folder = folder
 
@@ -57,6 +64,13 @@ class KernelCache:
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """Machine code for these types of arguments; None where it must be compiled."""
+        found = self._kept(signature, target)
+        if found is None:
+            self._missing()
+        return found
+
+    def _kept(self, signature: Any, target: Any) -> Any:
+        """Machine code that was kept; None if there is none, or it is damaged."""
         target.refresh()
         folder = self._folder()
         if folder is None:

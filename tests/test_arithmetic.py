@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refcodec.coders.native_lossless.models import initial_model
 from refcodec.entropy.arithmetic import (
     CODE,
     CODER_SIZE,
@@ -29,7 +30,8 @@ from refcodec.entropy.arithmetic import (
     start_decoding,
     start_encoding,
 )
-from refcodec.entropy.mixing import RECIPROCAL, SQUASH, STRETCH, learn, mix
+from refcodec.entropy.mixing import RECIPROCAL, SQUASH, STRETCH, adapt, mix, stretch
+from refcodec.tables import native_model
 
 Decisions = Sequence[tuple[int, int]]
 
@@ -270,19 +272,37 @@ def test_tables_equal_their_formulas() -> None:
     assert np.array_equal(RECIPROCAL, np.rint(65536 / (np.arange(256) + 1.6)))
 
 
-def model(weight: int = 65536 // 3) -> tuple[Any, Any, Any, Any]:
-    """States, chosen, inputs, weights of three predictions."""
-    states = np.full(5, 1 << 29, np.int32)
-    return states, np.array([0, 2, 4]), np.zeros(3, np.int64), np.full(3, weight)
+class Mixture:
+    """Predictions of chosen states, mixed, as the coders mix theirs."""
+
+    def __init__(self, states: Any, chosen: Any, weights: Any) -> None:
+        self.states, self.chosen, self.weights = states, chosen, weights
+
+    def predict(self) -> int:
+        self.inputs = [stretch(self.states, at) for at in self.chosen]
+        pairs = zip(self.weights.tolist(), self.inputs, strict=True)
+        self.chance = int(mix(sum(weight * one for weight, one in pairs)))
+        return self.chance
+
+    def learn(self, bit: int, rate: int, limit: int) -> None:
+        error = ((bit << 16) - self.chance) * rate
+        for i, (at, one) in enumerate(zip(self.chosen, self.inputs, strict=True)):
+            adapt(self.states, at, self.weights, i, one, error, bit, limit)
+
+
+def model(weight: int = 65536 // 3) -> Mixture:
+    """Three predictions of five states."""
+    return Mixture(np.full(5, 1 << 29, np.int32), [0, 2, 4], np.full(3, weight))
 
 
 @pytest.mark.parametrize("bit", [0, 1])
 @pytest.mark.parametrize("limit", [4, 127, 255])
 def test_a_model_learns_what_never_changes(bit: int, limit: int) -> None:
-    states, chosen, inputs, weights = model()
+    mixture = model()
+    states = mixture.states
     for _ in range(3000):
-        chance = mix(states, chosen, inputs, weights, 0, 3)
-        learn(states, chosen, inputs, weights, 0, 3, chance, bit, 4, limit)
+        chance = mixture.predict()
+        mixture.learn(bit, 4, limit)
     assert chance == (65504 if bit else 32)
     assert (states[[0, 2, 4]] & 255 == limit).all()
     assert (states[[1, 3]] == 1 << 29).all()  # they were not asked
@@ -296,24 +316,34 @@ def test_a_model_learns_what_never_changes(bit: int, limit: int) -> None:
     st.sampled_from([4, 127, 255]),
 )
 def test_models_stay_in_their_ranges(bits: list[int], weight: int, limit: int) -> None:
-    states, chosen, inputs, weights = model(weight)
+    mixture = model(weight)
+    states, weights = mixture.states, mixture.weights
     for bit in bits:
-        chance = mix(states, chosen, inputs, weights, 0, 3)
+        chance = mixture.predict()
         assert 32 <= chance <= 65504
         before = weights.copy()
-        learn(states, chosen, inputs, weights, 0, 3, chance, bit, 4, limit)
+        mixture.learn(bit, 4, limit)
         assert ((states >= 0) & (states < 1 << 30)).all()
         assert (states & 255 <= limit).all()
         assert np.abs(weights - before).max() <= 2307 * 4 + 1
-        assert np.abs(inputs).max() <= 2307
+        assert np.abs(mixture.inputs).max() <= 2307
+
+
+def test_words_of_32_bits_hold_weights_for_as_long_as_the_specification_says() -> None:
+    largest = max(int(abs(model()[1]).max()) for model in (native_model, initial_model))
+    most = (int(abs(STRETCH).max()) * (65536 - int(SQUASH.min())) * 4 + 32768) >> 16
+    assert largest < 2**24
+    assert most <= 9229
+    assert 2**24 + 230_000 * 9229 < 2**31
 
 
 def test_exact_numbers_of_a_model() -> None:
-    states, chosen, inputs, weights = model(65536)
+    mixture = model(65536)
+    states, weights = mixture.states, mixture.weights
     states[0] = 3 << 28  # 3/4
-    chance = mix(states, chosen, inputs, weights, 0, 3)
+    chance = mixture.predict()
     assert chance == SQUASH[2816 + int(STRETCH[3072]) + 2 * int(STRETCH[2048])]
-    learn(states, chosen, inputs, weights, 0, 3, chance, 0, 4, 127)
+    mixture.learn(0, 4, 127)
     assert states.tolist() == [301989889, 536870912, 201326593, 536870912, 201326593]
     assert weights.tolist() == [64693, 65536, 65536]
 
@@ -326,11 +356,11 @@ def test_a_mixture_beats_its_parts() -> None:
     cost = {}
     for name, parts in {"a": [0], "b": [1], "both": [0, 1]}.items():
         states = np.full(4, 1 << 29, np.int32)
-        weights, inputs = np.full(2, 65536 // len(parts)), np.zeros(2, np.int64)
+        mixture = Mixture(states, [], np.full(len(parts), 65536 // len(parts)))
         cost[name] = 0.0
         for one, other, bit in zip(a.tolist(), b.tolist(), bits.tolist(), strict=True):
-            chosen = np.array([(one, 2 + other)[part] for part in parts])
-            chance = mix(states, chosen, inputs, weights, 0, len(parts))
+            mixture.chosen = [(one, 2 + other)[part] for part in parts]
+            chance = mixture.predict()
             cost[name] -= math.log2(chance / 65536 if bit else 1 - chance / 65536)
-            learn(states, chosen, inputs, weights, 0, len(parts), chance, bit, 4, 255)
+            mixture.learn(bit, 4, 255)
     assert cost["both"] < 0.9 * min(cost["a"], cost["b"])

@@ -45,10 +45,9 @@ CALL = """
 import logging, sys
 logging.basicConfig(format="%(levelname)s %(name)s %(message)s")
 logging.getLogger("refcodec").setLevel(logging.INFO)
-from refcodec.kernel import announce_compilation
 from refcodec.entropy.tiny_caller import outer
-announce_compilation("tiny_caller.outer")
-announce_compilation("tiny_caller.outer")
+from refcodec.entropy.tiny_callee import inner
+inner(1)
 print(outer(*map(int, sys.argv[1:] or [1])))
 """
 
@@ -132,9 +131,69 @@ def test_a_second_process_compiles_nothing_and_says_nothing(tree: Path) -> None:
     assert kept(tree) == before
 
 
+EVERY_WAY = """
+import io
+import numpy as np
+import refcodec
+from refcodec import EntropyModel
+maps = np.random.default_rng(0).normal(0, 1, (2, 3, 40, 24)).astype(np.float32)
+latents = np.zeros((4, 7), np.int8)
+ways = [({"coder": "native", "qp": qp, "speed": speed}, maps[:, :, :side, :side])
+        for qp, side in ((20, 1), (30, 24), (40, 40)) for speed in ("fast", "default", "best")]
+ways += [({"coder": "native", "gop": 2, "qp": 30}, maps), ({"coder": "native", "qp": 9}, maps[:, 0, 0])]
+ways += [({"coder": "native-lossless", "speed": speed}, maps.astype(kind))
+         for speed in ("fast", "default") for kind in (np.float32, np.float16)]
+ways += [({"coder": "learned", "quantiser": "none", "model": EntropyModel.fit(latents)}, latents)]
+for choices, features in ways:
+    target = io.BytesIO()
+    with refcodec.create(target, **choices) as writer:
+        for one in features:
+            writer.write(one)
+    with refcodec.open(io.BytesIO(target.getvalue())) as reader:
+        assert len(list(reader)) == len(features)
+print(len(ways))
+"""
+
+
+@pytest.mark.slow
+def test_after_a_warm_up_nothing_is_compiled(private: Path) -> None:
+    folder = private / "cache"
+    script = "from refcodec.cli import main; main()"
+    _, log = end(start(SOURCE, script, "warm-up", REFCODEC_CACHE=str(folder)))
+    assert log.startswith("note: compiling kernels for this machine: once")
+    warm = sorted(folder.rglob("*.nbc"))
+    assert len(warm) > 20
+    assert end(start(SOURCE, EVERY_WAY, REFCODEC_CACHE=str(folder))) == ("16", "")
+    assert sorted(folder.rglob("*.nbc")) == warm
+
+
+@pytest.mark.parametrize("command", [["hevc"], ["native", "x"]])
+def test_only_what_has_kernels_can_be_warmed_up(command: list[str]) -> None:
+    script = "from refcodec.cli import main; main()"
+    process = start(SOURCE, script, "warm-up", *command)
+    assert (
+        "is not compiled: choose among native, native-lossless, learned"
+        in process.communicate(timeout=PATIENCE)[1]
+    )
+    assert process.returncode == 2
+
+
+def test_a_decoder_does_not_wait_for_an_encoder(private: Path) -> None:
+    folder = private / "cache"
+    stream = SOURCE.parent / "bitstreams" / "valid" / "exact-fast-float32" / "stream.dfc"
+    script = f"import refcodec; print(refcodec.decode(open({str(stream)!r}, 'rb').read()).size)"
+    end(start(SOURCE, script, REFCODEC_CACHE=str(folder)))
+    names = {one.name.partition("-")[0] for one in folder.rglob("*.nbc")}
+    decoder = ("coders.native_lossless.fast.", "coders.native_lossless.raw_bits.")
+    assert names
+    assert all(name.startswith(decoder) for name in names)
+
+
 def test_other_kernels_in_the_folder_do_not_hide_a_compilation(tree: Path) -> None:
     script = "from refcodec.entropy.tiny_callee import inner; print(inner(1))"
-    assert end(start(tree, script)) == ("2", "")
+    output, log = end(start(tree, script))
+    assert output == "2"
+    assert "compiling" in log
     assert kept(tree)
     assert "compiling" in call(tree)[1]
 
@@ -193,7 +252,7 @@ def test_processes_that_compile_at_once_stay_right(tree: Path) -> None:
         for line in lines:
             assert line.split()[1:] == ["20.0", "25.0"] if "float" in line else ["20", "20"]
     before = kept(tree)
-    assert len(before) == 8  # two kernels of four types
+    assert len(before) == 4  # one kernel of four types; the other is a part of it
     assert end(start(tree, script, "0"))[1] == ""
     assert kept(tree) == before
     assert not list((tree.parent / "cache").rglob("*.tmp"))

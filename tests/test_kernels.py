@@ -6,9 +6,11 @@ import ast
 import importlib
 import inspect
 import json
+import operator
 import os
 import pkgutil
 import random
+import re
 import subprocess
 import sys
 import textwrap
@@ -18,10 +20,12 @@ from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba.core.caching import NullCache
 from variation import PATIENCE
 
 import refcodec
@@ -202,8 +206,53 @@ def test_there_are_kernels() -> None:
     assert {"entropy.rans.decode_each", "entropy.vectors.decode_vector"} <= KERNELS.keys()
     assert {"coders.native.transform.inverse_block"} <= KERNELS.keys()
     assert {"coders.native_lossless.context.decode_floats"} <= KERNELS.keys()
-    entry = inspect.signature(kernel.announce_compilation).parameters["entry"].default
-    assert f"coders.native.{entry}" in KERNELS
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
+def test_kernels_do_not_count_references() -> None:
+    def last(array: Any) -> int:
+        return int(array[array.shape[0] - 1])
+
+    def both(array: Any) -> int:
+        return int(callee(array)) + int(callee(array[0:2]))
+
+    callee: Any = kernel.compiled(last)
+    caller: Any = kernel.compiled(both)
+    caller._cache = NullCache()  # whose code is that of this process, and can be looked at
+    assert caller(np.arange(4)) == 4
+    (code,) = caller.inspect_llvm().values()
+    assert "both" in code
+    assert "NRT_incref" not in code
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
+def test_a_kernel_is_compiled_once_for_all_constants() -> None:
+    def product(x: int, y: int) -> int:
+        return x * y
+
+    def sum_of_products(x: int) -> int:
+        return int(callee(x, 2)) + int(callee(3, x)) + int(callee(4, 5))
+
+    callee: Any = kernel.compiled(product)
+    caller: Any = kernel.compiled(sum_of_products)
+    assert caller(10) == 70
+    assert len(callee.inner.overloads) == 1
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
+def test_no_access_asks_whether_its_index_is_negative() -> None:
+    def moved(array: Any, x: int, y: int) -> None:
+        array[x, y] = int(array[y, x])
+
+    kernel_of: Any = kernel.compiled(moved)
+    kernel_of._cache = NullCache()
+    array = np.arange(4).reshape(2, 2)
+    kernel_of(array, 0, 1)
+    assert array.tolist() == [[0, 2], [2, 3]]
+    (code,) = kernel_of.inspect_llvm().values()
+    (body,) = re.findall(r"^define [^\n]*moved.*?^}", code, re.MULTILINE | re.DOTALL)[:1]
+    assert "load i64" in body
+    assert "select" not in body
 
 
 HALF = 0.5
@@ -507,10 +556,13 @@ def test_mixing_does_not_overflow(
     pairs: list[tuple[int, int]], weights: list[int], bit: int
 ) -> None:
     states = np.array([probability << 8 | seen for probability, seen in pairs], np.int32)
-    arrays = np.arange(6), np.zeros(6, np.int64), np.array(weights)
-    chance = checked(mixing.mix)(states, *arrays, 0, 6)
+    adapted = np.array(weights)
+    inputs = [checked(mixing.stretch)(states, at) for at in range(6)]
+    chance = checked(mixing.mix)(sum(map(operator.mul, map(Checked, weights), inputs)))
     assert 32 <= chance <= 65504
-    checked(mixing.learn)(states, *arrays, 0, 6, chance, bit, 4, 255)
+    error = Checked(((bit << 16) - chance) * 4)
+    for at, one in enumerate(inputs):
+        checked(mixing.adapt)(states, at, adapted, at, one, error, bit, 255)
     assert (states >= 0).all()
     assert (states >> 8 < 2**22).all()
 

@@ -92,7 +92,6 @@ def interpreted(replace: Callable[[str, Any], Any]) -> dict[str, Callable[..., A
             own = getattr(value, "py_func", value)
             if isinstance(own, FunctionType):
                 space[name] = wrapped.get(own.__qualname__ + own.__module__, value)
-        space["announce_compilation"] = lambda *_: None
     return {one.__name__: wrapped[key] for key, one in made.items()}
 
 
@@ -124,9 +123,9 @@ class Recorder:
 
     def _before(self, name: str, given: tuple[Any, ...]) -> None:
         if name == "code_decision":
-            _, _, w, family, _, flag, _ = given
+            _, _, _, family, contexts, _, flag, _ = given
             self.question = f"{_NAMES[Family(*family)]}, flag {flag}"
-            self.contexts = " ".join(str(int(one)) for one in w.contexts)
+            self.contexts = " ".join(str(int(one)) for one in contexts)
 
     def _behind(self, name: str, given: tuple[Any, ...], found: Any) -> None:
         if name == "decode_bit":

@@ -31,6 +31,7 @@ from refcodec.cli import (
     latent_models,
     looking,
     training,
+    warming,
 )
 from refcodec.cli.terminal import printable
 from refcodec.errors import DFCError, EnvironmentFault, StreamError
@@ -120,6 +121,7 @@ app.command()(looking.compare)
 app.command()(evaluation.evaluate)
 app.command()(training.train)
 app.add_typer(latent_models.app, name="model")
+app.command()(warming.warm_up)
 app.add_typer(conformance.app, name="conformance")
 
 

@@ -47,7 +47,7 @@ IDENTITIES = {"abs", "rint", "clip", "min", "max", "minimum", "maximum", "bool"}
 _MESSAGES = {"bit_offset", "clause", "hint", "trace", "what", "offset"}
 """Keyword arguments that only shape a message."""
 
-_SILENT = ("announce_compilation", "memory_for", "wrong", "refusal", "position_of", "note", "cast")
+_SILENT = ("memory_for", "wrong", "refusal", "position_of", "note", "cast")
 """Calls whose arguments change no verdict."""
 
 

@@ -130,13 +130,15 @@ def code_temporal(
     """(8.3.7.5) Code the temporal decision, 1 if a block is predicted from the reference; returns it."""
     above = 2 if y == 0 else int(w.edges[ABOVE_TEMPORAL, x])
     left = 2 if x == 0 else int(w.edges[LEFT_TEMPORAL, y])
-    w.contexts[0] = shape * 9 + above * 3 + left
-    w.contexts[1] = beside * 4 + shape
-    w.contexts[2] = behind * 4 + shape
-    w.contexts[3] = around * 4 + shape
-    w.contexts[4] = above * 3 + left
-    w.contexts[5] = shape
-    return code_decision(coder, data, w, TEMPORAL, shape, 0, temporal)
+    contexts = (
+        shape * 9 + above * 3 + left,
+        beside * 4 + shape,
+        behind * 4 + shape,
+        around * 4 + shape,
+        above * 3 + left,
+        shape,
+    )
+    return code_decision(coder, data, w, TEMPORAL, contexts, shape, 0, temporal)
 
 
 @kernel
@@ -172,16 +174,20 @@ def code_dc(
     prediction = (mean * root + 2048) >> 12
     expected = bucket(abs(prediction))
     border = int(y == 0 and x == 0)
-    w.contexts[0] = (shape * 12 + expected) * 2 + border
-    w.contexts[1] = beside * 12 + expected
-    w.contexts[2] = behind * 12 + expected
-    w.contexts[3] = around * 12 + expected
-    w.contexts[4] = contrast * 12 + expected
-    w.contexts[5] = min(abs(prediction), 47) * 4 + shape
+    contexts = (
+        (shape * 12 + expected) * 2 + border,
+        beside * 12 + expected,
+        behind * 12 + expected,
+        around * 12 + expected,
+        contrast * 12 + expected,
+        min(abs(prediction), 47) * 4 + shape,
+    )
     residual = int(levels[y, x]) - prediction
-    magnitude = code_magnitude(coder, data, w, DC, shape, abs(residual), 0, LONGEST_UNARY, 1)
+    magnitude = code_magnitude(
+        coder, data, w, DC, contexts, shape, abs(residual), 0, LONGEST_UNARY, 1
+    )
     if magnitude > 0:
-        negative = code_decision(coder, data, w, DC_SIGN, shape, 0, int(residual < 0))
+        negative = code_decision(coder, data, w, DC_SIGN, contexts, shape, 0, int(residual < 0))
         residual = -magnitude if negative == 1 else magnitude
     else:
         residual = 0

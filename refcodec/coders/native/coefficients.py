@@ -9,6 +9,7 @@ import numpy as np
 from refcodec.clauses import clause
 from refcodec.coders.native.decisions import (
     FAMILIES,
+    Contexts,
     bit_length,
     bucket,
     code_decision,
@@ -66,13 +67,15 @@ def code_coefficients(
             entry = int(w.scans[at + k])
             if int(levels[y + (entry & 31), x + ((entry >> 5) & 31)]) != 0:
                 last = k
-    w.contexts[0] = shape * 12 + beside
-    w.contexts[1] = behind * 12 + beside
-    w.contexts[2] = around * 4 + shape
-    w.contexts[3] = shape * 12 + bucket(dc)
-    w.contexts[4] = bucket(residual) * 12 + around
-    w.contexts[5] = bit_length(area - 1)
-    last = code_last(coder, data, w, shape, beside, behind, around, last, area)
+    contexts = (
+        shape * 12 + beside,
+        behind * 12 + beside,
+        around * 4 + shape,
+        shape * 12 + bucket(dc),
+        bucket(residual) * 12 + around,
+        bit_length(area - 1),
+    )
+    last = code_last(coder, data, w, contexts, shape, beside, behind, around, last, area)
 
     total = 0
     nonzero = 0
@@ -95,15 +98,17 @@ def code_coefficients(
                 near += abs(int(levels[y + u, x + v + 2]))
         order = bit_length(near >> 3)
         near = bucket(near)
-        w.contexts[0] = shape * 64 + place
-        w.contexts[1] = (near * 10 + ring) * 4 + shape
-        w.contexts[2] = (beside * 10 + ring) * 4 + shape
-        w.contexts[3] = (around * 10 + ring) * 4 + min(nonzero, 3)
-        w.contexts[4] = (behind * 10 + ring) * 4 + min(near, 3)
-        w.contexts[5] = (min(bucket(last - k), 9) * 10 + min(bucket(total), 9)) * 4 + shape
+        contexts = (
+            shape * 64 + place,
+            (near * 10 + ring) * 4 + shape,
+            (beside * 10 + ring) * 4 + shape,
+            (around * 10 + ring) * 4 + min(nonzero, 3),
+            (behind * 10 + ring) * 4 + min(near, 3),
+            (min(bucket(last - k), 9) * 10 + min(bucket(total), 9)) * 4 + shape,
+        )
         level = int(levels[y + u, x + v])
         magnitude = code_magnitude(
-            coder, data, w, COEFFICIENT, shape * 3 + (ring >> 2),
+            coder, data, w, COEFFICIENT, contexts, shape * 3 + (ring >> 2),
             abs(level), int(k == last), 8, min(order, 12),
         )  # fmt: skip
         if magnitude > 0:
@@ -119,34 +124,36 @@ def code_coefficients(
 
 @kernel
 def code_last(
-    coder: Int64, data: Uint8, w: Workspace, shape: int, beside: int, behind: int, around: int,
-    last: int, area: int,
+    coder: Int64, data: Uint8, w: Workspace, contexts: Contexts, shape: int, beside: int,
+    behind: int, around: int, last: int, area: int,
 ) -> int:  # fmt: skip
     """(8.3.7.6) Code the scan number of the last level that is not 0: its bit length, then its bits.
 
-    The decisions on its length have the contexts that the caller has set.
+    contexts : of the decisions on its length.
     """
     longest = bit_length(area - 1)
     wanted = bit_length(last)
     length = 0
     while length < longest:
-        if code_decision(coder, data, w, LAST, shape, length, int(wanted > length)) == 0:
+        if code_decision(coder, data, w, LAST, contexts, shape, length, int(wanted > length)) == 0:
             break
         length += 1
     if length < 2:
         return length
-    w.contexts[0] = shape * 11 + length
-    w.contexts[1] = behind * 12 + beside
-    w.contexts[2] = around * 11 + length
-    w.contexts[3] = length
-    w.contexts[4] = longest * 11 + length
-    w.contexts[5] = shape
+    contexts = (
+        shape * 11 + length,
+        behind * 12 + beside,
+        around * 11 + length,
+        length,
+        longest * 11 + length,
+        shape,
+    )
     value = 1
     for i in range(length - 2, -1, -1):
         bit = (last >> i) & 1
         depth = length - 2 - i
         if depth < 2:
-            bit = code_decision(coder, data, w, LAST_REST, length, depth, bit)
+            bit = code_decision(coder, data, w, LAST_REST, contexts, length, depth, bit)
         else:
             bit = code_bits(coder, data, bit, 1)
         value = 2 * value + bit

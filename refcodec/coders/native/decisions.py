@@ -11,7 +11,7 @@ from typing import NamedTuple
 from refcodec.coders.native.workspace import Workspace
 from refcodec.entropy.arithmetic import code_bit, code_golomb
 from refcodec.entropy.arrays import Int64, Uint8
-from refcodec.entropy.mixing import learn, mix
+from refcodec.entropy.mixing import adapt, mix, stretch
 from refcodec.kernel import inlined, kernel
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "LONGEST_UNARY",
     "STATES",
     "WEIGHT_SETS",
+    "Contexts",
     "Family",
     "bit_length",
     "bucket",
@@ -40,6 +41,9 @@ COUNT_LIMIT = 127
 
 LONGEST_UNARY = 14
 """Most decisions of a magnitude; the remainder is coded in Exp-Golomb code."""
+
+
+Contexts = tuple[int, int, int, int, int, int]
 
 
 class Family(NamedTuple):
@@ -103,27 +107,47 @@ WEIGHT_SETS = CORRECTION.first_set + CORRECTION.flags * CORRECTION.sets
 
 @inlined
 def code_decision(
-    coder: Int64, data: Uint8, w: Workspace, family: Family, weight_set: int, flag: int, bit: int
-) -> int:
-    """(8.3.7.3) Code one decision of a family with the contexts ``w.contexts``; returns it."""
+    coder: Int64, data: Uint8, w: Workspace, family: Family, contexts: Contexts, weight_set: int,
+    flag: int, bit: int,
+) -> int:  # fmt: skip
+    """(8.3.7.3) Code one decision of a family with six contexts; returns it."""
     stride = family.flags * family.contexts
-    at = family.first_state + flag * family.contexts
-    for i in range(INPUTS):
-        w.chosen[i] = at + int(w.contexts[i])
-        at += stride
-    first = INPUTS * (family.first_set + weight_set * family.flags + flag)
-    probability = mix(w.states, w.chosen, w.inputs, w.weights, first, INPUTS)
+    first = family.first_state + flag * family.contexts
+    state_0 = first + int(contexts[0])
+    state_1 = first + int(contexts[1]) + stride
+    state_2 = first + int(contexts[2]) + 2 * stride
+    state_3 = first + int(contexts[3]) + 3 * stride
+    state_4 = first + int(contexts[4]) + 4 * stride
+    state_5 = first + int(contexts[5]) + 5 * stride
+    input_0 = stretch(w.states, state_0)
+    input_1 = stretch(w.states, state_1)
+    input_2 = stretch(w.states, state_2)
+    input_3 = stretch(w.states, state_3)
+    input_4 = stretch(w.states, state_4)
+    input_5 = stretch(w.states, state_5)
+    at = INPUTS * (family.first_set + weight_set * family.flags + flag)
+    total = int(w.weights[at]) * input_0
+    total += int(w.weights[at + 1]) * input_1
+    total += int(w.weights[at + 2]) * input_2
+    total += int(w.weights[at + 3]) * input_3
+    total += int(w.weights[at + 4]) * input_4
+    total += int(w.weights[at + 5]) * input_5
+    probability = mix(total)
     bit = code_bit(coder, data, probability, bit)
-    learn(
-        w.states, w.chosen, w.inputs, w.weights, first, INPUTS, probability, bit, RATE, COUNT_LIMIT
-    )
+    error = ((bit << 16) - probability) * RATE
+    adapt(w.states, state_0, w.weights, at, input_0, error, bit, COUNT_LIMIT)
+    adapt(w.states, state_1, w.weights, at + 1, input_1, error, bit, COUNT_LIMIT)
+    adapt(w.states, state_2, w.weights, at + 2, input_2, error, bit, COUNT_LIMIT)
+    adapt(w.states, state_3, w.weights, at + 3, input_3, error, bit, COUNT_LIMIT)
+    adapt(w.states, state_4, w.weights, at + 4, input_4, error, bit, COUNT_LIMIT)
+    adapt(w.states, state_5, w.weights, at + 5, input_5, error, bit, COUNT_LIMIT)
     return bit
 
 
 @inlined
 def code_magnitude(
-    coder: Int64, data: Uint8, w: Workspace, family: Family, weight_set: int, magnitude: int,
-    least: int, most: int, order: int,
+    coder: Int64, data: Uint8, w: Workspace, family: Family, contexts: Contexts, weight_set: int,
+    magnitude: int, least: int, most: int, order: int,
 ) -> int:  # fmt: skip
     """(8.3.7.3) Code a magnitude of at least ``least``; returns it.
 
@@ -133,7 +157,8 @@ def code_magnitude(
     value = least
     while value < most:
         flag = min(value, family.flags - 1)
-        if code_decision(coder, data, w, family, weight_set, flag, int(magnitude > value)) == 0:
+        greater = int(magnitude > value)
+        if code_decision(coder, data, w, family, contexts, weight_set, flag, greater) == 0:
             return value
         value += 1
     return most + code_golomb(coder, data, magnitude - most, order)

@@ -9,7 +9,6 @@ import numpy as np
 
 from refcodec.clauses import clause
 from refcodec.coders.native.channels import Planes, Setting, code_levels, displace, geometry
-from refcodec.coders.native.decisions import INPUTS
 from refcodec.coders.native.head import (
     HEAD_SIZE,
     PREDICTED,
@@ -36,7 +35,6 @@ from refcodec.entropy.arithmetic import (
 )
 from refcodec.entropy.arrays import Int32, Int64, Uint8
 from refcodec.errors import PayloadError
-from refcodec.kernel import announce_compilation
 from refcodec.tables import native_model
 
 __all__ = [
@@ -98,7 +96,6 @@ def decode_payload(payload: Payload, reference_feature: Int32 | None = None) -> 
 
     Raises PayloadError.
     """
-    announce_compilation()
     fps = payload.fps
     shape = (fps.channels, fps.height, fps.width)
     head = np.zeros(HEAD_SIZE, np.int64)
@@ -165,9 +162,6 @@ def workspace(
     w = Workspace(
         states=model[0],
         weights=model[1],
-        contexts=np.zeros(INPUTS, np.int64),
-        chosen=np.zeros(INPUTS, np.int64),
-        inputs=np.zeros(INPUTS, np.int64),
         edges=np.zeros((EDGES, max(height, width)), np.int64),
         field=np.zeros(((height + 3) // 4, (width + 3) // 4), np.int64),
         channel=np.zeros(CHANNEL_SIZE, np.int64),

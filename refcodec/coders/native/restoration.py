@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from refcodec.coders.native.decisions import (
     FAMILIES,
-    INPUTS,
     LONGEST_UNARY,
     bit_length,
     bucket,
@@ -35,16 +34,18 @@ def code_restoration(
         second = 0
         for c in range(offsets.shape[0]):
             value = int(offsets[c]) if kind == 0 else int(gains[c])
-            for i in range(INPUTS):
-                w.contexts[i] = kind * 32
-            w.contexts[0] = int(w.contexts[0]) + bucket(abs(last))
-            w.contexts[1] = int(w.contexts[1]) + bucket(abs(last)) + bucket(abs(second))
-            w.contexts[2] = int(w.contexts[2]) + sign_class(last) * 3 + sign_class(second)
-            w.contexts[3] = int(w.contexts[3]) + min(c, 31)
-            w.contexts[4] = int(w.contexts[4]) + bucket((abs(last) + abs(second)) >> 1)
+            half = kind * 32
+            contexts = (
+                half + bucket(abs(last)),
+                half + bucket(abs(last)) + bucket(abs(second)),
+                half + sign_class(last) * 3 + sign_class(second),
+                half + min(c, 31),
+                half + bucket((abs(last) + abs(second)) >> 1),
+                half,
+            )
             fine = 2 - 2 * kind  # low bits of an offset, coded without a model
             magnitude = code_magnitude(
-                coder, data, w, CORRECTION, kind, abs(value) >> fine, 0, LONGEST_UNARY, 2
+                coder, data, w, CORRECTION, contexts, kind, abs(value) >> fine, 0, LONGEST_UNARY, 2
             )
             magnitude = (magnitude << fine) + code_bits(
                 coder, data, abs(value) & ((1 << fine) - 1), fine

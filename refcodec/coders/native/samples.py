@@ -48,27 +48,34 @@ def code_samples(
             behind = bucket(abs(before))
             around = bucket(int(w.channel[ACTIVITY]) >> 4)
             field = bucket(int(w.field[y >> 2, x >> 2]) >> 4)
-            w.contexts[0] = near * 12 + behind
-            w.contexts[1] = near * 12 + around
-            w.contexts[2] = behind * 12 + bucket(abs(second))
-            w.contexts[3] = field * 12 + near
-            w.contexts[4] = around * 12 + field
-            w.contexts[5] = min(abs(left), 15) * 16 + min(abs(above), 15)
+            contexts = (
+                near * 12 + behind,
+                near * 12 + around,
+                behind * 12 + bucket(abs(second)),
+                field * 12 + near,
+                around * 12 + field,
+                min(abs(left), 15) * 16 + min(abs(above), 15),
+            )
             level = int(levels[channel, y, x])
             magnitude = code_magnitude(
-                coder, data, w, SAMPLE, alone, abs(level), 0, LONGEST_UNARY, 1
+                coder, data, w, SAMPLE, contexts, alone, abs(level), 0, LONGEST_UNARY, 1
             )
             level_was_negative = int(level < 0)
             level = min(magnitude, 1 << 25)
             if magnitude > 0:
                 signs = sign_class(left) * 9 + sign_class(above) * 3 + sign_class(before)
-                w.contexts[0] = signs
-                w.contexts[1] = near * 3 + sign_class(left)
-                w.contexts[2] = behind * 3 + sign_class(before)
-                w.contexts[3] = around * 12 + bucket(magnitude)
-                w.contexts[4] = field
-                w.contexts[5] = sign_class(before) * 3 + sign_class(second)
-                if code_decision(coder, data, w, SAMPLE_SIGN, alone, 0, level_was_negative) == 1:
+                contexts = (
+                    signs,
+                    near * 3 + sign_class(left),
+                    behind * 3 + sign_class(before),
+                    around * 12 + bucket(magnitude),
+                    field,
+                    sign_class(before) * 3 + sign_class(second),
+                )
+                level_is_negative = code_decision(
+                    coder, data, w, SAMPLE_SIGN, contexts, alone, 0, level_was_negative
+                )
+                if level_is_negative == 1:
                     level = -level
             levels[channel, y, x] = level
             value = origin + ((dequantise_level(w, level, step) + 8) >> 4)

@@ -94,12 +94,12 @@ def code_split(
     shape = size_class(height, width)
     above = 3 if y == 0 else int(w.edges[ABOVE_SIZE, x])
     left = 3 if x == 0 else int(w.edges[LEFT_SIZE, y])
-    w.contexts[0] = shape * 16 + above * 4 + left
-    w.contexts[1] = bucket(int(w.channel[ACTIVITY]) >> 4) * 4 + shape
-    w.contexts[2] = (
-        bucket(int(w.field[(y + (height >> 1)) >> 2, (x + (width >> 1)) >> 2])) * 4 + shape
+    contexts = (
+        shape * 16 + above * 4 + left,
+        bucket(int(w.channel[ACTIVITY]) >> 4) * 4 + shape,
+        bucket(int(w.field[(y + (height >> 1)) >> 2, (x + (width >> 1)) >> 2])) * 4 + shape,
+        shape,
+        bucket(edge_mean(w, ABOVE_ACTIVITY, y, x, width)) * 4 + shape,
+        bucket(edge_mean(w, LEFT_ACTIVITY, x, y, height)) * 4 + shape,
     )
-    w.contexts[3] = shape
-    w.contexts[4] = bucket(edge_mean(w, ABOVE_ACTIVITY, y, x, width)) * 4 + shape
-    w.contexts[5] = bucket(edge_mean(w, LEFT_ACTIVITY, x, y, height)) * 4 + shape
-    return code_decision(coder, data, w, SPLIT, shape, 0, split)
+    return code_decision(coder, data, w, SPLIT, contexts, shape, 0, split)

@@ -54,9 +54,6 @@ class Workspace(NamedTuple):
 
     states   : adaptive states, as many as the families have.
     weights  : six weights for each set of the families, flat.
-    contexts : the six contexts of the next decision.
-    chosen   : indices of the six states that they select.
-    inputs   : their stretched probabilities.
     edges    : EDGES rows of max(H, W) entries, see ABOVE_ACTIVITY and so on.
     field    : activity of the preceding channels, one entry per 4 x 4 samples.
     channel  : CHANNEL_SIZE values, see ACTIVITY and so on.
@@ -69,9 +66,6 @@ class Workspace(NamedTuple):
 
     states: Int32
     weights: Int64
-    contexts: Int64
-    chosen: Int64
-    inputs: Int64
     edges: Int64
     field: Int64
     channel: Int64

@@ -44,7 +44,7 @@ from refcodec.coders.native_lossless.models import (
 from refcodec.coders.native_lossless.raw_bits import WORK_SIZE, raw_size, take_raw
 from refcodec.entropy.arithmetic import CODE, POSITION, RANGE, start_decoding
 from refcodec.entropy.arrays import Int32, Int64, Uint8
-from refcodec.kernel import announce_compilation, kernel
+from refcodec.kernel import kernel
 
 __all__ = ["decode_context", "decode_floats"]
 
@@ -54,7 +54,6 @@ __all__ = ["decode_context", "decode_floats"]
 
 def decode_context(data: Uint8, words: Int32, shape: Int64, kind: Int64, header: Int64) -> None:
     """(8.3.8.2) Decode decisions from the front and raw bits from the end; no bytes may remain between."""
-    announce_compilation("context.decode_floats")
     work = np.zeros(WORK_SIZE, np.int64)
     words.fill(0)
     start_decoding(work, data)

@@ -13,7 +13,7 @@ import numpy as np
 from refcodec.coders.native_lossless.header import HAS_NEGATIVES, refusal
 from refcodec.coders.native_lossless.raw_bits import WORK_SIZE, raw_size, take_raw
 from refcodec.entropy.arrays import Int32, Int64, Uint8
-from refcodec.kernel import announce_compilation, kernel
+from refcodec.kernel import kernel
 
 __all__ = [
     "CLASSES",
@@ -37,7 +37,6 @@ ZERO = 15
 
 def decode_fast(data: Uint8, words: Int32, shape: Int64, kind: Int64, header: Int64) -> None:
     """(8.3.8.3) Decode frequencies and ranks from the front, raw bits from the end; no bytes may remain."""
-    announce_compilation("fast.decode_ranks")
     frequencies, begin = read_frequencies(data.tobytes()[: CLASSES * (RANKS + 2)])
     data = data[begin:]
     if data.size < 4:

@@ -8,8 +8,8 @@ from importlib.resources import files
 import numpy as np
 
 from refcodec.clauses import clause
-from refcodec.entropy import mixing
 from refcodec.entropy.arrays import Int32, Int64
+from refcodec.entropy.mixing import adapt, mix, stretch
 from refcodec.kernel import kernel
 
 __all__ = [
@@ -35,11 +35,6 @@ __all__ = [
     "learn",
     "predict",
 ]
-
-# the tables of 8.9.2, in small types so that they fit the first-level cache
-STRETCH = mixing.STRETCH.astype(np.int16)
-SQUASH = mixing.SQUASH.astype(np.int32)
-RECIPROCAL = mixing.RECIPROCAL.astype(np.int32)
 
 # the states
 ZERO_PATTERN = 0  # [which of five neighbours are not zero], of this channel
@@ -98,39 +93,20 @@ def initial_model() -> tuple[Int32, Int64]:
 
 
 @kernel
-def stretch(states: Int32, at: int) -> int:
-    """(8.3.8.2) The prediction of a state in the logistic domain."""
-    return int(STRETCH[(int(states[at]) >> 18) & 0xFFF])
-
-
-@kernel
 def predict(states: Int32, weights: Int64, at: int, first: int, second: int) -> int:
     """(8.3.8.2) The probability of a 1 from two states, mixed, in units of 2^-16."""
     total = int(weights[at]) * stretch(states, first)
-    total += int(weights[at + 1]) * stretch(states, second)
-    total = (total + 32768) >> 16
-    return int(SQUASH[min(max(total, -2816), 2816) + 2816])
+    return mix(total + int(weights[at + 1]) * stretch(states, second))
 
 
 @kernel
 def learn(
     states: Int32, weights: Int64, at: int, first: int, second: int, chance: int, bit: int
 ) -> None:
-    """(8.3.8.2) Adapt two weights, and the states that they weigh, to the outcome of a decision."""
+    """(8.3.8.2) Adapt two states, and their weights, to the outcome of a decision."""
     error = ((bit << 16) - chance) * RATE
-    adapt(states, weights, at, first, error, bit)
-    adapt(states, weights, at + 1, second, error, bit)
-
-
-@kernel
-def adapt(states: Int32, weights: Int64, weight: int, state: int, error: int, bit: int) -> None:
-    """(8.3.8.2) Adapt one weight, and the state that it weighs."""
-    weights[weight] = int(weights[weight]) + ((stretch(states, state) * error + 32768) >> 16)
-    before = int(states[state])
-    seen = before & 0xFF
-    now = before >> 8
-    now += (((bit << 22) - now) * int(RECIPROCAL[seen])) >> 16
-    states[state] = (now << 8) | min(seen + 1, WORD_COUNT_LIMIT)
+    adapt(states, first, weights, at, stretch(states, first), error, bit, WORD_COUNT_LIMIT)
+    adapt(states, second, weights, at + 1, stretch(states, second), error, bit, WORD_COUNT_LIMIT)
 
 
 @kernel

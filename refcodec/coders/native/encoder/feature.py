@@ -15,7 +15,6 @@ from refcodec.coders.native.encoder.tuning import Tuning
 from refcodec.coders.native.head import step_sizes
 from refcodec.coders.native.transform import forward
 from refcodec.entropy.arrays import Int32, Int64
-from refcodec.kernel import announce_compilation
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 
 __all__ = ["encode_payload"]
@@ -42,7 +41,6 @@ def encode_payload(
 
     Returns the payload and the decoded samples.
     """
-    announce_compilation()
     steps, largest = step_sizes(fps, parameters), (1 << fps.bits) - 1
     prediction = None
     if reference_feature is not None:

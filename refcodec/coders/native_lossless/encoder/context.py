@@ -35,7 +35,7 @@ from refcodec.coders.native_lossless.models import (
 from refcodec.coders.native_lossless.raw_bits import WORK_SIZE, finish_raw, put_raw
 from refcodec.entropy.arithmetic import CODE, POSITION, RANGE, carry, put_byte, start_encoding
 from refcodec.entropy.arrays import Int32, Int64, Uint8
-from refcodec.kernel import announce_compilation, kernel
+from refcodec.kernel import kernel
 
 __all__ = ["encode_context", "encode_floats"]
 
@@ -45,7 +45,6 @@ BUFFER = 4096
 
 def encode_context(words: Int32, shape: Int64, kind: Int64, header: Int64, size: int) -> bytes:
     """Encode decisions and raw bits; returns b'' if they take more than ``size`` bytes."""
-    announce_compilation("context.encode_floats")
     work = np.zeros(WORK_SIZE, np.int64)
     data, raw = np.empty(size + 8, np.uint8), np.empty(size + 8, np.uint8)
     start_encoding(work)

@@ -15,14 +15,13 @@ from refcodec.coders.native_lossless.fast import (
 from refcodec.coders.native_lossless.header import HAS_NEGATIVES
 from refcodec.coders.native_lossless.raw_bits import WORK_SIZE, finish_raw, put_raw
 from refcodec.entropy.arrays import Int32, Int64, Uint8
-from refcodec.kernel import announce_compilation, kernel
+from refcodec.kernel import kernel
 
 __all__ = ["encode_fast", "scale_frequencies", "write_frequencies"]
 
 
 def encode_fast(words: Int32, shape: Int64, kind: Int64, header: Int64, size: int) -> bytes:
     """Encode frequencies, ranks and raw bits; returns b'' if they take more than ``size`` bytes."""
-    announce_compilation("fast.code_ranks")
     work, raw = np.zeros(WORK_SIZE, np.int64), np.empty(size + 8, np.uint8)
     ranks, entries, data = (np.empty(words.size + 8, np.uint8) for _ in range(3))
     counts, frequencies, starts = (np.zeros(CLASSES * RANKS, np.int64) for _ in range(3))
