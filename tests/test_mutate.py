@@ -77,10 +77,10 @@ def test_constants_are_used_where_they_are_imported(tool: None) -> None:
 
 def test_verdicts_hold_as_long_as_nothing_changes(tool: None, tmp_path: Path) -> None:
     from judging import Trial
+    from kept_verdicts import Verdicts
     from mutants import Mutant, all_mutants
     from probes import Map
     from targets import modules, targets
-    from verdicts import Verdicts
 
     looked = modules()
     found = [one for one in targets(looked) if one.module.file == "pack.py"]

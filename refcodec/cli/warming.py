@@ -63,6 +63,30 @@ def _learned() -> None:
         for joint in (False, True):
             choices = {"quantiser": "none", "model": model, "joint": joint}
             _round_trip(list(latents.astype(np.int8)), coder="learned", **choices)
+    _hyperpriors()
+
+
+def _hyperpriors() -> None:
+    import io
+
+    import numpy as np
+
+    import refcodec
+    from refcodec.networks.convert import FloatLayer, convert
+
+    latents = np.arange(32).reshape(2, 4, 4) % 5 - 2
+    layer = FloatLayer.convolution(np.ones((2, 2, 1, 1), np.float32), padding=0)
+    made = convert([layer], [latents], input_bits=8)
+    model = refcodec.HyperpriorModel.from_networks(
+        made.network,
+        refcodec.EntropyModel.fit(latents[None]),
+        np.arange(63),
+        synthesis=made.network,
+    )
+    target = io.BytesIO()
+    with refcodec.create(target, coder="learned", model=model) as writer:
+        writer.write(latents.astype(np.float32), latents=(latents, latents))
+    refcodec.decode(target.getvalue())
 
 
 _WAYS: dict[str, Callable[[], None]] = {

@@ -27,7 +27,13 @@ from refcodec.evaluate.machine import describe_machine
 from refcodec.files import atomic_file
 from refcodec.learn.reading import read
 
-PLANS = ("cifar10-pooled", "cifar10-maps", "cifar10-pooled-tuned", "cifar10-maps-tuned")
+PLANS = (
+    "cifar10-pooled",
+    "cifar10-maps",
+    "cifar10-maps-whole",
+    "cifar10-pooled-tuned",
+    "cifar10-maps-tuned",
+)
 
 TRAININGS = Path(__file__).resolve().parents[1] / "training"
 

@@ -28,12 +28,12 @@ from pathlib import Path
 
 from forks import run
 from judging import PATHS, Trial, install, limit, load_trials, preload, swap, warm_up
+from kept_verdicts import LIMIT, Verdicts
 from mutants import Explained, Mutant, all_mutants
 from probes import Map
 from reach import Reach, measure
 from score_page import write_page
 from targets import Module, Target, files_with_constants_of, modules, targets
-from verdicts import LIMIT, Verdicts
 
 VALIDATED = {"syntax/hevc.py", "stream/versions.py", "stream/index.py", "coders/hevc/checks.py"}
 """Modules whose declarations the validator judges, too: it alone reads what they describe."""

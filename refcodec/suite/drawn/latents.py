@@ -35,7 +35,7 @@ def draw_latents(
     latents = np.stack([_feature(chance, fps, model) for _ in range(count)])
     samples = latents & (1 << fps.bits) - 1 if fps.quantiser == Quantiser.NONE else latents
     features = list(samples.astype(np.int32).reshape(count, *shape))
-    if fps.substream_count > 1:
+    if joint and fps.substream_count > 1:
         parts = encode_substreams(latents[0], model, fps)
         sizes = tuple(len(part) for part in parts[:-1])
         return [Coded(b"".join(parts), features[0], substreams=sizes)]

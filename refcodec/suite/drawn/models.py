@@ -9,7 +9,6 @@ from refcodec.entropy.arrays import Int64
 from refcodec.entropy.model_bits import FAMILY
 from refcodec.entropy.static import LARGEST_EXCESS, LARGEST_LEVEL, frequencies_of
 from refcodec.probability.coding import (
-    LARGEST_SHIFT,
     LEVELS_PER_TABLE,
     TableChoice,
     check_model_limits,
@@ -32,6 +31,9 @@ _MOST_TABLES = 48
 _MOST_VALUES = 4000
 """Values of the longest tables; most have a few."""
 
+_LARGEST_SHIFT = 1 << 17
+"""Largest shift of a context that the format has: it moves any table beyond any value of 16 bits."""
+
 
 def draw_model(chance: Chance, fps: FeatureParameterSet, level: int) -> EntropyModel:
     """Draw a model for features of a parameter set: for each context, some latent can be coded.
@@ -46,7 +48,7 @@ def draw_model(chance: Chance, fps: FeatureParameterSet, level: int) -> EntropyM
     tables = _tables(chance, count, step, limits)
     low, high = limits_of_latents(fps)
     near = chance.numbers(contexts, low, high) * chance.below(2)
-    far = chance.numbers(contexts, -LARGEST_SHIFT, LARGEST_SHIFT)
+    far = chance.numbers(contexts, -_LARGEST_SHIFT, _LARGEST_SHIFT)
     table_of = _table_of(chance, contexts, count)
     escapes = np.array([one.escape for one in tables])[table_of]
     rare = chance.words(contexts) % np.uint64(chance.choose([4, 64])) == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,7 @@ def feature_unit(
         "access_point_flag": int(coded.access_point),
         **_inside("parameters", parameters),
         "sample_hash": sample_hash(coded.samples, fps.sample_hash_size),
-        "substream_size": list(coded.substreams),
+        "substream_size": iter(coded.substreams),
         "payload": coded.data,
     }
     return _unit(chance, UnitType.CODED_FEATURE, known, fps=fps)
@@ -194,12 +194,18 @@ def _inside(name: str, record: Any) -> dict[str, Any]:
 
 
 def _unit(chance: Chance, unit_type: UnitType, known: Mapping[str, Any], **outer: Any) -> bytes:
-    """A unit with known values of elements, and drawn ones of others."""
+    """A unit with known values of elements, and drawn ones of others.
+
+    known : by the path within the unit; an iterator gives those of a list, one after the other.
+    """
     structure = UNIT_STRUCTURES[unit_type]
 
     def settle(place: Place) -> Any:
         name = place.path.partition(".")[2]
-        return known[name] if name in known else plain_value(chance, place)
+        if name not in known:
+            return plain_value(chance, place)
+        value = known[name]
+        return next(value) if isinstance(value, Iterator) else value
 
     elements = follow(structure, settle, Container(outer))
     return build_unit(unit_type, structure.build_whole(elements, **outer))
