@@ -89,6 +89,7 @@ SMALL: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "cifar10-start": (cifar10, ("training.batch=20",)),
     "cifar10-pooled": (cifar10, ("training.batch=20",)),
     "cifar10-maps": (cifar10, ("training.batch=20",)),
+    "cifar10-maps-whole": (cifar10, ("training.batch=20",)),
     "cifar10-maps-tuned": (cifar10, ("training.batch=20", "baselines=[{coder = 'zlib'}]")),
     "cifar10-pooled-tuned": (cifar10, ("training.batch=20",)),
     "cifar10-paper": (cifar10, ("training.batch=20",)),

@@ -173,7 +173,7 @@ def _show_place(file: str, data: bytes, units: Iterator[InspectedUnit], at: int)
         _print_place(out, unit, data, at)
     element = _innermost(unit, at)
     first, width = (element.offset, max(1, element.width)) if element else (at, 1)
-    _print_bytes(out, data, first, first + width - 1)
+    _print_bytes(out, data, first, first + width - 1, at)
     report = refcodec.validate(data)
     here = [one for one in report.violations if one.bit_offset == at]
     for one in here:
@@ -231,13 +231,17 @@ def _print_row(out: Console, text: str, style: str = "") -> None:
     out.print(text, style=style, no_wrap=True, overflow="ellipsis", crop=True)
 
 
-def _print_bytes(out: Console, data: bytes, first: int, last: int) -> None:
-    """Print the bytes that hold some bits, these in brackets, in rows of 16."""
+def _print_bytes(out: Console, data: bytes, first: int, last: int, at: int) -> None:
+    """Print bytes that hold some bits, these in brackets, in rows of 16; of many, those around one bit."""
     from refcodec.dump import hex_rows
 
     start, end = first // 8, last // 8
-    shown = min(end, start + _BYTES_SHOWN)
-    for position, row in hex_rows(data, start, shown):
+    around = min(at // 8 - _BYTES_SHOWN // 2, end - _BYTES_SHOWN)
+    begun = max(start, around // 16 * 16)
+    shown = min(end, begun + _BYTES_SHOWN)
+    if begun > start:
+        out.print(f"  … {begun - start:,} bytes before")
+    for position, row in hex_rows(data, begun, shown):
         cells = (
             f"[{byte:02x}]" if start <= position + i <= end else f" {byte:02x} "
             for i, byte in enumerate(row)

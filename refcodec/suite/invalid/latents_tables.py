@@ -28,7 +28,7 @@ from refcodec.entropy.symbols import encode_symbols_of, make_tables
 from refcodec.probability.coding import encode_tables
 from refcodec.suite.assemble import Edit, Set
 from refcodec.suite.make.define import invalid
-from refcodec.suite.make.edits import element
+from refcodec.suite.make.edits import add, element
 from refcodec.suite.valid.latents import learned, model, peak
 from refcodec.suite.vectors import Definition
 from refcodec.syntax.codes import SourceType
@@ -173,10 +173,13 @@ def latents_separate_second(stream: bytes) -> list[Edit]:
 
 
 @invalid(566, "latents-several-models", "payload", "8.10.5")
-def model_byte_left(stream: bytes) -> Edit:
+def model_byte_left(stream: bytes) -> list[Edit]:
     """tables that end at a width of 2^24, for which four bytes are read, have five"""
     path = f"{_TABLES}.coded_tables"
-    return Set(6, path, element(stream, 6, path).value.ljust(5, b"\0").hex())
+    tables = element(stream, 6, path).value
+    longer = tables.ljust(5, b"\0")
+    added = len(longer) - len(tables)
+    return [Set(6, path, longer.hex()), add(stream, 10, "end.index_offset", added)]
 
 
 # --- numbers of tables, and of models ----------------------------------------------------------------

@@ -290,9 +290,13 @@ def payload_empty() -> Edit:
 
 
 @invalid(552, "batch-of-one", "constraint", "9.2")
-def batch_of_65536() -> Edit:
-    """feature_count_minus1 is 65,535, in a batch with a single payload"""
-    return Set(2, _BATCH + "feature_count_minus1", 65535)
+def batch_of_65536() -> list[Edit]:
+    """feature_count_minus1 is 65,535, in a batch without a byte of payloads"""
+    return [
+        Set(2, _BATCH + "feature_count_minus1", 65535),
+        Set(2, _BATCH + "payload_size_base", 0),
+        Set(2, _BATCH + "payloads", ""),
+    ]
 
 
 @invalid(553, "raw-padding", "truncated", "6.3", END)
