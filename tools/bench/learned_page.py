@@ -33,8 +33,9 @@ def render(record: Record, docs: Path) -> None:
         points = points_of(results)
         parts[f"{name} learned"] = learned(results)
         parts[f"{name} others"] = others(points)
-        if not name.endswith(("-tuned", "-whole")):
+        if not name.endswith("-tuned"):
             parts[f"{name} probes"] = probes(results)
+        if "-" not in name:
             without = [one for one in results if not one["lambda"]]
             _draw(points, _mean(without, "error"), docs / "images" / f"learned-{name}.png")
     parts["effect"] = effect(plans["pooled"])

@@ -77,6 +77,24 @@ def network_size() -> Edit:
     return Set(1, f"{_HYPER}.coded_size", 500)
 
 
+@invalid(646, "hyperprior-scales", "syntax", "7.13.3")
+def network_size_beyond() -> Edit:
+    """coded_size is 2^28"""
+    return Set(1, f"{_HYPER}.coded_size", 2**28)
+
+
+@invalid(647, "hyperprior-scales", "syntax", "7.13.3")
+def network_inputs_beyond() -> Edit:
+    """a network takes 4,097 channels"""
+    return Set(1, f"{_HYPER}.input_channels_minus1", 4096)
+
+
+@invalid(648, "hyperprior-scales", "syntax", "7.13")
+def network_model_id_beyond() -> Edit:
+    """a model with networks has the number 256"""
+    return Set(1, f"{_UNIT}.model_id", 256)
+
+
 @invalid(575, "hyperprior-sums", "constraint", "9.8", (1, f"{_SYNTHESIS}.coded_weights"))
 def network_bias_overflow() -> list[Edit]:
     """a sum may reach 2147483648: a bias is greater by 1 than the weights allow"""

@@ -279,6 +279,12 @@ def substreams_beyond_channels() -> Edit:
     return Set(2, f"{_FPS}.substream_count_minus1", 7)
 
 
+@invalid(645, "latents-64-substreams", "syntax", "7.4", (2, f"{_FPS}.substream_count_minus1"))
+def substreams_65() -> Edit:
+    """substream_count_minus1 is 64"""
+    return Set(2, f"{_FPS}.substream_count_minus1", 64)
+
+
 @invalid(641, "latents-separate", "constraint", "9.2", (3, "coded_feature_batch.fps_id"))
 def substreams_batched() -> Edit:
     """vectors of two substreams in a batch"""

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from refcodec.probability.model import EntropyModel
-from refcodec.suite.make.define import vector
+from refcodec.suite.assemble import Edit, Insert
+from refcodec.suite.make.define import edited, vector
 from refcodec.suite.make.native import pattern
 from refcodec.suite.make.networks import Integers, hyperprior, layer, network, spread, under
 from refcodec.suite.valid.latents import model, peak, scale
 from refcodec.suite.valid.values import HALF
 from refcodec.suite.vectors import Features
-from refcodec.syntax.codes import Activation
+from refcodec.syntax.codes import Activation, UnitType
+from refcodec.syntax.structures import NETWORK_MODEL_UNIT
 from refcodec.writer import concat
 
 __all__ = ["MEANS", "SCALES", "SUMS", "SYNTHESIS", "TABLES", "WIDE"]
@@ -291,6 +293,13 @@ def hyperprior_lattice(_: Features) -> bytes:
 def hyperprior_model_alone(_: Features) -> bytes:
     """a model with networks in a file of its own: a stream without features"""
     return SYNTHESIS.to_bytes()
+
+
+@edited(544, "hyperprior-scales", "a model in a file of its own comes first", "7.13")
+def hyperprior_external_unused() -> Edit:
+    """a stream names a model with networks that no parameter set uses, by the greatest number"""
+    unit = {"model_id": 255, "external_flag": 1, "sha256": bytes(range(32))}
+    return Insert(1, UnitType.NETWORK_MODEL, 0, NETWORK_MODEL_UNIT.build_whole(unit).hex())
 
 
 @vector(498)

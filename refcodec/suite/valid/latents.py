@@ -199,6 +199,18 @@ def latents_substream_each(_: Features) -> bytes:
     return learned(drawn((7,), -2, 2) * 0.5 + 1, substreams=7, step=0.5, offset=1.0)
 
 
+@vector(543)
+def latents_two_substreams(_: Features) -> bytes:
+    """maps in two substreams"""
+    return learned(drawn((3, 4, 5), -2, 2), substreams=2)
+
+
+@vector(542)
+def latents_64_substreams(_: Features) -> bytes:
+    """a vector of 70 elements in 64 substreams, as many as there can be"""
+    return learned(drawn((70,), -2, 2), substreams=64)
+
+
 @vector(409)
 def latents_several_models(_: Features) -> bytes:
     """two models, and two parameter sets that share one of them"""
