@@ -30,6 +30,10 @@ class UnitType(IntEnum):
     END = 127
 
 
+NETWORK_MODEL = 5
+"""unit_type of models with networks, which are not decoded here."""
+
+
 class FeatureType(IntEnum):
     """feature_type (7.4)."""
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .bits import BitReader
-from .codes import LEVELS, Level, Profile, UnitType, code_point
-from .refusal import Refusal, require
+from .codes import LEVELS, NETWORK_MODEL, Level, Profile, UnitType, code_point
+from .refusal import Missing, Refusal, require
 
 SIGNATURE = b"\x89DFC"
 HEADER_SIZE = 9
@@ -64,6 +64,8 @@ def read_units(stream: bytes, level: Level) -> Iterator[Unit]:
         payload = read.raw(size)
         crc = zlib.crc32(stream[begin : read.position // 8])
         require(read.u(8 * CRC_SIZE) == crc, "checksum", "R8.2-3", "unit_crc does not match")
+        if number == NETWORK_MODEL:
+            raise Missing("the stream has a network model (7.13), which this decoder lacks")
         if number not in UnitType.__members__.values():
             if not skippable_flag:
                 raise Refusal("unsupported", "R8.2-5", f"unit_type is {number}")

@@ -19,7 +19,7 @@ class Refusal(Exception):
 
 
 class Missing(Exception):
-    """The lack of the program ffmpeg, or of the file of an entropy model: no defect of the stream."""
+    """The lack of ffmpeg, of the file of a model, or of a tool of this decoder: no defect of the stream."""
 
 
 def require(holds: bool, kind: str, clause: str, found: str) -> None:
