@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from refcodec.cli import options
 from refcodec.cli.networks import require_library
 from refcodec.cli.progress import progress
 from refcodec.cli.terminal import console, print_note, printable
@@ -20,20 +21,9 @@ def evaluate(
     experiment: Annotated[
         Path, typer.Argument(metavar="CONFIG.toml", help="What to measure; see the guide.")
     ],
-    output: Annotated[
-        Path | None,
-        typer.Option(help="Folder for results; by default CONFIG-results, in this folder."),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder that paths are relative to; by default $REFCODEC_DATA, else CONFIG's own."
-        ),
-    ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change the experiment; may be repeated."),
-    ] = None,
+    output: options.Results = None,
+    data: options.DataFolder = None,
+    changes: options.Changes = None,
     only: Annotated[
         list[str] | None,
         typer.Option(

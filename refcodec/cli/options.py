@@ -104,6 +104,19 @@ Models = Annotated[
         "of the stream and REFCODEC_MODELS are searched, too.",
     ),
 ]
+Results = Annotated[
+    Path | None, _option(text="Folder for results; by default CONFIG-results, in this folder.")
+]
+DataFolder = Annotated[
+    Path | None,
+    _option(
+        text="Folder that paths are relative to; by default $REFCODEC_DATA, else CONFIG's own."
+    ),
+]
+Changes = Annotated[
+    list[str] | None,
+    _option("--set", metavar="KEY=VALUE", text="Change a key of CONFIG; may be repeated."),
+]
 Salvage = Annotated[bool, _option("--salvage", text="Decode what is whole of a damaged stream.")]
 Force = Annotated[bool, _option("--force", text="Replace a file of that name without asking.")]
 Json = Annotated[bool, _option("--json", text="Print one JSON document.")]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from refcodec.cli import options
 from refcodec.cli.networks import require_library
 from refcodec.cli.terminal import console, printable
 
@@ -21,20 +22,9 @@ def train(
     plan: Annotated[
         Path, typer.Argument(metavar="CONFIG.toml", help="What to train; see the guide.")
     ],
-    output: Annotated[
-        Path | None,
-        typer.Option(help="Folder for results; by default CONFIG-results, in this folder."),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder that paths are relative to; by default $REFCODEC_DATA, else CONFIG's own."
-        ),
-    ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change the plan; may be repeated."),
-    ] = None,
+    output: options.Results = None,
+    data: options.DataFolder = None,
+    changes: options.Changes = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of torch; by default its own choice.")
     ] = None,
