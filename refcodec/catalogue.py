@@ -95,15 +95,15 @@ class Access:
 
         Raises CallerError for channels that it does not have.
         """
-        directory, entry, _ = self._catalogue.locate(number)
-        count = self._unit(directory, entry).fps.channels
-        if not 0 <= first < stop <= count:
+        unit = self._alone(number)
+        if not 0 <= first < stop <= unit.fps.channels:
             raise CallerError(
-                f"feature {number} has no channels {first} to {stop}", hint=f"it has {count}"
+                f"feature {number} has no channels {first} to {stop}",
+                hint=f"it has {unit.fps.channels}",
             )
         found = None
-        if not self._is_predicted(number):
-            found = decode_channels(self._alone(number), self._machine, range(first, stop))
+        if not unit.fps.temporal_prediction_flag:
+            found = decode_channels(unit, self._machine, range(first, stop))
         return next(self.features([number]))[first:stop] if found is None else found
 
     def _is_predicted(self, number: int) -> bool:

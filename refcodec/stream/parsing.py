@@ -149,7 +149,13 @@ def coded_unit(
         access_point = content.access_point_flag is None or bool(content.access_point_flag)
         hashed = content.sample_hash or b""
         one = Payload(
-            *(fps, content.parameters, hashed, access_point, content.payload, bit_offset, model),
+            fps,
+            content.parameters,
+            hashed,
+            access_point,
+            content.payload,
+            bit_offset,
+            model,
             substreams=tuple(content.substream_size or ()),
         )
         size = decoded_size(fps, content.parameters)
