@@ -99,8 +99,10 @@ def test_the_rate_has_a_gradient_where_rounding_has_none() -> None:
     bottleneck = Bottleneck(3)
     features = torch.randn(8, 3, 2, 2, generator=torch.Generator().manual_seed(0)) * 3
     features.requires_grad_()
-    noise = torch.rand(features.shape, generator=torch.Generator().manual_seed(1)) - 0.5
-    bottleneck(features, noise).bits.sum().backward()
+    generator = torch.Generator().manual_seed(1)
+    bottleneck(
+        features, lambda shape: torch.rand(shape, generator=generator) - 0.5
+    ).bits.sum().backward()
     assert (features.grad != 0).all()
     assert (bottleneck.log_steps.grad < 0).all()  # larger steps, fewer bits
 

@@ -209,7 +209,7 @@ def test_a_part_that_is_frozen_gives_the_same_outputs(folder: Path) -> None:
     frozen = Bottlenecked(module, "pool2", (3, 16, 16), None, frozen="pool1")
     same = Bottlenecked(module, "pool2", (3, 16, 16), None, frozen="pool2")
     with torch.no_grad():
-        wanted, bits = plain.forward(inputs)
+        wanted, bits, *_ = plain.forward(inputs)
         for one in (frozen, same):
             assert torch.allclose(one.forward(one.prepare(inputs))[0], wanted, atol=1e-6)
     assert bits.tolist() == [0, 0]
@@ -319,7 +319,7 @@ def test_regression(folder: Path, tmp_path: Path) -> None:
         ("training.schedule=cosin", "did you mean 'cosine'"),
         ("training.seeds=[]", "whole numbers from 0 on"),
         ("training.views=2", "nothing is frozen"),
-        ("network.train=half", "there is all, head, tail"),
+        ("network.train=half", "there is all, head, tail, none"),
         ("colour=1", "the plan has an unknown key 'colour'"),
     ],
 )

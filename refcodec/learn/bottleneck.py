@@ -17,7 +17,7 @@ what is stored are the values between them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import torch
@@ -26,7 +26,10 @@ from torch import nn
 from refcodec.errors import CallerError
 from refcodec.learn.density import FactorizedDensity
 
-__all__ = ["Bottleneck", "Coded", "layers"]
+__all__ = ["Bottleneck", "Coded", "Noise", "layers", "round_through"]
+
+Noise = Callable[[torch.Size], torch.Tensor]
+"""Makes noise of a shape, uniform in -0.5 to 0.5."""
 
 _FITTED: Final = 1 << 15
 """Values that the density is fitted to at first, of all channels together; at least `_FEWEST` of each."""
@@ -116,16 +119,15 @@ class Bottleneck(nn.Module):
             optimiser.step()
         optimiser.zero_grad()
 
-    def forward(self, features: torch.Tensor, noise: torch.Tensor | None = None) -> Coded:
+    def forward(self, features: torch.Tensor, noise: Noise | None = None) -> Coded:
         """Round features, N x C x H x W or N x D, and estimate their bits.
 
-        noise : uniform in -0.5 to 0.5, of the shape of what is stored, for the rate in training; None
-                estimates the bits of the rounded values.
+        noise : makes noise for the rate in training; None estimates the bits of the rounded values.
         """
         scaled, steps = self._scaled(features)
-        rounded = scaled + (scaled.round() - scaled).detach()
-        bits = self.density.bits(rounded if noise is None else scaled + noise)
-        return Coded(self.synthesis(rounded * steps), bits.flatten(1).sum(dim=1))
+        rounded = round_through(scaled)
+        bits = self.density.bits(rounded if noise is None else scaled + noise(scaled.shape))
+        return Coded(self.restore(rounded * steps), bits.flatten(1).sum(dim=1))
 
     def _scaled(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What is stored, in steps; and the steps, to multiply it with."""
@@ -133,11 +135,21 @@ class Bottleneck(nn.Module):
         steps = self.steps.reshape(1, -1, *[1] * (features.ndim - 2))
         return analysed / steps, steps
 
+    def restore(self, values: torch.Tensor) -> torch.Tensor:
+        """Features for the tail from stored values, N x C x H x W or N x D."""
+        found: torch.Tensor = self.synthesis(values)
+        return found
+
     @torch.no_grad()
     def latents(self, features: torch.Tensor) -> torch.Tensor:
         """The integers of 16 bits that are stored for features, int32, N x C x H x W or N x D."""
         rounded = self._scaled(features)[0].round()
         return rounded.clamp(-_LARGEST, _LARGEST).to(torch.int32)
+
+
+def round_through(values: torch.Tensor) -> torch.Tensor:
+    """Round values, and pass gradients on unchanged."""
+    return values + (values.round() - values).detach()
 
 
 def layers(inputs: int, widths: Sequence[int], *, maps: bool, seed: int) -> nn.Module:

@@ -12,9 +12,10 @@ import torch
 
 import refcodec
 from refcodec.learn.bottleneck import Bottleneck
+from refcodec.learn.density import FactorizedDensity
 from refcodec.probability.model import EntropyModel
 
-__all__ = ["MOST_VALUES", "Frozen", "freeze"]
+__all__ = ["MOST_VALUES", "Frozen", "freeze", "freeze_density"]
 
 Floats = npt.NDArray[np.float64]
 Latents = npt.NDArray[np.int32]
@@ -71,7 +72,15 @@ class Frozen:
 
 
 def freeze(bottleneck: Bottleneck, latents: npt.NDArray[Any], *, refine: bool = True) -> Frozen:
-    """Freeze the density of a bottleneck into an entropy model.
+    """Freeze the density of a bottleneck into an entropy model, as `freeze_density` does."""
+    steps = bottleneck.steps.detach().cpu().numpy().astype(np.float32)
+    return Frozen(freeze_density(bottleneck.density, latents, refine=refine), steps)
+
+
+def freeze_density(
+    density: FactorizedDensity, latents: npt.NDArray[Any], *, refine: bool = True
+) -> EntropyModel:
+    """Freeze a density into an entropy model.
 
     latents : integers of training features, N x C x H x W or N x D. A table spans those of its channel, or
               `MOST_VALUES` of them around their median.
@@ -84,20 +93,20 @@ def freeze(bottleneck: Bottleneck, latents: npt.NDArray[Any], *, refine: bool = 
     highs = np.minimum(own.max(axis=1), lows + MOST_VALUES - 1)
     counts = np.zeros((len(own), int((highs - lows).max()) + 1))
     for channel, (low, high) in enumerate(zip(lows, highs, strict=True)):
-        expected = _density(bottleneck, channel, int(low), int(high))
+        expected = _probabilities(density, channel, int(low), int(high))
         if refine:
             inside = own[channel][(own[channel] >= low) & (own[channel] <= high)]
             expected = _WEIGHT * expected + np.bincount(inside - low, minlength=high - low + 1)
         counts[channel, : high - low + 1] = expected * own.shape[1] / expected.sum()
-    steps = bottleneck.steps.detach().cpu().numpy().astype(np.float32)
-    return Frozen(EntropyModel.from_counts(counts, lows), steps)
+    return EntropyModel.from_counts(counts, lows)
 
 
-def _density(bottleneck: Bottleneck, channel: int, low: int, high: int) -> Floats:
-    """Probabilities of the integers from low to high in one channel, by the density; they sum to 1."""
-    grid = torch.arange(low, high + 1, dtype=torch.float32, device=bottleneck.log_steps.device)
+def _probabilities(density: FactorizedDensity, channel: int, low: int, high: int) -> Floats:
+    """Probabilities of the integers from low to high in one channel; they sum to 1."""
+    one = density.only(channel)
+    grid = torch.arange(low, high + 1, dtype=torch.float32, device=one.matrices[0].device)
     with torch.no_grad():
-        found = bottleneck.density.only(channel).probabilities(grid[None])[0]
+        found = one.probabilities(grid[None])[0]
     probabilities = found.double().cpu().numpy() + _LEAST
     normalised: Floats = probabilities / probabilities.sum()
     return normalised

@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch.nn import functional
 
-__all__ = ["LOSSES", "Loss"]
+__all__ = ["LOSSES", "Loss", "relative_error"]
 
 Function = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -57,6 +57,11 @@ def _distil(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return (wanted.exp() * (wanted - found)).sum(dim=1).mean()
 
 
+def relative_error(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Mean squared error over the variance of what is wanted."""
+    return ((found - wanted) ** 2).mean() / wanted.var(correction=0).clamp(min=1e-12)
+
+
 LOSSES: Final[Mapping[str, Loss]] = MappingProxyType(
     {
         "cross-entropy": Loss(functional.cross_entropy, _misses, "top-1 error", "class"),
@@ -78,6 +83,7 @@ LOSSES: Final[Mapping[str, Loss]] = MappingProxyType(
             "values",
         ),
         "distillation": Loss(_distil, _changes, "changed decisions", "outputs"),
+        "output-error": Loss(relative_error, _changes, "changed decisions", "outputs"),
     }
 )
 """The losses by the names that configurations give them."""

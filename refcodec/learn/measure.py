@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from refcodec.learn.baselines import Baseline, Known, store
+from refcodec.learn.bottleneck import Bottleneck
 from refcodec.learn.data import Data
 from refcodec.learn.losses import Loss
 from refcodec.learn.network import Bottlenecked
@@ -37,7 +38,7 @@ class Collected:
     """Features of data, and what belongs to them.
 
     features : N x C x H x W or N x D, float32, before the bottleneck.
-    latents  : the integers that are stored for them, int32; None without a bottleneck.
+    latents  : the integers that are stored for them, int32; None without a bottleneck, or under a hyperprior.
     targets  : N x ...
     inputs   : N x ..., float32; None unless they were asked for.
     """
@@ -78,20 +79,21 @@ def collect(
     batches: Iterable[Seen],
     *,
     with_inputs: bool = False,
-    teacher: Bottlenecked | None = None,
+    reference: Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None] = lambda *_: None,
 ) -> Collected:
     """Run the head over batches.
 
     with_inputs : keep the inputs, too.
-    teacher     : a network whose outputs take the place of the targets.
+    reference   : gives outputs that take the place of the targets; see `refcodec.learn.trainer.Trainer`.
     """
     network.set_training(False)
     features, latents, targets, kept = [], [], [], []
     for prepared, own, inputs in batches:
         with torch.no_grad():
             found = network.features(prepared)
-            targets.append(own if teacher is None else teacher.forward(prepared)[0].cpu())
-            if network.bottleneck is not None:
+            outputs = reference(prepared, found)
+            targets.append(own if outputs is None else outputs.cpu())
+            if isinstance(network.bottleneck, Bottleneck):
                 latents.append(network.bottleneck.latents(found).cpu().numpy())
         features.append(found.cpu().numpy())
         if with_inputs:

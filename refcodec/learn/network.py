@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import nn
 
 from refcodec.errors import CallerError
-from refcodec.learn.bottleneck import Bottleneck
+from refcodec.learn.bottleneck import Bottleneck, Coded, Noise
+from refcodec.learn.hyperprior import HyperpriorBottleneck
 from refcodec.models import Cut
 from refcodec.models.parts import Crossing
 from refcodec.models.traced import trace_between
 
-__all__ = ["PARTS", "Bottlenecked"]
+__all__ = ["PARTS", "Bottlenecked", "Passed"]
 
-PARTS: Final = ("all", "head", "tail")
+PARTS: Final = ("all", "head", "tail", "none")
 """Parts of a network that can be trained, beside the bottleneck."""
+
+
+class Passed(NamedTuple):
+    """What has passed a network.
+
+    outputs  : N x ...
+    bits     : estimated code length of each feature, N; 0 without a bottleneck.
+    features : before the bottleneck, N x C x H x W or N x D.
+    values   : in their place for the tail.
+    """
+
+    outputs: torch.Tensor
+    bits: torch.Tensor
+    features: torch.Tensor
+    values: torch.Tensor
 
 
 class Bottlenecked:
@@ -41,7 +57,7 @@ class Bottlenecked:
         module: nn.Module,
         layer: str,
         shape: tuple[int, ...],
-        bottleneck: Bottleneck | None,
+        bottleneck: Bottleneck | HyperpriorBottleneck | None,
         *,
         train: str = "all",
         frozen: str | None = None,
@@ -69,29 +85,33 @@ class Bottlenecked:
         head = _reached(self.module, self._encode(inputs))
         features = torch.zeros(2, *self.cut.feature_shape, device=device)
         tail = _reached(self.module, self.cut.tail(features))
-        wanted = {"all": head | tail, "head": head - tail, "tail": tail - head}[train]
+        wanted = {
+            "all": head | tail,
+            "head": head - tail,
+            "tail": tail - head,
+            "none": set[str](),
+        }[train]
         for name, parameter in self.module.named_parameters():
             parameter.requires_grad_(name in wanted)
 
-    def forward(
-        self, inputs: torch.Tensor, noise: Callable[[torch.Size], torch.Tensor] | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inputs to outputs, and the bits of each feature, N.
+    def forward(self, inputs: torch.Tensor, noise: Noise | None = None) -> Passed:
+        """Run head, bottleneck and tail.
 
         inputs : N x shape; or outputs of the frozen part.
-        noise  : makes uniform noise of a shape, for training; None rounds for the rate, too.
+        noise  : for training; None rounds for the rate, too.
         """
-        features = self._encode(inputs)
+        features = self._encode(inputs).float()
         if self.bottleneck is None:
-            return self.cut.tail(features.float()), features.new_zeros(len(features))
-        shape = torch.Size([len(features), len(self.bottleneck.log_steps), *features.shape[2:]])
-        coded = self.bottleneck(features, None if noise is None else noise(shape))
-        return self.cut.tail(coded.values.float()), coded.bits
+            coded = Coded(features, features.new_zeros(len(features)))
+        else:
+            coded = self.bottleneck(features, noise)
+        values = coded.values.float()
+        return Passed(self.cut.tail(values), coded.bits, features, values)
 
     def decode(self, values: torch.Tensor) -> torch.Tensor:
         """Stored values, as they are decoded, to outputs."""
-        if self.bottleneck is not None:
-            values = self.bottleneck.synthesis(values)
+        if isinstance(self.bottleneck, Bottleneck):
+            values = self.bottleneck.restore(values)
         return self.cut.tail(values)
 
     def features(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -104,6 +124,7 @@ class Bottlenecked:
 
     def set_training(self, training: bool) -> None:
         """Put into training mode what is trained; the rest keeps its statistics of normalisation."""
+        training = training and any(True for _ in self.trained())
         self.module.train(training)
         if training:
             for one in self.module.modules():

@@ -80,6 +80,11 @@ class BottleneckPlan:
     refine    : true to refine the frozen tables by counts of training features.
     analysis  : widths of layers before the rounding, see `refcodec.learn.bottleneck.layers`; () for none.
     synthesis : likewise after it; another layer follows, to the channels of the features.
+    hyper     : widths of a hyper-analysis; ``analysis`` and ``synthesis`` are then as of
+                `refcodec.learn.hyperprior.HyperpriorBottleneck`; () for the density of each channel alone.
+    stride    : side of the blocks of a hyperprior's transform; ``step`` is in standard deviations of all
+                features.
+    feature_weight : weight of the error of features, relative to their variance, beside the loss.
     """
 
     lambdas: tuple[float, ...] = (0.01,)
@@ -88,6 +93,9 @@ class BottleneckPlan:
     refine: bool = True
     analysis: tuple[int, ...] = ()
     synthesis: tuple[int, ...] = ()
+    hyper: tuple[int, ...] = ()
+    stride: int = 2
+    feature_weight: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -122,10 +122,23 @@ def _bottleneck(table: Table) -> BottleneckPlan:
         table.take("refine", bool, default.refine),
         _whole(table, "analysis", default.analysis),
         _whole(table, "synthesis", default.synthesis),
+        _whole(table, "hyper", default.hyper),
+        table.take("stride", int, default.stride),
+        float(table.take("feature_weight", (int, float), default.feature_weight)),
     )
     table.finish()
     if plan.synthesis and not plan.analysis:
         raise CallerError(f"{table.where} has a synthesis, and that needs an analysis")
+    if plan.hyper and not plan.analysis:
+        raise CallerError(
+            f"{table.where} has a hyperprior; the last width of its analysis is that of latents"
+        )
+    if plan.stride != default.stride and not plan.hyper:
+        raise CallerError(f"'stride' of {table.where} is that of a hyperprior; give 'hyper', too")
+    if not 0 <= plan.feature_weight < math.inf:
+        raise CallerError(
+            f"'feature_weight' of {table.where} is {plan.feature_weight}; it is 0 or more"
+        )
     if not 0 < plan.step < math.inf:
         raise CallerError(f"'step' of {table.where} is {plan.step}; it is above 0")
     return plan

@@ -55,7 +55,8 @@ def points_of(results: Sequence[dict[str, Any]]) -> list[Point]:
         if result["lambda"] > 0:
             errors = result["error"], result["training_error"]
             for curve, key in (("learned", "bytes"), ("learned, joint", "joint_bytes")):
-                found[curve, f"lambda {result['lambda']:g}"].append((result[key], *errors))
+                if key in result:  # there is no joint file under a hyperprior
+                    found[curve, f"lambda {result['lambda']:g}"].append((result[key], *errors))
         elif result.get("baselines") is None:
             size = 4.0 * float(np.prod(result["shape"]))
             found["float32", ""].append((size, result["error"], result["training_error"]))

@@ -4,8 +4,9 @@ Its files::
 
 weights.safetensors     the network's parameters; `refcodec.models.load` reads them
 model.dfcm              the entropy model
+analysis.safetensors    the encoder's transforms, under a hyperprior
 features.dfc            the test features, each of which can be decoded alone
-joint.dfc               the test features, coded together in units
+joint.dfc               the test features, coded together in units; not under a hyperprior
 log.csv, log.png        the log, a `refcodec.learn.trainer.Row` a line, and its plot
 result.json             sizes, errors, probes
 checkpoint.safetensors  the state of the training
@@ -21,29 +22,23 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 from safetensors.torch import save
 
-import refcodec
 from refcodec.errors import CallerError
 from refcodec.files import atomic_file, json_value, storage_error
 from refcodec.learn.baselines import Known
-from refcodec.learn.bottleneck import Bottleneck
 from refcodec.learn.data import Augmentation, Data, open_data
-from refcodec.learn.frozen import freeze
 from refcodec.learn.losses import LOSSES
-from refcodec.learn.measure import Collected, Seen, collect, error_of, measure_baseline, probe, see
+from refcodec.learn.measure import Seen, collect, error_of, measure_baseline, probe, see
 from refcodec.learn.plan import Plan, Run
 from refcodec.learn.stock import Prepared
+from refcodec.learn.storing import store
 from refcodec.learn.trainer import Row, Trainer
 
 __all__ = ["Session", "load_result"]
 
 _FROZEN_ON: Final = 10_000
 """Most training data that tables, ranges and principal components are taken from."""
-
-Floats = npt.NDArray[np.float32]
 
 Report = Callable[[Run, Row, float], None]
 """Called with a run, each row of its log, and the seconds left."""
@@ -127,7 +122,7 @@ class Session:
 
     def _measure(self, trainer: Trainer) -> dict[str, Any]:
         plan, network, loss = self.plan, trainer.network, trainer.loss
-        asked: Any = {"with_inputs": bool(plan.probes), "teacher": trainer.teacher}
+        asked: Any = {"with_inputs": bool(plan.probes), "reference": trainer.reference}
         training = collect(network, self._see(trainer, "training"), **asked)
         test = collect(network, self._see(trainer, "test"), **asked)
         found: dict[str, Any] = {
@@ -137,8 +132,8 @@ class Session:
         }
         decoded = training.features, test.features
         if network.bottleneck is not None:
-            more, decoded = self._store(
-                self.folder(trainer.run), network.bottleneck, training, test
+            more, decoded = store(
+                network, training, test, self.folder(trainer.run), refine=plan.bottleneck.refine
             )
             found |= more
         elif plan.baselines:
@@ -167,32 +162,6 @@ class Session:
         if part not in self._seen:
             self._seen[part] = list(batches)
         return self._seen[part]
-
-    def _store(
-        self, folder: Path, bottleneck: Bottleneck, training: Collected, test: Collected
-    ) -> tuple[dict[str, Any], tuple[Floats, Floats]]:
-        """Write the model and files of test features; returns their sizes, and features as decoded."""
-        assert training.latents is not None
-        assert test.latents is not None
-        frozen = freeze(bottleneck, training.latents, refine=self.plan.bottleneck.refine)
-        frozen.model.save(folder / "model.dfcm")
-        found: dict[str, Any] = {
-            "ideal_bits": frozen.model.code_length(test.latents) / len(test.latents),
-            "model_bytes": frozen.model.size,
-            "used_channels": int((training.latents != 0).any(axis=tuple(_others(training))).sum()),
-        }
-        for name, joint in (("bytes", False), ("joint_bytes", True)):
-            path = folder / ("joint.dfc" if joint else "features.dfc")
-            frozen.write(path, test.latents, joint=joint)
-            found[name] = path.stat().st_size / len(test.latents)
-        with refcodec.open(folder / "features.dfc") as reader:
-            decoded = np.stack(list(reader))
-        return found, (frozen.values(training.latents), decoded)
-
-
-def _others(part: Collected) -> list[int]:
-    """The axes of features but that of channels."""
-    return [axis for axis in range(part.features.ndim) if axis != 1]
 
 
 def load_result(run: Run, folder: Path) -> dict[str, Any] | None:

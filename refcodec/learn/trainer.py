@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -22,7 +23,8 @@ from refcodec.errors import CallerError, EnvironmentFault
 from refcodec.learn.bottleneck import Bottleneck, layers
 from refcodec.learn.checkpoint import load_checkpoint, save_checkpoint
 from refcodec.learn.data import Data
-from refcodec.learn.losses import LOSSES
+from refcodec.learn.hyperprior import HyperpriorBottleneck
+from refcodec.learn.losses import LOSSES, relative_error
 from refcodec.learn.network import Bottlenecked
 from refcodec.learn.plan import Run
 from refcodec.learn.stock import Prepared, Stock, prepare
@@ -63,8 +65,8 @@ class Trainer:
 
     Attributes: ``network``, a `refcodec.learn.network.Bottlenecked`; ``step``, the number of steps done;
     ``rows``, the log;
-    ``prepared``; ``teacher``, the network as it was
-    before training, if the loss is taken against its outputs.
+    ``prepared``; ``teacher``, the network as it was before training, if the loss is taken against its outputs
+    and training changes it.
 
     Raises CallerError for what does not fit together; EnvironmentFault without the device.
     """
@@ -75,7 +77,8 @@ class Trainer:
         self.device = device_of(plan.training.device)
         self.loss = LOSSES[plan.training.loss]
         self.network = _network(run, data.shape, self.device)
-        self.teacher = None if self.loss.targets != "outputs" else self._copy()
+        changes = self.loss.targets == "outputs" and any(True for _ in self.network.trained())
+        self.teacher = self._copy() if changes else None
         if self.network.prefix is not None and prepared is None:
             prepared = prepare(data, self._prefix, plan.training.views)
         self.prepared = prepared
@@ -106,14 +109,12 @@ class Trainer:
             groups.append({"params": network, "weight_decay": training.weight_decay, "scale": 1.0})
         if self.network.bottleneck is not None:
             bottleneck = self.network.bottleneck
-            for parameters, rate in (
-                ([*bottleneck.analysis.parameters(), *bottleneck.synthesis.parameters()], None),
-                ([bottleneck.log_steps], training.step_rate),
-                (list(bottleneck.density.parameters()), training.density_rate),
-            ):
-                groups.append(
-                    {"params": parameters, "scale": (rate or training.rate) / training.rate}
-                )
+            rates = {"log_steps": training.step_rate, "density": training.density_rate}
+            by_rate = defaultdict[float, list[torch.nn.Parameter]](list)
+            for name, parameter in bottleneck.named_parameters():
+                rate = rates.get(name.partition(".")[0]) or training.rate
+                by_rate[rate / training.rate].append(parameter)
+            groups += [{"params": own, "scale": scale} for scale, own in by_rate.items()]
         if not groups:
             raise CallerError("there is nothing to train", hint="train more of the network")
         return torch.optim.Adam(groups, lr=training.rate)
@@ -143,16 +144,18 @@ class Trainer:
         def noise(shape: torch.Size) -> torch.Tensor:
             return torch.rand(shape, generator=generator, device=self.device) - 0.5
 
-        if self.teacher is not None:
-            with torch.no_grad():
-                targets = self.teacher.forward(inputs)[0]
         self.network.set_training(True)
         with self._precision():
-            outputs, bits = self.network.forward(inputs, noise)
-        outputs = outputs.float()
+            passed = self.network.forward(inputs, noise)
+        outputs, bits = passed.outputs.float(), passed.bits
+        reference = self.reference(inputs, passed.features)
+        targets = targets if reference is None else reference
         loss = self.loss.value(outputs, targets)
+        total = loss + trade * bits.mean()
+        if weight := self.run.plan.bottleneck.feature_weight:
+            total = total + weight * relative_error(passed.values, passed.features)
         self.optimiser.zero_grad()
-        (loss + trade * bits.mean()).backward()
+        total.backward()
         self.optimiser.step()
         self.step += 1
         with torch.no_grad():
@@ -170,6 +173,19 @@ class Trainer:
         row = Row(self.step, rate, trade, *(float(one) for one in means))
         self.rows.append(row)
         return row
+
+    @torch.no_grad()
+    def reference(self, inputs: torch.Tensor, features: torch.Tensor) -> torch.Tensor | None:
+        """Outputs of the network as it was before training; None if the loss does not ask for them.
+
+        inputs, features : as `refcodec.learn.network.Bottlenecked.forward` takes and returns them.
+        """
+        if self.loss.targets != "outputs":
+            return None
+        with self._precision():
+            if self.teacher is None:
+                return self.network.cut.tail(features).float()
+            return self.teacher.forward(inputs).outputs.float()
 
     def train(self, checkpoint: Path, report: Callable[[Row, float], None]) -> None:
         """Do all steps that are left, and leave checkpoints.
@@ -244,9 +260,20 @@ def _network(run: Run, shape: tuple[int, ...], device: torch.device) -> Bottlene
     return network
 
 
-def _bottleneck(run: Run, shape: tuple[int, ...]) -> Bottleneck:
+def _bottleneck(run: Run, shape: tuple[int, ...]) -> Bottleneck | HyperpriorBottleneck:
     """The bottleneck of a run, for features of a shape."""
     own, seed, maps = run.plan.bottleneck, run.seed, len(shape) == 3
+    if own.hyper:
+        *before, latents = own.analysis
+        return HyperpriorBottleneck(
+            shape,
+            latents=latents,
+            analysis=before,
+            synthesis=own.synthesis,
+            stride=own.stride,
+            hyper=own.hyper,
+            seed=seed,
+        )
     if not own.analysis:
         return Bottleneck(shape[0], widths=own.widths, seed=seed)
     stored = own.analysis[-1]
