@@ -464,6 +464,19 @@ def test_commands(tmp_path: Path) -> None:
         assert len(reader) == 5
         assert reader.parameters[0].lattice_step == [0.25]
     assert run("encode", source, target, "--coder", "zlib", "--analysis", companion).exit_code == 2
+    with refcodec.open(target, output="latents") as reader:
+        expected: list[Any] = list(reader)
+    for output, name in (("latents", "values"), ("deviations", "deviations")):
+        other = tmp_path / f"{output}.npy"
+        assert run("decode", target, other, "--output", output).exit_code == 0
+        assert np.array_equal(np.load(other), [getattr(one, name) for one in expected])
+    refcodec.EntropyModel.fit(np.zeros((3, 4), int)).save(plain := tmp_path / "plain.dfcm")
+    np.save(zeros := tmp_path / "zeros.npy", np.zeros((3, 4), np.float32))
+    apart = ("--coder", "learned", "--model-file", plain)
+    assert run("encode", zeros, tmp_path / "zeros.dfc", *apart).exit_code == 0
+    told = run("decode", tmp_path / "zeros.dfc", tmp_path / "y.npy", "--output", "deviations")
+    assert told.exit_code == 2
+    assert "have no deviations" in told.stderr
     told = run("model", "info", model)
     assert told.exit_code == 0
     for part in (SYNTHESIS.sha256.hex(), "976", "layer 1", "relu to 8 bits", "hyperprior"):

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,7 +34,15 @@ from refcodec.files import storage_error
 if TYPE_CHECKING:
     from refcodec.cli.arrays import Array
 
-__all__ = ["append", "decode", "encode"]
+__all__ = ["Output", "append", "decode", "encode"]
+
+
+class Output(StrEnum):
+    """What is written of each feature."""
+
+    FEATURES = "features"
+    LATENTS = "latents"
+    DEVIATIONS = "deviations"
 
 
 @with_encoder_options(
@@ -215,6 +224,10 @@ def decode(
     models: options.Models = None,
     salvage: options.Salvage = False,
     workers: options.Workers = None,
+    output: Annotated[
+        Output,
+        typer.Option(help="latents and deviations: those of a hyperprior, without its synthesis."),
+    ] = Output.FEATURES,
     force: options.Force = False,
 ) -> None:
     """Reconstruct the features of a stream.
@@ -236,14 +249,29 @@ def decode(
             salvage=salvage,
             models=places_of_models(models, source),
             workers=workers,
+            output="features" if output == Output.FEATURES else "latents",
         )
         total = None if source == PIPE or salvage else len(reader)
         with progress("decoding", total) as show:
-            features = _counted(_salvaged(reader) if salvage else reader, show)
+            decoded = _salvaged(reader) if salvage else reader
+            features = _counted(_part(decoded, output), show)
             first = list(islice(features, 1))  # a pipe's metadata are known by now
             count = write_features(target, chain(first, features), reader.metadata, total)
     if target != PIPE:
         print_note(f"{target}: features {count:,}")
+
+
+def _part(decoded: Iterable[Any], output: Output) -> Iterator[Array]:
+    """The arrays that are asked for."""
+    for one in decoded:
+        if output == Output.FEATURES:
+            yield one
+        elif output == Output.LATENTS:
+            yield one.values
+        elif one.deviations is not None:
+            yield one.deviations
+        else:
+            raise CallerError("these latents have no deviations: their model is no hyperprior")
 
 
 def _salvaged(reader: refcodec.Reader) -> Iterator[Array]:

@@ -72,7 +72,7 @@ class Place:
     def plain(self, qp: int) -> Record:
         """A point without tail-awareness."""
         data, seconds = timed(write, self.maps, CONFIG, qp=qp)
-        return {"qp": qp} | self._point(data, seconds)
+        return {"qp": qp} | self.point(data, seconds)
 
     def aware(self, settings: TailAware, second: bool = False) -> Record:
         """A point with it; where ``second`` says so, for the tail that draws the picture as well."""
@@ -82,11 +82,12 @@ class Place:
             config, choices = choose_levels(self.maps, tails, CONFIG, settings)
             return write(self.maps, config, advice=[{"choice": one} for one in choices])
 
-        point = self._point(*timed(encode))
+        point = self.point(*timed(encode))
         return {"strength": settings.strength, "mu": settings.mu} | point
 
-    def _point(self, data: bytes, seconds: float) -> Record:
-        decoded = read(data)
+    def point(self, data: bytes, seconds: float, decoded: features.Floats | None = None) -> Record:
+        """Rate, quality at every tail, and seconds a feature of a file; ``decoded`` if it is read already."""
+        decoded = read(data) if decoded is None else decoded
         outputs, others = self._tail(decoded), self._unseen.run(decoded)
         return {
             "bytes": len(data),
