@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import nn
@@ -27,6 +27,7 @@ from torch.nn import functional
 
 from refcodec.errors import CallerError
 from refcodec.learn.bottleneck import Coded, Noise, round_through
+from refcodec.learn.bounds import Least
 from refcodec.learn.density import FactorizedDensity
 from refcodec.learn.transforms import (
     SLOPE,
@@ -206,7 +207,7 @@ class HyperpriorBottleneck(nn.Module):
     def distributions(self, hyper: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Means and standard deviations of latents, in steps, for rounded hyper-latents."""
         means, logarithms = self.hyper_synthesis(hyper).float().chunk(2, dim=1)
-        limited = _Least.apply(logarithms, math.log2(_LEAST_DEVIATION))
+        limited = Least.apply(logarithms, math.log2(_LEAST_DEVIATION))
         return means, torch.exp2(limited.clamp(max=math.log2(_LARGEST_DEVIATION)))
 
     def restore(self, latents: torch.Tensor) -> torch.Tensor:
@@ -220,27 +221,12 @@ class HyperpriorBottleneck(nn.Module):
         return self._latents(features)[1].round().to(torch.int32)
 
 
-class _Least(torch.autograd.Function):
-    """A lower bound that lets gradients pass which raise what lies below it."""
-
-    @staticmethod
-    def forward(context: Any, values: torch.Tensor, bound: float) -> torch.Tensor:
-        context.save_for_backward(values)
-        context.bound = bound
-        return values.clamp(min=bound)
-
-    @staticmethod
-    def backward(context: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (values,), (gradient,) = context.saved_tensors, gradients
-        return gradient * ((values >= context.bound) | (gradient < 0)), None
-
-
 def normal_bits(offsets: torch.Tensor, deviations: torch.Tensor) -> torch.Tensor:
     """Code lengths of unit intervals around offsets from the mean of normal distributions."""
     # Of the two tails the far one keeps its precision.
     distance, unit = offsets.abs(), deviations * math.sqrt(2)
     inner, outer = (torch.erfc((distance + half) / unit) for half in (-0.5, 0.5))
-    return -torch.log2(_Least.apply((inner - outer) / 2, _TINY))
+    return -torch.log2(Least.apply((inner - outer) / 2, _TINY))
 
 
 def _principal_components(

@@ -25,7 +25,7 @@ from refcodec.probability.hyperprior import HyperpriorModel
 from refcodec.syntax.codes import Activation
 from refcodec.tables import scale_deviations
 
-__all__ = ["FrozenCodec", "freeze_codec"]
+__all__ = ["FrozenCodec", "bits_of", "float_layers", "freeze_codec"]
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -110,7 +110,7 @@ def freeze_codec(
         np.linspace(0, len(features) - 1, min(_CALIBRATED_ON, len(features))).astype(int)
     ]
     latents, hyper = (list(one) for one in zip(*map(analysis, chosen), strict=True))
-    hyper_bits = _bits_of(hyper)
+    hyper_bits = bits_of(hyper)
     analysis = replace(analysis, limit=1 << (hyper_bits - 1))
     hyper_synthesis = convert(
         _hyper_synthesis(bottleneck),
@@ -138,7 +138,7 @@ def freeze_codec(
     synthesis = convert(
         _synthesis(bottleneck),
         coded,
-        input_bits=_bits_of(coded),
+        input_bits=bits_of(coded),
         input_scale=2.0**-_FRACTION,
         output_scale=step,
         output_bits=_OUTPUT_BITS,
@@ -153,7 +153,7 @@ def _rounded(latents: Floats, means: npt.NDArray[np.int32]) -> npt.NDArray[np.in
     return (np.rint(latents - means / unit) * unit).astype(np.int32) + means
 
 
-def _bits_of(values: Sequence[npt.NDArray[np.int32]]) -> int:
+def bits_of(values: Sequence[npt.NDArray[np.int32]]) -> int:
     """Bits for integers twice as large as the largest, at most 16."""
     return min(max(int(np.abs(one).max()) for one in values).bit_length() + 2, 16)
 
@@ -203,13 +203,17 @@ def _analysis(bottleneck: HyperpriorBottleneck) -> FloatAnalysis:
     return FloatAnalysis(found[:count], found[count:])
 
 
-def _float_layers(network: nn.Sequential, last: Activation) -> list[FloatLayer]:
-    """The layers of a network as integer networks have them; ``last`` is the activation of the last."""
-    layers = layers_of(network)
+def float_layers(network: nn.Sequential) -> list[FloatLayer]:
+    """The layers of a network, convolutions of stride 1 and transposed ones, with their activations."""
     found = []
-    for layer in layers:
-        activation = last if layer is layers[-1] else Activation.LEAKY_RELU
+    for layer, following in zip(network, [*network[1:], None], strict=True):
+        if isinstance(layer, nn.ReLU | nn.LeakyReLU):
+            continue
         weight, bias = _numbers(layer)
+        activation = Activation.LINEAR
+        if isinstance(following, nn.ReLU | nn.LeakyReLU):
+            leaky = isinstance(following, nn.LeakyReLU)
+            activation = Activation.LEAKY_RELU if leaky else Activation.RELU
         padding = int(layer.padding[0])
         if isinstance(layer, nn.ConvTranspose2d):
             found.append(
@@ -226,7 +230,7 @@ def _float_layers(network: nn.Sequential, last: Activation) -> list[FloatLayer]:
 
 def _hyper_synthesis(bottleneck: HyperpriorBottleneck) -> list[FloatLayer]:
     """Its outputs are means in steps, and positive logarithms of deviations in units that suit thresholds."""
-    *before, last = _float_layers(bottleneck.hyper_synthesis, Activation.LINEAR)
+    *before, last = float_layers(bottleneck.hyper_synthesis)
     count = len(last.biases) // 2
     factors, added = np.ones(2 * count), np.zeros(2 * count)
     factors[count:] = _PER_OCTAVE / (1 << _FRACTION)
@@ -239,12 +243,15 @@ def _hyper_synthesis(bottleneck: HyperpriorBottleneck) -> list[FloatLayer]:
 
 def _synthesis(bottleneck: HyperpriorBottleneck) -> list[FloatLayer]:
     """It takes latents in steps, and gives features."""
-    rectified = Activation.RELU if bottleneck.rectified else Activation.LINEAR
-    layers = _float_layers(bottleneck.synthesis, rectified)
+    layers = float_layers(bottleneck.synthesis)
     steps = _doubles(bottleneck.steps)
     layers[0] = replace(layers[0], weights=layers[0].weights * steps[:, None])
     scale = bottleneck.scale.item()
+    last = layers[-1]
     layers[-1] = replace(
-        layers[-1], weights=layers[-1].weights * scale, biases=layers[-1].biases * scale
+        last,
+        weights=last.weights * scale,
+        biases=last.biases * scale,
+        activation=Activation.RELU if bottleneck.rectified else Activation.LINEAR,
     )
     return layers

@@ -20,7 +20,7 @@ from refcodec.files import open_file
 from refcodec.models.cut import Cut
 from refcodec.models.zoo import NETWORKS, Entry
 
-__all__ = ["Network", "load"]
+__all__ = ["Network", "load", "read_weights"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +144,9 @@ def _build(factory: Callable[[], Any], name: str) -> nn.Module:
 
 def _fill(module: nn.Module, path: Path, rename: Callable[[str], str | None]) -> None:
     """Load the parameters of a file into a network; names on both sides must be the same."""
-    found = {key: value for old, value in _read(path).items() if (key := rename(old)) is not None}
+    found = {
+        key: value for old, value in read_weights(path).items() if (key := rename(old)) is not None
+    }
     wanted = module.state_dict()
     for key in wanted.keys() - found.keys():
         if key.endswith(".num_batches_tracked"):  # older files lack it, and only training uses it
@@ -171,7 +173,7 @@ def _fill(module: nn.Module, path: Path, rename: Callable[[str], str | None]) ->
     module.load_state_dict(found)
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """The parameters in a file, by name."""
     if path.suffix not in (".safetensors", ".pth", ".pt"):
         raise CallerError(
