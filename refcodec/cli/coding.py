@@ -38,7 +38,7 @@ __all__ = ["Output", "append", "decode", "encode"]
 
 
 class Output(StrEnum):
-    """What is written of each feature."""
+    """Arrays that can be written of each feature."""
 
     FEATURES = "features"
     LATENTS = "latents"

@@ -24,7 +24,7 @@ _NETWORKS: Final = {
 }
 
 _DENSITY: Final = re.compile(r"entropy_bottleneck\._?(matri|bias|factor)(?:x|ces|es|s)?\.?(\d+)")
-"""Parameters of the density: ``_matrix0`` in old checkpoints, ``matrices.0`` in new ones."""
+"""Parameters of the density: "_matrix0" in old checkpoints, "matrices.0" in new ones."""
 
 _PARTS: Final = {"matri": "matrices", "bias": "biases", "factor": "factors"}
 

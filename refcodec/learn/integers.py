@@ -60,7 +60,7 @@ class FrozenCodec:
     networks: tuple[Conversion, Conversion]
 
     def save(self, folder: Path) -> None:
-        """Write ``model.dfcm`` and ``analysis.safetensors``."""
+        """Write the files "model.dfcm" and "analysis.safetensors" into a folder."""
         self.model.save(folder / "model.dfcm")
         self.analysis.save(folder / "analysis.safetensors")
 

@@ -22,7 +22,7 @@ PARTS: Final = ("all", "head", "tail", "none")
 
 
 class Passed(NamedTuple):
-    """What has passed a network.
+    """A batch that has passed a network.
 
     outputs  : N x ...
     bits     : estimated code length of each feature, N; 0 without a bottleneck.
