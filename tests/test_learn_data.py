@@ -176,6 +176,29 @@ def test_folders_of_images(tmp_path: Path) -> None:
     assert torch.equal(inputs[:, :, 5, 5], wanted[:, :, 0, 0])
 
 
+def test_images_of_a_list(tmp_path: Path) -> None:
+    """Paths are relative to a folder above the list; what it lists is taken, class by class."""
+    for number, name in enumerate(("brick", "carpet")):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for index in range(3):
+            pixels = np.full((40, 50, 3), 40 * number + index, np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{index}.png")
+    (tmp_path / "labels").mkdir()
+    text = "images/carpet/2.png\n\nimages/brick/0.png\nimages/carpet/1.png\n"
+    (tmp_path / "labels" / "train1.txt").write_text(text, encoding="utf-8")
+    data = open_data(tmp_path / "labels" / "train1.txt", size=(32, 32))
+    assert (data.classes, len(data)) == (("brick", "carpet"), 3)
+    inputs, labels = data.batch(np.arange(3), None)
+    assert labels.tolist() == [0, 1, 1]
+    wanted = normalise(np.array([0, 42, 41], np.uint8).repeat(3).reshape(3, 1, 1, 3))
+    assert torch.equal(inputs[:, :, 5, 5], wanted[:, :, 0, 0])
+    empty = tmp_path / "empty.txt"
+    for text, message in (("\n", "lists no images"), ("no/such.png\n", "in none of the folders")):
+        empty.write_text(text, encoding="utf-8")
+        with pytest.raises(CallerError, match=message):
+            open_data(empty)
+
+
 class Ramp:
     """A source of one image whose columns and rows can be told apart."""
 

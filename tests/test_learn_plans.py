@@ -16,7 +16,11 @@ from records import example, write_records
 from refcodec.learn.reading import read
 from refcodec.models.zoo import NETWORKS, torchvision_models
 
-PLANS = sorted((Path(__file__).parents[1] / "tools" / "training").glob("*.toml"))
+PLANS = sorted(
+    path
+    for path in (Path(__file__).parents[1] / "tools" / "training").glob("*.toml")
+    if "[codec]" not in path.read_text(encoding="utf-8")
+)
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 

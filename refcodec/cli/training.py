@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from refcodec.checked import read_toml
 from refcodec.cli import options
 from refcodec.cli.networks import require_library
 from refcodec.cli.terminal import console, printable
 
 if TYPE_CHECKING:
+    from refcodec.images.training import Phase, PhaseRow
     from refcodec.learn.plan import Run
     from refcodec.learn.trainer import Row
 
@@ -29,9 +32,10 @@ def train(
         int | None, typer.Option(min=1, help="Threads of torch; by default its own choice.")
     ] = None,
 ) -> None:
-    """Train a network so that its features compress, and measure sizes and errors.
+    """Train a network so that its features compress, or an image codec, and measure sizes and errors.
 
-    Continues an interrupted run from its checkpoint, and repeats no run that has ended.
+    A plan with a [codec] is that of an image codec and of a classifier that reads its latents. Continues an
+    interrupted run from its checkpoint, and repeats no run that has ended.
     """
     for library in ("matplotlib", "torch"):
         require_library(library, "trainings")
@@ -43,6 +47,9 @@ def train(
 
     if threads is not None:
         torch.set_num_threads(threads)
+    if "codec" in read_toml(plan, changes=changes or ())[0]:
+        _train_images(plan, output, data, changes or ())
+        return
     found = read(plan, data=data, changes=changes or ())
     session = Session(found, output or Path(f"{plan.stem}-results"))
     session.begin(_show)
@@ -55,6 +62,32 @@ def train(
     screen = console()
     screen.print(_printable_lines(tables_of(found, results)), soft_wrap=True)
     screen.print(f"Written to {session.output}: {', '.join(names)}", soft_wrap=True)
+
+
+def _train_images(
+    plan: Path, output: Path | None, data: Path | None, changes: Iterable[str]
+) -> None:
+    """Train image codecs and classifiers of their latents."""
+    from refcodec.images.plan import read_images_plan
+    from refcodec.images.report import tables_of, write_report
+    from refcodec.images.run import ImageSession
+
+    found = read_images_plan(plan, data=data, changes=changes)
+    session = ImageSession(found, output or Path(f"{plan.stem}-results"))
+    results = session.run(_show_phase)
+    names = write_report(found, results, session.output)
+    screen = console()
+    screen.print(_printable_lines(tables_of(found, results)), soft_wrap=True)
+    screen.print(f"Written to {session.output}: {', '.join(names)}", soft_wrap=True)
+
+
+def _show_phase(name: str, phase: Phase, row: PhaseRow) -> None:
+    """Print a row of the log of a phase on standard error."""
+    typer.echo(
+        f"{name}  {phase.name}  step {row.step}/{phase.steps}  bits a pixel {row.bits:.3f}  "
+        f"PSNR {row.psnr:.2f} dB  loss {row.loss:.3f}  error {row.error:.3f}",
+        err=True,
+    )
 
 
 def _printable_lines(lines: Any) -> str:

@@ -110,10 +110,15 @@ class ImageCodec(nn.Module):
         return means, Least.apply(deviations, _LEAST_DEVIATION)
 
     def forward(self, images: torch.Tensor, noise: Noise | None = None) -> CodedImages:
-        """Code images, N x 3 x H x W, 0 to 1.
+        """Code images, N x 3 x H x W, 0 to 1, and reconstruct them.
 
         noise : for the rate in training, as of `refcodec.learn.Bottleneck`.
         """
+        coded = self.encode(images, noise)
+        return coded._replace(images=self.synthesis(coded.latents))
+
+    def encode(self, images: torch.Tensor, noise: Noise | None = None) -> CodedImages:
+        """Code images, but reconstruct none: ``images`` of what is returned is empty."""
         y, z = self.analyse(images)
         hyper = round_through(z)
         means, deviations = self.distributions(hyper)
@@ -124,7 +129,7 @@ class ImageCodec(nn.Module):
             hyper, offsets = z + noise(z.shape), y + noise(y.shape) - means
         bits = self.density.bits(hyper).flatten(1).sum(dim=1)
         bits = bits + normal_bits(offsets, deviations).flatten(1).sum(dim=1)
-        return CodedImages(self.synthesis(latents), bits, latents, deviations)
+        return CodedImages(images[:0], bits, latents, deviations)
 
 
 def _down(inputs: int, outputs: int) -> nn.Conv2d:

@@ -4,6 +4,7 @@
 source                                  content
 ======================================= =========================================================
 a folder of folders of images           a class for each folder
+``.txt``                                images that it lists, a path a line; likewise
 a folder of ``.tfrecord`` files         video-level features of YouTube-8M, with their classes
 ``.npz`` with ``jpeg``                  an archive of JPEGs, as of `refcodec.models.images`
 ``.npz`` with ``inputs`` and ``targets`` arrays: N x ... float32, and N classes or N x K values

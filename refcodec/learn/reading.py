@@ -24,7 +24,7 @@ from refcodec.learn.plan import (
 from refcodec.learn.probes import read_probe
 from refcodec.learn.schedule import SHAPES
 
-__all__ = ["read"]
+__all__ = ["read", "section"]
 
 Section = TypeVar("Section")
 
@@ -39,7 +39,7 @@ _KINDS: dict[str, Any] = {
 }
 """Types of values in the file, by the annotations of the fields."""
 
-_ZERO_ALLOWED = ("pad", "warmup", "lambda_ramp", "weight_decay", "decay")
+_ZERO_ALLOWED = ("pad", "seed", "warmup", "lambda_ramp", "weight_decay", "decay")
 
 
 def read(path: Path, *, data: Path | None = None, changes: Iterable[str] = ()) -> Plan:
@@ -51,10 +51,10 @@ def read(path: Path, *, data: Path | None = None, changes: Iterable[str] = ()) -
     table = Table("the plan", found)
     plan = Plan(
         table.take("title", str),
-        _section(table, "network", NetworkPlan),
-        _section(table, "data", DataPlan),
+        section(table, "network", NetworkPlan),
+        section(table, "data", DataPlan),
         _bottleneck(Table("[bottleneck]", table.take("bottleneck", dict, {}))),
-        _section(table, "training", TrainingPlan),
+        section(table, "training", TrainingPlan),
         text,
         folder,
         table.take("description", str, "").strip(),
@@ -86,13 +86,15 @@ def _start(plan: Plan, path: Path, data: Path | None) -> Plan:
     return start
 
 
-def _section(table: Table, name: str, kind: type[Section]) -> Section:
+def section(table: Table, name: str, kind: type[Section]) -> Section:
     """A section whose keys are the fields of a dataclass."""
-    own, values = Table(f"[{name}]", table.take(name, dict, {})), {}
+    own, values = Table(f"[{name}]", table.take(name, dict, {})), dict[str, Any]()
     for one in fields(kind):  # type: ignore[arg-type]
         default = () if one.default is MISSING else (one.default,)
         if str(one.type) == "tuple[int, ...]":
             values[one.name] = _whole(own, one.name, one.default)
+        elif str(one.type) == "tuple[float, ...]":
+            values[one.name] = own.numbers(one.name, *default)
         else:
             values[one.name] = own.take(one.name, _KINDS[str(one.type)], *default)
     own.finish()

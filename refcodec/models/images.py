@@ -36,9 +36,11 @@ __all__ = [
     "Batch",
     "Folder",
     "Item",
+    "Listed",
     "Scenes",
     "Source",
     "batches",
+    "denormalise",
     "normalise",
     "open_images",
 ]
@@ -107,8 +109,8 @@ def open_images(
 ) -> Source:
     """Open a source of images by name.
 
-    name  : a folder of images, with a sub-folder for each class or flat; an ``.npz`` of JPEGs; or
-            ``scenes:COUNT``, rendered scenes with masks.
+    name  : a folder of images, with a sub-folder for each class or flat; a ``.txt`` that lists them, a path a
+            line; an ``.npz`` of JPEGs; or ``scenes:COUNT``, rendered scenes with masks.
     count : number of images to take; None for all. With classes, equally many of each, the first ones by name
             or number, class by class; without classes the first ones by name.
     size  : height and width. Images are scaled until they cover it (bicubic), and cropped at the centre.
@@ -121,7 +123,8 @@ def open_images(
         return Scenes(name, count=count, size=size)
     path = Path(name)
     try:
-        return (Folder if path.is_dir() else Archive)(path, count=count, size=size)
+        kind = Folder if path.is_dir() else Listed if path.suffix == ".txt" else Archive
+        return kind(path, count=count, size=size)
     except OSError as error:
         raise storage_error(error, path) from None
 
@@ -133,6 +136,12 @@ def normalise(pixels: Pixels) -> torch.Tensor:
     """
     scaled = (pixels.astype(np.float32) / np.float32(255) - _MEAN) / _DEVIATION
     return torch.from_numpy(np.ascontiguousarray(scaled.transpose(0, 3, 1, 2)))
+
+
+def denormalise(inputs: torch.Tensor) -> torch.Tensor:
+    """Images from 0 to 1 of inputs that `normalise` has made, N x 3 x H x W."""
+    mean, deviation = (torch.from_numpy(one)[:, None, None] for one in (_MEAN, _DEVIATION))
+    return (inputs * deviation.to(inputs.device) + mean.to(inputs.device)).clamp(0, 1)
 
 
 def batches(source: Source, size: int) -> Iterator[Batch]:
@@ -163,17 +172,27 @@ class Folder:
                 f"{path} holds images and folders of images",
                 hint="labels come from folders: move the images into them, or into a folder apart",
             )
-        self.classes: Sequence[str] = tuple(found)
-        self._files = _image_files(path) or [file for files in found.values() for file in files]
-        if not self._files:
+        files = _image_files(path) or [file for own in found.values() for file in own]
+        labels = [label for label, own in enumerate(found.values()) for _ in own]
+        self._take(path, files, tuple(found), labels or [None] * len(files), count)
+        self._size = size
+
+    def _take(
+        self,
+        path: Path,
+        files: Sequence[Path],
+        classes: Sequence[str],
+        labels: Sequence[int | None],
+        count: int | None,
+    ) -> None:
+        """Choose among files below a folder."""
+        if not files:
             raise CallerError(
                 f"{path} holds no images", hint=f"images end in {', '.join(_SUFFIXES)}"
             )
-        labels = [label for label, files in enumerate(found.values()) for _ in files]
-        self._labels: Sequence[int | None] = labels or [None] * len(self._files)
-        self._chosen = _choose(self._labels, count, path)
-        self._size = size
-        self.names = [self._files[i].relative_to(path).as_posix() for i in self._chosen]
+        self.classes, self._files, self._labels = classes, files, labels
+        self._chosen = _choose(labels, count, path)
+        self.names = [files[i].relative_to(path).as_posix() for i in self._chosen]
 
     def __len__(self) -> int:
         return len(self._chosen)
@@ -187,6 +206,31 @@ class Folder:
             raise storage_error(error, file) from None
         image = _decode(data, str(file), self._size)
         return Item(image, self.names[index], self._labels[number])
+
+
+class Listed(Folder):
+    """Image files that a text lists, a path a line, below the folder of the text or one above it.
+
+    The folder of an image is its class. The splits of MINC-2500 are published so.
+    """
+
+    def __init__(self, path: Path, *, count: int | None, size: tuple[int, int]) -> None:
+        try:
+            lines = [one for line in path.read_text("utf-8").splitlines() if (one := line.strip())]
+        except UnicodeDecodeError:
+            raise CallerError(f"{path} is no text in UTF-8") from None
+        if not lines:
+            raise CallerError(f"{path} lists no images")
+        root = next((one for one in path.absolute().parents if (one / lines[0]).is_file()), None)
+        if root is None:
+            raise CallerError(
+                f"{path} lists {lines[0]}, which is in none of the folders above it",
+                hint="leave the list where it was published, in the folder of the images",
+            )
+        files = [root / line for line in lines]
+        classes = sorted({file.parent.name for file in files})
+        self._take(root, files, classes, [classes.index(one.parent.name) for one in files], count)
+        self._size = size
 
 
 def _image_files(folder: Path) -> list[Path]:
