@@ -1,4 +1,4 @@
-"""The guide to compressible features: its code runs as it is printed, and its plan is one."""
+"""The guides to compressible features and to image codecs: code runs as it is printed, and plans are plans."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import pytest
 import torch
 
 import refcodec
+from refcodec.images.plan import read_images_plan
 from refcodec.learn.reading import read
 
-GUIDE = Path(__file__).parents[1] / "docs" / "guides" / "learn-features.rst"
+GUIDES = Path(__file__).parents[1] / "docs" / "guides"
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, guide: str = "learn-features") -> list[str]:
     """The blocks of code in a language."""
+    text = (GUIDES / f"{guide}.rst").read_text(encoding="utf-8")
     pattern = rf"\.\. code-block:: {language}\n\n((?:   .*\n|\n)+)"
-    return [textwrap.dedent(one) for one in re.findall(pattern, GUIDE.read_text(encoding="utf-8"))]
+    return [textwrap.dedent(one) for one in re.findall(pattern, text)]
 
 
 def test_twenty_lines_make_a_model_compressible(
@@ -44,3 +46,21 @@ def test_the_plan_is_understood(tmp_path: Path) -> None:
     plan = read(tmp_path / "plan.toml", data=tmp_path)
     assert [run.name for run in plan.runs()][:2] == ["lambda-0-seed-0", "lambda-0.005-seed-0"]
     assert len(plan.runs()) == 9
+
+
+def test_images_are_classified_without_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    known: dict[str, Any] = {}
+    for block in blocks("python", "images"):
+        exec(block, known)
+    assert known["y"].values.shape == (24, 6, 8)
+    assert refcodec.validate("pictures.dfc").conforming
+
+
+def test_the_plan_for_images_is_understood(tmp_path: Path) -> None:
+    (text,) = blocks("toml", "images")
+    (tmp_path / "plan.toml").write_text(text, encoding="utf-8")
+    plan = read_images_plan(tmp_path / "plan.toml", data=tmp_path)
+    assert plan.codec.lambdas == (0.002, 0.01)

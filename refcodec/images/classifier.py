@@ -1,4 +1,7 @@
-"""cResNet-39: a classifier that reads latents instead of images (Table 2 of Gupta et al., Learning-Based Compression for Machines)."""
+"""cResNet-39: a classifier that reads latents instead of images.
+
+Table 2 of Gupta et al., Learning-Based Compression for Machines.
+"""
 
 from __future__ import annotations
 
