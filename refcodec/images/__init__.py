@@ -6,11 +6,12 @@ network of floats, which is not part of the format.
 """
 
 from refcodec.images.classifier import LatentClassifier
-from refcodec.images.codec import ImageCodec
+from refcodec.images.codec import CodedImages, ImageCodec
 from refcodec.images.imported import load_compressai
 from refcodec.images.stored import FrozenImageCodec, freeze_images, read_images
 
 __all__ = [
+    "CodedImages",
     "FrozenImageCodec",
     "ImageCodec",
     "LatentClassifier",

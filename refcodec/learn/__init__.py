@@ -8,6 +8,9 @@ bits; the model of their probabilities is trained with it, and frozen into table
     values, bits = bottleneck(head(images), noise)
     loss = cross_entropy(tail(values), labels) + 0.01 * bits.mean()
 
+A `HyperpriorBottleneck` is a codec of features for a network that stays as it is; `freeze_codec` makes
+networks of integers of it, which streams carry.
+
 `refcodec.learn.reading` reads the plan of a training from a TOML file, `refcodec.learn.run` carries it out:
 that is ``refcodec train``.
 """
@@ -15,5 +18,16 @@ that is ``refcodec train``.
 from refcodec.learn.bottleneck import Bottleneck, Coded
 from refcodec.learn.density import FactorizedDensity
 from refcodec.learn.frozen import Frozen, freeze
+from refcodec.learn.hyperprior import HyperpriorBottleneck
+from refcodec.learn.integers import FrozenCodec, freeze_codec
 
-__all__ = ["Bottleneck", "Coded", "FactorizedDensity", "Frozen", "freeze"]
+__all__ = [
+    "Bottleneck",
+    "Coded",
+    "FactorizedDensity",
+    "Frozen",
+    "FrozenCodec",
+    "HyperpriorBottleneck",
+    "freeze",
+    "freeze_codec",
+]
