@@ -12,12 +12,14 @@ from numpy.testing import assert_allclose
 
 import refcodec
 from refcodec.errors import CallerError
+from refcodec.learn.curvature import curvature_of
 from refcodec.learn.hyperprior import HyperpriorBottleneck
 from refcodec.learn.integers import freeze_codec
 from refcodec.learn.plan import Plan
 from refcodec.learn.reading import read
 from refcodec.learn.run import Session
 from refcodec.metrics import signal_to_noise
+from refcodec.models import Cut
 from refcodec.tables import scale_deviations
 
 SHAPE = (4, 16, 16)
@@ -67,6 +69,53 @@ def test_fewer_latents_keep_the_largest_components() -> None:
     ]
     assert quality[0] < quality[1] < quality[2]
     assert quality[1] > 10
+
+
+def linear_cut(weight: torch.Tensor) -> Cut:
+    """A network whose tail is linear: outputs are the products of features with a matrix."""
+    tail = torch.nn.Linear(weight.shape[1], len(weight), bias=False)
+    tail.weight = torch.nn.Parameter(weight, requires_grad=False)
+    return Cut(torch.nn.Sequential(torch.nn.Identity(), torch.nn.Flatten(), tail), "0", SHAPE)
+
+
+def test_the_curvature_of_a_linear_tail_is_its_own() -> None:
+    """For outputs W x it is W' W of each block, a mean over blocks, by the variance of outputs."""
+    features = maps(40)
+    weight = torch.randn(5, 1024, generator=torch.Generator().manual_seed(0)) / 30
+    found = curvature_of(linear_cut(weight), [features[:20], features[20:]], 2, feature_weight=0.1)
+    blocks = torch.nn.functional.unfold(weight.reshape(5, *SHAPE), 2, stride=2)
+    exact = torch.einsum("nvb,nwb->vw", blocks, blocks).double() / blocks.shape[2]
+    outputs = features.flatten(1) @ weight.T
+    exact /= 5 * outputs.var(correction=0)
+    exact += 0.1 / 1024 / features.var(correction=0) * torch.eye(16)
+    error = ((found - exact).norm() / exact.norm()).item()
+    assert error < 0.1  # of random directions
+
+
+def test_the_start_spends_bits_on_what_the_tail_sees() -> None:
+    """A tail that sees two of four channels: at the same loss, fewer bits than by the error of features."""
+    coarse = torch.randn(60, 4, 6, 6, generator=torch.Generator().manual_seed(1))
+    features = torch.nn.functional.interpolate(coarse, (16, 16), mode="bicubic")
+    weight = torch.randn(5, 4, 256, generator=torch.Generator().manual_seed(0)) / 30
+    weight[:, 2:] = 0
+    cut = linear_cut(weight.reshape(5, 1024))
+    curvature = curvature_of(cut, [features], 2, feature_weight=1e-3)
+    plain, weighted = (bottleneck_of(features, step) for step in (0.3, 1.0))
+
+    def measured(found: HyperpriorBottleneck) -> tuple[float, float]:
+        with torch.no_grad():
+            values, bits = found(features)
+            return snr(cut.tail(values), cut.tail(features)), bits.mean().item()
+
+    quality, bits = measured(plain)
+    step = 1.0
+    for _ in range(40):  # to the same quality
+        weighted.calibrate(features, step, curvature)
+        if measured(weighted)[0] >= quality:
+            break
+        step *= 0.85
+    assert measured(weighted)[0] >= quality
+    assert measured(weighted)[1] < 0.7 * bits
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4])
@@ -213,7 +262,7 @@ def test_a_plan_trains_a_codec_and_leaves_the_network(tmp_path: Path) -> None:
         decoded = np.stack(list(reader))
     assert result["bytes"] * 24 == (folder / "features.dfc").stat().st_size
     assert result["model_bytes"] <= (folder / "model.dfcm").stat().st_size
-    from refcodec.models import Cut, load
+    from refcodec.models import load
 
     cut = Cut(load("tiny_network:classify", seed=0).module, "pool1", (3, 16, 16))
     inputs, _ = session.test.batch(np.arange(24), None)
@@ -222,7 +271,7 @@ def test_a_plan_trains_a_codec_and_leaves_the_network(tmp_path: Path) -> None:
         outputs, wanted = (cut.tail(torch.from_numpy(one)).numpy() for one in (decoded, features))
     assert result["feature_snr"] == pytest.approx(signal_to_noise(decoded, features), abs=0.01)
     assert result["output_snr"] == pytest.approx(signal_to_noise(outputs, wanted), abs=0.05)
-    assert result["floats"]["output_snr"] == pytest.approx(result["output_snr"], abs=0.5)
+    assert result["floats"]["output_snr"] == pytest.approx(result["output_snr"], abs=1)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ Ballé et al. 2018 (scales) and Minnen et al. 2018 without its autoregression (m
 hyper-synthesis are sequences of layers that `refcodec.networks` has in integers, so that the trained codec
 becomes a network model unit, and its streams decode to the same bits everywhere.
 
-Training starts at a codec that works: the analysis is a block transform whose basis is that of principal
-components over the channels and the positions of a block (KLT), passed on unchanged by the layers before it;
-the synthesis is its inverse. Without layers before or after it, the transform stays linear.
+Training starts at a codec that works: the analysis is a block transform over the channels and positions of a
+block (KLT), in the metric of the loss, which the layers before it pass on unchanged; the synthesis is its
+inverse. Without layers before or after it, the transform stays linear.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ _TINY: Final = 1e-9
 
 _BLOCKS: Final = 1 << 18
 """Most blocks that principal components are taken from."""
+
+_LEAST_WEIGHT: Final = 1e-6
+"""Least weight of a direction of errors, relative to the largest."""
 
 
 class HyperpriorBottleneck(nn.Module):
@@ -124,10 +127,18 @@ class HyperpriorBottleneck(nn.Module):
     # --- the start of a training --------------------------------------------------------------------
 
     @torch.no_grad()
-    def calibrate(self, features: torch.Tensor, step: float) -> None:
-        """Make the codec that training starts from, by features N x C x H x W.
+    def calibrate(
+        self, features: torch.Tensor, step: float, curvature: torch.Tensor | None = None
+    ) -> None:
+        """Make the codec that training starts from.
 
-        step : of all latents, in standard deviations of the features.
+        features  : N x C x H x W; a few for each value of a block, at least.
+        step      : of all latents, in the square root of the loss, or in standard deviations of features.
+        curvature : a loss as a quadratic form of the error of a block, values x values, positive definite;
+                    see `refcodec.learn.curvature.curvature_of`. None for the squared error of features.
+
+        For small steps no linear codec has fewer bits at the same loss: latents are uncorrelated, and an
+        error of any of them counts the same.
 
         Raises CallerError if all features are constant, or layers are too narrow to pass them on.
         """
@@ -137,12 +148,18 @@ class HyperpriorBottleneck(nn.Module):
         self.rectified.copy_(features.min() >= 0)
         scaled = features.float() / self.scale
         mean = scaled.mean(dim=(0, 2, 3))
-        components, variances = _principal_components(
-            scaled - mean[:, None, None], self.stride, self.log_steps.shape[0]
+        values = self.channels * self.stride**2
+        form = torch.eye(values, dtype=torch.float64, device=features.device)
+        if curvature is not None:
+            form = curvature.double() * self.scale.double() ** 2
+            unit = form.diagonal().mean()  # keeps the weights of the layers near 1
+            form, step = form / unit, step / float(unit.sqrt())
+        forth, back, variances = _weighted_components(
+            scaled - mean[:, None, None], self.stride, self.log_steps.shape[0], form
         )
-        basis = components.reshape(-1, self.channels, self.stride, self.stride)
-        self._start_analysis(basis, -torch.einsum("mchw,c->m", basis, mean))
-        self._start_synthesis(basis, mean)
+        shape = (-1, self.channels, self.stride, self.stride)
+        self._start_analysis(forth.reshape(shape), mean)
+        self._start_synthesis(back.reshape(shape), mean)
         self.log_steps.fill_(math.log(step))
         last = layers_of(self.hyper_synthesis)[-1]
         last.weight.mul_(0.1)
@@ -160,23 +177,27 @@ class HyperpriorBottleneck(nn.Module):
             return eye, eye
         return torch.cat([eye, -eye]), torch.cat([eye, -eye], dim=1) / (1 + SLOPE)
 
-    def _start_analysis(self, basis: torch.Tensor, bias: torch.Tensor) -> None:
-        """Pass features on to the last layer, and make it the transform, latents x C x stride x stride."""
+    def _start_analysis(self, basis: torch.Tensor, mean: torch.Tensor) -> None:
+        """Pass features on to the last layer, and make it the transform, latents x C x stride x stride.
+
+        mean : of each channel, which is subtracted.
+        """
         forth, back = self._carriers()
         reading = torch.eye(self.channels, device=basis.device)
         *before, last = layers_of(self.analysis)
         for layer in before:
             put(layer, (forth @ reading)[..., None, None])
             reading = back
+        bias = -torch.einsum("mchw,c->m", basis, mean)
         put(last, torch.einsum("mchw,cp->mphw", basis, reading), bias)
 
-    def _start_synthesis(self, basis: torch.Tensor, bias: torch.Tensor) -> None:
-        """Make the first layer the inverse transform, and pass its outputs on."""
+    def _start_synthesis(self, basis: torch.Tensor, mean: torch.Tensor) -> None:
+        """Make the first layer the inverse, latents x C x stride x stride, and pass its outputs on."""
         forth, back = self._carriers()
         first, *after = layers_of(self.synthesis)
         if not after:
             forth = torch.eye(self.channels, device=basis.device)
-        put(first, torch.einsum("mchw,pc->pmhw", basis, forth), forth @ bias)
+        put(first, torch.einsum("mchw,pc->pmhw", basis, forth), forth @ mean)
         for layer in after:
             put(layer, (back if layer is after[-1] else forth @ back)[..., None, None])
 
@@ -229,12 +250,20 @@ def normal_bits(offsets: torch.Tensor, deviations: torch.Tensor) -> torch.Tensor
     return -torch.log2(Least.apply((inner - outer) / 2, _TINY))
 
 
-def _principal_components(
-    features: torch.Tensor, side: int, count: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Components (count x values) and variances of the blocks of features of mean 0, N x C x H x W."""
+def _weighted_components(
+    features: torch.Tensor, side: int, count: int, form: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Principal components of blocks of features of mean 0, N x C x H x W, in the metric of a quadratic form.
+
+    Returns the transform and the transpose of its inverse, count x values each, and the variances.
+    """
     blocks = functional.unfold(features, side, stride=side).transpose(1, 2)
     blocks = blocks.reshape(-1, blocks.shape[2])[:_BLOCKS].double()
-    variances, vectors = torch.linalg.eigh(blocks.T @ blocks / len(blocks))
+    weights, axes = torch.linalg.eigh(form)
+    root = axes * weights.clamp(min=weights[-1] * _LEAST_WEIGHT).sqrt()  # root @ root.T is the form
+    covariance = blocks.T @ blocks / len(blocks)
+    variances, vectors = torch.linalg.eigh(root.T @ covariance @ root)
     largest = variances.argsort(descending=True)[:count]
-    return vectors[:, largest].T.float(), variances[largest].float()
+    forth = (root @ vectors[:, largest]).T
+    back = torch.linalg.solve(root.T, vectors[:, largest]).T
+    return forth.float(), back.float(), variances[largest].float()

@@ -82,8 +82,8 @@ class BottleneckPlan:
     synthesis : likewise after it; another layer follows, to the channels of the features.
     hyper     : widths of a hyper-analysis; ``analysis`` and ``synthesis`` are then as of
                 `refcodec.learn.hyperprior.HyperpriorBottleneck`; () for the density of each channel alone.
-    stride    : side of the blocks of a hyperprior's transform; ``step`` is in standard deviations of all
-                features.
+    stride    : side of the blocks of a hyperprior's transform; ``step`` is then relative to the step that is
+                best for lambda, if it is small.
     feature_weight : weight of the error of features, relative to their variance, beside the loss.
     """
 

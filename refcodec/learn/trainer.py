@@ -8,6 +8,7 @@ same bits as one that was never interrupted.
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ import torch
 from refcodec.errors import CallerError, EnvironmentFault
 from refcodec.learn.bottleneck import Bottleneck, layers
 from refcodec.learn.checkpoint import load_checkpoint, save_checkpoint
+from refcodec.learn.curvature import curvature_of
 from refcodec.learn.data import Data
 from refcodec.learn.hyperprior import HyperpriorBottleneck
 from refcodec.learn.losses import LOSSES, relative_error
@@ -31,6 +33,12 @@ from refcodec.learn.stock import Prepared, Stock, prepare
 from refcodec.models import load
 
 __all__ = ["Row", "Trainer", "device_of"]
+
+_CURVED: Final = 8
+"""Batches that the curvature of the loss is taken from."""
+
+_CALIBRATED: Final = 32
+"""Batches that a hyperprior's transform is taken from."""
 
 _STREAM: Final = 1_000_003
 """Distance of the seeds of noise of two seeds of runs."""
@@ -86,10 +94,30 @@ class Trainer:
         self.optimiser = self._optimiser()
         self._sums: list[tuple[float, float, float]] = []
         if self.network.bottleneck is not None:
-            with torch.no_grad():
-                self.network.set_training(False)
-                features = self.network.features(self._stock.batch(0)[0].to(self.device))
-            self.network.bottleneck.calibrate(features, plan.bottleneck.step)
+            self._calibrate(self.network.bottleneck)
+
+    def _calibrate(self, bottleneck: Bottleneck | HyperpriorBottleneck) -> None:
+        """Give the bottleneck the parameters that training starts with."""
+        own = self.run.plan.bottleneck
+        self.network.set_training(False)
+        if isinstance(bottleneck, Bottleneck):
+            bottleneck.calibrate(self._features(0), own.step)
+            return
+        curvature = curvature_of(
+            self.network.cut,
+            map(self._features, range(_CURVED)),
+            own.stride,
+            feature_weight=own.feature_weight,
+        )
+        features = torch.cat([self._features(number) for number in range(_CALIBRATED)])
+        # For small steps a bit less costs step^2 / 6 * ln 2 of the loss: at the best step that is lambda.
+        best = math.sqrt(6 * self.run.trade / math.log(2))
+        bottleneck.calibrate(features, own.step * best, curvature)
+
+    @torch.no_grad()
+    def _features(self, number: int) -> torch.Tensor:
+        """The features of a batch."""
+        return self.network.features(self._stock.batch(number)[0].to(self.device))
 
     def _copy(self) -> Bottlenecked:
         """The network as it is before training, without a bottleneck."""
