@@ -105,7 +105,7 @@ class TrainingPlan:
     loss             : of `refcodec.learn.losses.LOSSES`.
     steps, batch     : number of steps, and of inputs in each.
     rate             : initial learning rate of the network.
-    density_rate     : that of the densities; None for the same.
+    density_rate     : that of the densities, and of the networks of a hyperprior; None for the same.
     step_rate        : that of the steps' logarithms; None for the same.
     schedule, decay, decay_every, warmup, lambda_ramp : see `refcodec.learn.schedule.Schedule`.
     weight_decay     : of the network's parameters.

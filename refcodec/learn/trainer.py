@@ -40,6 +40,9 @@ _CURVED: Final = 8
 _CALIBRATED: Final = 32
 """Batches that a hyperprior's transform is taken from."""
 
+_MODEL: Final = ("density", "hyper_analysis", "hyper_synthesis")
+"""Parts of a bottleneck that tell the probabilities of what is stored."""
+
 _STREAM: Final = 1_000_003
 """Distance of the seeds of noise of two seeds of runs."""
 
@@ -137,7 +140,7 @@ class Trainer:
             groups.append({"params": network, "weight_decay": training.weight_decay, "scale": 1.0})
         if self.network.bottleneck is not None:
             bottleneck = self.network.bottleneck
-            rates = {"log_steps": training.step_rate, "density": training.density_rate}
+            rates = {"log_steps": training.step_rate, **dict.fromkeys(_MODEL, training.density_rate)}
             by_rate = defaultdict[float, list[torch.nn.Parameter]](list)
             for name, parameter in bottleneck.named_parameters():
                 rate = rates.get(name.partition(".")[0]) or training.rate
