@@ -582,6 +582,9 @@ def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     code = examples(path)
     if "import torch" in code or "refcodec.models" in code:
         pytest.importorskip("torch")
+    if "import zarr" in code:
+        pytest.importorskip("zarr")
+        pytest.importorskip("xarray")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, str(path), "exec"), {"__name__": "example"})
 
