@@ -24,6 +24,7 @@ from refcodec.cli import (
     checking,
     coding,
     conformance,
+    doctoring,
     evaluation,
     extraction,
     inspecting,
@@ -122,6 +123,7 @@ app.command()(evaluation.evaluate)
 app.command()(training.train)
 app.add_typer(latent_models.app, name="model")
 app.command()(warming.warm_up)
+app.command()(doctoring.doctor)
 app.add_typer(conformance.app, name="conformance")
 
 
