@@ -31,6 +31,7 @@ from refcodec.cli import (
     joining,
     latent_models,
     looking,
+    plotting,
     training,
     warming,
 )
@@ -119,6 +120,7 @@ app.command()(assembling.disasm)
 app.command()(assembling.asm)
 app.command()(checking.validate)
 app.command()(looking.compare)
+app.command()(plotting.plot)
 app.command()(evaluation.evaluate)
 app.command()(training.train)
 app.add_typer(latent_models.app, name="model")

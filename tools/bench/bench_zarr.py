@@ -86,9 +86,9 @@ def rows(count: int, rounds: int) -> Iterator[list[str]]:
             yield [f"{kind}, {shape}", name, *measure(data, options, rounds)]
 
 
-def measured_on() -> str:
-    """The machine, in a line."""
-    found = describe_machine(["zarr", "numcodecs"])
+def measured_on(names: list[str]) -> str:
+    """The machine, in a line, with the versions of packages."""
+    found = describe_machine(names)
     packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items())
     return (
         f"Measured {found['date']} on {found['processor']}, {found['cores']} cores, load {load_average()}, "
@@ -104,7 +104,11 @@ def main() -> None:
     parser.add_argument("--fill", action="store_true", help="put the table into the guide")
     options = parser.parse_args()
     heads = ["Array", "Codec", "Size", "Written, MB/s", "Read, MB/s", "One feature, ms", "SNR"]
-    made = table(heads, rows(options.features, options.rounds)) + "\n" + measured_on()
+    made = (
+        table(heads, rows(options.features, options.rounds))
+        + "\n"
+        + measured_on(["zarr", "numcodecs"])
+    )
     print(made)
     if options.fill:
         fill(DOCS / "guides" / "zarr.rst", {"table": made})
