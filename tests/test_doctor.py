@@ -96,6 +96,15 @@ def test_packages_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert extras["demo"].state == "fine"
 
 
+def test_nothing_works_without_a_package_that_everything_needs() -> None:
+    code = "import sys; sys.modules['ml_dtypes'] = None; from refcodec.cli import main; main()"
+    call = [sys.executable, "-c", code, "doctor"]
+    done = subprocess.run(call, capture_output=True, encoding="utf-8", timeout=PATIENCE)
+    assert done.returncode == 2
+    assert "refcodec does not run at all: " in done.stderr
+    assert "ml_dtypes" in done.stderr
+
+
 def test_a_coder_that_gives_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(data: bytes) -> Any:
         found = refcodec.decode(data)

@@ -10,6 +10,7 @@ import typer
 
 from refcodec.cli import options
 from refcodec.cli.terminal import console, print_facts, print_json
+from refcodec.errors import EnvironmentFault
 
 if TYPE_CHECKING:
     from refcodec.doctor import Finding
@@ -23,9 +24,14 @@ def doctor(as_json: options.Json = False) -> None:
     """Examine the installation: what works, what is slow or missing, and what to do about it.
 
     Every coder codes a feature, and compiles its kernels if it has not yet. Exit status 1 if something that
-    is needed does not work.
+    is needed does not work; 2 if nothing does.
     """
-    from refcodec.doctor import examine, works
+    try:
+        from refcodec.doctor import examine, works
+    except ImportError as error:
+        raise EnvironmentFault(
+            f"refcodec does not run at all: {error}", hint="pip install --force-reinstall refcodec"
+        ) from None
 
     findings = list(examine())
     sound = works(findings)
