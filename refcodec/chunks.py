@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -64,33 +65,31 @@ class ChunkCoder:
             name: _as_json(value) for name, value in config.given.items() if name in chosen
         }
 
+    def __str__(self) -> str:
+        return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+
     def check(self, shape: Shape, dtype: np.dtype[Any]) -> None:
         """Raise CallerError where a chunk of that shape and type cannot be coded."""
         _, own = _split(shape)
-        writer = Writer(io.BytesIO(), self._config, alone=True)
-        try:
+        with suppress(_Checked), Writer(io.BytesIO(), self._config, alone=True) as writer:
             writer.write(np.zeros(own, dtype))  # is checked, and would be coded at the end
             raise _Checked
-        except BaseException as error:
-            writer.__exit__(type(error), error, None)
-            if not isinstance(error, _Checked):
-                raise
 
     def encode(self, chunk: Array) -> bytes:
         """The stream of a chunk. Raises CallerError."""
         lead, own = _split(chunk.shape)
         return encode(chunk.reshape(-1, *own) if lead else chunk, self._config)
 
-    def decode(self, source: Anything, shape: Shape, dtype: np.dtype[Any]) -> Array:
-        """The chunk of that shape and type in a stream. Raises StreamError."""
-        return self.decode_rows(source, None, shape, dtype)
-
-    def decode_rows(
-        self, source: Anything, rows: Sequence[int] | None, shape: Shape, dtype: np.dtype[Any]
+    def decode(
+        self,
+        source: Anything,
+        shape: Shape,
+        dtype: np.dtype[Any],
+        rows: Sequence[int] | None = None,
     ) -> Array:
-        """The chunk of that shape and type, of which only some features hold what the stream does.
+        """The chunk of that shape and type in a stream.
 
-        rows : numbers of the features that are decoded; None for all.
+        rows : numbers of the features that are decoded, the others being left undefined; None for all.
 
         Raises StreamError where the stream does not hold such a chunk.
         """
@@ -115,7 +114,7 @@ class ChunkCoder:
 
 
 class _Checked(Exception):
-    """A check has found nothing."""
+    """End of a check that has found nothing wrong."""
 
 
 def _split(shape: Shape) -> tuple[Shape, Shape]:

@@ -34,8 +34,7 @@ class DFC(Codec):
             )
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{name}={value!r}" for name, value in self._coder.options.items())
-        return f"DFC({given})"
+        return f"DFC({self._coder})"
 
     def get_config(self) -> dict[str, Any]:
         """The name and the options, as metadata hold them."""

@@ -52,8 +52,7 @@ class DFC(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
         self._coder = ChunkCoder(options)
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{name}={value!r}" for name, value in self._coder.options.items())
-        return f"DFC({given})"
+        return f"DFC({self._coder})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, DFC) and self._coder.options == other._coder.options
@@ -105,7 +104,7 @@ class DFC(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
         dtype = chunk_spec.dtype.to_native_dtype()
 
         def decode() -> Any:
-            return self._coder.decode_rows(source, rows, chunk_spec.shape, dtype)[selection]
+            return self._coder.decode(source, chunk_spec.shape, dtype, rows)[selection]
 
         chunk = await _in_a_thread(decode)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(np.asarray(chunk))
