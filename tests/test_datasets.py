@@ -18,6 +18,8 @@ from torch.utils.data import DataLoader, StackDataset  # noqa: E402
 from refcodec.errors import CallerError, StreamError  # noqa: E402
 from refcodec.torch import FeatureDataset, FeatureStream  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
 FEATURES = np.random.default_rng(0).normal(size=(50, 2, 4, 4)).astype(np.float32)
 CUTS = (0, 20, 20, 47, 50)
 """Numbers of the first features of four files, of which one has none."""

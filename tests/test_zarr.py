@@ -26,6 +26,13 @@ MAPS = np.maximum(np.random.default_rng(0).normal(size=(10, 4, 6, 5)), 0).astype
 NAMED = {"serializer": {"name": "dfc"}, "compressors": None}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _threads_end() -> Iterator[None]:
+    """The threads of zarr end with its tests: others fork."""
+    yield
+    zarr.core.sync.cleanup_resources()
+
+
 def made(data: Any, chunks: tuple[int, ...], store: Any = None, **options: Any) -> Any:
     store = MemoryStore() if store is None else store
     return zarr.create_array(store, data=data, chunks=chunks, **encoding(**options))
