@@ -24,12 +24,14 @@ from refcodec.cli import (
     checking,
     coding,
     conformance,
+    doctoring,
     evaluation,
     extraction,
     inspecting,
     joining,
     latent_models,
     looking,
+    plotting,
     training,
     warming,
 )
@@ -118,10 +120,12 @@ app.command()(assembling.disasm)
 app.command()(assembling.asm)
 app.command()(checking.validate)
 app.command()(looking.compare)
+app.command()(plotting.plot)
 app.command()(evaluation.evaluate)
 app.command()(training.train)
 app.add_typer(latent_models.app, name="model")
 app.command()(warming.warm_up)
+app.command()(doctoring.doctor)
 app.add_typer(conformance.app, name="conformance")
 
 

@@ -14,7 +14,7 @@ from refcodec.errors import EnvironmentFault, StreamError
 from refcodec.probability.kinds import LatentModel, read_model
 from refcodec.tables import Level
 
-__all__ = ["ModelReference", "ModelStore", "default_folder"]
+__all__ = ["ModelReference", "ModelStore", "default_folder", "usual_places"]
 
 _MOST_FILES = 10_000
 """Files of a folder that are looked into for a model that no file is named after."""
@@ -57,7 +57,7 @@ class ModelStore:
 
     def _look(self, wanted: bytes) -> LatentModel:
         name = f"{wanted.hex()}.dfcm"
-        places = [*self._places, *_usual_places()]
+        places = [*self._places, *usual_places()]
         for path in _candidates(places, name):
             data = b""
             with suppress(OSError):
@@ -83,7 +83,7 @@ def default_folder() -> Path:
     return shared / "refcodec" / "models"
 
 
-def _usual_places() -> list[Path]:
+def usual_places() -> list[Path]:
     """The places of ``REFCODEC_MODELS``, and the user's folder."""
     named = [one for one in os.environ.get("REFCODEC_MODELS", "").split(os.pathsep) if one]
     return [*(Path(one).expanduser() for one in named), default_folder()]
