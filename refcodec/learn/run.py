@@ -40,6 +40,9 @@ __all__ = ["Session", "load_result"]
 _FROZEN_ON: Final = 10_000
 """Most training data that tables, ranges and principal components are taken from."""
 
+_CONVERTED_ON: Final = 2_000
+"""The same under a hyperprior, whose maps are large."""
+
 Report = Callable[[Run, Row, float], None]
 """Called with a run, each row of its log, and the seconds left."""
 
@@ -155,7 +158,8 @@ class Session:
 
     def _see(self, trainer: Trainer, part: str) -> Iterable[Seen]:
         """Batches of training or test data, kept for other runs if they have passed the same frozen part."""
-        data, count = (self.training, _FROZEN_ON) if part == "training" else (self.test, None)
+        most = _CONVERTED_ON if self.plan.bottleneck.hyper else _FROZEN_ON
+        data, count = (self.training, most) if part == "training" else (self.test, None)
         batches = see(trainer.network, data, count)
         if trainer.prepared is None or self.plan.network.weights is None:
             return batches
