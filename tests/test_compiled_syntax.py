@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from refcodec.errors import StreamError
 from refcodec.stream.limits import limits_of
-from refcodec.syntax import compiled, hevc, records, structures
+from refcodec.syntax import hevc, primitives, records, structures
 from refcodec.syntax.bits import BitReader
 from refcodec.syntax.codes import CODED_UNITS, UnitType, is_kept
 from refcodec.syntax.descriptors import F32, SE, UE, AlignmentBits, Array, Bytes, Leb128, Rest, U
@@ -39,7 +39,7 @@ STRUCTURES = [
 
 def interpreted(action: Callable[[], Any]) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "COMPILED", False)
+        patch.setattr(primitives, "COMPILED", False)
         return outcome(action)
 
 

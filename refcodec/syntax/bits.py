@@ -6,20 +6,24 @@ stream, refuses to read past its end, and can record every element that it reads
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from sys import intern
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from bitstring import BitArray, Bits, Dtype, Reader, ReadError
 
-from refcodec.errors import SyntaxViolation, TruncatedError
+from refcodec.errors import StreamError, SyntaxViolation, TruncatedError
 
 __all__ = [
     "BitReader",
     "BitWriter",
     "Element",
+    "Elements",
+    "LateTrace",
     "Trace",
     "pack_integers",
     "position_of",
@@ -53,12 +57,45 @@ class Element:
 
 
 Trace = list[Element]
+"""Elements that are recorded as they are read."""
+
+Elements = Sequence[Element]
+"""Elements that were read."""
 
 _PIECE = 1 << 16
 """Integers that are packed or unpacked at a time."""
 
 
-def position_of(trace: Trace, name: str) -> int | None:
+class LateTrace(Elements):
+    """Elements that are recorded only where somebody looks at them: to say where an error lies, as a rule.
+
+    record : reads again what was read, and records it; its errors have been reported then.
+    """
+
+    def __init__(self, record: Callable[[Trace], object]) -> None:
+        self._record = record
+
+    @cached_property
+    def _elements(self) -> Trace:
+        trace: Trace = []
+        with suppress(StreamError):
+            self._record(trace)
+        return trace
+
+    @overload
+    def __getitem__(self, number: int) -> Element: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> Trace: ...
+
+    def __getitem__(self, number: int | slice) -> Element | Trace:
+        return self._elements[number]
+
+    def __len__(self) -> int:
+        return len(self._elements)
+
+
+def position_of(trace: Elements, name: str) -> int | None:
     """Position in bits of the first element of a name; else that of its structure."""
     for element in trace:
         if element.name == name:

@@ -15,7 +15,6 @@ underscore.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -41,11 +40,7 @@ from refcodec.syntax.descriptors import (
 )
 from refcodec.syntax.expressions import python_expression
 
-__all__ = ["COMPILED", "Functions", "compile_structure"]
-
-
-COMPILED = not os.environ.get("REFCODEC_INTERPRET_SYNTAX")
-"""False if the declarations are to be interpreted alone: a test of them, or of their mutants."""
+__all__ = ["Functions", "compile_structure"]
 
 
 class Functions(NamedTuple):
@@ -58,7 +53,7 @@ class Functions(NamedTuple):
 
     def parse(self, data: bytes, outer: Mapping[str, Any]) -> Any:
         """The record that fills these bytes exactly; None where they hold none."""
-        if COMPILED:
+        if primitives.COMPILED:
             with suppress(LookupError):
                 record, end = self.read(data, 0, 8 * len(data), outer)
                 if end == 8 * len(data):
@@ -67,7 +62,7 @@ class Functions(NamedTuple):
 
     def build(self, elements: Any, outer: Mapping[str, Any]) -> bytes | None:
         """Whole bytes of a record, or of element values by name; None where they give none."""
-        if COMPILED:
+        if primitives.COMPILED:
             with suppress(LookupError, TypeError, ValueError):
                 pieces: list[bytes] = []
                 number, bits = self.write(elements, 0, 0, pieces, outer)
@@ -77,7 +72,7 @@ class Functions(NamedTuple):
 
     def complete(self, elements: Mapping[str, Any], outer: Mapping[str, Any]) -> Any:
         """A record of element values by name; None where they give none."""
-        if COMPILED:
+        if primitives.COMPILED:
             with suppress(LookupError, TypeError, ValueError):
                 return self.make(elements, outer)
         return None

@@ -7,6 +7,7 @@ what is wrong and where.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from refcodec.syntax.bits import pack_integers, unpack_integers
 
 __all__ = [
+    "COMPILED",
     "Refused",
     "bytes_of",
     "floats_of",
@@ -30,6 +32,9 @@ __all__ = [
     "se_number",
     "within",
 ]
+
+COMPILED = not os.environ.get("REFCODEC_INTERPRET_SYNTAX")
+"""False if the declarations are to be interpreted alone: a test of them, or of their mutants."""
 
 _FEW = 64
 """Integers of an array up to which Python handles them faster than numpy does."""

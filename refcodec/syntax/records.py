@@ -90,11 +90,17 @@ class Structure(Struct, Generic[R]):  # type: ignore[misc]  # construct is untyp
         return compile_structure(self, lambda inner: cast("Functions", inner.functions))
 
     def parse_whole(
-        self, data: bytes, offset: int = 0, trace: Trace | None = None, **parameters: Any
+        self,
+        data: bytes,
+        offset: int = 0,
+        trace: Trace | None = None,
+        root: str | None = None,
+        **parameters: Any,
     ) -> R:
         """Read the structure from bytes that it fills exactly.
 
         offset     : position of the first bit in the stream, for messages and the trace.
+        root       : name with which paths in the trace begin; None for the title.
         parameters : outer values that conditions refer to, such as ``fps``.
 
         Raises TruncatedError, UnsupportedError or SyntaxViolation, the last also if bytes are left over.
@@ -103,13 +109,11 @@ class Structure(Struct, Generic[R]):  # type: ignore[misc]  # construct is untyp
             found = self.functions.parse(data, parameters)
             if found is not None:
                 return cast("R", found)
-        return self._interpret_whole(data, offset, trace, parameters)
+        reader = BitReader(data, offset, trace, root or self.title)
+        return self._interpret_whole(reader, parameters)
 
-    def _interpret_whole(
-        self, data: bytes, offset: int, trace: Trace | None, parameters: Mapping[str, Any]
-    ) -> R:
+    def _interpret_whole(self, reader: BitReader, parameters: Mapping[str, Any]) -> R:
         """Read as `parse_whole` does, element by element."""
-        reader = BitReader(data, offset, trace, self.title)
         parsed: R = self.parse_stream(reader, **parameters)
         if reader.remaining:
             raise SyntaxViolation(
