@@ -106,8 +106,11 @@ class FeatureEncoder:
         else:
             shared = [(elements, Share()) for elements in fitted]
         jobs = []
+        parameters, qps = None, None
         for request, (ranges, _) in zip(requests, shared, strict=True):
-            parameters = signal_parameters(fps, config, request.qps, ranges)
+            if parameters is None or ranges or request.qps != qps:
+                parameters = signal_parameters(fps, config, request.qps, ranges)
+                qps = request.qps
             if isinstance(request.advice, Latents):  # they stand for the feature
                 jobs.append(Job(_NO_SAMPLES, None, parameters, request.advice))
                 continue

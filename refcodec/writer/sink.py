@@ -119,7 +119,7 @@ class Sink:
             "fps_id": fps.fps_id,
             "access_point_flag": int(one.coded.access_point),
             "parameters": one.parameters,
-            "sample_hash": sample_hash(one.coded.samples, fps.sample_hash_size),
+            "sample_hash": _hash_of(one, fps),
             "substream_size": list(one.coded.substreams),
             "payload": one.coded.data if whole is None else whole,
         }
@@ -147,9 +147,7 @@ class Sink:
             "payload_size_bits": int(sizes.max() - base).bit_length(),
             "payload_size_delta": sizes - base,
             **batch_elements([one.parameters for one in batch], batch[0].share.code_shift),
-            "sample_hashes": b"".join(
-                sample_hash(one.coded.samples, fps.sample_hash_size) for one in batch
-            ),
+            "sample_hashes": b"".join(_hash_of(one, fps) for one in batch),
             "payloads": b"".join(one.coded.data for one in batch) if whole is None else whole,
         }
         payload = CODED_FEATURE_BATCH.build_whole(elements, fps=fps)
@@ -225,3 +223,9 @@ class Sink:
             raise
         except OSError as error:
             raise storage_error(error, self._name) from None
+
+
+def _hash_of(one: CodedFeature, fps: FeatureParameterSet) -> bytes:
+    """The sample hash of a feature, of the size that its parameter set gives it."""
+    size = fps.sample_hash_size
+    return sample_hash(one.coded.samples, size) if size else b""

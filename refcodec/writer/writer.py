@@ -30,7 +30,7 @@ from refcodec.encoder.parameter_sets import (
 from refcodec.errors import CallerError
 from refcodec.probability.hyperprior import HyperpriorModel
 from refcodec.registry import coder_named
-from refcodec.syntax.codes import UnitType
+from refcodec.syntax.codes import Coder, UnitType
 from refcodec.syntax.structures import FPS_IDS, FeatureParameterSet
 from refcodec.writer.copying import Part, joined_metadata
 from refcodec.writer.gathering import Waiting, code_in_order, units_of
@@ -70,6 +70,7 @@ class Writer:
         self._progress = progress
         self._encoders: dict[Hashable, _Known] = {}  # by kind
         self._kinds: dict[Hashable, _Known] = {}  # by a key that is quick to compute
+        self._admitted: set[Hashable] = set()  # kinds that keep to the limits, by such a key
         self._serial = count(1)
         self._waiting: list[Waiting] = []
         self._waiting_bytes = 0
@@ -175,14 +176,23 @@ class Writer:
             advice = latents_for(volume, chosen, latents)
         elif latents is not None:
             raise CallerError("latents are for the coder learned, under a hyperprior")
-        encoder, rank = self._encoder_of(array, base, qps)
-        self._limits.admit(volume, encoder.fps, qps, chosen)
+        glance = self._glance(array, base)
+        encoder, rank = self._encoder_of(glance, array, base, qps)
+        if glance not in self._admitted:
+            self._limits.admit(volume, encoder.fps, qps, chosen)
+            if encoder.fps.coder_id != Coder.HEVC:  # whose frames depend on the QPs, too
+                self._admitted.add(glance)
         return Waiting(encoder, rank, base, Request(volume, qps, advice))
 
-    def _encoder_of(self, array: Feature, config: EncoderConfig, qps: tuple[float, ...]) -> _Known:
-        """The encoder of a feature's kind; the first feature of a kind decides the grid of tiles."""
+    def _glance(self, array: Feature, config: EncoderConfig) -> Hashable:
+        """What a feature shares with those of its kind, quick to compute."""
         own = None if config is self._config else repr(config)
-        glance = (own, array.shape, array.dtype, is_signed(config, array))
+        return own, array.shape, array.dtype, is_signed(config, array)
+
+    def _encoder_of(
+        self, glance: Hashable, array: Feature, config: EncoderConfig, qps: tuple[float, ...]
+    ) -> _Known:
+        """The encoder of a feature's kind; the first feature of a kind decides the grid of tiles."""
         if glance not in self._kinds:
             fps = make_parameter_set(config, array, qps)
             kind = kind_of(fps, config)
@@ -191,6 +201,7 @@ class Writer:
                 self._put_waiting()
                 self._encoders.clear()
                 self._kinds.clear()
+                self._admitted.clear()
             if kind not in self._encoders:
                 self._encoders[kind] = _Known(FeatureEncoder(fps), self._rank_of(fps))
             self._kinds[glance] = self._encoders[kind]
