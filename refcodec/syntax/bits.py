@@ -14,6 +14,7 @@ from sys import intern
 from typing import Any, overload
 
 import numpy as np
+import numpy.typing as npt
 from bitstring import BitArray, Bits, Dtype, Reader, ReadError
 
 from refcodec.errors import StreamError, SyntaxViolation, TruncatedError
@@ -111,12 +112,26 @@ def unpack_integers(
     for start in range(0, count if width else 0, _PIECE):
         stop = min(start + _PIECE, count)
         begin, end = first + start * width, first + stop * width
-        raw = np.frombuffer(data, np.uint8, (end + 7) // 8 - begin // 8, begin // 8)
-        bits = np.unpackbits(raw)[begin % 8 : begin % 8 + end - begin].reshape(-1, width)
-        padded = np.zeros((stop - start, 64), dtype=np.uint8)
-        padded[:, 64 - width :] = bits
-        values[start:stop] = np.packbits(padded, axis=1).view(">u8").ravel().astype(np.int64)
+        raw = data[begin // 8 : (end + 7) // 8] + bytes(8)
+        words = np.ndarray(len(raw) - 7, ">u8", raw, strides=(1,))  # one begins at each byte
+        places = np.arange(begin % 8, begin % 8 + end - begin, width)
+        values[start:stop] = _fields(words, places, width)
     return values
+
+
+def _fields(
+    words: npt.NDArray[np.uint64], places: npt.NDArray[np.int64], width: int
+) -> npt.NDArray[np.uint64]:
+    """The ``width`` bits that begin at each place, of words of 64 bits that begin at each byte."""
+    if width > 32:  # they may end beyond the word
+        high = _fields(words, places, width - 32)
+        high <<= np.uint64(32)
+        high |= _fields(words, places + (width - 32), 32)
+        return high
+    found: npt.NDArray[np.uint64] = words[places >> 3].astype(np.uint64)
+    found <<= (places & 7).astype(np.uint64)
+    found >>= np.uint64(64 - width)
+    return found
 
 
 def pack_integers(values: np.ndarray[Any, Any], width: int) -> Iterator[tuple[bytes, int]]:
