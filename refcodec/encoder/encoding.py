@@ -19,7 +19,7 @@ from refcodec.encoder.ranges import Share, share_ranges, shares_elements
 from refcodec.encoder.restoration import choose_restoration
 from refcodec.encoder.targets import meet_target
 from refcodec.errors import EnvironmentFault
-from refcodec.quantise import fit_parameters, measure_moments, quantise
+from refcodec.quantise import PLAIN, fit_parameters, measure_moments, quantise, quantise_alike
 from refcodec.registry import record_of
 from refcodec.stream.features import LARGEST_BATCH
 from refcodec.stream.limits import element_count
@@ -105,6 +105,9 @@ class FeatureEncoder:
             shared = list(share_ranges(fitted, fps))
         else:
             shared = [(elements, Share()) for elements in fitted]
+        plain = quantise_alike(
+            [one.feature for one in requests if not isinstance(one.advice, Latents)], fps
+        )
         jobs = []
         parameters, qps = None, None
         for request, (ranges, _) in zip(requests, shared, strict=True):
@@ -114,7 +117,10 @@ class FeatureEncoder:
             if isinstance(request.advice, Latents):  # they stand for the feature
                 jobs.append(Job(_NO_SAMPLES, None, parameters, request.advice))
                 continue
-            samples, exact = quantise(request.feature, fps, parameters)
+            if fps.quantiser in PLAIN:
+                samples, exact = next(plain), None
+            else:
+                samples, exact = quantise(request.feature, fps, parameters)
             job = Job(samples, exact, parameters, request.advice)
             if config.aims:
                 job = replace(job, parameters=meet_target(request.feature, job, fps, config))

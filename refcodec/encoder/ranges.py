@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from refcodec.quantise import PLAIN
 from refcodec.ranges import number_of_rank, rank_of
 from refcodec.stream.features import LARGEST_BATCH, largest_step
 from refcodec.stream.limits import element_count
-from refcodec.syntax.codes import Quantiser
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 
 __all__ = ["TOLERANCE", "Share", "batch_elements", "share_ranges", "shares_elements"]
@@ -122,7 +122,7 @@ def share_ranges(
 
     Yields for each feature the range elements that its batch can signal, and what it shares.
     """
-    if fps.quantiser in (Quantiser.NONE, Quantiser.LATTICE):
+    if fps.quantiser in PLAIN:
         yield from ((elements, Share()) for elements in fitted)
         return
     own = _bounds_of(fitted)
