@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -189,12 +190,7 @@ def signal_parameters(
     """
     elements: dict[str, Any] = dict(ranges or _any_ranges(fps))
     if fps.qp_present:
-        whole = np.array([int(qp) for qp in qps])
-        highest, lowest = int(whole.max()), int(whole.min())
-        elements["qp"] = highest
-        elements["qp_eighths"] = int(8 * (qps[0] - whole[0]))
-        elements["qp_delta_bits"] = (highest - lowest).bit_length()
-        elements["qp_delta"] = highest - whole
+        elements |= _qp_elements(tuple(qps))
     elements["restoration_mode"] = Restoration.OFF
     elements["channel_order"] = ChannelOrder.IDENTITY
     if config.order is not None:
@@ -204,6 +200,19 @@ def signal_parameters(
     elif elements.get("qp_delta_bits") and config.packing == "tile":
         elements["channel_order"] = ChannelOrder.BY_QP
     return FEATURE_PARAMETERS.make(elements, fps=fps)
+
+
+@lru_cache(maxsize=64)
+def _qp_elements(qps: tuple[float, ...]) -> dict[str, Any]:
+    """The elements of feature_parameters() of these QPs."""
+    whole = np.array([int(qp) for qp in qps])
+    highest, lowest = int(whole.max()), int(whole.min())
+    return {
+        "qp": highest,
+        "qp_eighths": int(8 * (qps[0] - whole[0])),
+        "qp_delta_bits": (highest - lowest).bit_length(),
+        "qp_delta": highest - whole,
+    }
 
 
 def _any_ranges(fps: FeatureParameterSet) -> dict[str, Any]:
