@@ -117,18 +117,13 @@ class Access:
 
     def _parts(self, numbers: Iterable[int]) -> Iterator[CodedUnit]:
         """The coded units of features, as if they held nothing else: each those that follow one another."""
-        places = map(self._catalogue.locate, numbers)
-        for _, group in groupby(places, key=lambda place: (id(place[0]), place[1])):
-            directories, entries, wanted = zip(*group, strict=True)
-            unit = self._unit(directories[0], entries[0])
-            whole = len(unit.payloads)
-            if wanted == tuple(range(whole)):
-                yield unit
-                continue
-            for start in range(0, len(wanted), whole):  # one may be wanted many times
-                payloads = tuple(unit.payloads[i] for i in wanted[start : start + whole])
-                samples = unit.samples // whole * len(payloads)
-                yield replace(unit, payloads=payloads, samples=samples)
+        unit, at, wanted = None, None, list[int]()
+        for directory, entry, within in map(self._catalogue.locate, numbers):
+            if at != (id(directory), entry):
+                yield from _parts_of(unit, wanted)
+                unit, at, wanted = self._unit(directory, entry), (id(directory), entry), []
+            wanted.append(within)
+        yield from _parts_of(unit, wanted)
 
     def _unit(self, directory: Directory, entry: int) -> CodedUnit:
         """A coded unit, which is kept until another one is asked for."""
@@ -182,6 +177,19 @@ class Access:
                     if unit.access_point:
                         return other
         return entry  # where decoding fails, and says why
+
+
+def _parts_of(unit: CodedUnit | None, wanted: list[int]) -> Iterator[CodedUnit]:
+    """A coded unit that holds the wanted ones of its features; several, where one is wanted many times."""
+    if unit is None:
+        return
+    whole = len(unit.payloads)
+    if wanted == list(range(whole)):
+        yield unit
+        return
+    for start in range(0, len(wanted), whole):
+        payloads = tuple(unit.payloads[i] for i in wanted[start : start + whole])
+        yield replace(unit, payloads=payloads, samples=unit.samples // whole * len(payloads))
 
 
 def _units_from(directory: Directory, start: int) -> Iterator[CodedUnit]:
