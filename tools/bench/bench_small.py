@@ -40,13 +40,14 @@ MORE = 10
 
 
 def features(kind: str, count: int) -> Any:
-    """Rectified noise, float32: maps of 16 x 8 x 8, smooth along rows and columns, or vectors of 1,024."""
-    chance = np.random.default_rng(5)
+    """Maps of 16 x 8 x 8 of the demo network, over and over; or vectors of 1,024, rectified noise; float32."""
     if kind == "vectors":
-        return np.maximum(chance.standard_normal((count, 1024)), 0).astype(np.float32)
-    noise = chance.standard_normal((count, 16, 10, 10))
-    smooth = sum(noise[:, :, y : y + 8, x : x + 8] for y in range(3) for x in range(3)) / 3
-    return np.maximum(smooth, 0).astype(np.float32)
+        noise = np.random.default_rng(5).standard_normal((count, 1024))
+        return np.maximum(noise, 0).astype(np.float32)
+    from refcodec.demo.network import Network, load_held_out
+
+    maps = Network.load().head(load_held_out()[0], "conv")
+    return np.ascontiguousarray(np.resize(maps, (count, *maps.shape[1:])))
 
 
 def cases(kind: str, sample: Any) -> dict[str, dict[str, Any]]:
