@@ -65,7 +65,9 @@ def encode(feature: Any, config: EncoderConfig | None = None, **options: Any) ->
     chosen = (config or EncoderConfig()).but(**options)
     arrays = arrays_of(feature, chosen.fill)
     entries = [described(array.shape, name) for name, array in arrays]
-    chosen = chosen.but(metadata=with_entries(chosen.metadata, entries))
+    metadata = with_entries(chosen.metadata, entries)
+    if metadata != chosen.metadata:
+        chosen = chosen.but(metadata=metadata)
     alone = sum(entry.count for entry in entries) == 1
     with Writer(target, chosen, alone=alone) as writer:
         for _, array in arrays:

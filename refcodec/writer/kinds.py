@@ -42,7 +42,8 @@ class Kinds:
         config    : that of the stream.
         make_room : codes the features that wait, before their encoders are forgotten.
         """
-        self._config = config
+        self._config = self._last = config
+        self._text: str | None = None  # of the last configuration that is not the stream's
         self._make_room = make_room
         self._encoders: dict[Hashable, Kind] = {}
         self._glances: dict[Hashable, Kind] = {}  # by a key that is quick to compute
@@ -50,8 +51,10 @@ class Kinds:
 
     def of(self, array: Feature, config: EncoderConfig, qps: tuple[float, ...]) -> Kind:
         """The kind of a feature, C x H x W or D; the first feature of a kind decides the grid of tiles."""
-        own = None if config is self._config else repr(config)
-        glance = (own, array.shape, array.dtype, is_signed(config, array))
+        if config is not self._last:
+            self._last = config
+            self._text = None if config is self._config else repr(config)
+        glance = (self._text, array.shape, array.dtype, is_signed(config, array))
         if glance not in self._glances:
             fps = make_parameter_set(config, array, qps)
             key = kind_of(fps, config)
