@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import tracemalloc
 from collections.abc import Callable
@@ -202,3 +203,14 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 0.8 * given.nbytes
+
+
+def test_a_writer_that_is_dropped_goes_at_once(tmp_path: Path) -> None:
+    """Nothing that a writer has refers back to it: its hidden file goes with it, without a collection."""
+    gc.disable()
+    try:
+        with pytest.warns(ResourceWarning, match="70 features are lost"):
+            refcodec.create(tmp_path / "features.dfc", coder="raw").write_batch(VECTORS)
+    finally:
+        gc.enable()
+    assert list(tmp_path.iterdir()) == []

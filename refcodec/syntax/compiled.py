@@ -44,12 +44,11 @@ __all__ = ["Functions", "compile_structure"]
 
 
 class Functions(NamedTuple):
-    """A structure as functions, and their source. They raise LookupError where they refuse."""
+    """A structure as functions; those of the source raise LookupError where they refuse."""
 
     read: Callable[..., Any]
     write: Callable[..., Any]
     make: Callable[..., Any]
-    source: str
 
     def parse(self, data: bytes, outer: Mapping[str, Any]) -> Any:
         """The record that fills these bytes exactly; None where they hold none."""
@@ -88,7 +87,7 @@ def compile_structure(structure: Any, nested: Callable[[Any], Functions]) -> Fun
     source = "\n".join([*body.reader(), *body.writer(), *body.maker()])
     scope = dict(body.scope)
     exec(compile(source, f"<{structure.record.__name__}>", "exec"), scope)
-    return Functions(scope["_read"], scope["_write"], scope["_make"], source)
+    return Functions(scope["_read"], scope["_write"], scope["_make"])
 
 
 def _values_of(record: Any) -> Mapping[str, Any]:

@@ -36,21 +36,25 @@ class Kind:
 class Kinds:
     """The kinds of the features of a stream."""
 
-    def __init__(self, config: EncoderConfig, make_room: Callable[[], None]) -> None:
-        """Begin with none.
-
-        config    : that of the stream.
-        make_room : codes the features that wait, before their encoders are forgotten.
-        """
+    def __init__(self, config: EncoderConfig) -> None:
+        """Begin with none; the configuration is that of the stream."""
         self._config = self._last = config
         self._text: str | None = None  # of the last configuration that is not the stream's
-        self._make_room = make_room
         self._encoders: dict[Hashable, Kind] = {}
         self._glances: dict[Hashable, Kind] = {}  # by a key that is quick to compute
         self._serial = count(1)
 
-    def of(self, array: Feature, config: EncoderConfig, qps: tuple[float, ...]) -> Kind:
-        """The kind of a feature, C x H x W or D; the first feature of a kind decides the grid of tiles."""
+    def of(
+        self,
+        array: Feature,
+        config: EncoderConfig,
+        qps: tuple[float, ...],
+        make_room: Callable[[], None],
+    ) -> Kind:
+        """The kind of a feature, C x H x W or D; the first feature of a kind decides the grid of tiles.
+
+        make_room : codes the features that wait, before their encoders are forgotten.
+        """
         if config is not self._last:
             self._last = config
             self._text = None if config is self._config else repr(config)
@@ -60,7 +64,7 @@ class Kinds:
             key = kind_of(fps, config)
             # one encoder per fps_id, as sequences that alternate need
             if key not in self._encoders and len(self._encoders) == FPS_IDS:
-                self._make_room()
+                make_room()
                 self._encoders.clear()
                 self._glances.clear()
             if key not in self._encoders:

@@ -66,7 +66,7 @@ class Writer:
         self._config = config
         self._alone = alone
         self._progress = progress
-        self._kinds = Kinds(config, self._put_waiting)
+        self._kinds = Kinds(config)
         self._waiting: list[Waiting] = []
         self._waiting_bytes = 0
         self._process = os.getpid()
@@ -244,7 +244,7 @@ class Writer:
             advice = latents_for(volume, chosen, latents)
         elif latents is not None:
             raise CallerError("latents are for the coder learned, under a hyperprior")
-        kind = self._kinds.of(array, base, qps)
+        kind = self._kinds.of(array, base, qps, self._put_waiting)
         fps = kind.encoder.fps
         if not kind.admitted:
             self._limits.admit(volume, fps, qps, chosen)

@@ -40,7 +40,7 @@ MORE = 10
 
 
 def features(kind: str, count: int) -> Any:
-    """Maps of 16 x 8 x 8 of the demo network, over and over; or vectors of 1,024, rectified noise; float32."""
+    """Maps of 16 x 8 x 8 of the demo network, repeated; or vectors of 1,024, rectified noise; float32."""
     if kind == "vectors":
         noise = np.random.default_rng(5).standard_normal((count, 1024))
         return np.maximum(noise, 0).astype(np.float32)
