@@ -14,7 +14,7 @@ from refcodec.encoder.encoding import CodedFeature
 from refcodec.encoder.ranges import batch_elements
 from refcodec.errors import CallerError
 from refcodec.files import storage_error
-from refcodec.hashes import sample_hash, unit_hash
+from refcodec.hashes import stored_hash, unit_hash
 from refcodec.quantise import dequantise
 from refcodec.stream.index import CodedUnitTable
 from refcodec.stream.limits import Demand
@@ -119,7 +119,7 @@ class Sink:
             "fps_id": fps.fps_id,
             "access_point_flag": int(one.coded.access_point),
             "parameters": one.parameters,
-            "sample_hash": _hash_of(one, fps),
+            "sample_hash": stored_hash(one.coded.samples, fps.sample_hash_size),
             "substream_size": list(one.coded.substreams),
             "payload": one.coded.data if whole is None else whole,
         }
@@ -147,7 +147,9 @@ class Sink:
             "payload_size_bits": int(sizes.max() - base).bit_length(),
             "payload_size_delta": sizes - base,
             **batch_elements([one.parameters for one in batch], batch[0].share.code_shift),
-            "sample_hashes": b"".join(_hash_of(one, fps) for one in batch),
+            "sample_hashes": b"".join(
+                stored_hash(one.coded.samples, fps.sample_hash_size) for one in batch
+            ),
             "payloads": b"".join(one.coded.data for one in batch) if whole is None else whole,
         }
         payload = CODED_FEATURE_BATCH.build_whole(elements, fps=fps)
@@ -223,9 +225,3 @@ class Sink:
             raise
         except OSError as error:
             raise storage_error(error, self._name) from None
-
-
-def _hash_of(one: CodedFeature, fps: FeatureParameterSet) -> bytes:
-    """The sample hash of a feature, of the size that its parameter set gives it."""
-    size = fps.sample_hash_size
-    return sample_hash(one.coded.samples, size) if size else b""
