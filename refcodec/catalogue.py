@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
@@ -86,9 +86,9 @@ class Access:
             if predicted:
                 yield from map(self._predicted, group)
                 continue
-            for window in windows_of(map(self._alone, group)):
+            for window in windows_of(self._parts(group)):
                 for decoded in self._decode(window, self._machine, {}):
-                    yield decoded.features[0]
+                    yield from decoded.features
 
     def channels(self, number: int, first: int, stop: int) -> Feature:
         """Channels from ``first`` up to ``stop`` of a feature, without the others where they stand apart.
@@ -112,10 +112,18 @@ class Access:
 
     def _alone(self, number: int) -> CodedUnit:
         """The coded unit of a feature, as if it held nothing else."""
-        directory, entry, within = self._catalogue.locate(number)
-        unit = self._unit(directory, entry)
-        each = unit.samples // len(unit.payloads)
-        return replace(unit, payloads=(unit.payloads[within],), samples=each)
+        (unit,) = self._parts([number])
+        return unit
+
+    def _parts(self, numbers: Iterable[int]) -> Iterator[CodedUnit]:
+        """The coded units of features, as if they held nothing else: each those that follow one another."""
+        unit, at, wanted = None, None, list[int]()
+        for directory, entry, within in map(self._catalogue.locate, numbers):
+            if at != (id(directory), entry):
+                yield from _parts_of(unit, wanted)
+                unit, at, wanted = self._unit(directory, entry), (id(directory), entry), []
+            wanted.append(within)
+        yield from _parts_of(unit, wanted)
 
     def _unit(self, directory: Directory, entry: int) -> CodedUnit:
         """A coded unit, which is kept until another one is asked for."""
@@ -169,6 +177,19 @@ class Access:
                     if unit.access_point:
                         return other
         return entry  # where decoding fails, and says why
+
+
+def _parts_of(unit: CodedUnit | None, wanted: list[int]) -> Iterator[CodedUnit]:
+    """A coded unit that holds the wanted ones of its features; several, where one is wanted many times."""
+    if unit is None:
+        return
+    whole = len(unit.payloads)
+    if wanted == list(range(whole)):
+        yield unit
+        return
+    for start in range(0, len(wanted), whole):
+        payloads = tuple(unit.payloads[i] for i in wanted[start : start + whole])
+        yield replace(unit, payloads=payloads, samples=unit.samples // whole * len(payloads))
 
 
 def _units_from(directory: Directory, start: int) -> Iterator[CodedUnit]:

@@ -275,6 +275,8 @@ class EncoderConfig:
 
         Raises CallerError, also for an option that does not exist.
         """
+        if not changes:
+            return self
         known = [one.name for one in fields(self) if one.init]
         for name in changes:
             if name not in known:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from refcodec.clauses import clause
 from refcodec.syntax.codes import HashTarget
 
-__all__ = ["little_endian_bytes", "sample_hash", "unit_hash"]
+__all__ = ["little_endian_bytes", "sample_hash", "stored_hash", "unit_hash"]
 
 Samples = npt.NDArray[np.int32]
 
@@ -39,3 +39,11 @@ def little_endian_bytes(values: npt.NDArray[Any]) -> bytes:
     """The bytes of an array in C order, least significant byte of each value first."""
     word = np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}")
     return word.astype(word.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+# --- informative -----------------------------------------------------------------------------------
+
+
+def stored_hash(samples: Samples, size: int) -> bytes:
+    """The sample hash that an encoder stores, of ``size`` bytes; nothing is hashed for none."""
+    return sample_hash(samples, size) if size else b""

@@ -172,7 +172,7 @@ class _Inspection:
                 limits = limits_of(self.header)
                 for error in check_parameters(content.parameters, fps, limits, trace):
                     raise error  # a payload means nothing without them
-                for payload in coded_unit(unit, content, fps, trace).payloads:
+                for payload in coded_unit(unit, content, fps).payloads:
                     inside = payload.bit_offset
                     payload_coder(fps.coder_id).show_payload(payload, trace)
         except StreamError as error:

@@ -10,7 +10,7 @@ Samples are int32, C x H x W; parameters have one entry (per tensor) or C entrie
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ml_dtypes
@@ -26,10 +26,12 @@ from refcodec.tables import power_of_two
 __all__ = [
     "GAIN_LIMIT",
     "NUMPY_TYPES",
+    "PLAIN",
     "dequantise",
     "fit_parameters",
     "measure_moments",
     "quantise",
+    "quantise_alike",
     "restore_moments",
     "round_to_source",
     "source_type_of",
@@ -266,6 +268,9 @@ def round_to_source(values: Values, source: SourceType) -> npt.NDArray[Any]:
 
 # --- informative: the encoder's half ---------------------------------------------------------------
 
+PLAIN = frozenset({Quantiser.NONE, Quantiser.LATTICE})
+"""Quantisers without ranges or steps of each feature."""
+
 
 def source_type_of(dtype: np.dtype[Any]) -> SourceType | None:
     """The source_type of a numpy dtype, or None where the format has none."""
@@ -282,7 +287,7 @@ def fit_parameters(
 
     Returns elements of feature_parameters().
     """
-    if fps.quantiser in (Quantiser.NONE, Quantiser.LATTICE):
+    if fps.quantiser in PLAIN:
         return {}
     axes = (-2, -1) if fps.range_per_channel_flag else (-3, -2, -1)
     if feature.ndim > 3:
@@ -320,8 +325,7 @@ def quantise(
     rounding (float64, C x H x W), whose moments statistics restoration signals.
     """
     if fps.quantiser == Quantiser.NONE:
-        word = f"u{feature.dtype.itemsize}"
-        return np.ascontiguousarray(feature).view(word).astype(np.uint32).view(np.int32), None
+        return _bit_patterns(feature), None
     values = feature.astype(np.float64)
     if fps.quantiser == Quantiser.LATTICE:
         return _on_lattice(values, fps), None
@@ -347,8 +351,30 @@ def quantise(
     return np.where(values < 0, 0, level).astype(np.int32), None
 
 
+def quantise_alike(
+    features: Sequence[npt.NDArray[Any]], fps: FeatureParameterSet
+) -> Iterator[Samples]:
+    """Quantise features, C x H x W, as `quantise` does each, where they have no parameters of their own.
+
+    Small ones are quantised together: their samples are parts of one array.
+    """
+    count = max(1, _BLOCK // (fps.channels * fps.height * fps.width))
+    for start in range(0, len(features), count):
+        batch = np.stack(features[start : start + count])
+        if fps.quantiser == Quantiser.LATTICE:
+            yield from _on_lattice(batch.astype(np.float64), fps)
+        else:
+            yield from _bit_patterns(batch)
+
+
+def _bit_patterns(feature: npt.NDArray[Any]) -> Samples:
+    """The bit patterns of values, int32."""
+    word = f"u{feature.dtype.itemsize}"
+    return np.ascontiguousarray(feature).view(word).astype(np.uint32).view(np.int32)
+
+
 def _on_lattice(values: Values, fps: FeatureParameterSet) -> Samples:
-    """The nearest latents of values, C x H x W. Raises CallerError for latents of more than ``bits`` bits."""
+    """The nearest latents of values, ... x C x H x W. Raises CallerError for more than ``bits`` bits."""
     steps, offsets = lattice_of(fps)
     latents = np.rint((values - offsets[:, None, None]) / steps[:, None, None])
     limit = 1 << (fps.bits - 1)

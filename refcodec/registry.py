@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 from refcodec.errors import CallerError
@@ -248,7 +249,8 @@ def coder_named(name: str) -> CoderRecord:
     return CODERS[name]
 
 
-def profile_coders() -> dict[Profile, frozenset[Coder]]:
+@cache
+def profile_coders() -> Mapping[Profile, frozenset[Coder]]:
     """The payload coders of each profile (A.2)."""
     profiles = sorted({profile for one in _RECORDS for profile in one.profiles})
     return {

@@ -26,6 +26,7 @@ from variation import PATIENCE
 import refcodec
 from refcodec.errors import CallerError, DFCError, EnvironmentFault, OrderError
 from refcodec.sources import open_source
+from refcodec.stream.directory import Directory
 from refcodec.syntax.codes import UnitType
 from refcodec.syntax.structures import END, INDEX
 from refcodec.syntax.units import build_unit, read_unit
@@ -638,3 +639,40 @@ def test_sources_have_names(path: Path) -> None:
     source.close()
     assert open_source(b"abc").name == "3 bytes in memory"
     assert open_source(Plain(b"abc")).name == "a Plain"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"coder": "raw", "batch": True},
+        {"coder": "raw"},
+        {"coder": "native", "batch": True},
+        {"coder": "learned", "step": 0.1, "batch": True},
+        {"coder": "learned", "step": 0.1, "batch": True, "joint": True},
+    ],
+    ids=str,
+)
+def test_any_choice_of_features_of_batches(options: dict[str, Any]) -> None:
+    """Features of one unit are decoded together, in whatever order they are wanted."""
+    maps = np.random.default_rng(0).standard_normal((40, 16, 16, 16)).astype(np.float32)
+    with refcodec.open(stream_of(maps, **options)) as reader:
+        every = list(reader)
+        for wanted in ([3, 1, 2], [5] * 40, [0, 39, 0, 38], list(range(40)), [*range(30, 40), 7]):
+            for number, found in zip(wanted, reader[wanted], strict=True):
+                assert np.array_equal(found, every[number])
+        assert np.array_equal(np.stack(reader[7:33]), np.stack(every[7:33]))
+
+
+def test_each_unit_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    unit = Directory.unit
+
+    def counted(directory: Directory, entry: int) -> Any:
+        read.append(entry)
+        return unit(directory, entry)
+
+    monkeypatch.setattr(Directory, "unit", counted)
+    maps = np.zeros((9, 2, 3, 3), np.float32)
+    with refcodec.open(stream_of(maps, coder="raw")) as reader:
+        reader[2:8]
+    assert read == [2, 3, 4, 5, 6, 7]

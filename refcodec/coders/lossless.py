@@ -29,7 +29,7 @@ from refcodec.coders.protocol import (
 )
 from refcodec.config import EncoderConfig
 from refcodec.errors import PayloadError
-from refcodec.syntax.bits import BitReader
+from refcodec.syntax.bits import unpack_integers
 from refcodec.syntax.codes import Coder, Quantiser
 from refcodec.syntax.structures import FeatureParameterSet
 
@@ -78,10 +78,10 @@ def samples_of(data: bytes, fps: FeatureParameterSet) -> Samples:
             raise PayloadError(
                 "the padding bits of a raw payload are not zero", requirement="8.3.1-1"
             )
-        reader, samples = BitReader(data), np.empty(count, np.int32)
+        samples = np.empty(count, np.int32)
         for start in range(0, count, _PIECE):
             part = samples[start : start + _PIECE]
-            part[:] = reader.array(len(part), bits, "samples")
+            part[:] = unpack_integers(data, start * bits, len(part), bits)
     else:
         size = expected // count
         if fps.shuffle_flag:

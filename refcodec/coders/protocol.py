@@ -18,7 +18,7 @@ import numpy.typing as npt
 from refcodec.config import EncoderConfig
 from refcodec.errors import StreamError
 from refcodec.probability.store import ModelReference, ModelStore
-from refcodec.syntax.bits import Trace
+from refcodec.syntax.bits import Elements, Trace
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 from refcodec.tables import Level
 
@@ -214,7 +214,7 @@ class PayloadCoder(ABC):
     """The interface of a payload coder."""
 
     def check_parameter_set(
-        self, fps: FeatureParameterSet, limits: Level, trace: Trace
+        self, fps: FeatureParameterSet, limits: Level, trace: Elements
     ) -> Violations:
         """Yield violations of the constraints on parameter sets of this coder."""
         return iter(())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from refcodec.encoder.ranges import Share, share_ranges, shares_elements
 from refcodec.encoder.restoration import choose_restoration
 from refcodec.encoder.targets import meet_target
 from refcodec.errors import EnvironmentFault
-from refcodec.quantise import fit_parameters, measure_moments, quantise
+from refcodec.quantise import PLAIN, fit_parameters, measure_moments, quantise, quantise_alike
 from refcodec.registry import record_of
 from refcodec.stream.features import LARGEST_BATCH
 from refcodec.stream.limits import element_count
@@ -105,13 +106,22 @@ class FeatureEncoder:
             shared = list(share_ranges(fitted, fps))
         else:
             shared = [(elements, Share()) for elements in fitted]
+        plain = quantise_alike(
+            [one.feature for one in requests if not isinstance(one.advice, Latents)], fps
+        )
         jobs = []
+        parameters, qps = None, None
         for request, (ranges, _) in zip(requests, shared, strict=True):
-            parameters = signal_parameters(fps, config, request.qps, ranges)
+            if parameters is None or ranges or request.qps != qps:
+                parameters = signal_parameters(fps, config, request.qps, ranges)
+                qps = request.qps
             if isinstance(request.advice, Latents):  # they stand for the feature
                 jobs.append(Job(_NO_SAMPLES, None, parameters, request.advice))
                 continue
-            samples, exact = quantise(request.feature, fps, parameters)
+            if fps.quantiser in PLAIN:
+                samples, exact = next(plain), None
+            else:
+                samples, exact = quantise(request.feature, fps, parameters)
             job = Job(samples, exact, parameters, request.advice)
             if config.aims:
                 job = replace(job, parameters=meet_target(request.feature, job, fps, config))
@@ -180,12 +190,7 @@ def signal_parameters(
     """
     elements: dict[str, Any] = dict(ranges or _any_ranges(fps))
     if fps.qp_present:
-        whole = np.array([int(qp) for qp in qps])
-        highest, lowest = int(whole.max()), int(whole.min())
-        elements["qp"] = highest
-        elements["qp_eighths"] = int(8 * (qps[0] - whole[0]))
-        elements["qp_delta_bits"] = (highest - lowest).bit_length()
-        elements["qp_delta"] = highest - whole
+        elements |= _qp_elements(tuple(qps))
     elements["restoration_mode"] = Restoration.OFF
     elements["channel_order"] = ChannelOrder.IDENTITY
     if config.order is not None:
@@ -195,6 +200,19 @@ def signal_parameters(
     elif elements.get("qp_delta_bits") and config.packing == "tile":
         elements["channel_order"] = ChannelOrder.BY_QP
     return FEATURE_PARAMETERS.make(elements, fps=fps)
+
+
+@lru_cache(maxsize=64)
+def _qp_elements(qps: tuple[float, ...]) -> dict[str, Any]:
+    """The elements of feature_parameters() of these QPs."""
+    whole = np.array([int(qp) for qp in qps])
+    highest, lowest = int(whole.max()), int(whole.min())
+    return {
+        "qp": highest,
+        "qp_eighths": int(8 * (qps[0] - whole[0])),
+        "qp_delta_bits": (highest - lowest).bit_length(),
+        "qp_delta": highest - whole,
+    }
 
 
 def _any_ranges(fps: FeatureParameterSet) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from refcodec.errors import CallerError
 from refcodec.quantise import NUMPY_TYPES, source_type_of
 from refcodec.registry import CODERS, coder_named
 
-__all__ = ["Feature", "as_feature"]
+__all__ = ["Feature", "as_feature", "as_features"]
 
 Feature = npt.NDArray[Any]
 
@@ -39,18 +39,31 @@ def as_feature(feature: Any, config: EncoderConfig) -> Feature:
     for a lossy coder, integers for a coder that does not take them.
     """
     array = as_array(feature, config.fill)
+    return _checked(array, array.shape, config)
+
+
+def as_features(batch: npt.NDArray[Any], config: EncoderConfig) -> Feature:
+    """Convert features of one shape, N x C x H x W or N x D, as :func:`as_feature` does each.
+
+    Returns a copy. Raises CallerError, which may speak of the batch: check one by one which feature it is.
+    """
+    return _checked(batch, batch.shape[1:], config)
+
+
+def _checked(array: npt.NDArray[Any], shape: tuple[int, ...], config: EncoderConfig) -> Feature:
+    """A copy of an array of features of that shape, in a source type that can be coded."""
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype == np.float64 and config.narrow:
         array = _narrowed(array)
     _require_type(array, config)
     if array.size == 0:
-        raise CallerError(f"the feature of shape {array.shape} is empty")
+        raise CallerError(f"the feature of shape {shape} is empty")
     ranks = _RANKS[config.feature_type]
-    if array.ndim not in ranks:
+    if len(shape) not in ranks:
         kind = config.feature_type or "any"
         raise CallerError(
             f"a feature of type {kind} has rank {' or '.join(map(str, ranks))}, "
-            f"this one {array.ndim} (shape {array.shape})",
+            f"this one {len(shape)} (shape {shape})",
             hint="conv and pool are C x H x W, fc is D; write the features of a batch one by one, or "
             "give the batch to refcodec.encode",
         )

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from refcodec.quantise import PLAIN
 from refcodec.ranges import number_of_rank, rank_of
 from refcodec.stream.features import LARGEST_BATCH, largest_step
 from refcodec.stream.limits import element_count
-from refcodec.syntax.codes import Quantiser
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 
 __all__ = ["TOLERANCE", "Share", "batch_elements", "share_ranges", "shares_elements"]
@@ -122,7 +122,7 @@ def share_ranges(
 
     Yields for each feature the range elements that its batch can signal, and what it shares.
     """
-    if fps.quantiser in (Quantiser.NONE, Quantiser.LATTICE):
+    if fps.quantiser in PLAIN:
         yield from ((elements, Share()) for elements in fitted)
         return
     own = _bounds_of(fitted)
@@ -212,17 +212,30 @@ def _cut(own: _Bounds, shifts: Integers, fps: FeatureParameterSet) -> list[int]:
     count, ranges = own.second.shape
     reach = max(1, min(LARGEST_BATCH // element_count(fps), _PLANNED // ranges))
     sizes, begins = np.zeros(count + 1), np.zeros(count + 1, np.int64)
-    for stop in range(1, count + 1):
-        start = max(0, stop - reach)
-        back = slice(stop - 1, start - 1 if start else None, -1)
-        bounds = _Bounds(own.first[back], own.second[back], own.logarithmic)
-        found = sizes[back] + _sizes(bounds, np.minimum.accumulate(shifts[back]))
+    for stop, back, alone in _batches(own, shifts, min(reach, count)):
+        found = sizes[back] + alone
         best = int(np.argmin(found))
         sizes[stop], begins[stop] = found[best], stop - 1 - best
     cuts = [count]
     while cuts[-1]:
         cuts.append(int(begins[cuts[-1]]))
     return cuts[::-1]
+
+
+def _batches(own: _Bounds, shifts: Integers, reach: int) -> Iterator[tuple[int, Integers, Squares]]:
+    """For each feature, what batches take that end with it: their numbers of features are 1, 2, ..., reach.
+
+    Yields the number of the feature that follows, those of the batches' first ones, and the batches' bytes.
+    """
+    count, ranges = own.second.shape
+    block = max(1, _PLANNED // (reach * ranges))
+    for start in range(0, count, block):
+        stops = np.arange(start + 1, min(start + block, count) + 1)
+        back = stops[:, None] - 1 - np.arange(min(reach, int(stops[-1])))
+        bounds = _Bounds(own.first[back], own.second[back], own.logarithmic)
+        alone = _sizes(bounds, np.minimum.accumulate(shifts[back], axis=-1))
+        for i, stop in enumerate(stops.tolist()):
+            yield stop, back[i, :stop], alone[i, :stop]
 
 
 def _cut_vectors(own: _Bounds) -> list[int]:
@@ -245,13 +258,14 @@ def _cut_vectors(own: _Bounds) -> list[int]:
 def _sizes(own: _Bounds, shifts: Integers) -> Squares:
     """Bytes that a batch of the first 1, 2, ... features takes beside its payloads, nearly.
 
+    own    : bounds ... x features x R.
     shifts : that of the codes of each of these batches.
     """
-    ranges = own.second.shape[1]
+    ranges = own.second.shape[-1]
     first = _code_bits(own.first, np.zeros_like(shifts) if own.logarithmic else shifts)
     second = _code_bits(own.second, shifts)
-    bits = own.first.shape[1] * first + ranges * second
-    sizes: Squares = _UNIT_SIZE + 8 * ranges + np.arange(1, len(bits) + 1) * bits / 8
+    bits = own.first.shape[-1] * first + ranges * second
+    sizes: Squares = _UNIT_SIZE + 8 * ranges + np.arange(1, bits.shape[-1] + 1) * bits / 8
     sizes[np.maximum(first, second) > _MOST_CODE_BITS] = np.inf
     return sizes
 
@@ -259,9 +273,9 @@ def _sizes(own: _Bounds, shifts: Integers) -> Squares:
 def _code_bits(table: Integers, shifts: Integers) -> Integers:
     """Width of the codes of the first 1, 2, ... features, as `_codes` finds it."""
     zero = table == 0
-    least = np.minimum.accumulate(np.where(zero, _FAR, table))
-    most = np.maximum.accumulate(np.where(zero, -_FAR, table))
-    span = np.maximum(most - least, 0).max(axis=1)
-    apart = (np.logical_or.accumulate(zero) & (most > -_FAR)).any(axis=1)
+    least = np.minimum.accumulate(np.where(zero, _FAR, table), axis=-2)
+    most = np.maximum.accumulate(np.where(zero, -_FAR, table), axis=-2)
+    span = np.maximum(most - least, 0).max(axis=-1)
+    apart = (np.logical_or.accumulate(zero, axis=-2) & (most > -_FAR)).any(axis=-1)
     bits = np.frexp(((span >> shifts) + 1).astype(np.float64))[1].astype(np.int64)
     return np.where((span > 0) | apart, bits, 0)

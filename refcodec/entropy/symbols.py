@@ -195,10 +195,14 @@ def slots_of(tables: Tables, table: int = 0) -> Int64:
 
 def symbols_at(offsets: Int64, values: Int64) -> Int32:
     """The symbol of each offset, int32: the inverse of `offsets_of`."""
-    beyond = np.where(offsets < 0, -2 * offsets - 1, 2 * (offsets - values))
-    assert int(beyond.max(initial=0)) <= LARGEST_EXCESS
-    inside = (offsets >= 0) & (offsets < values)
-    return np.where(inside, offsets, values + beyond).astype(np.int32)
+    symbols = offsets.astype(np.int32)
+    outside = (offsets < 0) | (offsets >= values)
+    if outside.any():
+        far, most = offsets[outside], np.broadcast_to(values, offsets.shape)[outside]
+        beyond = np.where(far < 0, -2 * far - 1, 2 * (far - most))
+        assert int(beyond.max()) <= LARGEST_EXCESS
+        symbols[outside] = most + beyond
+    return symbols
 
 
 class Symbols(NamedTuple):

@@ -11,7 +11,7 @@ from refcodec.pack import channel_qps
 from refcodec.ranges import bounds_of
 from refcodec.registry import record_of
 from refcodec.stream.limits import decoded_size, element_count
-from refcodec.syntax.bits import Trace, position_of
+from refcodec.syntax.bits import Elements, position_of
 from refcodec.syntax.codes import Coder, Quantiser
 from refcodec.syntax.structures import (
     CodedFeature,
@@ -37,7 +37,7 @@ one feature, a decoder verifies the whole batch."""
 
 @clause("9.2")
 def check_parameters(
-    parameters: FeatureParameters, fps: FeatureParameterSet, limits: Level, trace: Trace
+    parameters: FeatureParameters, fps: FeatureParameterSet, limits: Level, trace: Elements
 ) -> Violations:
     """(9.2) The feature_parameters() of a coded feature or batch."""
 
@@ -82,7 +82,7 @@ def largest_step(fps: FeatureParameterSet) -> int:
 
 
 @clause("9.2")
-def check_substreams(feature: CodedFeature, trace: Trace) -> Violations:
+def check_substreams(feature: CodedFeature, trace: Elements) -> Violations:
     """(9.2) The sizes of the substreams of a coded feature."""
     total = sum(feature.substream_size or ())
     if total > len(feature.payload):
@@ -94,7 +94,7 @@ def check_substreams(feature: CodedFeature, trace: Trace) -> Violations:
 
 
 @clause("9.2")
-def check_ranges(batch: CodedFeatureBatch, fps: FeatureParameterSet, trace: Trace) -> Violations:
+def check_ranges(batch: CodedFeatureBatch, fps: FeatureParameterSet, trace: Elements) -> Violations:
     """(9.2) The ranges of the features of a batch."""
     if not batch.range_codes_flag:
         return
@@ -119,7 +119,7 @@ def check_ranges(batch: CodedFeatureBatch, fps: FeatureParameterSet, trace: Trac
 
 @clause("9.2")
 def check_batch(
-    batch: CodedFeatureBatch, fps: FeatureParameterSet, unit_size: int, trace: Trace
+    batch: CodedFeatureBatch, fps: FeatureParameterSet, unit_size: int, trace: Elements
 ) -> Violations:
     """(9.2) A coded feature batch: its size, its coder, and the sum of its payload sizes."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import ConstraintError
-from refcodec.syntax.bits import Trace, position_of
+from refcodec.syntax.bits import Elements, position_of
 from refcodec.syntax.structures import End, Index
 
 __all__ = ["CodedUnitTable", "check_index", "check_index_offset"]
@@ -57,7 +57,7 @@ class CodedUnitTable:
 
 
 @clause("9.5")
-def check_index(index: Index, table: CodedUnitTable, trace: Trace) -> Violations:
+def check_index(index: Index, table: CodedUnitTable, trace: Elements) -> Violations:
     """(9.5) The index agrees with the coded units and parameter sets of the stream."""
     zeros = np.zeros(index.entry_count, dtype=np.int64)
     counts = index.features_minus1 if index.features_minus1 is not None else zeros

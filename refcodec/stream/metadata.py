@@ -5,7 +5,7 @@ from __future__ import annotations
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import ConstraintError, SyntaxViolation
-from refcodec.syntax.bits import Trace
+from refcodec.syntax.bits import Elements
 from refcodec.syntax.structures import Metadata
 
 __all__ = ["check_metadata", "texts_of"]
@@ -20,7 +20,7 @@ def texts_of(metadata: Metadata) -> dict[str, str]:
 
 
 @clause("9.4")
-def check_metadata(metadata: Metadata, trace: Trace) -> Violations:
+def check_metadata(metadata: Metadata, trace: Elements) -> Violations:
     """(9.4) Keys are UTF-8, not empty and unique; values are UTF-8."""
     bit_offsets = [element.offset for element in trace if element.name == "key_size"]
     seen: set[bytes] = set()

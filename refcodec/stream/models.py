@@ -16,7 +16,7 @@ from refcodec.probability.model import EntropyModel
 from refcodec.probability.store import ModelReference
 from refcodec.registry import record_of
 from refcodec.stream.limits import limits_of
-from refcodec.syntax.bits import Element, Trace, position_of
+from refcodec.syntax.bits import Element, Elements, Trace, position_of
 from refcodec.syntax.codes import Profile
 from refcodec.syntax.structures import (
     EntropyModelUnit,
@@ -36,7 +36,7 @@ Models = dict[int, ModelReference]
 
 @clause("9.7")
 def check_model_unit(
-    unit: ModelUnit, header: StreamHeader, models: Models, trace: Trace
+    unit: ModelUnit, header: StreamHeader, models: Models, trace: Elements
 ) -> Violations:
     """(9.7) A model unit has a number of its own, and a model that agrees with itself and with the level."""
 
@@ -57,7 +57,7 @@ def check_model_unit(
         yield from HyperpriorModel.check(unit.hyperprior, limits, position_of(trace, "mean_flag"))
 
 
-def model_of(unit: ModelUnit, header: StreamHeader, trace: Trace) -> ModelReference:
+def model_of(unit: ModelUnit, header: StreamHeader, trace: Elements) -> ModelReference:
     """The model of a unit in which `check_model_unit` finds nothing wrong.
 
     Raises PayloadError for its numbers, ConstraintError for sums that may overflow.
@@ -75,7 +75,7 @@ def model_of(unit: ModelUnit, header: StreamHeader, trace: Trace) -> ModelRefere
         raise
 
 
-def _places(trace: Trace) -> dict[str, int]:
+def _places(trace: Elements) -> dict[str, int]:
     """The positions of the numbers of the parts of a hyperprior, by their names."""
     return {
         element.path.split(".")[-2]: element.offset
@@ -139,7 +139,7 @@ def _show(trace: Trace, path: str, rows: Rows, clause_number: str) -> None:
 
 @clause("9.7")
 def check_model_of(
-    fps: FeatureParameterSet, models: Models, header: StreamHeader, trace: Trace
+    fps: FeatureParameterSet, models: Models, header: StreamHeader, trace: Elements
 ) -> Violations:
     """(9.7, 9.8) The model that a parameter set names is there, and one of such features."""
     if not record_of(fps.coder_id).has_model or fps.model_id is None:

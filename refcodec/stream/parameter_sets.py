@@ -10,7 +10,7 @@ from refcodec.coders.protocol import Violations
 from refcodec.errors import ConstraintError, UnsupportedError
 from refcodec.registry import record_of
 from refcodec.stream.limits import element_count, limits_of
-from refcodec.syntax.bits import Trace, position_of
+from refcodec.syntax.bits import Elements, position_of
 from refcodec.syntax.codes import Coder, Quantiser
 from refcodec.syntax.structures import FeatureParameterSet, StreamHeader
 
@@ -18,7 +18,9 @@ __all__ = ["check_parameter_set"]
 
 
 @clause("9.2")
-def check_parameter_set(fps: FeatureParameterSet, header: StreamHeader, trace: Trace) -> Violations:
+def check_parameter_set(
+    fps: FeatureParameterSet, header: StreamHeader, trace: Elements
+) -> Violations:
     """(9.2) A feature parameter set agrees with itself, the profile and the level."""
 
     def wrong(name: str, what: str, requirement: str) -> ConstraintError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,9 @@ ParameterSets = dict[int, FeatureParameterSet]
 """Feature parameter sets by fps_id."""
 
 
+_FPS_ID = UE(FPS_IDS - 1)
+
+
 class UnitHash(NamedTuple):
     """A hash unit: its target, the SHA-256, and the position of the latter in the stream, in bits."""
 
@@ -67,10 +70,12 @@ class CodedUnit:
 
 
 @clause("8.2")
-def parse_unit(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> Record | None:
+def parse_unit(
+    unit: Unit, parameter_sets: ParameterSets, trace: Trace | None = None
+) -> Record | None:
     """(8.2) Parse the payload of a unit into its structure; None for a unit that is skipped.
 
-    trace : receives its elements; if one cannot be read, those that precede it.
+    trace : receives its elements, if there is one; if one cannot be read, those that precede it.
 
     Raises StreamError; OrderError for a coded unit whose parameter set is missing.
     """
@@ -86,7 +91,7 @@ def parse_unit(unit: Unit, parameter_sets: ParameterSets, trace: Trace) -> Recor
             requirement="8.2-5",
             hint="use a newer decoder",
         )
-    parameters: dict[str, object] = {}
+    parameters: dict[str, Any] = {}
     if unit.unit_type in CODED_UNITS:
         fps_id = fps_id_of(unit)
         if fps_id not in parameter_sets:
@@ -126,25 +131,22 @@ def check_entry_count(unit: Unit) -> None:
 
 def fps_id_of(unit: Unit) -> int:
     """The fps_id that a coded unit begins with. Raises StreamError."""
-    reader = BitReader(unit.payload, 8 * unit.payload_offset)
-    reader.clause = UNIT_STRUCTURES[unit.unit_type].semantics
-    fps_id: int = UE(FPS_IDS - 1).read(reader, None, "fps_id")
-    return fps_id
+    clause_number = UNIT_STRUCTURES[unit.unit_type].semantics
+    return _FPS_ID.first(unit.payload, 8 * unit.payload_offset, clause_number, "fps_id")
 
 
 def coded_unit(
     unit: Unit,
     content: CodedFeature | CodedFeatureBatch,
     fps: FeatureParameterSet,
-    trace: Trace,
     model: ModelReference | None = None,
 ) -> CodedUnit:
     """Split a parsed coded feature, or a batch whose sizes have been checked, into payloads.
 
-    trace : elements of the unit, the payload last.
     model : that the parameter set names.
     """
-    bit_offset = trace[-1].offset
+    last = content.payload if isinstance(content, CodedFeature) else content.payloads
+    bit_offset = unit.offset_of_last(last)
     if isinstance(content, CodedFeature):
         access_point = content.access_point_flag is None or bool(content.access_point_flag)
         hashed = content.sample_hash or b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import ConstraintError
-from refcodec.syntax.bits import Trace, position_of
+from refcodec.syntax.bits import Elements, position_of
 from refcodec.syntax.codes import SKIPPABLE_UNITS, UnitType
 from refcodec.syntax.structures import UNIT_STRUCTURES, Index, StreamHeader
 from refcodec.syntax.units import VERSION_MINOR, Unit
@@ -31,7 +31,7 @@ def check_version(header: StreamHeader) -> Violations:
 
 
 @clause("9.6")
-def check_reserved_bits(index: Index, trace: Trace) -> Violations:
+def check_reserved_bits(index: Index, trace: Elements) -> Violations:
     """(9.6) The reserved bits of the index are zero."""
     if index.reserved_ignored_4bits:
         yield ConstraintError(

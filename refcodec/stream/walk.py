@@ -11,7 +11,8 @@ it and returns, and the walk goes on with the next unit.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import Protocol
 
@@ -26,7 +27,7 @@ from refcodec.stream.models import Models, check_model_of, check_model_unit, mod
 from refcodec.stream.order import Order, bytes_follow, no_end
 from refcodec.stream.parameter_sets import check_parameter_set
 from refcodec.stream.parsing import CodedUnit, ParameterSets, UnitHash, coded_unit, parse_unit
-from refcodec.syntax.bits import Trace, position_of
+from refcodec.syntax.bits import Elements, LateTrace
 from refcodec.syntax.codes import UnitType
 from refcodec.syntax.records import Record
 from refcodec.syntax.structures import (
@@ -80,7 +81,7 @@ class Visit:
     content: Record | None = None
     coded: CodedUnit | None = None
     model: ModelReference | None = None
-    trace: Trace = field(default_factory=list)
+    trace: Elements = ()
 
 
 class Walk:
@@ -156,13 +157,14 @@ class Walk:
 
         parameter_sets : those in force at the unit; None for those of this walk.
         """
-        unit, trace = visit.unit, visit.trace
+        unit = visit.unit
         in_force = self.parameter_sets if parameter_sets is None else parameter_sets
         if not unit.crc_matches:  # the content of a damaged unit is not worth checking
             yield unit.damage()
             return
+        visit.trace = trace = LateTrace(partial(parse_unit, unit, dict(in_force)))
         try:
-            content = parse_unit(unit, in_force, trace)
+            content = parse_unit(unit, in_force)
         except StreamError as error:
             yield error
             return
@@ -174,7 +176,7 @@ class Walk:
         if sound and isinstance(content, (CodedFeature, CodedFeatureBatch)):
             fps = in_force[content.fps_id]
             model = None if fps.model_id is None else self.models.get(fps.model_id)
-            visit.coded = coded_unit(unit, content, fps, trace, model)
+            visit.coded = coded_unit(unit, content, fps, model)
         if sound and isinstance(content, (EntropyModelUnit, NetworkModelUnit)):
             try:
                 visit.model = model_of(content, self.header, trace)
@@ -182,7 +184,7 @@ class Walk:
                 yield error
 
     def _constraints(
-        self, unit: Unit, content: Record | None, in_force: ParameterSets, trace: Trace
+        self, unit: Unit, content: Record | None, in_force: ParameterSets, trace: Elements
     ) -> Violations:
         match content:
             case EntropyModelUnit() | NetworkModelUnit():
@@ -296,7 +298,7 @@ def arriving_units(
             one = UnitHash(
                 visit.content.hash_target,
                 visit.content.sha256,
-                position_of(visit.trace, "sha256") or 0,
+                visit.unit.offset_of_last(visit.content.sha256),
             )
             if pending is not None:
                 pending = replace(pending, hashes=(*pending.hashes, one))

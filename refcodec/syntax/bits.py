@@ -6,16 +6,30 @@ stream, refuses to read past its end, and can record every element that it reads
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from sys import intern
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+import numpy.typing as npt
 from bitstring import BitArray, Bits, Dtype, Reader, ReadError
 
-from refcodec.errors import SyntaxViolation, TruncatedError
+from refcodec.errors import StreamError, SyntaxViolation, TruncatedError
 
-__all__ = ["BitReader", "BitWriter", "Element", "Trace", "position_of"]
+__all__ = [
+    "BitReader",
+    "BitWriter",
+    "Element",
+    "Elements",
+    "LateTrace",
+    "Trace",
+    "pack_integers",
+    "position_of",
+    "unpack_integers",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +58,88 @@ class Element:
 
 
 Trace = list[Element]
+"""Elements that are recorded as they are read."""
+
+Elements = Sequence[Element]
+"""Elements that were read."""
+
+_PIECE = 1 << 16
+"""Integers that are packed or unpacked at a time."""
 
 
-def position_of(trace: Trace, name: str) -> int | None:
+class LateTrace(Elements):
+    """Elements that are recorded only where somebody looks at them: to say where an error lies, as a rule.
+
+    record : reads again what was read, and records it; its errors have been reported then.
+    """
+
+    def __init__(self, record: Callable[[Trace], object]) -> None:
+        self._record = record
+
+    @cached_property
+    def _elements(self) -> Trace:
+        trace: Trace = []
+        with suppress(StreamError):
+            self._record(trace)
+        return trace
+
+    @overload
+    def __getitem__(self, number: int) -> Element: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> Trace: ...
+
+    def __getitem__(self, number: int | slice) -> Element | Trace:
+        return self._elements[number]
+
+    def __len__(self) -> int:
+        return len(self._elements)
+
+
+def position_of(trace: Elements, name: str) -> int | None:
     """Position in bits of the first element of a name; else that of its structure."""
     for element in trace:
         if element.name == name:
             return element.offset
     return trace[0].offset if trace else None
+
+
+def unpack_integers(
+    data: bytes, first: int, count: int, width: int
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Unpack unsigned integers of ``width`` bits (at most 63), which begin at bit ``first`` of the data."""
+    values = np.zeros(count, dtype=np.int64)
+    for start in range(0, count if width else 0, _PIECE):
+        stop = min(start + _PIECE, count)
+        begin, end = first + start * width, first + stop * width
+        raw = data[begin // 8 : (end + 7) // 8] + bytes(8)
+        words = np.ndarray(len(raw) - 7, ">u8", raw, strides=(1,))  # one begins at each byte
+        places = np.arange(begin % 8, begin % 8 + end - begin, width)
+        values[start:stop] = _fields(words, places, width)
+    return values
+
+
+def _fields(
+    words: npt.NDArray[np.uint64], places: npt.NDArray[np.int64], width: int
+) -> npt.NDArray[np.uint64]:
+    """The ``width`` bits that begin at each place, of words of 64 bits that begin at each byte."""
+    if width > 32:  # they may end beyond the word
+        high = _fields(words, places, width - 32)
+        high <<= np.uint64(32)
+        high |= _fields(words, places + (width - 32), 32)
+        return high
+    found: npt.NDArray[np.uint64] = words[places >> 3].astype(np.uint64)
+    found <<= (places & 7).astype(np.uint64)
+    found >>= np.uint64(64 - width)
+    return found
+
+
+def pack_integers(values: np.ndarray[Any, Any], width: int) -> Iterator[tuple[bytes, int]]:
+    """Pack unsigned integers of ``width`` bits; yields pieces, padded bytes and the number of their bits."""
+    for start in range(0, len(values) if width else 0, _PIECE):
+        part = np.ascontiguousarray(values[start : start + _PIECE], dtype=">u8")
+        bits = np.unpackbits(part.view(np.uint8).reshape(-1, 8), axis=1)[:, 64 - width :]
+        yield np.packbits(bits).tobytes(), bits.size
 
 
 class BitReader:
@@ -125,19 +213,7 @@ class BitReader:
         self.need(count * width, what)
         first = self._reader.pos
         self._reader.pos = first + count * width
-        values = np.zeros(count, dtype=np.int64)
-        if width == 0:
-            return values
-        step = 1 << 16
-        for start in range(0, count, step):
-            stop = min(start + step, count)
-            begin, end = first + start * width, first + stop * width
-            raw = np.frombuffer(self._data, np.uint8, (end + 7) // 8 - begin // 8, begin // 8)
-            bits = np.unpackbits(raw)[begin % 8 : begin % 8 + end - begin].reshape(-1, width)
-            padded = np.zeros((stop - start, 64), dtype=np.uint8)
-            padded[:, 64 - width :] = bits
-            values[start:stop] = np.packbits(padded, axis=1).view(">u8").ravel().astype(np.int64)
-        return values
+        return unpack_integers(self._data, first, count, width)
 
     def take(self, size: int, what: str) -> bytes:
         """The next ``size`` bytes; the position must be aligned."""
@@ -177,12 +253,8 @@ class BitWriter:
 
     def array(self, values: np.ndarray[Any, Any], width: int) -> None:
         """Append unsigned integers of ``width`` bits each, back to back."""
-        step = 1 << 16
-        for start in range(0, len(values) if width else 0, step):
-            part = np.ascontiguousarray(values[start : start + step], dtype=">u8")
-            bits = np.unpackbits(part.view(np.uint8).reshape(-1, 8), axis=1)[:, 64 - width :]
-            packed = np.packbits(bits)
-            self._bits.append(Bits.from_bytes(packed.tobytes())[: bits.size])
+        for packed, bits in pack_integers(values, width):
+            self._bits.append(Bits.from_bytes(packed)[:bits])
 
     def take(self, data: bytes) -> None:
         """Append whole bytes."""

@@ -7,6 +7,7 @@ Widths and counts may be numbers or construct expressions on earlier elements.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import IntEnum
 from typing import Any
 
@@ -16,6 +17,7 @@ from bitstring import Dtype
 from construct import Construct, evaluate
 
 from refcodec.errors import CallerError, SyntaxViolation, UnsupportedError
+from refcodec.syntax import primitives
 from refcodec.syntax.bits import BitReader, BitWriter
 from refcodec.syntax.codes import is_kept
 
@@ -163,6 +165,21 @@ class UE(_ExpGolomb):
 
     def __init__(self, maximum: int = 2**32 - 2) -> None:
         super().__init__(0, maximum)
+
+    def first(self, data: bytes, offset: int, clause: str, what: str) -> int:
+        """Read the element that data begin with, as `read` does.
+
+        offset : position of the data in the stream, in bits.
+        clause : of the structure that it belongs to.
+        """
+        if primitives.COMPILED:
+            with suppress(LookupError):
+                value, end = primitives.read_ue(data, 0, self.maximum)
+                if end <= 8 * len(data):
+                    return value
+        reader = BitReader(data, offset)
+        reader.clause = clause
+        return self.read(reader, None, what)
 
 
 class SE(_ExpGolomb):

@@ -16,13 +16,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Generic, TypeVar, dataclass_transform
+from functools import cached_property
+from typing import Any, Generic, TypeVar, cast, dataclass_transform
 
 import numpy as np
 from construct import Computed, Construct, Container, IfThenElse, Pass, Struct, Switch, evaluate
 
 from refcodec.errors import CallerError, SyntaxViolation
 from refcodec.syntax.bits import BitReader, BitWriter, Trace
+from refcodec.syntax.compiled import Functions, compile_structure
 from refcodec.syntax.descriptors import AlignmentBits, Descriptor
 
 __all__ = ["Record", "Structure", "element", "resolve"]
@@ -82,17 +84,36 @@ class Structure(Struct, Generic[R]):  # type: ignore[misc]  # construct is untyp
         self.clause = clause
         self.semantics = f"7.{clause.partition('.')[2]}"
 
+    @cached_property
+    def functions(self) -> Functions:
+        """The structure as functions, compiled when they are first needed."""
+        return compile_structure(self, lambda inner: cast("Functions", inner.functions))
+
     def parse_whole(
-        self, data: bytes, offset: int = 0, trace: Trace | None = None, **parameters: Any
+        self,
+        data: bytes,
+        offset: int = 0,
+        trace: Trace | None = None,
+        root: str | None = None,
+        **parameters: Any,
     ) -> R:
         """Read the structure from bytes that it fills exactly.
 
         offset     : position of the first bit in the stream, for messages and the trace.
+        root       : name with which paths in the trace begin; None for the title.
         parameters : outer values that conditions refer to, such as ``fps``.
 
         Raises TruncatedError, UnsupportedError or SyntaxViolation, the last also if bytes are left over.
         """
-        reader = BitReader(data, offset, trace, self.title)
+        if trace is None:
+            found = self.functions.parse(data, parameters)
+            if found is not None:
+                return cast("R", found)
+        reader = BitReader(data, offset, trace, root or self.title)
+        return self._interpret_whole(reader, parameters)
+
+    def _interpret_whole(self, reader: BitReader, parameters: Mapping[str, Any]) -> R:
+        """Read as `parse_whole` does, element by element."""
         parsed: R = self.parse_stream(reader, **parameters)
         if reader.remaining:
             raise SyntaxViolation(
@@ -105,6 +126,9 @@ class Structure(Struct, Generic[R]):  # type: ignore[misc]  # construct is untyp
 
     def build_whole(self, elements: R | Mapping[str, Any], **parameters: Any) -> bytes:
         """Write the structure from a record, or from element values by name."""
+        built = self.functions.build(elements, parameters)
+        if built is not None:
+            return built
         writer = BitWriter()
         self.build_stream(elements, writer, **parameters)
         return writer.getvalue()
@@ -114,6 +138,9 @@ class Structure(Struct, Generic[R]):  # type: ignore[misc]  # construct is untyp
 
         Raises CallerError for a missing value, or one outside the bounds of its declaration.
         """
+        made = self.functions.complete(elements, parameters)
+        if made is not None:
+            return cast("R", made)
         context = Container(_params=Container(parameters))
         for declared in self.subcons:
             name = declared.name

@@ -18,7 +18,7 @@ from refcodec.errors import (
     UnsupportedError,
 )
 from refcodec.memory import memory_for
-from refcodec.syntax.bits import BitReader, BitWriter, Trace
+from refcodec.syntax.bits import Trace
 from refcodec.syntax.codes import SKIPPABLE_UNITS, Profile, UnitType
 from refcodec.syntax.structures import (
     SIGNATURE,
@@ -82,6 +82,10 @@ class Unit:
     def end(self) -> int:
         """Position of the first byte after the unit."""
         return self.payload_offset + len(self.payload) + CRC_SIZE
+
+    def offset_of_last(self, element: bytes) -> int:
+        """Position of the last element of the payload in the stream, in bits."""
+        return 8 * (self.payload_offset + len(self.payload) - len(element))
 
     def damage(self) -> ChecksumError:
         """The error of a CRC that does not match."""
@@ -161,16 +165,14 @@ def parse_stream_header(data: bytes, trace: Trace | None = None) -> StreamHeader
 
 def build_unit(unit_type: UnitType, payload: bytes) -> bytes:
     """Build a unit: header, payload, CRC-32."""
-    writer = BitWriter()
-    UNIT_HEADER.build_stream(
+    header = UNIT_HEADER.build_whole(
         {
             "skippable_flag": int(unit_type in SKIPPABLE_UNITS),
             "unit_type": unit_type,
             "unit_size": len(payload),
-        },
-        writer,
+        }
     )
-    unit = writer.getvalue() + payload
+    unit = header + payload
     return unit + zlib.crc32(unit).to_bytes(CRC_SIZE, "big")
 
 
@@ -194,8 +196,7 @@ def read_unit(
         if not more:
             break
         head += more
-    reader = BitReader(head, 8 * offset, trace, "unit")
-    header = UNIT_HEADER.parse_stream(reader)
+    header = UNIT_HEADER.parse_whole(head, 8 * offset, trace, root="unit")
     size = header.unit_size
     if size > largest:
         raise UnsupportedError(

@@ -3,6 +3,7 @@
     with refcodec.create("features.dfc", coder="hevc", qp=27) as w:
         for feature in features:
             w.write(feature)
+        w.write_batch(array)                           an array of features at once
 
 The writer gathers features that can share a run of ffmpeg or a batch unit (``gathering``), has them coded
 together, and passes them to the ``sink`` of units. A file appears under its path whole or not at all.
@@ -17,7 +18,7 @@ import os
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from refcodec.arrays import described, rows_of, with_entries
+from refcodec.arrays import described, with_entries
 from refcodec.config import EncoderConfig
 from refcodec.encoder.inputs import arrays_of
 from refcodec.writer.copying import concat
@@ -64,10 +65,14 @@ def encode(feature: Any, config: EncoderConfig | None = None, **options: Any) ->
     chosen = (config or EncoderConfig()).but(**options)
     arrays = arrays_of(feature, chosen.fill)
     entries = [described(array.shape, name) for name, array in arrays]
-    chosen = chosen.but(metadata=with_entries(chosen.metadata, entries))
+    metadata = with_entries(chosen.metadata, entries)
+    if metadata != chosen.metadata:
+        chosen = chosen.but(metadata=metadata)
     alone = sum(entry.count for entry in entries) == 1
     with Writer(target, chosen, alone=alone) as writer:
         for _, array in arrays:
-            for one in rows_of(array):
-                writer.write(one)
+            if array.ndim in (2, 4):
+                writer.write_batch(array)
+            else:
+                writer.write(array)
     return target.getvalue()

@@ -112,7 +112,11 @@ def _most_of_batch(run: CodedRun) -> int:
 
 def _share(one: CodedFeature, other: CodedFeature) -> bool:
     """True if two features can share a batch: their feature_parameters() differ at most in codable ranges."""
+    if one.share != other.share:
+        return False
+    if one.parameters is other.parameters:
+        return True
     mine, theirs = vars(one.parameters), vars(other.parameters)
-    return one.share == other.share and all(
-        np.array_equal(mine[name], theirs[name]) for name in _SHARED
+    return all(
+        mine[name] is theirs[name] or np.array_equal(mine[name], theirs[name]) for name in _SHARED
     )

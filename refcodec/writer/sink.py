@@ -14,7 +14,7 @@ from refcodec.encoder.encoding import CodedFeature
 from refcodec.encoder.ranges import batch_elements
 from refcodec.errors import CallerError
 from refcodec.files import storage_error
-from refcodec.hashes import sample_hash, unit_hash
+from refcodec.hashes import stored_hash, unit_hash
 from refcodec.quantise import dequantise
 from refcodec.stream.index import CodedUnitTable
 from refcodec.stream.limits import Demand
@@ -119,7 +119,7 @@ class Sink:
             "fps_id": fps.fps_id,
             "access_point_flag": int(one.coded.access_point),
             "parameters": one.parameters,
-            "sample_hash": sample_hash(one.coded.samples, fps.sample_hash_size),
+            "sample_hash": stored_hash(one.coded.samples, fps.sample_hash_size),
             "substream_size": list(one.coded.substreams),
             "payload": one.coded.data if whole is None else whole,
         }
@@ -148,7 +148,7 @@ class Sink:
             "payload_size_delta": sizes - base,
             **batch_elements([one.parameters for one in batch], batch[0].share.code_shift),
             "sample_hashes": b"".join(
-                sample_hash(one.coded.samples, fps.sample_hash_size) for one in batch
+                stored_hash(one.coded.samples, fps.sample_hash_size) for one in batch
             ),
             "payloads": b"".join(one.coded.data for one in batch) if whole is None else whole,
         }

@@ -4,36 +4,34 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from itertools import count
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-import numpy as np
 import numpy.typing as npt
 
 from refcodec.coders.native.encoder.advice import Advice
 from refcodec.coders.native.encoder.choice import Choice
 from refcodec.config import EncoderConfig
 from refcodec.encoder.analysis import Latents, latents_for
-from refcodec.encoder.encoding import CodedFeature, FeatureEncoder, Request, whole_payload
-from refcodec.encoder.features import Feature, as_feature
-from refcodec.encoder.parameter_sets import (
-    always_differ,
-    is_signed,
-    kind_of,
-    make_parameter_set,
-)
+from refcodec.encoder.encoding import CodedFeature, Request, whole_payload
+from refcodec.encoder.features import Feature, as_feature, as_features
+from refcodec.encoder.inputs import as_array
+from refcodec.encoder.parameter_sets import is_signed
 from refcodec.errors import CallerError
 from refcodec.probability.hyperprior import HyperpriorModel
 from refcodec.registry import coder_named
-from refcodec.syntax.codes import UnitType
-from refcodec.syntax.structures import FPS_IDS, FeatureParameterSet
+from refcodec.syntax.codes import Coder, UnitType
+from refcodec.syntax.structures import FeatureParameterSet
+from refcodec.writer.advice import advice_of
 from refcodec.writer.copying import Part, joined_metadata
 from refcodec.writer.gathering import Waiting, code_in_order, units_of
+from refcodec.writer.kinds import Kinds
 from refcodec.writer.limits import StreamLimits
 from refcodec.writer.output import Target, open_output
 from refcodec.writer.sink import Sink
@@ -68,9 +66,7 @@ class Writer:
         self._config = config
         self._alone = alone
         self._progress = progress
-        self._encoders: dict[Hashable, _Known] = {}  # by kind
-        self._kinds: dict[Hashable, _Known] = {}  # by a key that is quick to compute
-        self._serial = count(1)
+        self._kinds = Kinds(config)
         self._waiting: list[Waiting] = []
         self._waiting_bytes = 0
         self._process = os.getpid()
@@ -134,33 +130,106 @@ class Writer:
         errors may be raised by a later call.
         """
         self._require_open()
-        number = self._sink.written + len(self._waiting)
+        number = self._count()
         with self._naming(number):
-            waiting = self._admit(feature, qp, weights, spectral, choice, latents, config)
-        self._waiting.append(waiting)
-        self._waiting_bytes += waiting.request.feature.nbytes
+            base = config or self._config
+            chosen = base if qp is None else base.but(qp=qp)
+            array = as_feature(feature, chosen)
+            waiting = self._admit(array, base, chosen, weights, spectral, choice, latents)
+        self._add([waiting])
+        return number
+
+    def write_batch(
+        self,
+        features: Any,
+        *,
+        qp: float | Sequence[int] | None = None,
+        config: EncoderConfig | None = None,
+    ) -> range:
+        """Add the features of an array; returns their numbers. Much quicker than one `write` for each.
+
+        features   : numpy array or torch tensor, N x D or N x C x H x W.
+        qp, config : as of `write`, for all of them.
+
+        The stream is, byte for byte, the one that `write` makes of them one by one, and so are errors: a
+        CallerError names the number of the feature, and those that precede it have been added.
+        """
+        self._require_open()
+        first, base = self._count(), config or self._config
+        with self._naming(first):
+            chosen = base if qp is None else base.but(qp=qp)
+            rows = as_array(features, chosen.fill)
+            if rows.ndim not in (2, 4):
+                raise CallerError(
+                    f"a batch has rank 2, N x D, or 4, N x C x H x W, this one {rows.ndim} "
+                    f"(shape {rows.shape})",
+                    hint="write takes a single feature",
+                )
+        start = 0
+        while start < len(rows):
+            part = rows[start : start + self._room_for(rows[start])]
+            if not self._add_alike(part, base, chosen):
+                for one in part:
+                    self.write(one, qp=qp, config=config)
+            start += len(part)
+        return range(first, first + len(rows))
+
+    def _add_alike(
+        self, part: npt.NDArray[Any], base: EncoderConfig, chosen: EncoderConfig
+    ) -> bool:
+        """Add features for which there is room; false, and none of them, if each has to be looked at."""
+        if isinstance(chosen.model, HyperpriorModel):
+            return False
+        try:
+            arrays = as_features(part, chosen)
+        except CallerError:
+            return False
+        for _, run in groupby(arrays, key=partial(is_signed, chosen)):
+            first, *others = run
+            with self._naming(self._count()):
+                one = self._admit(first, base, chosen)
+            shape = one.request.feature.shape
+            requests = (one.request._replace(feature=other.reshape(shape)) for other in others)
+            self._add([one, *(one._replace(request=request) for request in requests)])
+        return True
+
+    def _room_for(self, feature: npt.NDArray[Any]) -> int:
+        """Number of features of this shape to add before those that wait are coded; at least 1."""
+        if self._config.low_latency:
+            return 1
+        size = feature.size * min(feature.itemsize, 4)  # 64-bit numbers are narrowed
+        bytes_left = -(-(_WAITING_BYTES - self._waiting_bytes) // max(size, 1))
+        return max(1, min(_WAITING_FEATURES - len(self._waiting), bytes_left))
+
+    def _count(self) -> int:
+        """Number of features so far."""
+        return self._sink.written + len(self._waiting)
+
+    def _add(self, waiting: Sequence[Waiting]) -> None:
+        """Let features of one shape wait; code all that wait if they are enough."""
+        self._waiting += waiting
+        self._waiting_bytes += len(waiting) * waiting[0].request.feature.nbytes
         if (
             self._config.low_latency
             or self._waiting_bytes >= _WAITING_BYTES
             or len(self._waiting) >= _WAITING_FEATURES
         ):
             self._put_waiting(flush=self._config.low_latency)
-        return number
 
     def _admit(
         self,
-        feature: Any,
-        qp: float | Sequence[int] | None,
-        weights: Any,
-        spectral: bool,
-        choice: Choice | None,
-        latents: Any,
-        config: EncoderConfig | None,
+        array: Feature,
+        base: EncoderConfig,
+        chosen: EncoderConfig,
+        weights: Any = None,
+        spectral: bool = False,
+        choice: Choice | None = None,
+        latents: Any = None,
     ) -> Waiting:
-        """A feature, checked, with its encoder. Raises CallerError."""
-        base = config or self._config
-        chosen = base if qp is None else base.but(qp=qp)
-        array = as_feature(feature, chosen)
+        """A feature with its encoder. Raises CallerError.
+
+        base, chosen : its configuration, without and with the QP of its own.
+        """
         channels = array.shape[0]
         if chosen.order is not None and sorted(chosen.order) != list(range(channels)):
             raise CallerError(f"order is no permutation of {channels} channels")
@@ -170,39 +239,17 @@ class Writer:
                 f"{len(qps)} QPs for {channels} channels", hint="give one QP, or one per channel"
             )
         volume = array if array.ndim == 3 else array.reshape(-1, 1, 1)
-        advice: Advice | Latents = _advice(chosen, volume.shape, weights, spectral, choice)
+        advice: Advice | Latents = advice_of(chosen, volume.shape, weights, spectral, choice)
         if isinstance(chosen.model, HyperpriorModel):
             advice = latents_for(volume, chosen, latents)
         elif latents is not None:
             raise CallerError("latents are for the coder learned, under a hyperprior")
-        encoder, rank = self._encoder_of(array, base, qps)
-        self._limits.admit(volume, encoder.fps, qps, chosen)
-        return Waiting(encoder, rank, base, Request(volume, qps, advice))
-
-    def _encoder_of(self, array: Feature, config: EncoderConfig, qps: tuple[float, ...]) -> _Known:
-        """The encoder of a feature's kind; the first feature of a kind decides the grid of tiles."""
-        own = None if config is self._config else repr(config)
-        glance = (own, array.shape, array.dtype, is_signed(config, array))
-        if glance not in self._kinds:
-            fps = make_parameter_set(config, array, qps)
-            kind = kind_of(fps, config)
-            # one encoder per fps_id, as sequences that alternate need
-            if kind not in self._encoders and len(self._encoders) == FPS_IDS:
-                self._put_waiting()
-                self._encoders.clear()
-                self._kinds.clear()
-            if kind not in self._encoders:
-                self._encoders[kind] = _Known(FeatureEncoder(fps), self._rank_of(fps))
-            self._kinds[glance] = self._encoders[kind]
-        return self._kinds[glance]
-
-    def _rank_of(self, fps: FeatureParameterSet) -> int:
-        """Number of an encoder: 0, unless another encoder may have an equal parameter set.
-
-        Those two can differ only in the grid of tiles and in HEVC's own parameter sets.
-        """
-        alone = all(always_differ(fps, known.encoder.fps) for known in self._encoders.values())
-        return 0 if alone else next(self._serial)
+        kind = self._kinds.of(array, base, qps, self._put_waiting)
+        fps = kind.encoder.fps
+        if not kind.admitted:
+            self._limits.admit(volume, fps, qps, chosen)
+            kind.admitted = fps.coder_id != Coder.HEVC  # whose frames depend on the QPs, too
+        return Waiting(kind.encoder, kind.rank, base, Request(volume, qps, advice))
 
     def flush(self) -> None:
         """Code the waiting features, and flush the file.
@@ -294,7 +341,7 @@ class Writer:
     def __del__(self) -> None:
         if getattr(self, "_closed", True) or self._process != os.getpid():
             return
-        features = self._sink.written + len(self._waiting)
+        features = self._count()
         try:
             warnings.warn(
                 f"unclosed writer of {self._name}: {features} features are lost",
@@ -304,45 +351,3 @@ class Writer:
             )
         finally:
             self._abandon(CallerError("the writer was never closed"))
-
-
-class _Known(NamedTuple):
-    """An encoder that features were coded by, and the rank of its parameter set."""
-
-    encoder: FeatureEncoder
-    rank: int
-
-
-def _advice(
-    config: EncoderConfig,
-    shape: tuple[int, ...],
-    weights: Any,
-    spectral: bool,
-    choice: Choice | None,
-) -> Advice:
-    """Advice on one feature. Raises CallerError for advice that its coder does not use."""
-    if (weights is not None or choice is not None) and config.coder != "native":
-        raise CallerError(
-            f"weights and chosen levels are for the coder native; this is {config.coder}"
-        )
-    if choice is not None and (config.aims or config.gop or choice.levels.shape != shape):
-        raise CallerError("chosen levels have the feature's shape, and neither target nor gop")
-    return Advice(None if weights is None else _as_weights(weights, shape), spectral, choice)
-
-
-def _as_weights(weights: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Weights of squared errors, C x 1 x 1 or C x H x W, 1 on average. Raises CallerError."""
-    try:
-        array = np.asarray(weights, np.float64)
-    except (TypeError, ValueError) as error:
-        raise CallerError(f"weights are not an array of numbers: {error}") from None
-    if array.shape == shape[:1]:
-        array = array[:, None, None]
-    elif array.shape != shape:
-        raise CallerError(
-            f"weights of shape {array.shape} for a feature of {shape}: one per channel, or per element"
-        )
-    if not (np.isfinite(array).all() and (array >= 0).all() and array.max() > 0):
-        raise CallerError("weights are finite, not negative, and not all 0")
-    array = array / array.max()
-    return np.ascontiguousarray(array / array.mean(), dtype=np.float32)

@@ -161,6 +161,9 @@ def limit(seconds: float) -> None:
 def preload() -> None:
     """Import what refcodec imports, so that a forked process need not."""
     os.environ["NUMBA_DISABLE_JIT"] = "1"
+    os.environ["REFCODEC_INTERPRET_SYNTAX"] = (
+        "1"  # declarations are mutated, not what they compile to
+    )
     import bz2  # noqa: F401
     import concurrent.futures  # noqa: F401
     import difflib  # noqa: F401

@@ -29,7 +29,7 @@ MODULES = {"coders/lossless.py", "coders/native/coder.py", "probability/coding.p
 WITHOUT_CLAUSES = {
     "syntax/bits.py": ("4.4", r"BitReader\.(position|remaining|aligned|need|value|array|take)"),
     "syntax/descriptors.py": ("4.4", r"\w+\.read"),
-    "syntax/records.py": ("4.4", r"Structure\.(parse_whole|_parse)"),
+    "syntax/records.py": ("4.4", r"Structure\.(_interpret_whole|_parse)"),
     "syntax/codes.py": ("7.1", r"is_kept|SourceType\.is_integer"),
     "stream/order.py": ("9.1", r"Order\.(accept|_continue_sequence)"),
     "coders/native/coder.py": ("8.3.7", r"_Native\.decode|_converted"),

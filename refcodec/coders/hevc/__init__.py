@@ -27,7 +27,7 @@ from refcodec.coders.protocol import (
     Violations,
 )
 from refcodec.config import EncoderConfig
-from refcodec.syntax.bits import Trace, position_of
+from refcodec.syntax.bits import Elements, Trace, position_of
 from refcodec.syntax.structures import FeatureParameterSet
 from refcodec.tables import Level
 
@@ -36,7 +36,7 @@ __all__ = ["PAYLOAD_CODER"]
 
 class _Hevc(PayloadCoder):
     def check_parameter_set(
-        self, fps: FeatureParameterSet, limits: Level, trace: Trace
+        self, fps: FeatureParameterSet, limits: Level, trace: Elements
     ) -> Violations:
         grid = list(check_grid(fps, limits, trace))
         yield from grid

@@ -8,7 +8,7 @@ from refcodec.clauses import clause
 from refcodec.coders.protocol import Payload, Violations
 from refcodec.errors import ConstraintError, PayloadError, StreamError, UnsupportedError
 from refcodec.pack import frame_size, grid_of, layout_of
-from refcodec.syntax.bits import Trace, position_of
+from refcodec.syntax.bits import Elements, position_of
 from refcodec.syntax.hevc import (
     NAL,
     PicParameterSet,
@@ -48,7 +48,7 @@ def frame_depth(bits: int) -> int:
 
 
 @clause("9.2")
-def check_grid(fps: FeatureParameterSet, limits: Level, trace: Trace) -> Violations:
+def check_grid(fps: FeatureParameterSet, limits: Level, trace: Elements) -> Violations:
     """(9.2) The grid of tiles fits the channels, and its frames the level (A.3)."""
     columns, rows = grid_of(fps)
     if (rows - 1) * columns >= fps.channels or columns > fps.channels:

@@ -9,7 +9,7 @@ from refcodec.coders.native.encoder.feature import encode_payload
 from refcodec.coders.native.encoder.tuning import tuning_of
 from refcodec.coders.native.head import named_elements, read_head
 from refcodec.coders.native.payload import decode_payload
-from refcodec.coders.parallel import in_parallel
+from refcodec.coders.parallel import elements_of, in_parallel
 from refcodec.coders.protocol import (
     Coded,
     Encoded,
@@ -33,7 +33,7 @@ class _Native(PayloadCoder):
         self, run: Sequence[Payload], machine: Machine, previous: Reference | None = None
     ) -> Iterator[Samples]:
         if not run[0].fps.temporal_prediction_flag:
-            yield from in_parallel(decode_payload, run, machine.workers)
+            yield from in_parallel(decode_payload, run, machine.workers, elements_of(run[0].fps))
             return
         for payload in run:
             reference = None if payload.access_point else previous
@@ -56,7 +56,7 @@ class _Native(PayloadCoder):
             return Coded(payload, samples, access_point=reference is None)
 
         if not config.gop:
-            return Encoded(list(in_parallel(code, jobs, config.parallel)))
+            return Encoded(list(in_parallel(code, jobs, config.parallel, elements_of(fps))))
         coded: list[Coded] = []
         previous: Reference | None = None
         for number, job in enumerate(jobs):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from refcodec.coders.native_lossless.encoder.payload import encode_payload
 from refcodec.coders.native_lossless.payload import decode_payload
-from refcodec.coders.parallel import in_parallel
+from refcodec.coders.parallel import elements_of, in_parallel
 from refcodec.coders.protocol import (
     Coded,
     Encoded,
@@ -30,7 +30,7 @@ class _NativeLossless(PayloadCoder):
     def decode(
         self, run: Sequence[Payload], machine: Machine, previous: Reference | None = None
     ) -> Iterator[Samples]:
-        return in_parallel(decode_payload, run, machine.workers)
+        return in_parallel(decode_payload, run, machine.workers, elements_of(run[0].fps))
 
     def encode(
         self, jobs: Sequence[Job], fps: FeatureParameterSet, config: EncoderConfig
@@ -38,7 +38,7 @@ class _NativeLossless(PayloadCoder):
         def code(job: Job) -> Coded:
             return Coded(encode_payload(job.samples, fps, config.speed), job.samples)
 
-        return Encoded(list(in_parallel(code, jobs, config.parallel)))
+        return Encoded(list(in_parallel(code, jobs, config.parallel, elements_of(fps))))
 
     def label_payload(self, payload: Payload) -> Iterator[str]:
         yield _MODES.get(payload.data[:1].hex()[:1], "exact:context")
