@@ -91,8 +91,8 @@ def freeze_codec(
     bottleneck: HyperpriorBottleneck,
     features: Floats,
     *,
-    weight_bits: int = 10,
-    value_bits: int = 12,
+    weight_bits: int = 12,
+    value_bits: int = 14,
 ) -> FrozenCodec:
     """Convert the networks of a bottleneck to integers, and freeze its density.
 
