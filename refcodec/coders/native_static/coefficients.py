@@ -1,0 +1,76 @@
+"""Coefficients: the levels of a block that follow the first, in the order of a scan (clause 8.3.11.4)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refcodec.coders.native.workspace import Workspace
+from refcodec.coders.native_static.contexts import COEFFICIENT, FINAL, LAST
+from refcodec.coders.native_static.symbols import (
+    DIRECTION,
+    Symbols,
+    code_level,
+    code_number,
+    half_octave,
+)
+from refcodec.entropy.arrays import Int32, Int64
+from refcodec.kernel import kernel
+
+__all__ = ["NEAR_SIDE", "code_coefficients"]
+
+NEAR_SIDE = 34
+"""Side of the array of neighbourhoods: that of a block, and two more."""
+
+LARGEST_NEAR = 64
+
+NEAR = np.array([min(half_octave(n), 12) for n in range(LARGEST_NEAR + 1)])
+"""Classes of the neighbourhood of a level."""
+
+
+# --- normative -------------------------------------------------------------------------------------
+
+
+@kernel
+def code_coefficients(
+    s: Symbols, w: Workspace, near: Int64, levels: Int32, y: int, x: int, height: int, width: int,
+    shape: int, around: int,
+) -> int:  # fmt: skip
+    """(8.3.11.4) Code the levels that follow the first: the number of the last one, then all in reverse order.
+
+    near : 34 x 34, all 0: receives the magnitudes near each level, of levels of higher frequency; its first
+           two rows and columns have no meaning.
+
+    Returns the sum of the magnitudes of the levels.
+    """
+    area = height * width
+    at = int(w.scan_at[height, width])
+    last = 0
+    if int(s.cursor[DIRECTION]) == 1:
+        for k in range(1, area):
+            entry = int(w.scans[at + k])
+            if int(levels[y + (entry & 31), x + ((entry >> 5) & 31)]) != 0:
+                last = k
+    last = min(code_number(s, LAST + around * 4 + shape, last), area - 1)
+    busy = COEFFICIENT + min(max(around - 3, 0) // 3, 4)
+    total = 0
+    for k in range(last, 0, -1):
+        entry = int(w.scans[at + k])
+        u = entry & 31
+        v = (entry >> 5) & 31
+        ring = min(entry >> 17, 3)
+        context = busy + (int(NEAR[min(int(near[u + 2, v + 2]), LARGEST_NEAR)]) * 4 + ring) * 5
+        if k == last:
+            context = FINAL + shape
+        near[u + 2, v + 2] = 0
+        level = code_level(s, context, int(levels[y + u, x + v]))
+        if level != 0:
+            levels[y + u, x + v] = level
+            magnitude = abs(level)
+            total += magnitude
+            near[u + 1, v + 2] = int(near[u + 1, v + 2]) + 2 * magnitude
+            near[u + 2, v + 1] = int(near[u + 2, v + 1]) + 2 * magnitude
+            near[u + 1, v + 1] = int(near[u + 1, v + 1]) + magnitude
+            near[u, v + 2] = int(near[u, v + 2]) + magnitude
+            near[u + 2, v] = int(near[u + 2, v]) + magnitude
+    near[2, 2] = 0
+    return total
