@@ -32,23 +32,39 @@ def dequantise_level(w: Workspace, level: int, step: int) -> int:
 def frequency_step(w: Workspace, u: int, v: int, height: int, width: int) -> int:
     """(8.3.7.7) The step of one frequency: it rises or falls with frequency, by ``frequency_slope``."""
     step = int(w.channel[STEP])
-    scale = 16 + int(w.channel[SLOPE]) * (u * width + v * height) // (height * width)
+    slope = int(w.channel[SLOPE])
+    if slope == 0:
+        return step
+    scale = 16 + slope * (u * width + v * height) // (height * width)
     return (step * scale) >> 4
+
+
+@kernel
+def used_part(levels: Int32, y: int, x: int, height: int, width: int) -> tuple[int, int]:
+    """(8.3.7.7) The number of rows, and of columns, up to the last level of a block that is not 0."""
+    rows = 0
+    columns = 0
+    for u in range(height):
+        together = 0
+        for v in range(width):
+            together |= int(levels[y + u, x + v])
+        if together != 0:
+            rows = u + 1
+            for v in range(columns, width):
+                if int(levels[y + u, x + v]) != 0:
+                    columns = v + 1
+    return rows, columns
 
 
 @kernel
 def reconstruct_block(
     w: Workspace, levels: Int32, samples: Int32, displaced: Int32, y: int, x: int, height: int,
-    width: int, temporal: int,
+    width: int, used_rows: int, used_columns: int, temporal: int,
 ) -> None:  # fmt: skip
-    """(8.3.7.7) Reconstruct the samples of a block from its levels and, if predicted, the displaced ones."""
-    used_rows = 0
-    used_columns = 0
-    for u in range(height):
-        for v in range(width):
-            if int(levels[y + u, x + v]) != 0:
-                used_rows = u + 1
-                used_columns = max(used_columns, v + 1)
+    """(8.3.7.7) Reconstruct the samples of a block from its levels and, if predicted, the displaced ones.
+
+    used_rows, used_columns : the other levels are 0.
+    """
     for u in range(used_rows):
         for v in range(used_columns):
             level = int(levels[y + u, x + v])
@@ -60,11 +76,11 @@ def reconstruct_block(
                 else:
                     value = dequantise_level(w, level, step)
             w.block[u, v] = value
+    inverse_block(w.block, w.rows, samples, y, x, height, width, used_rows, used_columns)
     largest = int(w.channel[LARGEST])
     for i in range(y, y + height):
         for j in range(x, x + width):
-            samples[i, j] = int(displaced[i, j]) if temporal == 1 else 0
-    inverse_block(w.block, w.rows, samples, y, x, height, width, used_rows, used_columns)
-    for i in range(y, y + height):
-        for j in range(x, x + width):
-            samples[i, j] = min(max(int(samples[i, j]), 0), largest)
+            sample = int(samples[i, j])
+            if temporal == 1:
+                sample += int(displaced[i, j])
+            samples[i, j] = min(max(sample, 0), largest)

@@ -62,26 +62,53 @@ def inverse_block(
     coefficients: Int64, rows: Int64, samples: Int32, y: int, x: int, height: int, width: int,
     used_rows: int, used_columns: int,
 ) -> None:  # fmt: skip
-    """(8.3.7.10) Add the inverse transform of a block to the samples at its position.
+    """(8.3.7.10) The inverse transform of a block, in place of the samples at its position.
 
     coefficients : in units of 2^-4 samples, within 2^26; only ``used_rows`` x ``used_columns`` of them
                    differ from 0.
-    rows         : work space for intermediate values, within 2^33, in units of 2^-8 samples.
+    rows         : work space: intermediate values, within 2^33, in units of 2^-8 samples; in the two rows
+                   after the first ``height``, sums over even and odd u.
+
+    Even rows of a basis are symmetrical, odd ones the opposite, so that two rows of samples share their sums.
     """
     row_basis = int(BASIS_AT[height])
     column_basis = int(BASIS_AT[width])
+    if used_rows == 1 and used_columns == 1:  # the same everywhere
+        total = (int(coefficients[0, 0]) * int(BASIS[column_basis]) + 512) >> 10
+        total = (total * int(BASIS[row_basis]) + (1 << 21)) >> 22
+        for i in range(y, y + height):
+            for j in range(x, x + width):
+                samples[i, j] = total
+        return
     for u in range(used_rows):
         for j in range(width):
-            total = 512
-            for v in range(used_columns):
-                total += int(coefficients[u, v]) * int(BASIS[column_basis + v * width + j])
-            rows[u, j] = total >> 10
-    for i in range(height):
+            rows[u, j] = 512
+        for v in range(used_columns):
+            coefficient = int(coefficients[u, v])
+            if coefficient != 0:
+                at = column_basis + v * width
+                for j in range(width):
+                    rows[u, j] = int(rows[u, j]) + coefficient * int(BASIS[at + j])
         for j in range(width):
-            total = 1 << 21
-            for u in range(used_rows):
-                total += int(rows[u, j]) * int(BASIS[row_basis + u * height + i])
-            samples[y + i, x + j] = int(samples[y + i, x + j]) + (total >> 22)
+            rows[u, j] = int(rows[u, j]) >> 10
+    even = height
+    odd = height + 1
+    for i in range((height + 1) >> 1):
+        for j in range(width):
+            rows[even, j] = 1 << 21
+            rows[odd, j] = 0
+        for u in range(used_rows):
+            parity = even + (u & 1)
+            factor = int(BASIS[row_basis + u * height + i])
+            for j in range(width):
+                rows[parity, j] = int(rows[parity, j]) + factor * int(rows[u, j])
+        top = y + i
+        bottom = y + height - 1 - i
+        for j in range(width):
+            samples[top, x + j] = (int(rows[even, j]) + int(rows[odd, j])) >> 22
+        if top < bottom:
+            for j in range(width):
+                samples[bottom, x + j] = (int(rows[even, j]) - int(rows[odd, j])) >> 22
 
 
 # --- informative: the encoder's half ---------------------------------------------------------------

@@ -60,7 +60,7 @@ class Workspace(NamedTuple):
     scans    : coefficients in coding order, with their classes, see ``coefficients.scan``.
     scan_at  : position of the scan of a block height x width in it.
     block    : 32 x 32, coefficients of a block.
-    rows     : 32 x 32, intermediate values of the transform.
+    rows     : 34 x 32, intermediate values of the transform.
     stack    : blocks to be coded, tree.STACK_SIZE x 4.
     """
 

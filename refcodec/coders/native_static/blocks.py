@@ -120,14 +120,19 @@ def code_block(
     """
     area = height * width
     shape = size_class(height, width)
-    if int(s.cursor[DIRECTION]) == 0:
-        for i in range(y, y + height):
-            for j in range(x, x + width):
-                levels[i, j] = 0
     total = code_dc(s, w, levels, y, x, height, width, shape, around)
+    rows = 1
+    columns = 1
     if area > 1:
-        total += code_coefficients(s, w, near, levels, y, x, height, width, shape, around)
-    reconstruct_block(w, levels, samples, displaced, y, x, height, width, 0)
+        rest, rows, columns = code_coefficients(
+            s, w, near, levels, y, x, height, width, shape, around
+        )
+        total += rest
+    reconstruct_block(w, levels, samples, displaced, y, x, height, width, rows, columns, 0)
+    if int(s.cursor[DIRECTION]) == 0:
+        for i in range(y, y + rows):
+            for j in range(x, x + columns):
+                levels[i, j] = 0
 
     activity = min((total << 6) // area, 4095)
     for i in range(x, x + width):

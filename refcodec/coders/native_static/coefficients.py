@@ -34,13 +34,14 @@ NEAR = np.array([min(half_octave(n), 12) for n in range(LARGEST_NEAR + 1)])
 def code_coefficients(
     s: Symbols, w: Workspace, near: Int64, levels: Int32, y: int, x: int, height: int, width: int,
     shape: int, around: int,
-) -> int:  # fmt: skip
+) -> tuple[int, int, int]:  # fmt: skip
     """(8.3.11.4) Code the levels that follow the first: the number of the last one, then all in reverse order.
 
     near : 34 x 34, all 0: receives the magnitudes near each level, of levels of higher frequency; its first
            two rows and columns have no meaning.
 
-    Returns the sum of the magnitudes of the levels.
+    Returns the sum of the magnitudes of the levels, and the number of rows and of columns up to the last one
+    that is not 0, the first level included.
     """
     area = height * width
     at = int(w.scan_at[height, width])
@@ -53,6 +54,8 @@ def code_coefficients(
     last = min(code_number(s, LAST + around * 4 + shape, last), area - 1)
     busy = COEFFICIENT + min(max(around - 3, 0) // 3, 4)
     total = 0
+    rows = 1
+    columns = 1
     for k in range(last, 0, -1):
         entry = int(w.scans[at + k])
         u = entry & 31
@@ -65,6 +68,8 @@ def code_coefficients(
         level = code_level(s, context, int(levels[y + u, x + v]))
         if level != 0:
             levels[y + u, x + v] = level
+            rows = max(rows, u + 1)
+            columns = max(columns, v + 1)
             magnitude = abs(level)
             total += magnitude
             near[u + 1, v + 2] = int(near[u + 1, v + 2]) + 2 * magnitude
@@ -73,4 +78,4 @@ def code_coefficients(
             near[u, v + 2] = int(near[u, v + 2]) + magnitude
             near[u + 2, v] = int(near[u + 2, v]) + magnitude
     near[2, 2] = 0
-    return total
+    return total, rows, columns
