@@ -153,7 +153,9 @@ def train(counts: Array) -> Model:
         signed = name not in UNSIGNED
         if name in RATIOS:
             own = np.array([RATIOS[name] ** n for n in range(group.symbols)])
-            rows = np.rint(own * 65536 * (np.arange(len(own)) > int(signed) - 1)).astype(np.int64)[None, None]
+            rows = np.rint(own * 65536 * (np.arange(len(own)) > int(signed) - 1)).astype(np.int64)[
+                None, None
+            ]
             flat = rows[0]
         found = cluster(flat, TABLES[name], signed)
         model[name] = found, starts(rows, found)

@@ -63,9 +63,7 @@ def code_changes(s: Symbols, changes: Int32, limits: Int32) -> None:
 
 
 @kernel
-def code_levels(
-    s: Symbols, w: Workspace, near: Int64, setting: Setting, planes: Planes
-) -> None:
+def code_levels(s: Symbols, w: Workspace, near: Int64, setting: Setting, planes: Planes) -> None:
     """(8.3.11.3) Code all channels of a feature, one after the other."""
     head = setting.head
     ys = setting.ys

@@ -8,7 +8,7 @@ import numpy as np
 
 from refcodec.clauses import clause
 from refcodec.coders.native.channels import Planes, Setting
-from refcodec.coders.native.head import HEAD_SIZE, RESTORATION, BLOCK, block_side, step_sizes
+from refcodec.coders.native.head import BLOCK, HEAD_SIZE, RESTORATION, block_side, step_sizes
 from refcodec.coders.native.payload import Corrections, no_corrections, workspace
 from refcodec.coders.native.restoration import restore
 from refcodec.coders.native_static.channels import (
@@ -26,41 +26,77 @@ from refcodec.coders.native_static.contexts import (
 )
 from refcodec.coders.native_static.symbols import CURSOR_SIZE, POSITION, Symbols
 from refcodec.coders.protocol import Payload
+from refcodec.coders.substreams import Decode, decode_substreams
 from refcodec.entropy.arrays import Int32, Int64
 from refcodec.entropy.symbols import close_payload, open_payload
 from refcodec.errors import PayloadError
 
-__all__ = ["code_feature", "decode_payload", "open_symbols"]
+__all__ = ["code_feature", "decode_head", "decode_payload", "decoder_of", "open_symbols"]
 
 NO_SYMBOLS = np.zeros(0, np.int32)
+NO_CHANGES = np.zeros(CHANGEABLE, np.int32)
+NO_SIZES = np.zeros((1, 0, 0), np.int32)
+NO_MODEL = np.zeros(0, np.int32), np.zeros(0, np.int64)
+"""Room that a decoder has no use for."""
 
 
 # --- normative -------------------------------------------------------------------------------------
 
 
 @clause("8.3.11")
-def decode_payload(payload: Payload) -> Int32:
-    """(8.3.11) Decode one payload to samples, int32, C x H x W. Raises PayloadError."""
-    fps = payload.fps
-    shape = (fps.channels, fps.height, fps.width)
-    steps, largest = step_sizes(fps, payload.parameters), (1 << fps.bits) - 1
-    plane = np.zeros((1, *shape[1:]), np.int32)
+def decode_payload(payload: Payload, workers: int = 1) -> Int32:
+    """(8.3.11) Decode one payload to samples, int32, C x H x W; its substreams by several threads.
+
+    Raises PayloadError.
+    """
+    if payload.substreams:
+        every = range(payload.fps.substream_count)
+        return decode_substreams(payload, every, workers, decoder_of(payload))
     try:
-        symbols, last = open_symbols(payload.data)
-        head = np.zeros(HEAD_SIZE, np.int64)
-        code_head(symbols, head)
-        _check(head)
-        code_changes(symbols, NO_CHANGES, table_limits())
-        samples, _ = code_feature(symbols, head, plane, NO_SIZES, steps, largest)
-        close_payload(symbols.states, symbols.words[int(symbols.cursor[POSITION]) :], last)
+        return decoder_of(payload)(payload.data, range(payload.fps.channels))
     except PayloadError as error:
         error.bit_offset = payload.bit_offset
         raise
-    return samples
 
 
-NO_SIZES = np.zeros((1, 0, 0), np.int32)
-NO_CHANGES = np.zeros(CHANGEABLE, np.int32)
+@clause("8.3.11")
+def decoder_of(payload: Payload) -> Decode:
+    """(8.3.11) The decoder of consecutive channels of a payload, which raises PayloadError."""
+    fps = payload.fps
+    steps, largest = step_sizes(fps, payload.parameters), (1 << fps.bits) - 1
+
+    def decode(data: bytes, channels: range) -> Int32:
+        symbols, last = open_symbols(data)
+        head = decode_head(symbols)
+        code_changes(symbols, NO_CHANGES, table_limits())
+        plane = np.zeros((1, fps.height, fps.width), np.int32)
+        own = steps[channels.start : channels.stop]
+        samples = code_feature(symbols, head, plane, NO_SIZES, own, largest)
+        close_payload(symbols.states, symbols.words[int(symbols.cursor[POSITION]) :], last)
+        return samples
+
+    return decode
+
+
+@clause("8.3.11.5")
+def decode_head(symbols: Symbols) -> Int64:
+    """(8.3.11.5) Decode the head of a payload. Raises PayloadError for values that are not defined."""
+    head = np.zeros(HEAD_SIZE, np.int64)
+    code_head(symbols, head)
+    if head[BLOCK] == 0:
+        raise PayloadError("a largest block of 0 is not defined", requirement="8.3.11.5-1")
+    if head[RESTORATION] > 2:
+        raise PayloadError("restoration mode 3 is not defined", requirement="8.3.11.5-2")
+    return head
+
+
+@clause("8.3.11")
+def open_symbols(data: bytes) -> tuple[Symbols, int]:
+    """(8.3.11) The symbols of a payload, and the state that each lane ends with. Raises PayloadError."""
+    states, words, last = open_payload(data)
+    cursor = np.zeros(CURSOR_SIZE, np.int64)
+    table_of = first_tables().copy()
+    return Symbols(cursor, states, words, tables(), table_of, NO_SYMBOLS, NO_SYMBOLS), last
 
 
 @clause("8.3.11")
@@ -72,8 +108,8 @@ def code_feature(
     steps: Int64,
     largest: int,
     corrections: Callable[[Int32], Corrections] = no_corrections,
-) -> tuple[Int32, Corrections]:
-    """(8.3.11) Code levels and corrections; returns samples, int32, C x H x W, and the corrections.
+) -> Int32:
+    """(8.3.11) Code levels and corrections; returns the decoded samples, int32, C x H x W.
 
     levels      : C x H x W; to decode, room for those of a channel, 1 x H x W.
     sizes       : of blocks, at their first samples, likewise; of no effect in decoding.
@@ -87,25 +123,7 @@ def code_feature(
     displaced = np.zeros((len(levels), 0, 0), np.int32)
     planes = Planes(levels, sizes, samples, displaced)
     code_levels(symbols, w, near, Setting(head, steps, largest, ys, xs), planes)
-    found = corrections(samples)
-    code_corrections(symbols, head, *found)
-    restore(samples, head, steps, *found)
-    return samples, found
-
-
-NO_MODEL = np.zeros(0, np.int32), np.zeros(0, np.int64)
-
-
-def open_symbols(data: bytes) -> tuple[Symbols, int]:
-    """(8.3.11) The symbols of a payload, and the state that each lane ends with. Raises PayloadError."""
-    states, words, last = open_payload(data)
-    cursor = np.zeros(CURSOR_SIZE, np.int64)
-    mine = first_tables().copy()
-    return Symbols(cursor, states, words, tables(), mine, NO_SYMBOLS, NO_SYMBOLS), last
-
-
-def _check(head: Int64) -> None:
-    if head[RESTORATION] > 2:
-        raise PayloadError("restoration mode 3 is not defined", clause="8.3.11.5")
-    if head[BLOCK] == 0:
-        raise PayloadError("block size 0 is not defined", clause="8.3.11.5")
+    offsets, gains = corrections(samples)
+    code_corrections(symbols, head, offsets, gains)
+    restore(samples, head, steps, offsets, gains)
+    return samples

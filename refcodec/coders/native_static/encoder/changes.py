@@ -15,7 +15,7 @@ from refcodec.coders.native_static.contexts import (
     table_limits,
     tables,
 )
-from refcodec.entropy.arrays import Int32, Int64
+from refcodec.entropy.arrays import Int32
 from refcodec.entropy.static import PRECISION
 
 __all__ = ["find_changes"]

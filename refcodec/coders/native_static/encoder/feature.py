@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,12 @@ from refcodec.coders.native_static.contexts import CHANGEABLE, first_tables, tab
 from refcodec.coders.native_static.encoder.changes import find_changes
 from refcodec.coders.native_static.payload import code_feature
 from refcodec.coders.native_static.symbols import CURSOR_SIZE, DIRECTION, NOTED, Symbols
-from refcodec.entropy import symbols as engine
+from refcodec.coders.substreams import channels_of
 from refcodec.entropy.arrays import Int32, Int64
+from refcodec.entropy.symbols import encode_symbols_of
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 
-__all__ = ["code_choice", "encode_payload", "note_symbols", "noted_of", "noting"]
+__all__ = ["code_choice", "encode_payload", "note_symbols"]
 
 Noted = tuple[Int32, Int32]
 """Contexts and symbols."""
@@ -35,16 +37,21 @@ def encode_payload(
     parameters: FeatureParameters,
     tuning: Tuning,
     advice: Advice = NO_ADVICE,
-) -> tuple[bytes, Int32]:
-    """Code one feature; returns the payload and the decoded samples.
+) -> tuple[list[bytes], Int32]:
+    """Code one feature; returns its substreams and the decoded samples.
 
     exact : samples before rounding, float, C x H x W.
     """
     steps, largest = step_sizes(fps, parameters), (1 << fps.bits) - 1
-    choice = advice.choice
-    if choice is None:
-        choice = choose(exact, steps, tuning, advice, 16, 0)
-    return code_choice(exact, choice, steps, largest)
+    choice = advice.choice or choose(exact, steps, tuning, advice, tuning.blocks[0], 0)
+    parts = []
+    for number in range(fps.substream_count):
+        one = channels_of(fps, number)
+        own = slice(one.start, one.stop)
+        part = replace(choice, levels=choice.levels[own], sizes=choice.sizes[own])
+        parts.append(code_choice(exact[own], part, steps[own], largest))
+    payloads, samples = zip(*parts, strict=True)
+    return list(payloads), np.concatenate(samples)
 
 
 def code_choice(
@@ -53,15 +60,13 @@ def code_choice(
     """Code a choice; returns the payload and the decoded samples."""
     noted, samples = note_symbols(exact, choice, steps, largest)
     changes = find_changes(*noted)
-    front = noting(1024)
+    front = _noting(32 + 4 * CHANGEABLE)
     code_head(front, choice.head)
     code_changes(front, changes, table_limits())
-    contexts, symbols = (
-        np.concatenate(both) for both in zip(noted_of(front), noted, strict=True)
-    )
+    contexts, symbols = map(np.concatenate, zip(_noted(front), noted, strict=True))
     table_of = first_tables().copy()
     table_of[:CHANGEABLE] += changes
-    return engine.encode_symbols_of(symbols, table_of[contexts], tables()), samples
+    return encode_symbols_of(symbols, table_of[contexts], tables()), samples
 
 
 def note_symbols(
@@ -73,14 +78,12 @@ def note_symbols(
     def corrections(samples: Int32) -> Corrections:
         return find_corrections(exact, samples, steps, mode)
 
-    s = noting(5 * exact.size + 6 * len(exact) + 64)
-    samples, _ = code_feature(
-        s, choice.head, choice.levels, choice.sizes, steps, largest, corrections
-    )
-    return noted_of(s), samples
+    s = _noting(5 * exact.size + 6 * len(exact) + 64)
+    samples = code_feature(s, choice.head, choice.levels, choice.sizes, steps, largest, corrections)
+    return _noted(s), samples
 
 
-def noting(count: int) -> Symbols:
+def _noting(count: int) -> Symbols:
     """Symbols to note, at most so many."""
     cursor = np.zeros(CURSOR_SIZE, np.int64)
     cursor[DIRECTION] = 1
@@ -88,6 +91,6 @@ def noting(count: int) -> Symbols:
     return Symbols(cursor, np.ones(1, np.int64), empty, tables(), first_tables(), *room)
 
 
-def noted_of(symbols: Symbols) -> Noted:
+def _noted(symbols: Symbols) -> Noted:
     count = int(symbols.cursor[NOTED])
     return symbols.contexts[:count], symbols.symbols[:count]
