@@ -13,7 +13,7 @@ from refcodec.coders.native.decisions import (
     code_magnitude,
     size_class,
 )
-from refcodec.coders.native.reconstruction import reconstruct_block, used_part
+from refcodec.coders.native.reconstruction import reconstruct_block
 from refcodec.coders.native.transform import LARGEST_BLOCK
 from refcodec.coders.native.workspace import (
     ABOVE_ACTIVITY,
@@ -101,10 +101,7 @@ def code_block(
             coder, data, w, levels, y, x, height, width,
             shape, beside, behind, around, abs(dc), abs(residual),
         )  # fmt: skip
-    rows, columns = used_part(levels, y, x, height, width)
-    reconstruct_block(
-        w, levels, samples, displaced, y, x, height, width, rows, columns, temporal
-    )  # fmt: skip
+    reconstruct_block(w, levels, samples, displaced, y, x, height, width, temporal)
 
     activity = min((total << 6) // area, 255)
     for i in range(x, x + width):

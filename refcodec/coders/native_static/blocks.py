@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from refcodec.coders.native.blocks import ROOTS
 from refcodec.coders.native.decisions import size_class
-from refcodec.coders.native.reconstruction import reconstruct_block
+from refcodec.coders.native.reconstruction import add_level
+from refcodec.coders.native.transform import inverse_block
 from refcodec.coders.native.tree import SPLIT_FROM, push
 from refcodec.coders.native.workspace import (
     ABOVE_ACTIVITY,
     ABOVE_MEAN,
     ABOVE_SIZE,
     ACTIVITY,
+    LARGEST,
     LEFT_ACTIVITY,
     LEFT_MEAN,
     LEFT_SIZE,
@@ -39,7 +41,7 @@ __all__ = ["code_tree"]
 @kernel
 def code_tree(
     s: Symbols, w: Workspace, near: Int64, levels: Int32, sizes: Int32, samples: Int32,
-    displaced: Int32, y: int, x: int, height: int, width: int,
+    y: int, x: int, height: int, width: int,
 ) -> None:  # fmt: skip
     """(8.3.11.3) Code a largest block: whole, or split into two or four, recursively down to sides below 6.
 
@@ -63,7 +65,7 @@ def code_tree(
                 split = int(int(sizes[y, x]) != height * 64 + width)
             split = code_symbol(s, SPLIT + around * 3 + smaller, split)
         if split == 0:
-            code_block(s, w, near, levels, samples, displaced, y, x, height, width, around)
+            code_block(s, w, near, levels, samples, y, x, height, width, around)
             continue
         top = (height + 1) >> 1 if height >= SPLIT_FROM else height
         left = (width + 1) >> 1 if width >= SPLIT_FROM else width
@@ -111,7 +113,7 @@ def activity_class(w: Workspace, y: int, x: int, height: int, width: int) -> int
 
 @kernel
 def code_block(
-    s: Symbols, w: Workspace, near: Int64, levels: Int32, samples: Int32, displaced: Int32,
+    s: Symbols, w: Workspace, near: Int64, levels: Int32, samples: Int32,
     y: int, x: int, height: int, width: int, around: int,
 ) -> None:  # fmt: skip
     """(8.3.11.3) Code one block and reconstruct it.
@@ -128,11 +130,8 @@ def code_block(
             s, w, near, levels, y, x, height, width, shape, around
         )
         total += rest
-    reconstruct_block(w, levels, samples, displaced, y, x, height, width, rows, columns, 0)
-    if int(s.cursor[DIRECTION]) == 0:
-        for i in range(y, y + rows):
-            for j in range(x, x + columns):
-                levels[i, j] = 0
+    largest = int(w.channel[LARGEST])
+    inverse_block(w.rows, samples, y, x, height, width, rows, columns, 0, largest)
 
     activity = min((total << 6) // area, 4095)
     for i in range(x, x + width):
@@ -172,9 +171,12 @@ def code_dc(
         mean = int(w.channel[MEAN])
     prediction = (mean * root + 2048) >> 12
     context = DC + (around * 4 + shape) * 3 + contrast
-    residual = code_level(s, context, int(levels[y, x]) - prediction)
+    residual = 0
+    if int(s.cursor[DIRECTION]) == 1:
+        residual = int(levels[y, x]) - prediction
+    residual = code_level(s, context, residual)
     level = min(max(prediction + residual, -(1 << 25)), 1 << 25)
-    levels[y, x] = level
+    add_level(w, level, 0, 0, height, width)
     mean = level * 4096 // root
     for i in range(x, x + width):
         w.edges[ABOVE_MEAN, i] = mean

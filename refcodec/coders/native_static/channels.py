@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refcodec.coders.native.channels import Planes, Setting
+from refcodec.coders.native.channels import Setting
 from refcodec.coders.native.head import (
     BLOCK,
     FREQUENCY_SLOPE,
@@ -63,7 +63,10 @@ def code_changes(s: Symbols, changes: Int32, limits: Int32) -> None:
 
 
 @kernel
-def code_levels(s: Symbols, w: Workspace, near: Int64, setting: Setting, planes: Planes) -> None:
+def code_levels(
+    s: Symbols, w: Workspace, near: Int64, setting: Setting, levels: Int32, sizes: Int32,
+    samples: Int32,
+) -> None:  # fmt: skip
     """(8.3.11.3) Code all channels of a feature, one after the other."""
     head = setting.head
     ys = setting.ys
@@ -72,16 +75,16 @@ def code_levels(s: Symbols, w: Workspace, near: Int64, setting: Setting, planes:
     w.channel[SLOPE] = int(head[FREQUENCY_SLOPE])
     for i in range(3):
         w.channel[POINT + 1 + i] = int(head[POINTS + i])
-    for c in range(planes.samples.shape[0]):
+    for c in range(samples.shape[0]):
         w.channel[STEP] = int(setting.steps[c])
-        plane = min(c, planes.levels.shape[0] - 1)
+        plane = min(c, levels.shape[0] - 1)
         for i in range(ys.shape[0] - 1):
             for j in range(xs.shape[0] - 1):
                 y = int(ys[i])
                 x = int(xs[j])
                 code_tree(
-                    s, w, near, planes.levels[plane], planes.sizes[plane], planes.samples[c],
-                    planes.displaced[plane], y, x, int(ys[i + 1]) - y, int(xs[j + 1]) - x,
+                    s, w, near, levels[plane], sizes[plane], samples[c],
+                    y, x, int(ys[i + 1]) - y, int(xs[j + 1]) - x,
                 )  # fmt: skip
 
 

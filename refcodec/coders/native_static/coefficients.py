@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from refcodec.coders.native.reconstruction import add_level
 from refcodec.coders.native.workspace import Workspace
 from refcodec.coders.native_static.contexts import COEFFICIENT, FINAL, LAST
 from refcodec.coders.native_static.symbols import (
@@ -45,8 +46,9 @@ def code_coefficients(
     """
     area = height * width
     at = int(w.scan_at[height, width])
+    encoding = int(s.cursor[DIRECTION])
     last = 0
-    if int(s.cursor[DIRECTION]) == 1:
+    if encoding == 1:
         for k in range(1, area):
             entry = int(w.scans[at + k])
             if int(levels[y + (entry & 31), x + ((entry >> 5) & 31)]) != 0:
@@ -65,9 +67,12 @@ def code_coefficients(
         if k == last:
             context = FINAL + shape
         near[u + 2, v + 2] = 0
-        level = code_level(s, context, int(levels[y + u, x + v]))
+        level = 0
+        if encoding == 1:
+            level = int(levels[y + u, x + v])
+        level = code_level(s, context, level)
         if level != 0:
-            levels[y + u, x + v] = level
+            add_level(w, level, u, v, height, width)
             rows = max(rows, u + 1)
             columns = max(columns, v + 1)
             magnitude = abs(level)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from refcodec.clauses import clause
-from refcodec.coders.native.channels import Planes, Setting
+from refcodec.coders.native.channels import Setting
 from refcodec.coders.native.head import BLOCK, HEAD_SIZE, RESTORATION, block_side, step_sizes
 from refcodec.coders.native.payload import Corrections, no_corrections, workspace
 from refcodec.coders.native.restoration import restore
@@ -35,7 +35,7 @@ __all__ = ["code_feature", "decode_head", "decode_payload", "decoder_of", "open_
 
 NO_SYMBOLS = np.zeros(0, np.int32)
 NO_CHANGES = np.zeros(CHANGEABLE, np.int32)
-NO_SIZES = np.zeros((1, 0, 0), np.int32)
+NO_PLANE = np.zeros((1, 0, 0), np.int32)
 NO_MODEL = np.zeros(0, np.int32), np.zeros(0, np.int64)
 """Room that a decoder has no use for."""
 
@@ -69,9 +69,9 @@ def decoder_of(payload: Payload) -> Decode:
         symbols, last = open_symbols(data)
         head = decode_head(symbols)
         code_changes(symbols, NO_CHANGES, table_limits())
-        plane = np.zeros((1, fps.height, fps.width), np.int32)
+        samples = np.empty((len(channels), fps.height, fps.width), np.int32)
         own = steps[channels.start : channels.stop]
-        samples = code_feature(symbols, head, plane, NO_SIZES, own, largest)
+        code_feature(symbols, head, NO_PLANE, NO_PLANE, samples, own, largest)
         close_payload(symbols.states, symbols.words[int(symbols.cursor[POSITION]) :], last)
         return samples
 
@@ -105,25 +105,24 @@ def code_feature(
     head: Int64,
     levels: Int32,
     sizes: Int32,
+    samples: Int32,
     steps: Int64,
     largest: int,
     corrections: Callable[[Int32], Corrections] = no_corrections,
-) -> Int32:
-    """(8.3.11) Code levels and corrections; returns the decoded samples, int32, C x H x W.
+) -> None:
+    """(8.3.11) Code the levels and the corrections of a feature.
 
-    levels      : C x H x W; to decode, room for those of a channel, 1 x H x W.
-    sizes       : of blocks, at their first samples, likewise; of no effect in decoding.
+    levels      : C x H x W; of no effect in decoding.
+    sizes       : of blocks, at their first samples, likewise.
+    samples     : C x H x W, receives those that are decoded.
     steps       : step of each channel, in units of 2^-16 samples.
     corrections : from reconstructed samples to their corrections; when decoding, to arrays for them.
     """
-    height, width = levels.shape[1:]
-    samples = np.zeros((len(steps), height, width), np.int32)
+    height, width = samples.shape[1:]
     w, ys, xs = workspace(height, width, block_side(head), NO_MODEL)
     near = np.zeros((NEAR_SIDE, NEAR_SIDE), np.int64)
-    displaced = np.zeros((len(levels), 0, 0), np.int32)
-    planes = Planes(levels, sizes, samples, displaced)
-    code_levels(symbols, w, near, Setting(head, steps, largest, ys, xs), planes)
+    setting = Setting(head, steps, largest, ys, xs)
+    code_levels(symbols, w, near, setting, levels, sizes, samples)
     offsets, gains = corrections(samples)
     code_corrections(symbols, head, offsets, gains)
     restore(samples, head, steps, offsets, gains)
-    return samples

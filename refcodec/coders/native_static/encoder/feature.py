@@ -79,7 +79,10 @@ def note_symbols(
         return find_corrections(exact, samples, steps, mode)
 
     s = _noting(5 * exact.size + 6 * len(exact) + 64)
-    samples = code_feature(s, choice.head, choice.levels, choice.sizes, steps, largest, corrections)
+    samples = np.empty(exact.shape, np.int32)
+    code_feature(
+        s, choice.head, choice.levels, choice.sizes, samples, steps, largest, corrections
+    )
     return _noted(s), samples
 
 
