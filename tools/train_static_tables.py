@@ -1,4 +1,4 @@
-"""Train the tables of the native coder with static tables: refcodec/tables/static_model.txt (clause 8.3.11.2).
+"""Train the tables of the native coder with static tables: refcodec/tables/static_model.txt (8.3.11.2).
 
     python tools/train_static_tables.py             train and write the tables
     python tools/train_static_tables.py --check     train, and compare with the tables that are there
@@ -135,7 +135,7 @@ def cluster(rows: Array, tables: int, signed: bool) -> Array:
 
 
 def starts(rows: Array, found: Array) -> Array:
-    """The table of each context by the counts of the whole corpus; that of the one before where there are none."""
+    """The table of each context by the counts of the whole corpus; the nearest one's where there are none."""
     total = rows.sum(axis=0).astype(np.int64)
     best = (total @ costs(found).T).argmin(axis=1)
     seen = np.flatnonzero(total.sum(axis=1) >= 8)

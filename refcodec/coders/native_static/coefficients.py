@@ -36,10 +36,10 @@ def code_coefficients(
     s: Symbols, w: Workspace, near: Int64, levels: Int32, y: int, x: int, height: int, width: int,
     shape: int, around: int,
 ) -> tuple[int, int, int]:  # fmt: skip
-    """(8.3.11.4) Code the levels that follow the first: the number of the last one, then all in reverse order.
+    """(8.3.11.4) Code the levels that follow the first: the number of the last one, then all in reverse.
 
-    near : 34 x 34, all 0: receives the magnitudes near each level, of levels of higher frequency; its first
-           two rows and columns have no meaning.
+    near : 34 x 34: receives the magnitudes of the levels of higher frequency near each level, and is 0 again
+           afterwards, but for its first two rows and columns, which have no meaning.
 
     Returns the sum of the magnitudes of the levels, and the number of rows and of columns up to the last one
     that is not 0, the first level included.

@@ -44,6 +44,9 @@ CURSOR_SIZE = 4
 ESCAPED = 12
 """Class of the levels that have no class of their own: magnitudes from 64 on."""
 
+LARGEST_LEVEL = 64 + (1 << 17) - 1
+"""Greatest magnitude of a level."""
+
 
 class Symbols(NamedTuple):
     """The symbols of a payload: where they are decoded from, or noted.
@@ -88,7 +91,7 @@ def code_symbol(s: Symbols, context: int, symbol: int) -> int:
 
 @inlined
 def take(s: Symbols, lane: int, state: int) -> None:
-    """(8.3.11.1) Keep the state of a lane, after a word where it is low; the next symbol is that of the next lane."""
+    """(8.3.11.1) Keep the state of a lane, with a word more where it is low; the next lane is next."""
     state, position = refill(state, s.words, int(s.cursor[POSITION]), s.words.shape[0] - 1)
     s.states[lane] = state
     s.cursor[POSITION] = position
@@ -127,7 +130,7 @@ def code_bits(s: Symbols, bits: int, count: int) -> int:
 
 @kernel
 def half_octave(number: int) -> int:
-    """(8.3.11.1) The class of a number: 0, 1, 2, 3, then 4 for 4 and 5, 5 for 6 and 7, 6 for 8 to 11, and so on."""
+    """(8.3.11.1) The class of a number: 0 to 3, 4 for 4 and 5, 5 for 6 and 7, 6 for 8 to 11, and so on."""
     if number < 2:
         return number
     length = bit_length(number)
@@ -155,7 +158,7 @@ def code_level(s: Symbols, context: int, level: int) -> int:
 
     Symbols are 0, then the classes from 1 on, each above and then below 0.
     """
-    magnitude = abs(level)
+    magnitude = min(abs(level), LARGEST_LEVEL)
     symbol = 0
     if int(s.cursor[DIRECTION]) == 1 and level != 0:
         symbol = 2 * min(half_octave(magnitude), ESCAPED) - int(level > 0)
@@ -168,7 +171,7 @@ def code_level(s: Symbols, context: int, level: int) -> int:
 
 @kernel
 def code_large(s: Symbols, octaves: int, magnitude: int) -> int:
-    """(8.3.11.1) Code what the class of a magnitude leaves open, for classes from 4 on; returns the magnitude."""
+    """(8.3.11.1) Code what the class of a magnitude leaves open, from class 4 on; returns the magnitude."""
     if octaves < ESCAPED:
         return code_low_bits(s, octaves, magnitude)
     return 64 + code_number(s, ESCAPE, magnitude - 64)
