@@ -1,4 +1,4 @@
-"""The native coder with static tables: round trips, substreams, hostile payloads, and its share with native."""
+"""The native coder with static tables: round trips, substreams, hostile payloads."""
 
 from __future__ import annotations
 
@@ -138,9 +138,7 @@ def test_numbers_return(wanted: list[int]) -> None:
     cursor[DIRECTION] = 1
     numbers = np.array(wanted)
     one, table_of = np.zeros(1, np.int64), first_tables()
-    numbers_in_turn(
-        Symbols(cursor, one, np.zeros(1, np.int32), tables(), table_of, *room), numbers
-    )
+    numbers_in_turn(Symbols(cursor, one, np.zeros(1, np.int32), tables(), table_of, *room), numbers)
     contexts, symbols = room[:, : cursor[NOTED]]
     data = encode_symbols_of(symbols, table_of[contexts], tables())
     states, words, last = open_payload(data)
@@ -194,9 +192,7 @@ def test_substreams_are_decoded_alone() -> None:
 
 def test_every_number_of_substreams_returns() -> None:
     positions = smooth(5, 9, 11) * 900.0
-    sizes = [
-        round_trip(positions, Tuning(), bits=12, substreams=count)[0] for count in range(1, 6)
-    ]
+    sizes = [round_trip(positions, Tuning(), bits=12, substreams=count)[0] for count in range(1, 6)]
     assert sizes == sorted(sizes)
 
 
@@ -230,8 +226,7 @@ def test_a_flipped_bit_is_refused_or_decodes_to_samples(data: Any) -> None:
     flipped[at // 8] ^= 1 << at % 8
     try:
         found = decode_payload(replace(payload, data=bytes(flipped)))
-    except PayloadError as error:
-        assert error.bit_offset is not None
-    else:
-        assert found.shape == samples.shape
-        assert np.abs(found).max() <= 1 << 24
+    except PayloadError:
+        return
+    assert found.shape == samples.shape
+    assert np.abs(found).max() <= 1 << 24

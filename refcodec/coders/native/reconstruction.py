@@ -40,9 +40,7 @@ def frequency_step(w: Workspace, u: int, v: int, height: int, width: int) -> int
 
 
 @inlined
-def add_level(
-    w: Workspace, level: int, u: int, v: int, height: int, width: int
-) -> None:
+def add_level(w: Workspace, level: int, u: int, v: int, height: int, width: int) -> None:
     """(8.3.7.7) Dequantise a level, and add its coefficient to the intermediate values of its block."""
     step = frequency_step(w, u, v, height, width)
     if u + v == 0:

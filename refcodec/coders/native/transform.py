@@ -81,13 +81,13 @@ def inverse_block(
     rows: Int64, samples: Int32, y: int, x: int, height: int, width: int, used_rows: int,
     used_columns: int, least: int, most: int,
 ) -> None:  # fmt: skip
-    """(8.3.7.10) The inverse transform of a block, limited to ``least``.. ``most``, at its position in samples.
+    """(8.3.7.10) The inverse transform of a block, limited to ``least``.. ``most``, at its place in samples.
 
     rows : intermediate values, in units of 2^-18 samples, within 2^43; is 0 again afterwards. Its last two
            rows are work space.
 
-    Only coefficients of ``used_rows`` rows and ``used_columns`` columns differ from 0. Even rows of a basis are
-    symmetrical and odd ones are not but for the sign, so that two rows of samples share their sums.
+    Only coefficients of ``used_rows`` rows and ``used_columns`` columns, at least one each, differ from 0.
+    Two rows of samples, as far from the middle, share the sums over even and odd u (8.3.7.10).
     """
     at = int(BASIS_AT[height])
     for u in range(used_rows):

@@ -13,7 +13,7 @@ from refcodec.coders.native_static.encoder.feature import encode_payload
 from refcodec.coders.native_static.payload import (
     decode_head,
     decode_payload,
-    decoder_of,
+    decode_substream,
     open_symbols,
 )
 from refcodec.coders.parallel import in_parallel
@@ -49,7 +49,7 @@ class _NativeStatic(PayloadCoder):
     def decode_channels(
         self, payload: Payload, machine: Machine, channels: range
     ) -> tuple[Samples, int] | None:
-        return decode_some(payload, channels, machine.workers, decoder_of(payload))
+        return decode_some(payload, channels, machine.workers, partial(decode_substream, payload))
 
     def encode(
         self, jobs: Sequence[Job], fps: FeatureParameterSet, config: EncoderConfig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -26,12 +27,12 @@ from refcodec.coders.native_static.contexts import (
 )
 from refcodec.coders.native_static.symbols import CURSOR_SIZE, POSITION, Symbols
 from refcodec.coders.protocol import Payload
-from refcodec.coders.substreams import Decode, decode_substreams
+from refcodec.coders.substreams import decode_substreams
 from refcodec.entropy.arrays import Int32, Int64
 from refcodec.entropy.symbols import close_payload, open_payload
 from refcodec.errors import PayloadError
 
-__all__ = ["code_feature", "decode_head", "decode_payload", "decoder_of", "open_symbols"]
+__all__ = ["code_feature", "decode_head", "decode_payload", "decode_substream", "open_symbols"]
 
 NO_SYMBOLS = np.zeros(0, np.int32)
 NO_CHANGES = np.zeros(CHANGEABLE, np.int32)
@@ -49,33 +50,28 @@ def decode_payload(payload: Payload, workers: int = 1) -> Int32:
 
     Raises PayloadError.
     """
+    decode = partial(decode_substream, payload)
     if payload.substreams:
-        every = range(payload.fps.substream_count)
-        return decode_substreams(payload, every, workers, decoder_of(payload))
+        return decode_substreams(payload, range(payload.fps.substream_count), workers, decode)
     try:
-        return decoder_of(payload)(payload.data, range(payload.fps.channels))
+        return decode(payload.data, range(payload.fps.channels))
     except PayloadError as error:
         error.bit_offset = payload.bit_offset
         raise
 
 
 @clause("8.3.11")
-def decoder_of(payload: Payload) -> Decode:
-    """(8.3.11) The decoder of consecutive channels of a payload, which raises PayloadError."""
+def decode_substream(payload: Payload, data: bytes, channels: range) -> Int32:
+    """(8.3.11) Decode one substream of a payload to the samples of its channels. Raises PayloadError."""
     fps = payload.fps
-    steps, largest = step_sizes(fps, payload.parameters), (1 << fps.bits) - 1
-
-    def decode(data: bytes, channels: range) -> Int32:
-        symbols, last = open_symbols(data)
-        head = decode_head(symbols)
-        code_changes(symbols, NO_CHANGES, table_limits())
-        samples = np.empty((len(channels), fps.height, fps.width), np.int32)
-        own = steps[channels.start : channels.stop]
-        code_feature(symbols, head, NO_PLANE, NO_PLANE, samples, own, largest)
-        close_payload(symbols.states, symbols.words[int(symbols.cursor[POSITION]) :], last)
-        return samples
-
-    return decode
+    steps = step_sizes(fps, payload.parameters)[channels.start : channels.stop]
+    samples = np.empty((len(channels), fps.height, fps.width), np.int32)
+    symbols, last = open_symbols(data)
+    head = decode_head(symbols)
+    code_changes(symbols, NO_CHANGES, table_limits())
+    code_feature(symbols, head, NO_PLANE, NO_PLANE, samples, steps, (1 << fps.bits) - 1)
+    close_payload(symbols.states, symbols.words[int(symbols.cursor[POSITION]) :], last)
+    return samples
 
 
 @clause("8.3.11.5")

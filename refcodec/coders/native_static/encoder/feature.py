@@ -80,9 +80,7 @@ def note_symbols(
 
     s = _noting(5 * exact.size + 6 * len(exact) + 64)
     samples = np.empty(exact.shape, np.int32)
-    code_feature(
-        s, choice.head, choice.levels, choice.sizes, samples, steps, largest, corrections
-    )
+    code_feature(s, choice.head, choice.levels, choice.sizes, samples, steps, largest, corrections)
     return _noted(s), samples
 
 
