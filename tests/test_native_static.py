@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from test_native import coded, shapes, smooth, stage
 import refcodec
 from refcodec.coders.native.encoder.advice import NO_ADVICE
 from refcodec.coders.native.encoder.choose import choose
+from refcodec.coders.native.encoder.corrections import find_corrections
 from refcodec.coders.native.encoder.forwards import run_forwards
 from refcodec.coders.native.encoder.tuning import Tuning
 from refcodec.coders.native.head import step_sizes
@@ -110,7 +112,8 @@ def test_samples_are_those_of_the_native_coder_for_the_same_choice() -> None:
     fps, parameters = stage(positions.shape, qp=24)
     steps = step_sizes(fps, parameters)
     choice = choose(positions, steps, Tuning(), NO_ADVICE, 16, 3)
-    _, samples = code_choice(positions, choice, steps, 65535)
+    find = partial(find_corrections, positions, steps=steps, mode=2)
+    _, samples = code_choice(choice, steps, 65535, find)
     _, mixed = run_forwards(positions, choice, steps, 65535)
     assert np.array_equal(samples, mixed.samples)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,9 @@ from train_tables import BITS, LARGEST, QPS, check_corpus, features
 from refcodec.coders.native.encoder.advice import NO_ADVICE
 from refcodec.coders.native.encoder.choice import Choice
 from refcodec.coders.native.encoder.choose import choose
+from refcodec.coders.native.encoder.corrections import find_corrections
 from refcodec.coders.native.encoder.tuning import Tuning
-from refcodec.coders.native.head import step_sizes
+from refcodec.coders.native.head import RESTORATION, step_sizes
 from refcodec.coders.native_static.contexts import CONTEXTS, GROUPS
 from refcodec.coders.native_static.encoder.feature import note_symbols
 from refcodec.entropy.static import PRECISION
@@ -75,7 +77,8 @@ def histograms() -> Array:
     """Counts of symbols, features x contexts x symbols."""
     found = []
     for samples, choice, steps in items():
-        (of, symbols), _ = note_symbols(samples, choice, steps, LARGEST)
+        find = partial(find_corrections, samples, steps=steps, mode=int(choice.head[RESTORATION]))
+        (of, symbols), _ = note_symbols(choice, steps, LARGEST, find)
         kept = of < CONTEXTS
         counts = np.bincount(of[kept] * WIDEST + symbols[kept], minlength=CONTEXTS * WIDEST)
         found.append(counts.reshape(CONTEXTS, WIDEST).astype(np.int32))

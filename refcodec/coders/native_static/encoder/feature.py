@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,37 +51,43 @@ def encode_payload(
         one = channels_of(fps, number)
         own = slice(one.start, one.stop)
         part = replace(choice, levels=choice.levels[own], sizes=choice.sizes[own])
-        parts.append(code_choice(exact[own], part, steps[own], largest))
+        find = partial(
+            find_corrections, exact[own], steps=steps[own], mode=int(choice.head[RESTORATION])
+        )
+        parts.append(code_choice(part, steps[own], largest, find))
     payloads, samples = zip(*parts, strict=True)
-    return list(payloads), np.concatenate(samples)
+    return list(payloads), samples[0] if len(samples) == 1 else np.concatenate(samples)
 
 
 def code_choice(
-    exact: npt.NDArray[Any], choice: Choice, steps: Int64, largest: int
+    choice: Choice,
+    steps: Int64,
+    largest: int,
+    corrections: Callable[[Int32], Corrections],
+    changes: Int32 | None = None,
 ) -> tuple[bytes, Int32]:
-    """Code a choice; returns the payload and the decoded samples."""
-    noted, samples = note_symbols(exact, choice, steps, largest)
-    changes = find_changes(*noted)
+    """Code a choice; returns the payload and the decoded samples.
+
+    corrections : from reconstructed samples to their corrections.
+    changes     : by how much the number of the table of each context is raised; None for what saves bits.
+    """
     front = _noting(32 + 4 * CHANGEABLE)
     code_head(front, choice.head)
+    noted, samples = note_symbols(choice, steps, largest, corrections)
+    changes = find_changes(*noted) if changes is None else changes
     code_changes(front, changes, table_limits())
     contexts, symbols = map(np.concatenate, zip(_noted(front), noted, strict=True))
-    table_of = first_tables().copy()
-    table_of[:CHANGEABLE] += changes
+    table_of, (low, high) = first_tables().copy(), table_limits()[:CHANGEABLE].T
+    table_of[:CHANGEABLE] = np.clip(table_of[:CHANGEABLE] + changes, low, high)
     return encode_symbols_of(symbols, table_of[contexts], tables()), samples
 
 
 def note_symbols(
-    exact: npt.NDArray[Any], choice: Choice, steps: Int64, largest: int
+    choice: Choice, steps: Int64, largest: int, corrections: Callable[[Int32], Corrections]
 ) -> tuple[Noted, Int32]:
     """The symbols of levels and corrections, with their contexts; and the decoded samples."""
-    mode = int(choice.head[RESTORATION])
-
-    def corrections(samples: Int32) -> Corrections:
-        return find_corrections(exact, samples, steps, mode)
-
-    s = _noting(5 * exact.size + 6 * len(exact) + 64)
-    samples = np.empty(exact.shape, np.int32)
+    s = _noting(5 * choice.levels.size + 6 * len(choice.levels) + 64)
+    samples = np.empty(choice.levels.shape, np.int32)
     code_feature(s, choice.head, choice.levels, choice.sizes, samples, steps, largest, corrections)
     return _noted(s), samples
 
