@@ -76,6 +76,7 @@ class Coder(IntEnum):
     NATIVE = 6
     NATIVE_LOSSLESS = 7
     LEARNED = 8
+    NATIVE_STATIC = 9  # of the real-time profile, which this decoder does not have
 
 
 class RestorationMode(IntEnum):

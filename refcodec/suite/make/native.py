@@ -113,14 +113,18 @@ class Content:
         self,
         fps: FeatureParameterSet,
         parameters: FeatureParameters,
+        channels: range | None = None,
         changes: npt.NDArray[np.int32] | None = None,
     ) -> tuple[bytes, Samples]:
         """The payload with static tables, and its samples; with mode 3, or block 4, a decoder rejects it.
 
-        changes : of the tables of contexts; None for those that save bits.
+        channels : those of a substream; None for all.
+        changes  : of the tables of contexts; None for those that save bits.
         """
         choice = Choice(self._head(False), self.levels, self._sizes(), 0.0)
-        steps, largest = step_sizes(fps, parameters), (1 << int(fps.bits)) - 1
+        own = channels or range(fps.channels)
+        steps = step_sizes(fps, parameters)[own.start : own.stop]
+        largest = (1 << int(fps.bits)) - 1
         return code_choice(choice, steps, largest, self._corrections(choice.head), changes)
 
     def _corrections(self, head: npt.NDArray[np.int64]) -> Callable[[Samples], Corrections]:

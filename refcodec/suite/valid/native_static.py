@@ -29,7 +29,7 @@ def static_content(one: Content, changes: Any = None, eighths: int = 0, **option
     if eighths:
         stream = Set(2, "coded_feature.parameters.qp_eighths", eighths)(stream)
     (found,) = payloads(stream)
-    payload, _ = one.code_static(found.fps, found.parameters, changes)
+    payload, _ = one.code_static(found.fps, found.parameters, changes=changes)
     return Set(2, "coded_feature.payload", payload.hex())(stream)
 
 
