@@ -78,24 +78,27 @@ def code_symbol(s: Symbols, context: int, symbol: int) -> int:
     if int(s.cursor[DIRECTION]) == 1:
         note(s, context, symbol)
         return symbol
+    tables = s.tables
     lane = int(s.cursor[LANE])
     state = int(s.states[lane])
     table = int(s.table_of[context])
     slot = state & ((1 << PRECISION) - 1)
-    place = find_symbol(s.tables, table, slot)
-    low = int(s.tables.bounds[place])
-    state = (int(s.tables.bounds[place + 1]) - low) * (state >> PRECISION) + slot - low
+    place = find_symbol(tables, table, slot)
+    low = int(tables.bounds[place])
+    state = (int(tables.bounds[place + 1]) - low) * (state >> PRECISION) + slot - low
     take(s, lane, state)
-    return place - int(s.tables.begin[table])
+    return place - int(tables.begin[table])
 
 
 @inlined
 def take(s: Symbols, lane: int, state: int) -> None:
     """(8.3.11.1) Keep the state of a lane, with a word more where it is low; the next lane is next."""
-    state, position = refill(state, s.words, int(s.cursor[POSITION]), s.words.shape[0] - 1)
-    s.states[lane] = state
+    states = s.states
+    words = s.words
+    state, position = refill(state, words, int(s.cursor[POSITION]), words.shape[0] - 1)
+    states[lane] = state
     s.cursor[POSITION] = position
-    s.cursor[LANE] = lane + 1 if lane + 1 < s.states.shape[0] else 0
+    s.cursor[LANE] = lane + 1 if lane + 1 < states.shape[0] else 0
 
 
 @inlined

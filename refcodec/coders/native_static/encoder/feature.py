@@ -13,13 +13,14 @@ import numpy.typing as npt
 from refcodec.coders.native.encoder.advice import NO_ADVICE, Advice
 from refcodec.coders.native.encoder.choice import Choice
 from refcodec.coders.native.encoder.choose import choose
-from refcodec.coders.native.encoder.corrections import find_corrections
 from refcodec.coders.native.encoder.tuning import Tuning
 from refcodec.coders.native.head import RESTORATION, step_sizes
 from refcodec.coders.native.payload import Corrections
 from refcodec.coders.native_static.channels import code_changes, code_head
 from refcodec.coders.native_static.contexts import CHANGEABLE, first_tables, table_limits, tables
 from refcodec.coders.native_static.encoder.changes import find_changes
+from refcodec.coders.native_static.encoder.moments import summed_corrections
+from refcodec.coders.native_static.encoder.transform import forward_in_rows
 from refcodec.coders.native_static.payload import code_feature
 from refcodec.coders.native_static.symbols import CURSOR_SIZE, DIRECTION, NOTED, Symbols
 from refcodec.coders.substreams import channels_of
@@ -45,15 +46,16 @@ def encode_payload(
     exact : samples before rounding, float, C x H x W.
     """
     steps, largest = step_sizes(fps, parameters), (1 << fps.bits) - 1
-    choice = advice.choice or choose(exact, steps, tuning, advice, tuning.blocks[0], 0)
+    choice = advice.choice or choose(
+        exact, steps, tuning, advice, tuning.blocks[0], 0, transform=forward_in_rows
+    )
     parts = []
     for number in range(fps.substream_count):
         one = channels_of(fps, number)
         own = slice(one.start, one.stop)
         part = replace(choice, levels=choice.levels[own], sizes=choice.sizes[own])
-        find = partial(
-            find_corrections, exact[own], steps=steps[own], mode=int(choice.head[RESTORATION])
-        )
+        mode = int(choice.head[RESTORATION])
+        find = partial(summed_corrections, exact=exact[own], steps=steps[own], mode=mode)
         parts.append(code_choice(part, steps[own], largest, find))
     payloads, samples = zip(*parts, strict=True)
     return list(payloads), samples[0] if len(samples) == 1 else np.concatenate(samples)
