@@ -97,7 +97,7 @@ def static_changes(_: Features) -> bytes:
 @vector(468)
 def static_lanes(_: Features) -> bytes:
     """a payload of four lanes"""
-    return static_content(Content(pattern((4, 40, 40), 1, 20), split=every_other), qp=30)
+    return static_content(Content(pattern((3, 36, 51), 1, 20), split=every_other), qp=30)
 
 
 @vector(469)
