@@ -51,16 +51,16 @@ def _coded_anew(stream: bytes, content: Content) -> Edit:
     return feature("payload", content.code_static(one.fps, one.parameters)[0].hex())
 
 
-@invalid(656, "static-logarithmic", "hash", "8.8")
+@invalid(656, "static-logarithmic", "hash", "8.8", (2, "coded_feature.payload"))
 def static_hash(stream: bytes) -> Edit:
     """the sample hash is that of other samples"""
     return feature("sample_hash", bytes(one ^ 1 for one in payloads(stream)[0].sample_hash).hex())
 
 
-@invalid(657, "static-blocks-8", "constraint", "9.2", (1, f"{_FPS}.quantiser"))
-def static_quantiser_none() -> Edit:
-    """no quantiser"""
-    return parameter_set("quantiser", 0)
+@invalid(657, "zlib-shuffle", "constraint", "9.2", (1, f"{_FPS}.quantiser"))
+def static_quantiser_none() -> list[Edit]:
+    """a feature with static tables without a quantiser; shuffle_flag stands for one substream"""
+    return [header("profile_idc", 5), parameter_set("coder_id", 9)]
 
 
 @invalid(658, "static-blocks-8", "constraint", "9.2")
@@ -101,6 +101,6 @@ def static_substreams_batched() -> Edit:
 
 @invalid(664, "static-substreams", "payload", "8.10.2", (2, "coded_feature.payload"))
 def static_substream_displaced(stream: bytes) -> Edit:
-    """the last substream has two bytes of the one before"""
-    _, second = payloads(stream)[0].substreams
-    return Set(2, "coded_feature.substream_size", second - 2, occurrence=1)
+    """the second substream begins two bytes early"""
+    first, _ = payloads(stream)[0].substreams
+    return Set(2, "coded_feature.substream_size", first - 2)
