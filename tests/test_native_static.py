@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_native import coded, shapes, smooth, stage
+from staged import coded, shapes, smooth, stage
 
 import refcodec
 from refcodec.coders.native.encoder.advice import NO_ADVICE

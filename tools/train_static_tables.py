@@ -134,7 +134,8 @@ def cluster(rows: Array, tables: int, signed: bool) -> Array:
         )
         place = (rows @ costs(found).T).argmin(axis=1)
     entropy = (found * costs(found)).sum(axis=1)
-    return found[np.argsort(entropy, kind="stable")]
+    ordered: Array = found[np.argsort(entropy, kind="stable")]
+    return ordered
 
 
 def starts(rows: Array, found: Array) -> Array:
@@ -143,7 +144,8 @@ def starts(rows: Array, found: Array) -> Array:
     best = (total @ costs(found).T).argmin(axis=1)
     seen = np.flatnonzero(total.sum(axis=1) >= 8)
     nearest = np.abs(np.arange(len(total))[:, None] - seen[None]).argmin(axis=1)
-    return best[seen[nearest]]
+    found_first: Array = best[seen[nearest]]
+    return found_first
 
 
 def train(counts: Array) -> Model:

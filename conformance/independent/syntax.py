@@ -197,7 +197,7 @@ def parse_parameters(read: BitReader, fps: FeatureParameterSet) -> Parameters:
     mean = read.array(restored, 16)
     deviation = read.array(restored, 16)
     qp = read.u(6) if fps.qp_present else 0
-    qp_eighths = read.u(3) if fps.coder == Coder.NATIVE else 0
+    qp_eighths = read.u(3) if fps.coder in (Coder.NATIVE, Coder.NATIVE_STATIC) else 0
     qp_delta_bits = read.u(3) if fps.qp_present else 0
     qps = np.full(fps.channels, qp, np.int64)
     if qp_delta_bits:
