@@ -116,7 +116,8 @@ def frequencies_of(counts: Array, signed: bool) -> Array:
 
 def costs(frequencies: Array) -> Array:
     """Bits of each symbol in units of 2^-8, integers."""
-    return np.rint(256 * (PRECISION - np.log2(frequencies))).astype(np.int64)
+    bits: Array = np.rint(256 * (PRECISION - np.log2(frequencies))).astype(np.int64)
+    return bits
 
 
 def cluster(rows: Array, tables: int, signed: bool) -> Array:

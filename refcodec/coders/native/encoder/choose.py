@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from refcodec.coders.native.channels import geometry
 from refcodec.coders.native.encoder.advice import Advice
-from refcodec.coders.native.encoder.blocks import choose_channel
+from refcodec.coders.native.encoder.blocks import choose_channels
 from refcodec.coders.native.encoder.choice import Choice
 from refcodec.coders.native.encoder.corrections import restoration_mode
 from refcodec.coders.native.encoder.grids import list_blocks, split_grids
@@ -112,7 +112,7 @@ def _choose_blocks(
     sums: npt.NDArray[np.float64],
     transform: Transform,
 ) -> float:
-    """Choose the blocks and levels of all channels; returns their cost. See ``blocks.choose_channel``."""
+    """Choose the blocks and levels of all channels; returns their cost. See ``blocks.choose_channels``."""
     ys, xs, scans, scan_at = geometry(*exact.shape[1:], block)
     grids = split_grids(ys, xs, tuning.depths + (block > 16))
     planes = coefficient_planes(exact, grids, slope, transform)[:, None]
@@ -122,10 +122,9 @@ def _choose_blocks(
     blocks, starts = list_blocks(grids)
     trial = np.zeros(planes.shape[1:], np.int32)
     weights = weight_planes(advice, len(exact), grids)
-    cost = 0.0
-    for c in range(len(exact)):
-        cost += choose_channel(
-            planes[c] / scales[c], weights[c], tuning.strength, rates, scans, scan_at, blocks, starts,
-            trial, levels[c], sizes[c], sums,
-        )  # fmt: skip
-    return cost
+    return float(
+        choose_channels(
+            planes, scales, weights, tuning.strength, rates, scans, scan_at, blocks, starts, trial,
+            levels, sizes, sums,
+        )
+    )  # fmt: skip

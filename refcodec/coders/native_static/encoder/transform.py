@@ -21,29 +21,30 @@ def forward_in_rows(planes: npt.NDArray[Any], ys: Any, xs: Any) -> Floats:
 
     The transform of `refcodec.coders.native.transform.forward`, but for rounding.
     """
-    down = _transformed(planes.astype(np.float32, copy=False), ys)
-    across = _transformed(down.swapaxes(1, 2), xs)
-    return np.ascontiguousarray(across.swapaxes(1, 2))
+    down = _transformed(planes.astype(np.float32, copy=False).transpose(1, 0, 2), ys)
+    across = _transformed(down.transpose(2, 1, 0), xs)
+    return np.ascontiguousarray(across.transpose(1, 2, 0))
 
 
 def _transformed(planes: Floats, cuts: Int64) -> Floats:
-    result = np.empty(planes.shape, np.float32)
-    add_rows(np.ascontiguousarray(planes), cuts, result)
-    return result
+    """Transform along the first axis."""
+    rows = np.ascontiguousarray(planes).reshape(len(planes), -1)
+    result = np.empty_like(rows)
+    add_rows(rows, cuts, result)
+    return result.reshape(planes.shape)
 
 
 @compiled
-def add_rows(planes: Floats, cuts: Int64, result: Floats) -> None:
+def add_rows(rows: Floats, cuts: Int64, result: Floats) -> None:
     """Transform the columns of blocks between ``cuts``."""
-    for c in range(planes.shape[0]):
-        for b in range(cuts.shape[0] - 1):
-            start = cuts[b]
-            length = cuts[b + 1] - start
-            at = BASIS_AT[length]
-            for u in range(length):
-                for x in range(planes.shape[2]):
-                    result[c, start + u, x] = 0
-                for i in range(length):
-                    factor = np.float32(BASIS[at + u * length + i]) * np.float32(2.0**-14)
-                    for x in range(planes.shape[2]):
-                        result[c, start + u, x] += factor * planes[c, start + i, x]
+    for b in range(cuts.shape[0] - 1):
+        start = cuts[b]
+        length = cuts[b + 1] - start
+        at = BASIS_AT[length]
+        for u in range(length):
+            for x in range(rows.shape[1]):
+                result[start + u, x] = 0
+            for i in range(length):
+                factor = np.float32(BASIS[at + u * length + i]) * np.float32(2.0**-14)
+                for x in range(rows.shape[1]):
+                    result[start + u, x] += factor * rows[start + i, x]
