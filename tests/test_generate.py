@@ -376,7 +376,7 @@ def test_ids_names_and_files_are_unique(suite: Manifest, tmp_path: Path, what: s
 # --- lines -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("profile", ["lossless", "native", "learned"])
+@pytest.mark.parametrize("profile", ["lossless", "native", "learned", "realtime"])
 def test_the_reference_has_its_line(profile: str) -> None:
     words = ["conformance", "hash", "--profile", profile, "--seeds", "40"]
     done = CliRunner().invoke(app, words)

@@ -52,7 +52,10 @@ def find_changes(contexts: Int32, symbols: Int32) -> Int32:
 
 @cache
 def _costs() -> Doubles:
-    """Bits of each symbol in each table, in units of 2^-8 bits, rounded: tables x symbols."""
+    """Bits of each symbol in each table, tables x symbols.
+
+    Rounded to units of 2^-8, so that results do not depend on the last bit of a logarithm.
+    """
     costs = np.zeros((int(table_limits().max()) + 1, LEVEL_SYMBOLS))
     all_tables = tables()
     for number, row in enumerate(costs):
