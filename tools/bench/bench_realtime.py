@@ -73,6 +73,8 @@ def _measure(
         points = record["curves"][place]["points"]
         record["speed"][place] = beside(points, known["peers"][f"{place}/A2"])
         save(record, options.record)
+    points = record["curves"][place]["points"]
+    record["speed"][place]["payloads"] = realtime_speed.payloads_alone(source.maps, points)
     print(place, record["curves"][place]["A2"], record["speed"][place], flush=True)
 
 

@@ -56,9 +56,8 @@ def _rates(record: Record) -> str:
 def _speeds(record: Record) -> str:
     rows = []
     for place, one in record["speed"].items():
-        encode, decode, x265, ffmpeg = (
-            one[name] / 1e6 for name in ("encode", "decode", "x265_medium", "ffmpeg")
-        )
+        names = ("encode", "decode", "x265_medium", "ffmpeg", "payloads")
+        encode, decode, x265, ffmpeg, alone = (one[name] / 1e6 for name in names)
         rows.append(
             [
                 *_place(place),
@@ -67,10 +66,13 @@ def _speeds(record: Record) -> str:
                 f"{encode / x265:.1f}",
                 f"{decode:.1f} / {ffmpeg:.1f}",
                 f"{decode / ffmpeg:.2f}",
+                f"{alone:.1f}",
+                f"{alone / ffmpeg:.2f}",
             ]
         )
     heads = ["maps", "layer", "QP", "encode, M/s, ours / x265 medium", "ratio"]
-    return table([*heads, "decode, M/s, ours / ffmpeg", "ratio"], rows)
+    heads += ["decode, M/s, ours / ffmpeg", "ratio", "payloads alone, M/s", "ratio"]
+    return table(heads, rows)
 
 
 def _single(record: Record) -> str:

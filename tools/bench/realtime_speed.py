@@ -19,9 +19,11 @@ from peers import PEERS, Coder
 from record import Record
 
 import refcodec
+from refcodec.coders.native_static.payload import decode_payload
 from refcodec.evaluate.machine import load_average
+from refcodec.suite.make.native import payloads
 
-__all__ = ["beside_hevc", "single_features", "two_threads"]
+__all__ = ["beside_hevc", "payloads_alone", "single_features", "two_threads"]
 
 SPEED_SNR = 18.0
 """Coders are timed at the point of their curves that is nearest to this logit SNR, dB."""
@@ -60,6 +62,14 @@ def beside_hevc(maps: Floats, size: str, ours: list[Point], theirs: list[Point])
         "ffmpeg": round(maps.size * rest / seconds["ffmpeg"]),
         "load": load_average(),
     }
+
+
+def payloads_alone(maps: Floats, ours: list[Point]) -> int:
+    """Elements a second of the decoding of payloads to samples, without the file around them."""
+    own = payloads(write(maps, coder="native-static", qp=_nearest(ours)))
+    return round(
+        maps.size / min(_processor(lambda: list(map(decode_payload, own))) for _ in range(5))
+    )
 
 
 def _nearest(points: list[Point]) -> int:
@@ -130,15 +140,14 @@ def _single(feature: Floats, coder: str, rounds: int = 15) -> Record:
         back, sizes = read, len
     data = forth()
     back(data)
-    times = []
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        data = forth()
-        middle = time.perf_counter()
-        back(data)
-        times.append((1000 * (middle - begin), 1000 * (time.perf_counter() - middle)))
-    encode, decode = np.median(times, axis=0)
-    return {"encode_ms": round(encode, 3), "decode_ms": round(decode, 3), "bytes": sizes(data)}
+    clock = _children if coder == "A2" else _processor
+    encode = min(clock(forth) for _ in range(rounds))
+    decode = min(clock(lambda: back(data)) for _ in range(rounds))
+    return {
+        "encode_ms": round(1000 * encode, 3),
+        "decode_ms": round(1000 * decode, 3),
+        "bytes": sizes(data),
+    }
 
 
 def two_threads(rounds: int = 7) -> Record:
