@@ -128,7 +128,7 @@ def _single(feature: Floats, coder: str, rounds: int = 15) -> Record:
         hevc, rounds = Coder(feature[None], PEERS["A2"]), 3
         forth: Callable[[], Any] = lambda: hevc.encode(35)[0]  # noqa: E731
         back: Callable[[Any], Any] = hevc.decode
-        sizes = hevc.size
+        sizes: Callable[[Any], int] = hevc.size
     elif coder.endswith("float16"):
         half = feature.astype(np.float16)
         packed = coder.startswith("zlib")
@@ -155,7 +155,7 @@ def two_threads(rounds: int = 7) -> Record:
     feature = features.load("layer1", "large")[0]
     data = write([feature], coder="native-static", qp=35, substreams=2)
     one = len(write([feature], coder="native-static", qp=35))
-    best = {}
+    best: dict[int, float] = {}
     for workers in (1, 2, 1, 2):
         for _ in range(rounds):
             begin = time.perf_counter()

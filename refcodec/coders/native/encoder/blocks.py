@@ -38,10 +38,10 @@ def choose_channels(
     own = np.empty(planes.shape[1:], np.float32)
     for c in range(planes.shape[0]):
         scale = scales[c, 0, 0]
-        for n in range(own.shape[0]):
-            for depth in range(own.shape[1]):
-                for y in range(own.shape[2]):
-                    for x in range(own.shape[3]):
+        for n in range(planes.shape[1]):
+            for depth in range(planes.shape[2]):
+                for y in range(planes.shape[3]):
+                    for x in range(planes.shape[4]):
                         own[n, depth, y, x] = planes[c, n, depth, y, x] / scale
         cost += choose_channel(
             own, weights[c], strength, rates, scans, scan_at, blocks, starts, trial, levels[c],
