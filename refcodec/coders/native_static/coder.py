@@ -70,7 +70,7 @@ class _NativeStatic(PayloadCoder):
         """Add the elements of the head, all at the start of the payload, as symbols have no own bits."""
         place = trace[-1].offset
         for name, value in _head(payload).items():
-            trace.append(Element(f"static_payload.head_{name}", "as", place, 0, value, "8.3.11.5"))
+            trace.append(Element(f"static_payload.head_{name}", "ae", place, 0, value, "8.3.11.5"))
 
     def label_payload(self, payload: Payload) -> Iterator[str]:
         head = _head(payload)
