@@ -130,8 +130,7 @@ def dequantise(
     for channels, rows in blocks(samples.shape):
         given = samples[channels, rows] if positions is None else positions[channels, rows]
         own = slice(first + channels.start, first + channels.start + len(given))
-        values = _values_of(given, own, fps, parameters)
-        result[channels, rows] = round_to_source(values, source)
+        result[channels, rows] = round_to_source(_values_of(given, own, fps, parameters), source)
     return result
 
 
@@ -175,27 +174,28 @@ def _values_of(
         )
     assert high is not None  # the one that remains is uniform
     low = np.zeros_like(high) if parameters.range_min is None else parameters.range_min
-    positions = block if block.dtype == np.int64 else block.astype(np.int64) << 16
-    return dequantise_uniform(positions, own(low), own(high), fps.bits)
+    return dequantise_uniform(block, own(low), own(high), fps.bits)
 
 
 @clause("8.6.1")
 def dequantise_uniform(
-    positions: npt.NDArray[np.int64],
+    positions: npt.NDArray[np.int64] | Samples,
     low: npt.NDArray[np.float32],
     high: npt.NDArray[np.float32],
     bits: int,
 ) -> Values:
     """(8.6.1) Uniform: ``low + (position * 2^-16) * step``, ``step = (high - low) / (2^bits - 1)``.
 
-    positions : C x H x W, in units of 2^-16 samples; below 2^53, hence exact in binary64.
+    positions : C x H x W, int64 in units of 2^-16 samples, below 2^53; or samples, int32: positions times
+                2^-16. Either is exact in binary64.
 
     Every operation is one binary64 operation, rounded to nearest, ties to even; none is fused.
     """
     first = low.astype(np.float64)
     step = (high.astype(np.float64) - first) / np.float64((1 << bits) - 1)
     values: Values = positions.astype(np.float64)
-    values *= np.float64(2.0**-16)
+    if positions.dtype == np.int64:
+        values *= np.float64(2.0**-16)
     values *= step[:, None, None]
     values += first[:, None, None]
     return values

@@ -92,7 +92,7 @@ class CoderRecord:
         return self.largest_qp is not None
 
 
-_ALL = frozenset({Profile.LOSSLESS, Profile.HEVC, Profile.NATIVE, Profile.LEARNED})
+_ALL = frozenset(Profile)
 _INTEGERS = frozenset({Quantiser.UNIFORM, Quantiser.LOGARITHMIC})
 
 _SAMPLES: dict[str, Any] = {"quantiser": "uniform", "range": "tensor", "clip": None}
@@ -157,6 +157,31 @@ _RECORDS = (
         compiled=True,
         options={"quantiser": "none", "speed": "default", "batch": None, "workers": None},
         choices={"speed": ("fast", "default")},
+    ),
+    CoderRecord(
+        Coder.NATIVE_STATIC,
+        "block transforms and static tables, for real time",
+        module="refcodec.coders.native_static.coder",
+        clauses=("8.3.11",),
+        profiles=frozenset({Profile.REALTIME}),
+        quantisers=_INTEGERS,
+        largest_qp=63,
+        eighths=True,
+        restorable=False,
+        compiled=True,
+        written_by="encoder",
+        options={
+            **_SAMPLES,
+            "bits": 16,
+            "qp": 32,
+            "restoration": "auto",
+            "target_size": None,
+            "target_snr": None,
+            "substreams": 1,
+            "batch": None,
+            "workers": None,
+        },
+        choices={"restoration": ("auto", "off", "mean", "channel")},
     ),
     CoderRecord(
         Coder.HEVC,

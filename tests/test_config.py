@@ -81,6 +81,8 @@ def change(coder: str, option: str) -> Any:
         ("native", "restoration"): "mean",
         ("hevc", "restoration"): "tensor",
         ("native", "batch"): False,
+        ("native-static", "restoration"): "mean",
+        ("native-static", "batch"): False,
         ("learned", "batch"): False,
     }
     return own.get((coder, option), CHANGES[option])

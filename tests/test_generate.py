@@ -65,6 +65,7 @@ DETERMINISTIC = [Profile.LOSSLESS, Profile.NATIVE, Profile.LEARNED]
         (Profile.LOSSLESS, "ed48c457a49cfafbf4ccac5b4c5eda42eed8db0e0e0e31b6290476cf1df96e30"),
         (Profile.NATIVE, "4c80929ab4556ef6d536493878db04214909b9b3e194d1b8610a7364453d710b"),
         (Profile.LEARNED, "d46135e0c1f88d0e95955a484b81f60705610826a60d9a0a93aa89c14cf82db5"),
+        (Profile.REALTIME, "7ca3ac1d85bb1d199bb5d5ca37d7bcc5cd3f5f4f2e88e3991a313a6840fc64f0"),
     ],
 )
 def test_exact_bytes(profile: Profile, sha256: str) -> None:
@@ -83,6 +84,7 @@ def test_exact_bytes(profile: Profile, sha256: str) -> None:
         (Profile.NATIVE, 2, range(200, 240)),
         (Profile.LEARNED, 1, range(300, 340)),
         (Profile.LEARNED, 2, range(2015, 2025)),  # a set of level 2 that no feature uses
+        (Profile.REALTIME, 2, range(400, 440)),
         (Profile.HEVC, 1, range(5)),
     ],
 )
@@ -374,7 +376,7 @@ def test_ids_names_and_files_are_unique(suite: Manifest, tmp_path: Path, what: s
 # --- lines -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("profile", ["lossless", "native", "learned"])
+@pytest.mark.parametrize("profile", ["lossless", "native", "learned", "realtime"])
 def test_the_reference_has_its_line(profile: str) -> None:
     words = ["conformance", "hash", "--profile", profile, "--seeds", "40"]
     done = CliRunner().invoke(app, words)

@@ -42,6 +42,8 @@ from refcodec.coders.native.encoder.tuning import Tuning
 from refcodec.coders.native_lossless import context, fast
 from refcodec.coders.native_lossless import payload as lossless_payload
 from refcodec.coders.native_lossless.encoder.payload import encode_payload as encode_lossless
+from refcodec.coders.native_static import payload as static_payload
+from refcodec.coders.native_static.encoder.feature import encode_payload as encode_static
 from refcodec.coders.protocol import BatchPlace, Machine, Payload
 from refcodec.encoder.encoding import signal_parameters
 from refcodec.encoder.parameter_sets import make_parameter_set
@@ -89,11 +91,21 @@ def encoded(positions: Any, block: int = 16, predicted: bool = False, **options:
     return Payload(one.fps, one.parameters, b"", not predicted, coding[0])
 
 
+def static(positions: Any, block: int = 16, **options: Any) -> Payload:
+    """A valid payload of the native coder with static tables."""
+    one = coded(b"", positions.shape, coder="native-static", **options)
+    tuning = Tuning(blocks=(block,), restoration=2)
+    (payload,), _ = encode_static(positions, one.fps, one.parameters, tuning)
+    return replace(one, data=payload)
+
+
 def decoded(one: Payload) -> Any:
     """The samples of a payload, or None where it is refused."""
     try:
         if one.fps.coder_id == Coder.LEARNED:
             return next(LEARNED.decode([one], Machine())).tolist()
+        if one.fps.coder_id == Coder.NATIVE_STATIC:
+            return static_payload.decode_payload(one).tolist()
         if not one.fps.qp_present:
             return lossless_payload.decode_payload(one).tolist()
         fps = one.fps
@@ -203,6 +215,7 @@ def test_there_are_kernels() -> None:
     assert {"networks.layers.apply_layer", "networks.weights.code_weights"} <= KERNELS.keys()
     assert {"entropy.arithmetic.decode_bit", "entropy.mixing.mix"} <= KERNELS.keys()
     assert {"coders.native.channels.code_levels"} <= KERNELS.keys()
+    assert {"coders.native_static.channels.code_levels"} <= KERNELS.keys()
     assert {"entropy.rans.decode_each", "entropy.vectors.decode_vector"} <= KERNELS.keys()
     assert {"coders.native.transform.inverse_block"} <= KERNELS.keys()
     assert {"coders.native_lossless.context.decode_floats"} <= KERNELS.keys()
@@ -507,11 +520,14 @@ def test_a_checked_integer_is_checked() -> None:
 def test_the_inverse_transform_does_not_overflow(length: int, sign: int) -> None:
     signs = np.sign(transform.cosine_basis(length)[:, 0])  # all terms of the first sample add up
     coefficients = sign * np.outer(signs, signs) * (1 << 26)
-    rows, samples = np.zeros((2, length, length), np.int64)
+    rows, samples = np.zeros((34, 32), np.int64), np.zeros((length, length), np.int64)
+    for (u, v), coefficient in np.ndenumerate(coefficients):
+        checked(transform.add_coefficient)(rows, u, v, length, int(coefficient))
+    assert np.abs(rows).max() <= 2**45
     checked(transform.inverse_block)(
-        coefficients, rows, samples, 0, 0, length, length, length, length
+        rows, samples, 0, 0, length, length, length, length, -(1 << 40), 1 << 40
     )
-    assert np.abs(rows).max() <= 2**35
+    assert not rows[:32].any()
     gain = np.abs(transform.cosine_basis(length)[:, 0]).sum() / 2**14
     assert int(samples[0, 0]) == pytest.approx(sign * 2**22 * gain**2, rel=1e-6)
     assert abs(int(samples[0, 0])) < 2**31  # samples are int32 in the coder
@@ -645,6 +661,19 @@ def hostile_corpus() -> list[Item]:
     return corpus
 
 
+def static_corpus() -> list[Item]:
+    """The like for static tables."""
+    corpus: list[Item] = []
+    chance = random.Random(2)
+    for shape in SHAPES:
+        for bits, qp in ((12, 20), (16, 63), (16, 0)):
+            noise = np.random.default_rng(1).random(shape) * (2**bits - 1)
+            valid = [static(noise, block, bits=bits, qp=qp).data for block in (8, 32)]
+            own = hostile(chance, valid)
+            corpus += [("native-static", shape, bits, qp, one.hex()) for one in own]
+    return corpus
+
+
 MODELS = {
     "learned": EntropyModel.from_counts([[2, 7, 1, 0, 1, 900, 3]], -3),
     "learned-scale": EntropyModel.from_scales([20.0]),
@@ -673,6 +702,8 @@ def outcome(item: Item) -> Any:
         plain = coded(bytes.fromhex(payload), tuple(shape), coder="learned")
         return decoded(replace(plain, model=own, place=place))
     options: Any = {"bits": bits, "qp": qp} if bits else {"coder": name}
+    if name == "native-static":
+        options["coder"] = name
     one = coded(bytes.fromhex(payload), tuple(shape), **options)
     return decoded(replace(one, access_point=name != "predicted"))
 
@@ -682,7 +713,9 @@ def test_hostile_payloads_mean_the_same_interpreted_and_checked(
 ) -> None:
     items = [one for one in hostile_corpus() if np.prod(one[1]) < 200]
     own = [one for one in items if one[0].startswith("learned") or one[0] == "model"]
+    ours = [one for one in static_corpus() if np.prod(one[1]) < 200]
     items = random.Random(3).sample(items, 50) + random.Random(4).sample(own, 60)
+    items += random.Random(5).sample(ours, 60)
     with monkeypatch.context() as patch:
         check_kernels(patch)
         found = [outcome(one) for one in items]  # first: what is wrong here may crash below
@@ -768,6 +801,7 @@ def test_numbers_of_hostile_networks_do_not_overflow(data: bytes, bits: int) -> 
 def test_no_index_leaves_its_array() -> None:
     """numba checks bounds only when asked to."""
     corpus = random.Random(5).sample(hostile_corpus(), 800)
+    corpus += random.Random(6).sample(static_corpus(), 200)
     script = """
         import json, sys
         import numba, test_kernels
@@ -784,6 +818,7 @@ def payloads_of_both_modes() -> list[tuple[str, Any]]:
     """A small feature with a transform and without; the payloads and their samples."""
     positions = np.add.outer(np.arange(2) * 70.5, np.outer(np.arange(9), np.arange(7)) * 8.25)
     made = [encoded(positions, block, bits=10, qp=20) for block in (0, 16)]
+    made.append(static(positions, bits=10, qp=20))
     return [(one.data.hex(), decoded(one)) for one in made]
 
 

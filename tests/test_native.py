@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from staged import coded, shapes, smooth, stage
 from streams import stream_of
 
 import refcodec
@@ -26,37 +27,14 @@ from refcodec.coders.native.encoder.tuning import Tuning
 from refcodec.coders.native.encoder.weights import averages
 from refcodec.coders.native.head import step_sizes
 from refcodec.coders.native.payload import decode_payload
-from refcodec.coders.protocol import Payload
-from refcodec.encoder.encoding import signal_parameters
-from refcodec.encoder.parameter_sets import make_parameter_set
 from refcodec.errors import CallerError, PayloadError, StreamError
 from refcodec.syntax.codes import UnitType
-
-
-def smooth(*shape: int, seed: int = 1) -> Any:
-    """A feature as a ReLU leaves it, with some likeness of neighbours."""
-    values = np.random.default_rng(seed).normal(0, 1, shape)
-    for axis in (-1, -2)[: len(shape) - 1]:
-        values = values + np.roll(values, 1, axis) + np.roll(values, 2, axis)
-    return np.maximum(values, 0).astype(np.float32)
 
 
 def ramp(channels: int, height: int, width: int) -> Any:
     """Whole numbers without a machine's rounding: 5 c + 3 y + 2 x, and a bump."""
     c, y, x = np.indices((channels, height, width))
     return 5 * c + 3 * y + 2 * x + 20 * ((y == 2) & (x == 3))
-
-
-def stage(shape: tuple[int, ...], qp: Any = 20, **options: Any) -> tuple[Any, Any]:
-    """The parameter set and the parameters of a feature, as a decoder reads them."""
-    qps = qp if isinstance(qp, tuple) else (qp,) * shape[0]
-    config = EncoderConfig(**options)
-    fps = make_parameter_set(config, np.ones(shape, np.float32), qps)
-    return fps, signal_parameters(fps, config, qps)
-
-
-def coded(fps: Any, parameters: Any, payload: bytes) -> Payload:
-    return Payload(fps, parameters, b"", True, payload)
 
 
 def round_trip(positions: Any, tuning: Any, weights: Any = None, **options: Any) -> tuple[int, Any]:
@@ -78,11 +56,6 @@ def payloads_of(data: bytes) -> list[bytes]:
 
 # --- round trips -----------------------------------------------------------------------------------
 
-shapes = st.one_of(
-    st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 12)),
-    st.tuples(st.integers(1, 2), st.integers(1, 70), st.integers(1, 33)),
-    st.tuples(st.integers(1, 300), st.just(1), st.just(1)),
-)
 tunings = st.builds(
     Tuning,
     blocks=st.sampled_from([(0,), (8,), (16,), (0, 8, 16, 32)]),

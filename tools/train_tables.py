@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,13 +69,13 @@ def check_corpus() -> str:
     return hashlib.sha256(sums).hexdigest()
 
 
-def features() -> Iterator[tuple[Array, int, int]]:
+def features(qps: Sequence[int] = QPS) -> Iterator[tuple[Array, int, int]]:
     """12-bit samples (int64, C x H x W), QP and largest block, in an order that mixes and never changes."""
     jobs = []
     for path in sorted(CORPUS.glob("*.dfc")):
         with refcodec.open(path) as reader:
             for k, feature in enumerate(reader):
-                jobs += [(f"{path.stem} {k} {i}", feature, i + k) for i in range(len(QPS))]
+                jobs += [(f"{path.stem} {k} {i}", feature, i + k) for i in range(len(qps))]
     jobs.sort(key=lambda job: hashlib.sha256(job[0].encode()).digest())
     for _, feature, number in jobs:
         values = feature.astype(np.float64)
@@ -85,7 +85,7 @@ def features() -> Iterator[tuple[Array, int, int]]:
         samples = np.rint((values - low) * (4095 / span)).astype(np.int64)
         side = max(values.shape[1:])
         block = 0 if side == 1 or number % 9 == 8 else 32 if side > 16 and number % 5 == 4 else 16
-        yield samples, QPS[number % len(QPS)], block
+        yield samples, qps[number % len(qps)], block
 
 
 def choose_item(samples: Array, qp: int, block: int, rates: Array) -> Item:

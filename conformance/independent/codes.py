@@ -15,6 +15,7 @@ class Profile(IntEnum):
     HEVC = 2
     NATIVE = 3
     LEARNED = 4
+    REALTIME = 5
 
 
 class UnitType(IntEnum):
@@ -76,6 +77,7 @@ class Coder(IntEnum):
     NATIVE = 6
     NATIVE_LOSSLESS = 7
     LEARNED = 8
+    NATIVE_STATIC = 9  # which this decoder does not decode
 
 
 class RestorationMode(IntEnum):
@@ -108,6 +110,7 @@ CODERS = {
     Profile.HEVC: BYTE_CODERS | {Coder.HEVC},
     Profile.NATIVE: BYTE_CODERS | {Coder.NATIVE, Coder.NATIVE_LOSSLESS},
     Profile.LEARNED: BYTE_CODERS | {Coder.LEARNED},
+    Profile.REALTIME: BYTE_CODERS | {Coder.NATIVE_STATIC},
 }
 
 

@@ -37,8 +37,9 @@ def check_parameter_set(fps: FeatureParameterSet, profile: Profile) -> None:
         constrain(full, "R9.2-5", "the grid of tiles has an empty column or row")
         constrain(fps.sample_hash_size > 0, "R9.3-1", "HEVC without a sample hash")
         constrain(len(fps.parameter_sets) > 0, "R9.3-2", "HEVC without parameter sets")
-    if fps.coder == Coder.NATIVE:
-        constrain(not none, "R9.2-15", "the native coder without a quantiser")
+    if fps.coder in (Coder.NATIVE, Coder.NATIVE_STATIC):
+        clause = "R9.2-15" if fps.coder == Coder.NATIVE else "R9.2-31"
+        constrain(not none, clause, "the native coder without a quantiser")
         constrain(not fps.restoration_enabled_flag, "R9.2-16", "restoration with the native coder")
     if fps.coder == Coder.NATIVE_LOSSLESS:
         constrain(none, "R9.2-17", "the native lossless coder with a quantiser")
@@ -46,10 +47,11 @@ def check_parameter_set(fps: FeatureParameterSet, profile: Profile) -> None:
     if fps.coder == Coder.LEARNED:
         latents = lattice or (none and fps.source_type in INTEGER_TYPES)
         constrain(latents, "R9.2-24", "the learned coder without latents")
-        within = fps.substream_count <= fps.channels
-        constrain(within, "R9.2-28", f"{fps.substream_count} substreams of {fps.channels} channels")
     else:
         constrain(not lattice, "R9.2-25", f"the quantiser of latents with {fps.coder!r}")
+    if fps.coder in (Coder.LEARNED, Coder.NATIVE_STATIC):
+        within = fps.substream_count <= fps.channels
+        constrain(within, "R9.2-28", f"{fps.substream_count} substreams of {fps.channels} channels")
     if lattice:
         steps, offsets = fps.lattice_step, fps.lattice_offset
         positive = np.isfinite(steps).all() and (steps > 0).all()

@@ -20,7 +20,7 @@ from .modelfiles import find_model
 from .native import decode_native
 from .quantiser import reconstruct
 from .ranges import convert
-from .refusal import require
+from .refusal import Missing, require
 from .stream import CodedFeature, CodedUnit, parse_stream
 from .syntax import FeatureParameterSet, Parameters
 
@@ -58,6 +58,8 @@ class Decoder:
             return self.hevc.samples(coded)
         if fps.coder == Coder.NATIVE_LOSSLESS:
             return decode_lossless(coded.payload, fps)
+        if fps.coder == Coder.NATIVE_STATIC:
+            raise Missing("the native coder with static tables")
         reference = None
         if not coded.access_point:
             samples, parameters = self.preceding[fps]

@@ -79,7 +79,7 @@ class FeatureParameterSet:
     @property
     def qp_present(self) -> bool:
         """True where feature_parameters() has a QP (7.4)."""
-        return self.coder == Coder.NATIVE or (
+        return self.coder in (Coder.NATIVE, Coder.NATIVE_STATIC) or (
             self.coder == Coder.HEVC and not self.hevc_lossless_flag
         )
 
@@ -158,7 +158,8 @@ def parse_parameter_set(payload: bytes) -> FeatureParameterSet:
     rows = read.ue(4095) + 1 if hevc else 1
     size = read.ue(4096) if hevc else 0
     model_id = read.ue(255) if coder == Coder.LEARNED else 0
-    substream_count = read.ue(63) + 1 if coder == Coder.LEARNED else 1
+    has_substreams = coder in (Coder.LEARNED, Coder.NATIVE_STATIC)
+    substream_count = read.ue(63) + 1 if has_substreams else 1
     ranges = channels if range_per_channel_flag else 1
     lattice_step = lattice_offset = np.zeros(1, np.float32)
     if quantiser == Quantiser.LATTICE:
@@ -196,7 +197,7 @@ def parse_parameters(read: BitReader, fps: FeatureParameterSet) -> Parameters:
     mean = read.array(restored, 16)
     deviation = read.array(restored, 16)
     qp = read.u(6) if fps.qp_present else 0
-    qp_eighths = read.u(3) if fps.coder == Coder.NATIVE else 0
+    qp_eighths = read.u(3) if fps.coder in (Coder.NATIVE, Coder.NATIVE_STATIC) else 0
     qp_delta_bits = read.u(3) if fps.qp_present else 0
     qps = np.full(fps.channels, qp, np.int64)
     if qp_delta_bits:

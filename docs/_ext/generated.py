@@ -38,6 +38,7 @@ from refcodec.tables import (
     native_model,
     power_of_two,
     scale_frequencies,
+    static_model,
 )
 
 Cell = str | nodes.Node | Sequence[nodes.Node]
@@ -351,6 +352,13 @@ def scale_tables() -> Sequence[Any]:
     return [np.concatenate(scale_frequencies())]
 
 
+def static_tables() -> Sequence[Any]:
+    """The frequencies of all tables of the static model, one after the other; the tables of all contexts."""
+    groups = static_model().values()
+    frequencies = [row for members, _ in groups for row in members]
+    return [np.concatenate(frequencies), np.concatenate([start for _, start in groups])]
+
+
 class DataTables(Generated):
     """``.. data-tables:: FILE``: the tables in a file, their number of entries, ends and hashes."""
 
@@ -358,6 +366,7 @@ class DataTables(Generated):
     loaders: ClassVar[dict[str, tuple[Callable[[], Sequence[Any]], Sequence[str]]]] = {
         "logistic.txt": (logistic, ("stretch", "squash", "reciprocal")),
         "native_model.txt": (native_model, ("states", "weights")),
+        "static_model.txt": (static_tables, ("frequencies", "first tables")),
         "floats.txt": (initial_model, ("states", "weights")),
         "scales.txt": (scale_tables, ("frequencies",)),
     }

@@ -53,6 +53,10 @@ def _native_lossless() -> None:
         _round_trip([_feature(2, 32, 32)], coder="native-lossless", speed=speed)
 
 
+def _native_static() -> None:
+    _round_trip([_feature(2, 12, 16)], coder="native-static", qp=30)
+
+
 def _learned() -> None:
     import numpy as np
 
@@ -92,6 +96,7 @@ def _hyperpriors() -> None:
 _WAYS: dict[str, Callable[[], None]] = {
     "native": _native,
     "native-lossless": _native_lossless,
+    "native-static": _native_static,
     "learned": _learned,
 }
 """The coders that have kernels, and features that take the ways through them."""

@@ -174,7 +174,7 @@ def is_batched(fps: FeatureParameterSet, config: EncoderConfig) -> bool:
     if config.batch is not None:
         return config.batch
     small = 4 * element_count(fps) <= LARGEST_BATCH
-    packs = fps.coder_id in (Coder.NATIVE, Coder.LEARNED)
+    packs = fps.coder_id in (Coder.NATIVE, Coder.NATIVE_STATIC, Coder.LEARNED)
     return fps.feature_type == FeatureType.FC or (packs and small)
 
 

@@ -180,7 +180,7 @@ def code_tables(
             difference = code_difference(
                 coder, data, chances, difference, (int(levels[i]) - level) >> step
             )
-            level += difference << step
+            level += difference * (1 << step)
             if level < 0 or level > LARGEST_LEVEL:
                 return -1
             levels[i] = level

@@ -116,6 +116,7 @@ _QUANTISERS = {
     Coder.NATIVE: "9.2-15",
     Coder.NATIVE_LOSSLESS: "9.2-17",
     Coder.LEARNED: "9.2-24",
+    Coder.NATIVE_STATIC: "9.2-31",
 }
 """Requirements on the quantiser of a coder."""
 

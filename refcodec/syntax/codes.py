@@ -57,6 +57,7 @@ class Profile(IntEnum):
     HEVC = 2
     NATIVE = 3
     LEARNED = 4
+    REALTIME = 5
 
 
 class FeatureType(IntEnum):
@@ -117,6 +118,7 @@ class Coder(IntEnum):
     NATIVE = 6
     NATIVE_LOSSLESS = 7
     LEARNED = 8
+    NATIVE_STATIC = 9
 
 
 class ChannelOrder(IntEnum):

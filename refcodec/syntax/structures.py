@@ -185,7 +185,9 @@ class FeatureParameterSet(Record):
     hevc_lossless_flag: int | None = element(If(this.coder_id == Coder.HEVC, U(1)))
     qp_present: int = element(
         IfThenElse(
-            this.coder_id == Coder.NATIVE, Computed(1), Computed(this.hevc_lossless_flag == 0)
+            (this.coder_id == Coder.NATIVE) | (this.coder_id == Coder.NATIVE_STATIC),
+            Computed(1),
+            Computed(this.hevc_lossless_flag == 0),
         )
     )
     temporal_prediction_flag: int | None = element(
@@ -196,11 +198,16 @@ class FeatureParameterSet(Record):
     parameter_sets_size: int | None = element(If(this.coder_id == Coder.HEVC, UE(2**12)))
     model_id: int | None = element(If(this.coder_id == Coder.LEARNED, UE(MODEL_IDS - 1)))
     substream_count_minus1: int | None = element(
-        If(this.coder_id == Coder.LEARNED, UE(SUBSTREAMS - 1))
+        If(
+            (this.coder_id == Coder.LEARNED) | (this.coder_id == Coder.NATIVE_STATIC),
+            UE(SUBSTREAMS - 1),
+        )
     )
     substream_count: int = element(
         IfThenElse(
-            this.coder_id == Coder.LEARNED, Computed(this.substream_count_minus1 + 1), Computed(1)
+            (this.coder_id == Coder.LEARNED) | (this.coder_id == Coder.NATIVE_STATIC),
+            Computed(this.substream_count_minus1 + 1),
+            Computed(1),
         )
     )
     lattice_step: Floats | None = element(If(this.quantiser == Quantiser.LATTICE, F32(this.ranges)))
@@ -254,7 +261,13 @@ class FeatureParameters(Record):
         If(this.restored > 0, Array(this.restored, 16))
     )
     qp: int | None = element(If(this._params.fps.qp_present == 1, U(6)))
-    qp_eighths: int | None = element(If(this._params.fps.coder_id == Coder.NATIVE, U(3)))
+    qp_eighths: int | None = element(
+        If(
+            (this._params.fps.coder_id == Coder.NATIVE)
+            | (this._params.fps.coder_id == Coder.NATIVE_STATIC),
+            U(3),
+        )
+    )
     qp_delta_bits: int = element(IfThenElse(this._params.fps.qp_present == 1, U(3), Computed(0)))
     qp_delta: Integers | None = element(
         If(this.qp_delta_bits > 0, Array(this._params.fps.channels, this.qp_delta_bits))

@@ -21,6 +21,7 @@ __all__ = [
     "HIGHEST_LEVEL",
     "LONGEST_SEQUENCE",
     "NATIVE_MODEL",
+    "STATIC_MODEL",
     "SUBSTREAMS",
     "Level",
     "clause_titles",
@@ -31,6 +32,7 @@ __all__ = [
     "power_of_two",
     "scale_deviations",
     "scale_frequencies",
+    "static_model",
 ]
 
 
@@ -156,6 +158,8 @@ def scale_deviations() -> npt.NDArray[np.float64]:
 
 NATIVE_MODEL = Path(str(files(__package__))) / "native_model.txt"
 
+STATIC_MODEL = Path(str(files(__package__))) / "static_model.txt"
+
 
 @cache
 def native_model() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
@@ -175,6 +179,31 @@ def native_model() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
         elif kind == "weights":
             weights += map(int, rest.split())
     return np.array(states, np.int32), np.array(weights, np.int64)
+
+
+@cache
+def static_model() -> dict[str, tuple[list[npt.NDArray[np.int64]], list[int]]]:
+    """The tables of the native coder with static tables (8.3.11.2), by group, and those of its contexts.
+
+    Returns, for each group, the frequencies of the symbols of each of its tables, and the number of the
+    table that each context begins with.
+    """
+    import numpy as np
+
+    found: dict[str, tuple[list[npt.NDArray[np.int64]], list[int]]] = {}
+    for line in STATIC_MODEL.read_text(encoding="ascii").splitlines():
+        kind, _, rest = line.partition(" ")
+        if kind == "group":
+            found[rest] = ([], [])
+            members, start = found[rest]
+        elif kind == "start":
+            start += map(int, rest.split())
+        elif kind == "symbols":
+            members.append(np.array(rest.split(), np.int64))
+        elif kind == "signed":  # each frequency after the first is that of two symbols
+            zero, *others = rest.split()
+            members.append(np.array([zero, *(f for f in others for _ in (1, -1))], np.int64))
+    return found
 
 
 def format_native_model(

@@ -11,7 +11,7 @@ from features import Source
 from peers import PEERS, Coder
 from record import Record
 
-__all__ = ["QPS", "bd_rates", "native_curve", "peer_curves", "uncorrected"]
+__all__ = ["QPS", "bd_rates", "native_curve", "peer_curves", "point", "uncorrected"]
 
 QPS: dict[str, dict[str, tuple[int, ...]]] = {
     "small": {
@@ -43,7 +43,7 @@ def native_curve(
     for qp in qps:
         data, forth = timed(write, source.maps, qp=qp, **choices)
         decoded, back = timed(read, data)
-        found.append(_point(source, qp, decoded, len(data), forth, back))
+        found.append(point(source, qp, decoded, len(data), forth, back))
         step()
     return found
 
@@ -59,14 +59,15 @@ def peer_curves(
         for qp in own:
             stream, forth = coder.encode(qp)
             decoded, back = coder.decode(stream)
-            found[name].append(_point(source, qp, decoded, coder.size(stream), forth, back))
+            found[name].append(point(source, qp, decoded, coder.size(stream), forth, back))
             step()
     uniform, log = (found[f"A1-{kind}"] for kind in ("uniform", "log"))
     change = bd_rate(uniform, log)
     return found | {"A1": log if change is not None and change.value < 0 else uniform}
 
 
-def _point(source: Source, qp: int, decoded: Any, size: int, forth: float, back: float) -> Point:
+def point(source: Source, qp: int, decoded: Any, size: int, forth: float, back: float) -> Point:
+    """A point of a curve: its QP, rate and quality, and the seconds that it took both ways."""
     seconds = {"encode_s": round(forth, 3), "decode_s": round(back, 3)}
     return {"qp": qp} | source.judge(decoded, size) | seconds
 

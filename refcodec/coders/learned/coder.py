@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
 from typing import TypeVar
 
 import numpy as np
@@ -17,7 +16,6 @@ from refcodec.coders.learned.hyperprior import (
     synthesise,
 )
 from refcodec.coders.learned.payload import (
-    channels_of,
     decode_joint,
     decode_separate,
     encode_joint,
@@ -25,7 +23,6 @@ from refcodec.coders.learned.payload import (
     encode_substreams,
     latents_of,
 )
-from refcodec.coders.parallel import in_parallel
 from refcodec.coders.protocol import (
     BatchPayloads,
     Coded,
@@ -37,6 +34,7 @@ from refcodec.coders.protocol import (
     Reference,
     Samples,
 )
+from refcodec.coders.substreams import Decode, decode_some, decode_substreams
 from refcodec.config import EncoderConfig
 from refcodec.errors import StreamError
 from refcodec.probability.hyperprior import HyperpriorModel, check_features
@@ -83,13 +81,7 @@ class LearnedCoder(PayloadCoder):
         """(8.3.9) Decode the substreams that have some channels; None where they cannot be told apart."""
         if not payload.substreams:
             return None
-        groups = [channels_of(payload.fps, one) for one in range(payload.fps.substream_count)]
-        wanted = [
-            number
-            for number, one in enumerate(groups)
-            if one.start < channels.stop and channels.start < one.stop
-        ]
-        return _substreams(payload, machine, wanted), groups[wanted[0]].start
+        return decode_some(payload, channels, machine.workers, _decode_of(payload, machine))
 
     def encode(
         self, jobs: Sequence[Job], fps: FeatureParameterSet, config: EncoderConfig
@@ -177,7 +169,8 @@ def _under_model(payload: Payload, model: HyperpriorModel) -> LatentArrays:
 def _decoded(payload: Payload, machine: Machine) -> Samples:
     """The features of a payload, N x C x H x W. Raises StreamError with its position, EnvironmentFault."""
     if payload.substreams:
-        whole = _substreams(payload, machine, range(payload.fps.substream_count))
+        every, decode = range(payload.fps.substream_count), _decode_of(payload, machine)
+        whole = decode_substreams(payload, every, machine.workers, decode)
         return whole.reshape(1, *whole.shape)
     try:
         model, place = _model_of(payload, machine), payload.place
@@ -194,26 +187,16 @@ def _decoded(payload: Payload, machine: Machine) -> Samples:
         raise
 
 
-def _substreams(payload: Payload, machine: Machine, wanted: Sequence[int]) -> Samples:
-    """Decode consecutive substreams of a feature by several threads; their channels x H x W.
-
-    Raises StreamError with the position of the substream, EnvironmentFault.
-    """
+def _decode_of(payload: Payload, machine: Machine) -> Decode:
+    """The decoder of the substreams of a payload. Raises EnvironmentFault."""
     model, fps = _model_of(payload, machine), payload.fps
     assert isinstance(model, EntropyModel)  # 9.8
-    ends = [*accumulate(payload.substreams), len(payload.data)]
 
-    def decode(number: int) -> Samples:
-        start = ends[number - 1] if number else 0
-        data, channels = payload.data[start : ends[number]], channels_of(fps, number)
-        try:
-            found: Samples = decode_joint(data, 1, model, fps, channels)[0]
-        except StreamError as error:
-            error.bit_offset = payload.bit_offset + 8 * start
-            raise
+    def decode(data: bytes, channels: range) -> Samples:
+        found: Samples = decode_joint(data, 1, model, fps, channels)[0]
         return found
 
-    return np.concatenate(list(in_parallel(decode, wanted, machine.workers)))
+    return decode
 
 
 def _model_of(payload: Payload, machine: Machine) -> LatentModel:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.clauses import clause
+from refcodec.coders.substreams import channels_of
 from refcodec.entropy.arrays import Int32, Int64
 from refcodec.entropy.static import Tables
 from refcodec.entropy.symbols import (
@@ -23,7 +24,6 @@ from refcodec.syntax.codes import Quantiser, SourceType
 from refcodec.syntax.structures import FeatureParameterSet
 
 __all__ = [
-    "channels_of",
     "contexts_of",
     "decode_joint",
     "decode_separate",
@@ -38,13 +38,6 @@ Latents = npt.NDArray[np.int64]
 
 
 # --- normative -------------------------------------------------------------------------------------
-
-
-@clause("8.3.9")
-def channels_of(fps: FeatureParameterSet, substream: int) -> range:
-    """(8.3.9) The channels of a substream."""
-    count = fps.substream_count
-    return range(substream * fps.channels // count, (substream + 1) * fps.channels // count)
 
 
 @clause("8.3.9")

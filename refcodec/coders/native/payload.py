@@ -167,8 +167,7 @@ def workspace(
         channel=np.zeros(CHANNEL_SIZE, np.int64),
         scans=scans,
         scan_at=scan_at,
-        block=np.zeros((LARGEST_BLOCK, LARGEST_BLOCK), np.int64),
-        rows=np.zeros((LARGEST_BLOCK, LARGEST_BLOCK), np.int64),
+        rows=np.zeros((LARGEST_BLOCK + 2, LARGEST_BLOCK), np.int64),
         stack=np.zeros((STACK_SIZE, 4), np.int64),
     )
     return w, ys, xs

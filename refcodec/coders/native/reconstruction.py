@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from refcodec.coders.native.transform import inverse_block
+from refcodec.coders.native.transform import add_coefficient, inverse_block
 from refcodec.coders.native.workspace import LARGEST, POINT, SLOPE, STEP, Workspace
 from refcodec.entropy.arrays import Int32
 from refcodec.kernel import inlined, kernel
 
-__all__ = ["dequantise_level", "reconstruct_block"]
+__all__ = ["add_level", "dequantise_level", "reconstruct_block"]
 
 
 # --- normative -------------------------------------------------------------------------------------
@@ -32,8 +32,22 @@ def dequantise_level(w: Workspace, level: int, step: int) -> int:
 def frequency_step(w: Workspace, u: int, v: int, height: int, width: int) -> int:
     """(8.3.7.7) The step of one frequency: it rises or falls with frequency, by ``frequency_slope``."""
     step = int(w.channel[STEP])
-    scale = 16 + int(w.channel[SLOPE]) * (u * width + v * height) // (height * width)
+    slope = int(w.channel[SLOPE])
+    if slope == 0:
+        return step
+    scale = 16 + slope * (u * width + v * height) // (height * width)
     return (step * scale) >> 4
+
+
+@inlined
+def add_level(w: Workspace, level: int, u: int, v: int, height: int, width: int) -> None:
+    """(8.3.7.7) Dequantise a level, and add its coefficient to the intermediate values of its block."""
+    step = frequency_step(w, u, v, height, width)
+    if u + v == 0:
+        value = min(max((level * step) >> 12, -(1 << 26)), 1 << 26)
+    else:
+        value = dequantise_level(w, level, step)
+    add_coefficient(w.rows, u, v, width, value)
 
 
 @kernel
@@ -42,29 +56,27 @@ def reconstruct_block(
     width: int, temporal: int,
 ) -> None:  # fmt: skip
     """(8.3.7.7) Reconstruct the samples of a block from its levels and, if predicted, the displaced ones."""
-    used_rows = 0
-    used_columns = 0
+    used_rows = 1
+    used_columns = 1
     for u in range(height):
+        together = 0
         for v in range(width):
-            if int(levels[y + u, x + v]) != 0:
-                used_rows = u + 1
-                used_columns = max(used_columns, v + 1)
-    for u in range(used_rows):
-        for v in range(used_columns):
-            level = int(levels[y + u, x + v])
-            value = 0
-            if level != 0:
-                step = frequency_step(w, u, v, height, width)
-                if u + v == 0:
-                    value = min(max((level * step) >> 12, -(1 << 26)), 1 << 26)
-                else:
-                    value = dequantise_level(w, level, step)
-            w.block[u, v] = value
+            together |= int(levels[y + u, x + v])
+        if together != 0:
+            used_rows = u + 1
+            for v in range(width):
+                level = int(levels[y + u, x + v])
+                if level != 0:
+                    used_columns = max(used_columns, v + 1)
+                    add_level(w, level, u, v, height, width)
     largest = int(w.channel[LARGEST])
+    if temporal == 0:
+        inverse_block(w.rows, samples, y, x, height, width, used_rows, used_columns, 0, largest)
+        return
+    inverse_block(
+        w.rows, samples, y, x, height, width, used_rows, used_columns, -(1 << 30), 1 << 30
+    )
     for i in range(y, y + height):
         for j in range(x, x + width):
-            samples[i, j] = int(displaced[i, j]) if temporal == 1 else 0
-    inverse_block(w.block, w.rows, samples, y, x, height, width, used_rows, used_columns)
-    for i in range(y, y + height):
-        for j in range(x, x + width):
-            samples[i, j] = min(max(int(samples[i, j]), 0), largest)
+            sample = int(samples[i, j]) + int(displaced[i, j])
+            samples[i, j] = min(max(sample, 0), largest)

@@ -15,9 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.entropy.arrays import Int32, Int64
-from refcodec.kernel import kernel
+from refcodec.kernel import inlined, kernel
 
-__all__ = ["BASIS", "BASIS_AT", "LARGEST_BLOCK", "cosine_basis", "forward", "inverse_block"]
+__all__ = [
+    "BASIS",
+    "BASIS_AT",
+    "LARGEST_BLOCK",
+    "add_coefficient",
+    "cosine_basis",
+    "forward",
+    "inverse_block",
+]
 
 LARGEST_BLOCK = 32
 """Longest side of a block."""
@@ -57,31 +65,69 @@ BASIS = np.concatenate([cosine_basis(n).ravel() for n in range(1, LARGEST_BLOCK 
 # --- normative -------------------------------------------------------------------------------------
 
 
+@inlined
+def add_coefficient(rows: Int64, u: int, v: int, width: int, coefficient: int) -> None:
+    """(8.3.7.10) Add a coefficient, transformed along its row, to the intermediate values of a block.
+
+    coefficient : in units of 2^-4 samples, within 2^26.
+    """
+    at = int(BASIS_AT[width]) + v * width
+    for j in range(width):
+        rows[u, j] = int(rows[u, j]) + coefficient * int(BASIS[at + j])
+
+
 @kernel
 def inverse_block(
-    coefficients: Int64, rows: Int64, samples: Int32, y: int, x: int, height: int, width: int,
-    used_rows: int, used_columns: int,
+    rows: Int64, samples: Int32, y: int, x: int, height: int, width: int, used_rows: int,
+    used_columns: int, least: int, most: int,
 ) -> None:  # fmt: skip
-    """(8.3.7.10) Add the inverse transform of a block to the samples at its position.
+    """(8.3.7.10) The inverse transform of a block, limited to ``least``.. ``most``, at its place in samples.
 
-    coefficients : in units of 2^-4 samples, within 2^26; only ``used_rows`` x ``used_columns`` of them
-                   differ from 0.
-    rows         : work space for intermediate values, within 2^33, in units of 2^-8 samples.
+    rows : intermediate values, in units of 2^-18 samples, within 2^43; is 0 again afterwards. Its last two
+           rows are work space.
+
+    Only coefficients of ``used_rows`` rows and ``used_columns`` columns, at least one each, differ from 0.
+    Two rows of samples, as far from the middle, share the sums over even and odd u (8.3.7.10).
     """
-    row_basis = int(BASIS_AT[height])
-    column_basis = int(BASIS_AT[width])
+    at = int(BASIS_AT[height])
     for u in range(used_rows):
         for j in range(width):
-            total = 512
-            for v in range(used_columns):
-                total += int(coefficients[u, v]) * int(BASIS[column_basis + v * width + j])
-            rows[u, j] = total >> 10
-    for i in range(height):
+            rows[u, j] = (int(rows[u, j]) + 512) >> 10  # within 2^33
+    if used_rows == 1 and used_columns == 1:  # the same everywhere
+        total = (int(rows[0, 0]) * int(BASIS[at]) + (1 << 21)) >> 22
+        total = min(max(total, least), most)
+        for i in range(y, y + height):
+            for j in range(x, x + width):
+                samples[i, j] = total
+    else:
+        even = rows.shape[0] - 2
+        odd = even + 1
+        u = (used_rows - 1) & -4
+        for i in range((height + 1) >> 1):
+            if i == 0 or u > 0:
+                for j in range(width):
+                    rows[even, j] = 1 << 21
+                    rows[odd, j] = 0
+                for n in range(0, u, 2):
+                    f0 = int(BASIS[at + i + n * height])
+                    f1 = int(BASIS[at + i + (n + 1) * height])
+                    for j in range(width):
+                        rows[even, j] = int(rows[even, j]) + f0 * int(rows[n, j])
+                        rows[odd, j] = int(rows[odd, j]) + f1 * int(rows[n + 1, j])
+            f0 = int(BASIS[at + i + u * height])
+            f1 = int(BASIS[at + i + (u + 1) * height]) if u + 1 < used_rows else 0
+            f2 = int(BASIS[at + i + (u + 2) * height]) if u + 2 < used_rows else 0
+            f3 = int(BASIS[at + i + (u + 3) * height]) if u + 3 < used_rows else 0
+            top = y + i
+            bottom = y + height - 1 - i
+            for j in range(width):
+                one = int(rows[even, j]) + f0 * int(rows[u, j]) + f2 * int(rows[u + 2, j])
+                other = int(rows[odd, j]) + f1 * int(rows[u + 1, j]) + f3 * int(rows[u + 3, j])
+                samples[bottom, x + j] = min(max((one - other) >> 22, least), most)
+                samples[top, x + j] = min(max((one + other) >> 22, least), most)
+    for u in range(used_rows):
         for j in range(width):
-            total = 1 << 21
-            for u in range(used_rows):
-                total += int(rows[u, j]) * int(BASIS[row_basis + u * height + i])
-            samples[y + i, x + j] = int(samples[y + i, x + j]) + (total >> 22)
+            rows[u, j] = 0
 
 
 # --- informative: the encoder's half ---------------------------------------------------------------

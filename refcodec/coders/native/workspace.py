@@ -59,8 +59,7 @@ class Workspace(NamedTuple):
     channel  : CHANNEL_SIZE values, see ACTIVITY and so on.
     scans    : coefficients in coding order, with their classes, see ``coefficients.scan``.
     scan_at  : position of the scan of a block height x width in it.
-    block    : 32 x 32, coefficients of a block.
-    rows     : 32 x 32, intermediate values of the transform.
+    rows     : 34 x 32, intermediate values of the transform of a block.
     stack    : blocks to be coded, tree.STACK_SIZE x 4.
     """
 
@@ -71,7 +70,6 @@ class Workspace(NamedTuple):
     channel: Int64
     scans: Int64
     scan_at: Int64
-    block: Int64
     rows: Int64
     stack: Int64
 

@@ -134,12 +134,17 @@ _EXCLUDED = (
 )
 """Patterns of points that no stream reaches, or none that is drawn, and why."""
 
-_LOSSY = (Profile.HEVC, Profile.NATIVE)
+_LOSSY = (Profile.HEVC, Profile.NATIVE, Profile.REALTIME)
 
 _OWNERS: dict[str, tuple[Profile, ...]] = {
     **dict.fromkeys(("qp", "qp_delta_bits", "qp_delta"), _LOSSY),
-    **dict.fromkeys(("temporal_prediction_flag", "access_point_flag"), _LOSSY),
-    "qp_eighths": (Profile.NATIVE,),
+    **dict.fromkeys(
+        ("temporal_prediction_flag", "access_point_flag"), (Profile.HEVC, Profile.NATIVE)
+    ),
+    "qp_eighths": (Profile.NATIVE, Profile.REALTIME),
+    **dict.fromkeys(
+        ("substream_count_minus1", "substream_size"), (Profile.LEARNED, Profile.REALTIME)
+    ),
     **dict.fromkeys(
         (
             "hevc_lossless_flag",
@@ -156,8 +161,6 @@ _OWNERS: dict[str, tuple[Profile, ...]] = {
     **dict.fromkeys(
         (
             "model_id",
-            "substream_count_minus1",
-            "substream_size",
             "lattice_step",
             "lattice_offset_flag",
             "lattice_offset",

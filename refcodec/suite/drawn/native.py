@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from refcodec.suite.drawn.chance import Chance
 from refcodec.suite.make.native import Content, Split
-from refcodec.syntax.structures import FeatureParameterSet
 
 __all__ = ["draw_content"]
 
@@ -17,12 +16,12 @@ _BITS = {4: 25}
 _LARGEST_OFFSET = 1 << 20
 
 
-def draw_content(chance: Chance, fps: FeatureParameterSet, *, predicted: bool) -> Content:
+def draw_content(chance: Chance, shape: tuple[int, int, int], *, predicted: bool) -> Content:
     """Draw the content of a payload, at and between the limits of its head.
 
+    shape     : of its samples, C x H x W.
     predicted : true if there is a reference feature.
     """
-    shape = (fps.channels, fps.height, fps.width)
     mode, block = chance.below(3), 4 << chance.below(4)
     return Content(
         _levels(chance, shape, _BITS.get(block, 24)),
@@ -33,8 +32,8 @@ def draw_content(chance: Chance, fps: FeatureParameterSet, *, predicted: bool) -
         points=(chance.number(-8, 7), chance.number(-8, 7), chance.number(-8, 7)),
         origin=chance.number(0, 0xFFFF),
         mode=mode,
-        offsets=_offsets(chance, fps.channels).tolist() if mode else (),
-        gains=chance.numbers(fps.channels, -24, 32).tolist() if mode == 2 else (),
+        offsets=_offsets(chance, shape[0]).tolist() if mode else (),
+        gains=chance.numbers(shape[0], -24, 32).tolist() if mode == 2 else (),
         shift=(chance.number(-64, 64), chance.number(-64, 64)) if predicted else (0, 0),
     )
 

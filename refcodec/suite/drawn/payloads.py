@@ -10,7 +10,9 @@ import numpy as np
 from refcodec.coders import payload_coder
 from refcodec.coders.lossless import sample_bytes
 from refcodec.coders.native_lossless.header import KINDS
+from refcodec.coders.native_static.contexts import CHANGEABLE
 from refcodec.coders.protocol import Coded, Job, Reference, Samples
+from refcodec.coders.substreams import channels_of
 from refcodec.config import EncoderConfig
 from refcodec.ranges import convert_reference
 from refcodec.registry import record_of
@@ -41,8 +43,11 @@ def draw_payload(
         converted = None
         if reference is not None:
             converted = convert_reference(reference.samples, reference.parameters, parameters, fps)
-        content = draw_content(chance, fps, predicted=reference is not None)
+        shape = (fps.channels, fps.height, fps.width)
+        content = draw_content(chance, shape, predicted=reference is not None)
         return Coded(*content.code(fps, parameters, converted), reference is None)
+    if fps.coder_id == Coder.NATIVE_STATIC:
+        return _draw_substreams(chance, fps, parameters)
     samples = _draw_samples(chance, fps)
     if fps.coder_id == Coder.NATIVE_LOSSLESS:
         return Coded(encode_exactly(chance, samples, fps), samples)
@@ -50,6 +55,24 @@ def draw_payload(
     if fps.coder_id != Coder.RAW:
         data = compress(chance, data, record_of(fps.coder_id).name)
     return Coded(data, samples)
+
+
+def _draw_substreams(
+    chance: Chance, fps: FeatureParameterSet, parameters: FeatureParameters
+) -> Coded:
+    """Draw the content of each substream of a feature with static tables, and the tables of its contexts."""
+    parts = []
+    for number in range(fps.substream_count):
+        channels = channels_of(fps, number)
+        content = draw_content(chance, (len(channels), fps.height, fps.width), predicted=False)
+        content = replace(content, block=max(content.block, 8))
+        changes = np.zeros(CHANGEABLE, np.int64)
+        for place in chance.order(CHANGEABLE)[: chance.choose([0, 0, 1, 9, CHANGEABLE])].tolist():
+            changes[place] = chance.number(-60, 60)
+        drawn = None if chance.below(2) else changes.astype(np.int32)
+        parts.append(content.code_static(fps, parameters, channels, drawn))
+    data, samples = zip(*parts, strict=True)
+    return Coded(b"".join(data), np.concatenate(samples), substreams=tuple(map(len, data[:-1])))
 
 
 def _draw_samples(chance: Chance, fps: FeatureParameterSet) -> Samples:

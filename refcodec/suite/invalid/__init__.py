@@ -16,6 +16,7 @@ from refcodec.suite.invalid import (
     latents_tables,
     native,
     native_lossless,
+    native_static,
     parameter_sets,
     payloads,
     ranges,
@@ -48,4 +49,5 @@ INVALID = definitions(
     hevc_bounds,
     latents_tables,
     hyperpriors,
+    native_static,
 )

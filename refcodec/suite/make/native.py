@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.coders.native.channels import cuts
+from refcodec.coders.native.encoder.choice import Choice
 from refcodec.coders.native.encoder.forwards import encoding_coder
 from refcodec.coders.native.head import (
     BLOCK,
@@ -31,6 +32,7 @@ from refcodec.coders.native.head import (
 from refcodec.coders.native.payload import Content as PayloadContent
 from refcodec.coders.native.payload import Corrections, code_payload
 from refcodec.coders.native.tree import SPLIT_FROM, TEMPORAL_MARK
+from refcodec.coders.native_static.encoder.feature import code_choice
 from refcodec.coders.protocol import Payload
 from refcodec.stream.walk import payloads_of
 from refcodec.syntax.structures import (
@@ -102,16 +104,39 @@ class Content:
             self._head(reference_feature is not None), self.levels.copy(), self._sizes()
         )
         coder, output = encoding_coder(), np.zeros(1 << 20, np.uint8)
+        corrections = self._corrections(content.head)
+        steps, largest = step_sizes(fps, parameters), (1 << int(fps.bits)) - 1
+        coded = code_payload(coder, output, content, steps, largest, reference_feature, corrections)
+        return output[: coded.size].tobytes(), coded.samples
+
+    def code_static(
+        self,
+        fps: FeatureParameterSet,
+        parameters: FeatureParameters,
+        channels: range | None = None,
+        changes: npt.NDArray[np.int32] | None = None,
+    ) -> tuple[bytes, Samples]:
+        """The payload with static tables, and its samples; with mode 3, or block 4, a decoder rejects it.
+
+        channels : those of a substream; None for all.
+        changes  : of the tables of contexts; None for those that save bits.
+        """
+        choice = Choice(self._head(False), self.levels, self._sizes(), 0.0)
+        own = channels or range(fps.channels)
+        steps = step_sizes(fps, parameters)[own.start : own.stop]
+        largest = (1 << int(fps.bits)) - 1
+        return code_choice(choice, steps, largest, self._corrections(choice.head), changes)
+
+    def _corrections(self, head: npt.NDArray[np.int64]) -> Callable[[Samples], Corrections]:
+        """The corrections, whatever the samples are."""
 
         def corrections(samples: Samples) -> Corrections:
-            content.head[RESTORATION] = min(self.mode, 2)  # mode 3 has none of its own
+            head[RESTORATION] = min(self.mode, 2)  # mode 3 has none of its own
             offsets, gains = np.zeros((2, len(samples)), np.int64)
             offsets[: len(self.offsets)], gains[: len(self.gains)] = self.offsets, self.gains
             return Corrections(offsets, gains)
 
-        steps, largest = step_sizes(fps, parameters), (1 << int(fps.bits)) - 1
-        coded = code_payload(coder, output, content, steps, largest, reference_feature, corrections)
-        return output[: coded.size].tobytes(), coded.samples
+        return corrections
 
     def _head(self, predicted: bool) -> npt.NDArray[np.int64]:
         """The head of the payload."""

@@ -19,6 +19,7 @@ from refcodec.suite.valid import (
     native_limits,
     native_lossless,
     native_restoration,
+    native_static,
     native_steps,
     native_streams,
     quantisers,
@@ -56,4 +57,5 @@ VALID = definitions(
     hevc_headers,
     latents_tables,
     hyperpriors,
+    native_static,
 )

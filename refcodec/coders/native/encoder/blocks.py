@@ -14,13 +14,40 @@ from refcodec.coders.native.tree import SPLIT_FROM, TEMPORAL_MARK
 from refcodec.entropy.arrays import Int32, Int64, Uint8
 from refcodec.kernel import compiled
 
-__all__ = ["choose_channel"]
+__all__ = ["choose_channels"]
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 HOPELESS = 1.15
 """If the parts of a block cost more than this times the block, it is not split further."""
+
+
+@compiled
+def choose_channels(
+    planes: Floats, scales: Floats, weights: Floats, strength: float, rates: Floats, scans: Int64,
+    scan_at: Int64, blocks: Int64, starts: Int64, trial: Int32, levels: Int32, sizes: Int32,
+    sums: Doubles,
+) -> float:  # fmt: skip
+    """Choose blocks and levels of all channels; see `choose_channel`. Returns their cost.
+
+    planes : float32, C x n x depth x H x W, coefficients.
+    scales : step of each channel, C x 1 x 1.
+    """
+    cost = 0.0
+    own = np.empty(planes.shape[1:], np.float32)
+    for c in range(planes.shape[0]):
+        scale = scales[c, 0, 0]
+        for n in range(planes.shape[1]):
+            for depth in range(planes.shape[2]):
+                for y in range(planes.shape[3]):
+                    for x in range(planes.shape[4]):
+                        own[n, depth, y, x] = planes[c, n, depth, y, x] / scale
+        cost += choose_channel(
+            own, weights[c], strength, rates, scans, scan_at, blocks, starts, trial, levels[c],
+            sizes[c], sums,
+        )  # fmt: skip
+    return cost
 
 
 @compiled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,10 @@ from refcodec.coders.native.encoder.tuning import Tuning
 from refcodec.coders.native.payload import Corrections
 from refcodec.entropy.arrays import Int32, Int64
 
-__all__ = ["find_corrections", "restoration_mode"]
+__all__ = ["Pair", "corrections_between", "find_corrections", "restoration_mode"]
+
+Pair = Sequence[npt.NDArray[np.float64]]
+"""Numbers of each channel, those wanted and those found."""
 
 _RESTORED_SAMPLES = 64
 """Smallest channel for which a correction pays for itself, in samples."""
@@ -35,10 +39,24 @@ def find_corrections(
     """
     wanted = exact.reshape(len(steps), -1)
     found = samples.reshape(len(steps), -1).astype(np.float64)
-    shift = 2 + wanted.shape[1].bit_length() // 2
-    offsets = (wanted.mean(axis=1) - found.mean(axis=1)) * (65536 << shift) / steps
-    spread = found.std(axis=1)
-    ratio = np.divide(wanted.std(axis=1), spread, out=np.ones_like(spread), where=spread > 0)
+    means, spreads = zip(
+        *((one.mean(axis=1), one.std(axis=1)) for one in (wanted, found)), strict=True
+    )
+    return corrections_between(means, spreads, wanted.shape[1], steps, mode)
+
+
+def corrections_between(
+    means: Pair, spreads: Pair, count: int, steps: Int64, mode: int
+) -> Corrections:
+    """The corrections from the moments of each channel, those wanted and those found.
+
+    means, spreads : means and standard deviations before and after coding, C each.
+    count          : samples of a channel.
+    """
+    shift = 2 + count.bit_length() // 2
+    offsets = (means[0] - means[1]) * (65536 << shift) / steps
+    spread = spreads[1]
+    ratio = np.divide(spreads[0], spread, out=np.ones_like(spread), where=spread > 0)
     gains = np.clip(np.rint(32 * (ratio - 1)), -24, 32)
     return Corrections(
         np.rint(offsets).astype(np.int64) * (mode > 0), gains.astype(np.int64) * (mode > 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,20 +11,24 @@ import numpy.typing as npt
 from refcodec.coders.native.encoder.grids import Grid
 from refcodec.coders.native.transform import forward
 
-__all__ = ["coefficient_planes"]
+__all__ = ["Transform", "coefficient_planes"]
+
+
+Transform = Callable[[npt.NDArray[Any], Any, Any], npt.NDArray[Any]]
+"""A transform of planes, cut into blocks at ``ys`` and ``xs``, as `forward` is."""
 
 
 def coefficient_planes(
-    exact: npt.NDArray[Any], grids: list[Grid], slope: int
+    exact: npt.NDArray[Any], grids: list[Grid], slope: int, transform: Transform = forward
 ) -> npt.NDArray[np.float32]:
     """Coefficients at every depth of splitting, C x depth x H x W, over the scale of their frequency."""
     planes = []
     if not np.issubdtype(exact.dtype, np.integer):
-        exact = exact.astype(np.float32)
+        exact = exact.astype(np.float32, copy=False)
     else:  # exact sums: the same on every machine
         exact = exact.astype(np.float64)
     for ys, xs in grids:
-        plane = forward(exact, ys, xs).astype(np.float32)
+        plane = transform(exact, ys, xs).astype(np.float32, copy=False)
         if slope:
             down = np.concatenate([np.arange(n) / n for n in np.diff(ys)])
             right = np.concatenate([np.arange(n) / n for n in np.diff(xs)])

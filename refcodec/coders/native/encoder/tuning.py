@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-__all__ = ["Tuning", "tuning_of"]
+__all__ = ["Tuning", "restoration_of", "tuning_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +38,9 @@ _RESTORATIONS = {"off": 0, "mean": 1, "channel": 2, "auto": None}
 
 def tuning_of(speed: str, restoration: str) -> Tuning:
     """The tuning of a speed, with the restoration of a configuration."""
-    return replace(_SPEEDS[speed], restoration=_RESTORATIONS[restoration])
+    return replace(_SPEEDS[speed], restoration=restoration_of(restoration))
+
+
+def restoration_of(name: str) -> int | None:
+    """The mode of restoration of a configuration; None for one chosen by the size of a channel."""
+    return _RESTORATIONS[name]

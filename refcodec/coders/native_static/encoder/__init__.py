@@ -1,0 +1,1 @@
+"""The encoder of the native coder with static tables. Nothing here is normative."""

@@ -1,0 +1,100 @@
+"""Fills the page of results of the native coder with static tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from page import fill, percent, table
+from record import Record
+
+_SIZES = {"small": "small maps", "large": "large maps"}
+
+
+def write(record: Record, page: Path) -> None:
+    """Fill the page."""
+    parts = {
+        "machine": _machine(record),
+        "rates": _rates(record),
+        "speeds": _speeds(record),
+        "single": _single(record),
+        "threads": _threads(record),
+    }
+    fill(page, parts)
+
+
+def _machine(record: Record) -> str:
+    own = record["machine"]
+    packages = ", ".join(f"{name} {number}" for name, number in own["packages"].items())
+    return (
+        f"Measured by ``{own['command']}`` on {own['processor']}, {own['cores']} cores, shared with "
+        f"other work (load\n{own['load']}), Python {own['python']}, {packages}.\n"
+    )
+
+
+def _place(place: str) -> tuple[str, str]:
+    layer, _, size = place.partition("/")
+    return _SIZES[size], layer
+
+
+def _rates(record: Record) -> str:
+    rows = [
+        [
+            *_place(place),
+            percent(one["A2"] and one["A2"][0]),
+            percent(one["native"] and one["native"][0]),
+        ]
+        for place, one in record["curves"].items()
+    ]
+    means = [
+        percent(float(np.mean([one[name][0] for one in record["curves"].values()])))
+        for name in ("A2", "native")
+    ]
+    return table(["maps", "layer", "against A2", "against native"], [*rows, ["mean", "", *means]])
+
+
+def _speeds(record: Record) -> str:
+    rows = []
+    for place, one in record["speed"].items():
+        names = ("encode", "decode", "x265_medium", "ffmpeg", "payloads")
+        encode, decode, x265, ffmpeg, alone = (one[name] / 1e6 for name in names)
+        rows.append(
+            [
+                *_place(place),
+                f"{one['qps'][0]} / {one['qps'][1]}",
+                f"{encode:.1f} / {x265:.2f}",
+                f"{encode / x265:.1f}",
+                f"{decode:.1f} / {ffmpeg:.1f}",
+                f"{decode / ffmpeg:.2f}",
+                f"{alone:.1f}",
+                f"{alone / ffmpeg:.2f}",
+            ]
+        )
+    heads = ["maps", "layer", "QP", "encode, M/s, ours / x265 medium", "ratio"]
+    heads += ["decode, M/s, ours / ffmpeg", "ratio", "payloads alone, M/s", "ratio"]
+    return table(heads, rows)
+
+
+def _single(record: Record) -> str:
+    rows = [
+        [
+            one["shape"],
+            one["coder"],
+            str(one["bytes"]),
+            f"{one['encode_ms']:.2f}",
+            f"{one['decode_ms']:.2f}",
+            f"{one['encode_ms'] + one['decode_ms']:.2f}",
+        ]
+        for one in record["single"]
+    ]
+    return table(["feature", "coder", "bytes", "write, ms", "read, ms", "together, ms"], rows)
+
+
+def _threads(record: Record) -> str:
+    own = record["threads"]
+    ratio = own["one_ms"] / own["two_ms"]
+    more = 100 * (own["bytes"] / own["bytes_of_one_substream"] - 1)
+    return (
+        f"One thread takes {own['one_ms']} ms, two take {own['two_ms']} ms: {ratio:.2f} times the speed "
+        f"(load {own['load']}).\nTwo substreams take {more:.1f} % more bytes than one.\n"
+    )
