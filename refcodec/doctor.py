@@ -225,9 +225,9 @@ def _output(program: str, option: str) -> str:
 
 
 def _kernels(folder: Path | None) -> Iterator[Finding]:
-    import numba
+    from numba import config
 
-    if numba.config.DISABLE_JIT:
+    if config.DISABLE_JIT:
         text = "interpreted, some hundred times slower: NUMBA_DISABLE_JIT is set"
         yield Finding("kernels", "compiler", "slow", text, "unset NUMBA_DISABLE_JIT")
     elif folder is None:

@@ -57,6 +57,7 @@ _SOURCES = (
     "networks/weights.py",
     *(f"coders/native/{name}.py" for name in _NATIVE),
     "coders/native_static/*.py",
+    "coders/native_static/encoder/*.py",
     *(f"coders/native_lossless/{name}.py" for name in _NATIVE_LOSSLESS),
     "tables/__init__.py",
     "tables/logistic.txt",

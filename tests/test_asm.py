@@ -100,7 +100,7 @@ def test_metadata_follows_its_texts() -> None:
     ("old", "new", "expected"),
     [
         ("coder_id = raw", "coder_id = 15", ("unsupported", "C.1")),
-        ("coder_id = raw", "coder_id = 9", ("unsupported", "C.1")),
+        ("coder_id = raw", "coder_id = 14", ("unsupported", "C.1")),
         ("channels_minus1 = 15", "channels_minus1 = 16777216", ("syntax", "7.4")),
         ("coder_id = raw", "coder_id = raw\n alignment = 0b0000100", ("syntax", "4.4")),
         ("unit end", "unit end\n unit_crc = 1", ("checksum", "8.2")),

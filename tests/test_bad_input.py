@@ -170,7 +170,7 @@ def test_the_feature_type_fixes_the_rank() -> None:
         ({"coder": "zlib", "quantiser": "log", "bits": 17}, "bits is 17; zlib takes 1 to 16"),
         (
             {"coder": "h264"},
-            "coder is 'h264'; it is one of native, native-lossless, hevc, zlib, gzip",
+            "coder is 'h264'; it is one of native, native-lossless, native-static, hevc",
         ),
         ({"coder": "hevc", "quantiser": "none"}, "with hevc it is uniform or log"),
         ({"quantiser": "none"}, "with native it is uniform or log"),

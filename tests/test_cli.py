@@ -208,7 +208,7 @@ def test_encode_offers_every_field_of_a_configuration() -> None:
 def test_help_tells_coders_and_defaults() -> None:
     text = " ".join(run("encode", "--help").stdout.replace("│", " ").split())
     for line in (
-        "One of native, native-lossless, hevc, zlib, gzip, bzip2, lzma, raw, learned. "
+        "One of native, native-lossless, native-static, hevc, zlib, gzip, bzip2, lzma, raw, learned. "
         "[default: native]",
         "--quantiser uniform|log|lattice|none uniform, log, lattice (latents), or none (bit for bit). "
         "[default: lattice for learned, uniform for native and hevc, else none]",

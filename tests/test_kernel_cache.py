@@ -172,7 +172,7 @@ def test_only_what_has_kernels_can_be_warmed_up(command: list[str]) -> None:
     script = "from refcodec.cli import main; main()"
     process = start(SOURCE, script, "warm-up", *command)
     assert (
-        "is not compiled: choose among native, native-lossless, learned"
+        "is not compiled: choose among native, native-lossless, native-static, learned"
         in process.communicate(timeout=PATIENCE)[1]
     )
     assert process.returncode == 2

@@ -171,7 +171,9 @@ def test_form_of_fluster(tmp_path: Path) -> None:
         path.stem: json.loads(path.read_text(encoding="utf-8"))
         for path in (tmp_path / "test_suites").glob("*.json")
     }
-    assert set(documents) == {"DFC-ALL", "DFC-LOSSLESS", "DFC-NATIVE", "DFC-HEVC", "DFC-LEARNED"}
+    assert set(documents) == {
+        *("DFC-ALL", "DFC-LOSSLESS", "DFC-NATIVE", "DFC-HEVC", "DFC-LEARNED", "DFC-REALTIME")
+    }
     whole = documents.pop("DFC-ALL")["test_vectors"]
     assert len(whole) == len(SUITE.vectors)
     parts = [one["name"] for document in documents.values() for one in document["test_vectors"]]

@@ -131,7 +131,8 @@ def test_who_does_not_use_it_does_not_pay(pytester: pytest.Pytester) -> None:
             assert request.fixturenames == ["request"]
         """
     )
-    done = pytest_of_others(pytester, "-p", "no:hypothesispytest", "-W", "error")
+    others = ("-p", "no:hypothesispytest", "-p", "no:zarr")
+    done = pytest_of_others(pytester, *others, "-W", "error")
     done.assert_outcomes(passed=1)
 
 

@@ -64,7 +64,7 @@ class PhaseRow:
 
 @dataclass(frozen=True, eq=False)
 class Phase:
-    """What is trained, and how.
+    """A phase of a training: its modules, and the weights of its losses.
 
     name       : of `PHASES`.
     codec      : the codec.
@@ -237,7 +237,7 @@ def _advance(
 
 
 def conflict(phase: Phase, stock: Stock, batches: int = 8) -> dict[str, float]:
-    """How far the losses of a joint training pull the analysis apart, before its first step.
+    """Measure how far the losses of a joint training pull the analysis apart, before its first step.
 
     Returns the norms of the gradients of the codec's loss and of the cross-entropy by the parameters of the
     analysis, means over batches, and the mean cosine between them.

@@ -140,7 +140,10 @@ class Trainer:
             groups.append({"params": network, "weight_decay": training.weight_decay, "scale": 1.0})
         if self.network.bottleneck is not None:
             bottleneck = self.network.bottleneck
-            rates = {"log_steps": training.step_rate, **dict.fromkeys(_MODEL, training.density_rate)}
+            rates = {
+                "log_steps": training.step_rate,
+                **dict.fromkeys(_MODEL, training.density_rate),
+            }
             by_rate = defaultdict[float, list[torch.nn.Parameter]](list)
             for name, parameter in bottleneck.named_parameters():
                 rate = rates.get(name.partition(".")[0]) or training.rate

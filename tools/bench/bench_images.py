@@ -34,7 +34,8 @@ def main() -> None:
     if given.render:
         record: Record = json.loads(given.record.read_text())
     else:
-        results = json.loads((given.results / "results.json").read_text())
+        results = [json.loads(path.read_text()) for path in given.results.glob("*/*/result.json")]
+        results.sort(key=lambda one: (one["lambda"], one["task"]))
         record = {"machine": machine(), "results": results}
         with atomic_file(given.record) as file:
             file.write((json.dumps(record, indent=1) + "\n").encode())
