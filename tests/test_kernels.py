@@ -364,7 +364,7 @@ def good_everything(array, w):
     """Whatever is permitted."""
     total = 0
     a, b = 1, -1
-    room = np.zeros(4, np.int64)
+    room = np.zeros(4, np.int32)
     for i in range(0, array.shape[0], 2):
         array[i] = int(array[i]) ^ 1
         w.contexts[0] = int(w.contexts[1]) + min(a, b, i)
@@ -373,7 +373,7 @@ def good_everything(array, w):
         while total < 7:
             total += bucket(abs(total)) + int(i > 2)
             break
-    inverse_block(array[0], room, array, total, -total, ~a, b << 1, a >> 1, a // 3)
+    inverse_block(array[0], room, total, -total, ~a, b << 1, a >> 1, a // 3, a, b)
     return total if total > 0 else max(int(array[1, 2]), 1 << 20)
 
 

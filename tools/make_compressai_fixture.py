@@ -13,7 +13,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from compressai.models.google import MeanScaleHyperprior, ScaleHyperprior
+from compressai.models.google import (  # type: ignore[import-not-found]
+    MeanScaleHyperprior,
+    ScaleHyperprior,
+)
 from safetensors.torch import save_file
 
 FOLDER = Path(__file__).resolve().parents[1] / "tests" / "fixtures"
