@@ -98,6 +98,20 @@ _INTEGERS = frozenset({Quantiser.UNIFORM, Quantiser.LOGARITHMIC})
 _SAMPLES: dict[str, Any] = {"quantiser": "uniform", "range": "tensor", "clip": None}
 """Options of coders of integer samples."""
 
+_TRANSFORMED: dict[str, Any] = {
+    **_SAMPLES,
+    "bits": 16,
+    "qp": 32,
+    "restoration": "auto",
+    "target_size": None,
+    "target_snr": None,
+    "batch": None,
+    "workers": None,
+}
+"""Options of the coders with the native transform."""
+
+_RESTORATIONS = ("auto", "off", "mean", "channel")
+
 _PROCESS: dict[str, Any] = {"ffmpeg": None, "workers": None, "timeout": None}
 
 
@@ -130,22 +144,8 @@ _RECORDS = (
         restorable=False,
         compiled=True,
         written_by="encoder",
-        options={
-            **_SAMPLES,
-            "bits": 16,
-            "qp": 32,
-            "restoration": "auto",
-            "speed": "default",
-            "gop": 0,
-            "target_size": None,
-            "target_snr": None,
-            "batch": None,
-            "workers": None,
-        },
-        choices={
-            "restoration": ("auto", "off", "mean", "channel"),
-            "speed": ("fast", "default", "best"),
-        },
+        options={**_TRANSFORMED, "speed": "default", "gop": 0},
+        choices={"restoration": _RESTORATIONS, "speed": ("fast", "default", "best")},
     ),
     CoderRecord(
         Coder.NATIVE_LOSSLESS,
@@ -170,18 +170,8 @@ _RECORDS = (
         restorable=False,
         compiled=True,
         written_by="encoder",
-        options={
-            **_SAMPLES,
-            "bits": 16,
-            "qp": 32,
-            "restoration": "auto",
-            "target_size": None,
-            "target_snr": None,
-            "substreams": 1,
-            "batch": None,
-            "workers": None,
-        },
-        choices={"restoration": ("auto", "off", "mean", "channel")},
+        options={**_TRANSFORMED, "substreams": 1},
+        choices={"restoration": _RESTORATIONS},
     ),
     CoderRecord(
         Coder.HEVC,
