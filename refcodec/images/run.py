@@ -34,7 +34,7 @@ from refcodec.images.plan import ImagePlan
 from refcodec.images.plots import draw_phase
 from refcodec.images.stored import freeze_images
 from refcodec.images.training import Phase, PhaseRow, conflict, train_phase
-from refcodec.learn.data import Augmentation, Data, open_data
+from refcodec.learn.data import Data
 from refcodec.learn.stock import Stock, in_order
 from refcodec.models.images import denormalise
 from refcodec.models.loading import read_weights
@@ -59,10 +59,9 @@ class ImageSession:
     def __init__(self, plan: ImagePlan, output: Path) -> None:
         self.plan, self.output = plan, output
         own = plan.data
-        augment = Augmentation(own.flip, own.pad)
-        self._training = self._open(own.train, own.count, augment)
+        self._training = self._open(own.train, own.count, training=True)
         self._stock = Stock(self._training, plan.training.batch, plan.training.seed)
-        self._test = _read(self._open(own.test, own.test_count, Augmentation()))
+        self._test = _read(self._open(own.test, own.test_count, training=False))
         self.classes = len(self._training.classes)
         if not self.classes:
             raise CallerError(
@@ -71,22 +70,16 @@ class ImageSession:
         output.mkdir(parents=True, exist_ok=True)
         _write(output / "config.toml", plan.text.encode())
 
-    def _open(self, source: str, count: int | None, augment: Augmentation) -> Data:
-        own = self.plan.data
-        return open_data(
-            self.plan.path(source),
-            count=count,
-            size=(own.size, own.size),
-            enlarge=own.enlarge,
-            augment=augment,
-        )
+    def _open(self, source: str, count: int | None, *, training: bool) -> Data:
+        return self.plan.data.open(self.plan.path(source), count, training=training)
 
     def run(self, report: Report) -> list[dict[str, Any]]:
         """Train and measure all runs that have not been; returns their results, frozen codecs first."""
         results = []
         for trade in self.plan.codec.lambdas:
             folder = self.output / f"lambda-{trade:g}"
-            frozen = self._phase("codec", trade, self._codec(), self._classifier())
+            codec = self._codec()
+            frozen = self._phase("codec", trade, codec, self._classifier(codec))
             self._train(frozen, folder, report)
             self._train(self._next(frozen, "classifier"), folder / "frozen", report)
             results.append(self._result(frozen, folder / "frozen", 0.0))
@@ -97,7 +90,6 @@ class ImageSession:
                 pull = None if (own / "result.json").exists() else conflict(joint, self._stock)
                 self._train(joint, own, report)
                 results.append(self._result(joint, own, task, pull))
-                _load(joint, folder / "frozen")
         return results
 
     # --- training
@@ -111,10 +103,10 @@ class ImageSession:
             own.channels, own.latents, means=own.means, halvings=own.halvings, seed=seed
         )
 
-    def _classifier(self) -> LatentClassifier:
+    def _classifier(self, codec: ImageCodec) -> LatentClassifier:
         own = self.plan.classifier
         found = LatentClassifier(
-            self._latents,
+            codec.analysis[-1].weight.shape[0],
             self.classes,
             first=own.first,
             stages=tuple(zip(own.widths, own.blocks, strict=True)),
@@ -126,13 +118,6 @@ class ImageSession:
             except (KeyError, RuntimeError) as error:
                 raise CallerError(f"{own.weights} does not fit the classifier: {error}") from None
         return found
-
-    @property
-    def _latents(self) -> int:
-        own = self.plan.codec
-        if own.weights is None:
-            return own.latents
-        return int(load_compressai(self.plan.path(own.weights)).analysis[-1].weight.shape[0])
 
     def _phase(
         self,

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from refcodec.checked import data_path
 from refcodec.learn.baselines import Baseline
+from refcodec.learn.data import Augmentation, Data, open_data
 from refcodec.learn.probes import Probe
 from refcodec.learn.schedule import Schedule
 
@@ -68,6 +69,17 @@ class DataPlan:
     flip: bool = False
     pad: int = 0
     classes: int | None = None
+
+    def open(self, path: Path, count: int | None, *, training: bool) -> Data:
+        """Open training data, which are augmented, or test data. Raises CallerError."""
+        return open_data(
+            path,
+            count=count,
+            size=(self.size, self.size),
+            enlarge=self.enlarge,
+            augment=Augmentation(self.flip, self.pad) if training else Augmentation(),
+            classes=self.classes,
+        )
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from safetensors.torch import save
 from refcodec.errors import CallerError
 from refcodec.files import atomic_file, json_value, storage_error
 from refcodec.learn.baselines import Known
-from refcodec.learn.data import Augmentation, Data, open_data
+from refcodec.learn.data import Data
 from refcodec.learn.losses import LOSSES
 from refcodec.learn.measure import Seen, collect, error_of, measure_baseline, probe, see
 from refcodec.learn.plan import Plan, Run
@@ -71,15 +71,7 @@ class Session:
         _write(output / "config.toml", plan.text.encode())
 
     def _open(self, source: str, count: int | None, *, training: bool) -> Data:
-        own = self.plan.data
-        return open_data(
-            self.plan.path(source),
-            count=count,
-            size=(own.size, own.size),
-            enlarge=own.enlarge,
-            augment=Augmentation(own.flip, own.pad) if training else Augmentation(),
-            classes=own.classes,
-        )
+        return self.plan.data.open(self.plan.path(source), count, training=training)
 
     def begin(self, report: Report) -> None:
         """Train the plan that this one starts from, unless it has been; `plan` then has its weights.
