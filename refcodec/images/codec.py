@@ -11,10 +11,10 @@ from torch import nn
 
 from refcodec.errors import CallerError
 from refcodec.images.gdn import GDN
-from refcodec.learn.bottleneck import Noise, round_through
+from refcodec.learn.bottleneck import Noise
 from refcodec.learn.bounds import Least
 from refcodec.learn.density import FactorizedDensity
-from refcodec.learn.hyperprior import normal_bits
+from refcodec.learn.hyperprior import round_latents
 from refcodec.tables import scale_deviations
 
 __all__ = ["CodedImages", "ImageCodec"]
@@ -120,15 +120,7 @@ class ImageCodec(nn.Module):
     def encode(self, images: torch.Tensor, noise: Noise | None = None) -> CodedImages:
         """Code images, but reconstruct none: ``images`` of what is returned is empty."""
         y, z = self.analyse(images)
-        hyper = round_through(z)
-        means, deviations = self.distributions(hyper)
-        latents = means + round_through(y - means)
-        if noise is None:
-            offsets = latents - means
-        else:
-            hyper, offsets = z + noise(z.shape), y + noise(y.shape) - means
-        bits = self.density.bits(hyper).flatten(1).sum(dim=1)
-        bits = bits + normal_bits(offsets, deviations).flatten(1).sum(dim=1)
+        latents, deviations, bits = round_latents(y, z, self.distributions, self.density, noise)
         return CodedImages(images[:0], bits, latents, deviations)
 
 

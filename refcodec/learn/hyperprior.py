@@ -18,7 +18,7 @@ inverse. Without layers before or after it, the transform stays linear.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import torch
@@ -41,7 +41,7 @@ from refcodec.learn.transforms import (
 )
 from refcodec.tables import scale_deviations
 
-__all__ = ["HyperpriorBottleneck", "normal_bits"]
+__all__ = ["HyperpriorBottleneck", "normal_bits", "round_latents"]
 
 _LEAST_DEVIATION: Final = float(scale_deviations()[0])
 _LARGEST_DEVIATION: Final = float(scale_deviations()[-1])
@@ -210,14 +210,7 @@ class HyperpriorBottleneck(nn.Module):
                 bits of what is rounded.
         """
         y, z = self._latents(features)
-        hyper = round_through(z)
-        means, deviations = self.distributions(hyper)
-        rounded = means + round_through(y - means)
-        if noise is not None:
-            hyper = z + noise(z.shape)
-        bits = self.density.bits(hyper).flatten(1).sum(dim=1)
-        offsets = rounded - means if noise is None else y + noise(y.shape) - means
-        bits = bits + normal_bits(offsets, deviations).flatten(1).sum(dim=1)
+        rounded, _, bits = round_latents(y, z, self.distributions, self.density, noise)
         return Coded(self.restore(rounded), bits)
 
     def _latents(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -240,6 +233,30 @@ class HyperpriorBottleneck(nn.Module):
     def hyper_latents(self, features: torch.Tensor) -> torch.Tensor:
         """Rounded hyper-latents of features, int32, N x channels x H x W."""
         return self._latents(features)[1].round().to(torch.int32)
+
+
+def round_latents(
+    y: torch.Tensor,
+    z: torch.Tensor,
+    distributions: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+    density: FactorizedDensity,
+    noise: Noise | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Round latents around their means; returns them, their deviations, and the bits of each feature, N.
+
+    y, z          : latents and hyper-latents before rounding.
+    distributions : means and deviations of latents, of rounded hyper-latents.
+    density       : of hyper-latents.
+    noise         : as of `HyperpriorBottleneck.forward`.
+    """
+    hyper = round_through(z)
+    means, deviations = distributions(hyper)
+    rounded = means + round_through(y - means)
+    offsets = rounded - means
+    if noise is not None:
+        hyper, offsets = z + noise(z.shape), y + noise(y.shape) - means
+    bits = density.bits(hyper).flatten(1).sum(dim=1)
+    return rounded, deviations, bits + normal_bits(offsets, deviations).flatten(1).sum(dim=1)
 
 
 def normal_bits(offsets: torch.Tensor, deviations: torch.Tensor) -> torch.Tensor:
