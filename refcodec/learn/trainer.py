@@ -106,16 +106,16 @@ class Trainer:
         if isinstance(bottleneck, Bottleneck):
             bottleneck.calibrate(self._features(0), own.step)
             return
+        batches = [self._features(number) for number in range(_CALIBRATED)]
         curvature = curvature_of(
             self.network.cut,
-            map(self._features, range(_CURVED)),
+            batches[:_CURVED],
             own.stride,
             feature_weight=own.feature_weight,
         )
-        features = torch.cat([self._features(number) for number in range(_CALIBRATED)])
         # For small steps a bit less costs step^2 / 6 * ln 2 of the loss: at the best step that is lambda.
         best = math.sqrt(6 * self.run.trade / math.log(2))
-        bottleneck.calibrate(features, own.step * best, curvature)
+        bottleneck.calibrate(torch.cat(batches), own.step * best, curvature)
 
     @torch.no_grad()
     def _features(self, number: int) -> torch.Tensor:
