@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from refcodec.reader import Reader, decode
     from refcodec.reader import open_stream as open
     from refcodec.tensors import to_torch
+    from refcodec.transform.channel import ChannelTransform
     from refcodec.validator import Report, validate
     from refcodec.writer import Writer, concat, create, encode
 
 _HOME = {
+    "ChannelTransform": "transform.channel",
     "EncoderConfig": "config",
     "EntropyModel": "probability.model",
     "HyperpriorModel": "probability.hyperprior",
@@ -65,6 +67,7 @@ _HOME = {
 
 __all__ = [
     "CallerError",
+    "ChannelTransform",
     "DFCError",
     "EncoderConfig",
     "EntropyModel",

@@ -9,9 +9,9 @@ from typing import Any
 
 from refcodec.coders.protocol import Machine
 from refcodec.errors import CallerError
-from refcodec.probability.kinds import LatentModel
+from refcodec.probability.kinds import Model
 from refcodec.probability.store import ModelStore
-from refcodec.probability.stored import StoredModel
+from refcodec.stored_model import StoredModel
 from refcodec.tables import HIGHEST_LEVEL
 
 __all__ = ["asked_level", "asked_machine"]
@@ -55,9 +55,9 @@ def _store(models: Any, source: Any) -> ModelStore:
     single = models is None or isinstance(models, (str, os.PathLike, StoredModel))
     given = [models] if single else list(models)
     places: list[str | os.PathLike[str]] = []
-    at_hand: list[LatentModel] = []
+    at_hand: list[Model] = []
     for one in given:
-        if isinstance(one, LatentModel):
+        if isinstance(one, Model):
             at_hand.append(one)
         elif isinstance(one, (str, os.PathLike)):
             if not Path(one).exists():

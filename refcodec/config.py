@@ -14,7 +14,7 @@ from typing import Any
 
 from refcodec.errors import CallerError, StreamError
 from refcodec.registry import CODERS, QUANTISERS, CoderRecord, coder_named, suggest
-from refcodec.syntax.codes import UnitType
+from refcodec.syntax.codes import Quantiser, UnitType
 from refcodec.tables import HIGHEST_LEVEL, LONGEST_SEQUENCE, SUBSTREAMS
 
 __all__ = ["CHOICES", "EncoderConfig"]
@@ -74,7 +74,7 @@ class EncoderConfig:
     coder        : payload coder, by name.
 
     Quantisation:
-    quantiser    : uniform, log, lattice (latents), or none (bit for bit).
+    quantiser    : uniform, log, lattice (latents), transform (that of the model), or none (bit for bit).
     bits         : bits per sample, 1 to 16; at most 12 with hevc.
     range        : one range for the whole tensor, or one per channel (per element, for vectors).
     clip         : range (low, high) to use instead of the feature's own; values beyond it saturate.
@@ -100,9 +100,13 @@ class EncoderConfig:
     lossless     : code the quantised samples losslessly.
     preset       : preset of x265.
 
-    Latents:
-    model        : model of latents, a .dfcm file; None counts the first features.
+    Models:
+    model        : a .dfcm file, or what it holds: a model of latents (learned; None counts the first
+                   features), or a transform over channels, by which features are quantised (native,
+                   native-static).
     model_apart  : name the model by its SHA-256 instead of storing it: decoders find it in a store of models.
+
+    Latents:
     analysis     : what makes the latents of features for a hyperprior: a .safetensors file, or a function.
     joint        : code the features of a unit together: fewer bytes, but they are decoded together.
     substreams   : groups of channels, 1 to 64, decoded by several threads, or one without the others.
@@ -186,6 +190,8 @@ class EncoderConfig:
                 raise _not_among(name, given[name], choices)
         self._set("given", given)
         defaults = {**_NEUTRAL, "hash_size": 8 if record.needs_hash else 0, **record.options}
+        if _is_transform(given.get("model")):
+            defaults |= {"quantiser": "transform", "bits": 16}
         for name in options:
             self._set(name, given.get(name, defaults.get(name)))
         self._set("lossy_quantiser", None if self.quantiser == "none" else self.quantiser)
@@ -259,6 +265,7 @@ class EncoderConfig:
                 f"{'joint' if self.joint else 'batch'} has no effect with substreams: features that "
                 "have them are not batched"
             )
+        yield from self._about_model(record)
         under = getattr(self.model, "unit_type", None)
         if self.analysis is not None and under != UnitType.NETWORK_MODEL:
             yield CallerError(
@@ -269,6 +276,32 @@ class EncoderConfig:
             yield CallerError("joint has no effect where features are not batched")
         if self.batch and (self.aims or self.gop):
             yield CallerError("features with a target, or of a sequence, are not batched")
+
+    def _about_model(self, record: CoderRecord) -> Iterator[CallerError]:
+        """Errors of a model that does not suit the coder, or the quantiser."""
+        if self.quantiser == "transform":
+            if not _is_transform(self.model):
+                yield CallerError(
+                    "the quantiser transform needs a transform over channels",
+                    hint="give one as model: refcodec.ChannelTransform.fit makes it of features",
+                )
+            for name in ("bits", "range", "clip"):
+                if name in self.given and self.given[name] != _NEUTRAL[name]:
+                    yield CallerError(
+                        f"{name} has no effect: the transform says what its coefficients are"
+                    )
+        elif _is_transform(self.model):
+            having = [n for n, one in CODERS.items() if Quantiser.TRANSFORM in one.quantisers]
+            yield CallerError(
+                f"{self.coder} with the quantiser {self.quantiser} takes no transform over channels",
+                hint=f"it is for {' and '.join(having)}, in place of another quantiser",
+            )
+        elif self.model is None and self.model_apart and not record.has_model:
+            yield CallerError("model_apart has no effect without a model")
+        elif self.model is not None and not record.has_model:
+            yield CallerError(
+                f"{self.coder} takes no model of latents", hint="it takes a transform over channels"
+            )
 
     def but(self, **changes: Any) -> EncoderConfig:
         """A copy of this configuration with some options changed; None restores a default.
@@ -282,6 +315,11 @@ class EncoderConfig:
             if name not in known:
                 raise CallerError(f"there is no option {name!r}", hint=suggest(name, known))
         return EncoderConfig(**{**self.given, **changes})
+
+
+def _is_transform(model: Any) -> bool:
+    """True for a transform over channels."""
+    return getattr(model, "unit_type", None) == UnitType.CHANNEL_TRANSFORM
 
 
 def _quantisers(record: CoderRecord) -> list[str]:
@@ -367,19 +405,17 @@ def _numbers(least: float) -> Callable[[str, Any], float | tuple[float, ...]]:
 
 
 def _model(name: str, value: Any) -> Any:
-    """A model of latents, or one from the file of that path."""
+    """A model, or one from the file of that path."""
     # its kernels' compiler takes time to import
-    from refcodec.probability.kinds import LatentModel, load_model
+    from refcodec.probability.kinds import Model, load_model
 
     if isinstance(value, (str, os.PathLike)):
         try:
             return load_model(value)
         except StreamError as error:
             raise CallerError(f"{name}: {os.fspath(value)}: {error}") from None
-    if not isinstance(value, LatentModel):
-        raise CallerError(
-            f"{name} is a {type(value).__name__}; it is a model of latents, or a path"
-        )
+    if not isinstance(value, Model):
+        raise CallerError(f"{name} is a {type(value).__name__}; it is a model, or a path")
     return value
 
 

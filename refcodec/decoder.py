@@ -24,16 +24,18 @@ from refcodec.coders.protocol import (
     Samples,
     Violations,
 )
-from refcodec.errors import DFCError, EnvironmentFault, HashError, StreamError
+from refcodec.errors import ConstraintError, DFCError, EnvironmentFault, HashError, StreamError
 from refcodec.grouping import by_key, in_order
 from refcodec.hashes import sample_hash, unit_hash
 from refcodec.memory import memory_for
+from refcodec.probability.store import ModelStore
 from refcodec.quantise import dequantise
 from refcodec.registry import record_of
 from refcodec.stream.order import no_access_point
 from refcodec.stream.parsing import CodedUnit, UnitHash
-from refcodec.syntax.codes import FeatureType
+from refcodec.syntax.codes import FeatureType, Quantiser
 from refcodec.syntax.structures import FeatureParameterSet
+from refcodec.transform.channel import ChannelTransform
 
 __all__ = [
     "Decode",
@@ -46,6 +48,7 @@ __all__ = [
     "decode_window",
     "raise_failure",
     "reconstruct",
+    "transform_of",
 ]
 
 Feature = npt.NDArray[Any]
@@ -118,8 +121,8 @@ def decode_window(
             failed(unit, attempt)
         elif attempt is not None:
             try:
-                decoded, errors = _finish(unit, attempt)
-            except EnvironmentFault as error:
+                decoded, errors = _finish(unit, attempt, machine.models)
+            except (StreamError, EnvironmentFault) as error:
                 failed(unit, error)
                 continue
             for wrong in errors:
@@ -127,17 +130,21 @@ def decode_window(
             yield decoded
 
 
-def _finish(unit: CodedUnit, samples: UnitSamples) -> tuple[DecodedUnit, list[StreamError]]:
+def _finish(
+    unit: CodedUnit, samples: UnitSamples, models: ModelStore
+) -> tuple[DecodedUnit, list[StreamError]]:
     """The features of a unit from its samples, and the hashes that are not theirs.
 
-    Raises EnvironmentFault where memory does not suffice.
+    Raises EnvironmentFault where memory does not suffice, or a model is not found; StreamError for a model
+    of other features.
     """
     with memory_for(f"to reconstruct {_shape_of(unit)}"):
         if isinstance(samples, np.ndarray):
             features = reconstruct_all(unit, samples)
         else:
+            transform = transform_of(unit.payloads[0], models)
             features = [
-                reconstruct(payload, own)
+                reconstruct(payload, own, transform)
                 for payload, own in zip(unit.payloads, samples, strict=True)
             ]
         return DecodedUnit(unit, samples, features), list(check_hashes(unit, samples, features))
@@ -262,16 +269,48 @@ def decode_channels(unit: CodedUnit, machine: Machine, channels: range) -> Featu
         if found is None:
             return None
         samples, first = found
-        values = dequantise(samples, unit.fps, unit.parameters, first)
+        if unit.fps.quantiser == Quantiser.TRANSFORM:
+            return None
+        values = dequantise(samples, unit.fps, unit.parameters, first=first)
     wanted = values[channels.start - first : channels.stop - first]
     return wanted.reshape(-1) if unit.fps.feature_type == FeatureType.FC else wanted
 
 
 @clause("8.6")
-def reconstruct(payload: Payload, samples: Samples) -> Feature:
-    """(8.6) Reconstruct a feature, in its source type and shape, from samples (int32, C x H x W)."""
-    values = dequantise(samples, payload.fps, payload.parameters)
+def reconstruct(
+    payload: Payload, samples: Samples, transform: ChannelTransform | None = None
+) -> Feature:
+    """(8.6) Reconstruct a feature, in its source type and shape, from samples (int32, C x H x W).
+
+    transform : that of `transform_of`.
+    """
+    values = dequantise(samples, payload.fps, payload.parameters, transform)
     return values.reshape(-1) if payload.fps.feature_type == FeatureType.FC else values
+
+
+@clause("9.9")
+def transform_of(payload: Payload, models: ModelStore) -> ChannelTransform | None:
+    """(9.9) The transform of a payload; None where its quantiser needs none.
+
+    Raises EnvironmentFault where a file is not found; StreamError for one of other features.
+    """
+    reference = payload.model
+    if payload.fps.quantiser != Quantiser.TRANSFORM or reference is None:
+        return None
+    model = models.find(reference)
+    if not isinstance(model, ChannelTransform):
+        raise ConstraintError(
+            f"model {payload.fps.model_id} is no transform over channels",
+            bit_offset=payload.bit_offset,
+            requirement="9.9-5",
+        )
+    if reference.limits is not None:  # of a file, which has not been checked against the stream
+        place = payload.bit_offset
+        for error in model.check(model.coded, reference.limits, place):
+            raise error
+        for error in model.check_features(payload.fps, place):
+            raise error
+    return model
 
 
 @clause("8.6")

@@ -31,9 +31,8 @@ from refcodec.syntax.structures import (
     STREAM_HEADER_SIZE,
     UNIT_STRUCTURES,
     CodedFeature,
-    EntropyModelUnit,
     FeatureParameterSet,
-    NetworkModelUnit,
+    ModelUnit,
     StreamHeader,
 )
 from refcodec.syntax.units import CRC_SIZE, Unit, parse_stream_header, read_unit
@@ -165,7 +164,7 @@ class _Inspection:
                     raise error
                 payload_coder(content.coder_id).show_parameter_set(content, trace)
                 self.unsound.remove(content.fps_id)
-            elif isinstance(content, (EntropyModelUnit, NetworkModelUnit)):
+            elif isinstance(content, ModelUnit):
                 show_model(content, self.header, trace)
             elif isinstance(content, CodedFeature) and content.fps_id not in self.unsound:
                 fps = self.parameter_sets[content.fps_id]

@@ -22,8 +22,10 @@ from refcodec.errors import CallerError
 from refcodec.syntax.codes import Quantiser, Restoration, SourceType
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 from refcodec.tables import power_of_two
+from refcodec.transform.channel import ChannelTransform
 
 __all__ = [
+    "ALIKE",
     "GAIN_LIMIT",
     "NUMPY_TYPES",
     "PLAIN",
@@ -107,7 +109,11 @@ def restore_moments(
 
 @clause("8.6")
 def dequantise(
-    samples: Samples, fps: FeatureParameterSet, parameters: FeatureParameters, first: int = 0
+    samples: Samples,
+    fps: FeatureParameterSet,
+    parameters: FeatureParameters,
+    transform: ChannelTransform | None = None,
+    first: int = 0,
 ) -> npt.NDArray[Any]:
     """(8.6) Integer samples to feature values in the source type.
 
@@ -115,6 +121,7 @@ def dequantise(
                  may also be of several features, N x C x H x W.
     fps        : the feature parameter set.
     parameters : the feature_parameters() of the coded feature.
+    transform  : the transform that the parameter set names, for ``Quantiser.TRANSFORM``.
     first      : channel that the first of the samples are of; they may then be fewer than the feature's.
 
     Returns an array of the source type, of the same shape.
@@ -125,12 +132,28 @@ def dequantise(
         return samples.astype(f"u{numpy_type.itemsize}").view(numpy_type)
     if samples.ndim > 3:  # a batch, which is small
         return round_to_source(dequantise_lattice(samples, fps), source)
+    if transform is not None:
+        return _transformed(samples, fps, transform)
     positions = _restored(samples, fps, parameters)
     result = np.empty(samples.shape, numpy_type)
     for channels, rows in blocks(samples.shape):
         given = samples[channels, rows] if positions is None else positions[channels, rows]
         own = slice(first + channels.start, first + channels.start + len(given))
         result[channels, rows] = round_to_source(_values_of(given, own, fps, parameters), source)
+    return result
+
+
+def _transformed(
+    samples: Samples, fps: FeatureParameterSet, transform: ChannelTransform
+) -> npt.NDArray[Any]:
+    """Values of the samples of a feature, a few rows at a time."""
+    source = SourceType(fps.source_type)
+    result = np.empty(samples.shape, NUMPY_TYPES[source])
+    count, height, width = samples.shape
+    rows = max(1, _BLOCK // (count * width))
+    for y in range(0, height, rows):
+        part = slice(y, y + rows)
+        result[:, part] = round_to_source(transform.apply(samples[:, part], fps.bits), source)
     return result
 
 
@@ -268,7 +291,10 @@ def round_to_source(values: Values, source: SourceType) -> npt.NDArray[Any]:
 
 # --- informative: the encoder's half ---------------------------------------------------------------
 
-PLAIN = frozenset({Quantiser.NONE, Quantiser.LATTICE})
+ALIKE = frozenset({Quantiser.NONE, Quantiser.LATTICE})
+"""Quantisers that need nothing but the parameter set: small features are quantised together."""
+
+PLAIN = ALIKE | {Quantiser.TRANSFORM}
 """Quantisers without ranges or steps of each feature."""
 
 
@@ -317,16 +343,25 @@ def fit_parameters(
 
 
 def quantise(
-    feature: npt.NDArray[Any], fps: FeatureParameterSet, parameters: FeatureParameters
+    feature: npt.NDArray[Any],
+    fps: FeatureParameterSet,
+    parameters: FeatureParameters,
+    transform: ChannelTransform | None = None,
 ) -> tuple[Samples, Values | None]:
     """Quantise feature values with the parameters that will be signalled.
 
-    Returns the samples (int32, C x H x W) and, for the uniform quantiser, their positions before
-    rounding (float64, C x H x W), whose moments statistics restoration signals.
+    transform : as of `dequantise`.
+
+    Returns the samples (int32, C x H x W) and, for the uniform quantiser and a transform, their positions
+    before rounding (float64, C x H x W), whose moments statistics restoration signals.
     """
     if fps.quantiser == Quantiser.NONE:
         return _bit_patterns(feature), None
     values = feature.astype(np.float64)
+    if transform is not None:
+        positions = transform.coefficients(values) + (1 << (fps.bits - 1))
+        np.clip(positions, 0, (1 << fps.bits) - 1, out=positions)
+        return np.rint(positions).astype(np.int32), positions
     if fps.quantiser == Quantiser.LATTICE:
         return _on_lattice(values, fps), None
     top = (1 << fps.bits) - 1

@@ -121,8 +121,10 @@ def convert_reference(
     reference : its parameters.
     own       : those of the feature that is predicted.
 
-    Samples stay as they are where the ranges are equal.
+    Samples stay as they are where the ranges are equal, and where they are coefficients of a transform.
     """
+    if fps.quantiser == Quantiser.TRANSFORM:
+        return samples
     if fps.quantiser == Quantiser.LOGARITHMIC:
         return _convert_levels(samples, reference, own, fps)
     old_low, old_high = _wide_range(reference)

@@ -95,6 +95,8 @@ class CoderRecord:
 _ALL = frozenset(Profile)
 _INTEGERS = frozenset({Quantiser.UNIFORM, Quantiser.LOGARITHMIC})
 
+_TRANSFORMABLE = _INTEGERS | {Quantiser.TRANSFORM}
+
 _SAMPLES: dict[str, Any] = {"quantiser": "uniform", "range": "tensor", "clip": None}
 """Options of coders of integer samples."""
 
@@ -103,6 +105,8 @@ _TRANSFORMED: dict[str, Any] = {
     "bits": 16,
     "qp": 32,
     "restoration": "auto",
+    "model": None,
+    "model_apart": False,
     "target_size": None,
     "target_snr": None,
     "batch": None,
@@ -137,7 +141,7 @@ _RECORDS = (
         module="refcodec.coders.native.coder",
         clauses=("8.3.7",),
         profiles=frozenset({Profile.NATIVE}),
-        quantisers=_INTEGERS,
+        quantisers=_TRANSFORMABLE,
         largest_qp=63,
         eighths=True,
         resumes=True,
@@ -164,7 +168,7 @@ _RECORDS = (
         module="refcodec.coders.native_static.coder",
         clauses=("8.3.11",),
         profiles=frozenset({Profile.REALTIME}),
-        quantisers=_INTEGERS,
+        quantisers=_TRANSFORMABLE,
         largest_qp=63,
         eighths=True,
         restorable=False,
@@ -245,6 +249,7 @@ QUANTISERS = {
     "uniform": Quantiser.UNIFORM,
     "log": Quantiser.LOGARITHMIC,
     "lattice": Quantiser.LATTICE,
+    "transform": Quantiser.TRANSFORM,
     "none": Quantiser.NONE,
 }
 """Quantisers by their names in configurations."""

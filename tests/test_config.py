@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import refcodec
-from refcodec import EncoderConfig, EntropyModel
+from refcodec import ChannelTransform, EncoderConfig, EntropyModel
 from refcodec.errors import CallerError
 from refcodec.registry import CODERS, LARGEST_QP, QUANTISERS, record_of
-from refcodec.syntax.codes import Coder, Profile, is_kept
+from refcodec.syntax.codes import Coder, Profile, Quantiser, is_kept
 
 CHANGES: dict[str, Any] = {
     "quantiser": "log",
@@ -75,6 +75,10 @@ def test_every_option_is_tried_here() -> None:
     assert {one.name for one in fields(EncoderConfig) if one.init} == set(CHANGES) | UNSEEN
 
 
+TRANSFORM = ChannelTransform.fit(features())
+"""A transform over the channels of the features here."""
+
+
 def change(coder: str, option: str) -> Any:
     """A value of an option that this coder would not choose by itself."""
     own = {
@@ -95,6 +99,11 @@ def test_an_option_has_an_effect_or_is_refused(coder: str, option: str) -> None:
     base: dict[str, Any] = {"coder": coder}
     if option in ("bits", "range", "clip") and record.lossless and "bits" in record.options:
         base["quantiser"] = "uniform"
+    transforms = Quantiser.TRANSFORM in record.quantisers
+    if option == "model" and transforms:
+        value = TRANSFORM
+    if option == "model_apart" and transforms:
+        base["model"] = TRANSFORM
     if option == "index" and record.batchable:
         base["batch"] = False  # several units to find
     of_all = {"feature_type", "hash_size", "hashes", "index", "level", "metadata"}

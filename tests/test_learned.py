@@ -353,7 +353,7 @@ def test_a_model_that_is_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert said in str(caught.value)
     report = refcodec.validate(data)
     assert not report.violations
-    assert "the entropy model" in report.unverified[0]
+    assert "the model" in report.unverified[0]
     with pytest.raises(CallerError, match="there is no"):
         refcodec.open(data, models=tmp_path / "nowhere")
 
@@ -374,7 +374,7 @@ def test_a_model_that_is_not_there() -> None:
 
     for batch in (True, False):
         edited = Drop(1)(stream(latents(3), model=MODEL, batch=batch, index=False))
-        with pytest.raises(StreamError, match="entropy model 0 is used before it occurs") as caught:
+        with pytest.raises(StreamError, match="model 0 is used before it occurs") as caught:
             list(refcodec.open(edited))
         assert caught.value.clause == "7.4"
         assert refcodec.validate(edited).violations[0].reject == "order"

@@ -58,6 +58,7 @@ STRUCTURES: list[Structure[Any]] = [
     structures.HYPERPRIOR,
     structures.NETWORK,
     structures.NETWORK_LAYER,
+    structures.CHANNEL_TRANSFORM,
 ]
 
 UNIT_ELEMENTS = {"unit.unit_payload", "unit.unit_crc"}

@@ -53,6 +53,8 @@ from refcodec.syntax.descriptors import (
 )
 from refcodec.syntax.records import Record, Structure
 from refcodec.syntax.structures import (
+    CHANNEL_TRANSFORM,
+    CHANNEL_TRANSFORM_UNIT,
     CODED_FEATURE,
     CODED_FEATURE_BATCH,
     END,
@@ -517,6 +519,28 @@ def test_network_model(
     built = NETWORK_MODEL_UNIT.build_whole(unit)
     assert NETWORK_MODEL_UNIT.parse_whole(built) == NETWORK_MODEL_UNIT.make(unit)
     identity(NETWORK_MODEL_UNIT, {"model_id": number, "external_flag": 1, "sha256": sha256})
+
+
+@given(st.data(), st.integers(0, 255), st.integers(1, 5), st.integers(1, 5), octets(32))
+def test_channel_transform(
+    data: st.DataObject, number: int, groups: int, size: int, sha256: bytes
+) -> None:
+    weights, channels = data.draw(st.binary(max_size=30)), groups * size
+    elements = {
+        "group_count_minus1": groups - 1,
+        "group_channels_minus1": size - 1,
+        "weight_bits_minus1": data.draw(st.integers(0, 15)),
+        "coefficient_shift": np.arange(channels) % 16,
+        "channel_scale": np.arange(1, channels + 1, dtype=np.float32),
+        "channel_offset": np.linspace(-1, 1, channels, dtype=np.float32),
+        "coded_size": len(weights),
+        "coded_weights": weights,
+    }
+    own = identity(CHANNEL_TRANSFORM, elements)
+    unit = {"model_id": number, "external_flag": 0, "transform": own}
+    built = CHANNEL_TRANSFORM_UNIT.build_whole(unit)
+    assert CHANNEL_TRANSFORM_UNIT.parse_whole(built) == CHANNEL_TRANSFORM_UNIT.make(unit)
+    identity(CHANNEL_TRANSFORM_UNIT, {"model_id": number, "external_flag": 1, "sha256": sha256})
 
 
 @given(st.data(), st.integers(0, 255), st.integers(1, 2**16), st.integers(1, 2**12), octets(32))

@@ -25,6 +25,7 @@ class UnitType(IntEnum):
     CODED_FEATURE = 2
     CODED_FEATURE_BATCH = 3
     ENTROPY_MODEL = 4
+    CHANNEL_TRANSFORM = 7
     METADATA = 16
     HASH = 17
     INDEX = 18
@@ -63,6 +64,7 @@ class Quantiser(IntEnum):
     UNIFORM = 1
     LOGARITHMIC = 2
     LATTICE = 5
+    TRANSFORM = 6
 
 
 class Coder(IntEnum):
@@ -127,16 +129,19 @@ class Level(NamedTuple):
     max_model_contexts: int
     max_model_tables: int
     max_model_size: int
+    max_network_weights: int
 
 
-LEVELS = {
-    1: Level(1 << 16, 1 << 16, 1024, 1 << 18, 1 << 20, 32, 1 << 20, 1 << 12, 1 << 8, 1 << 16),
-    2: Level(1 << 20, 1 << 17, 2048, 1 << 22, 1 << 24, 64, 1 << 24, 1 << 14, 1 << 10, 1 << 18),
-    3: Level(1 << 24, 1 << 20, 8192, 1 << 26, 1 << 28, 64, 1 << 28, 1 << 16, 1 << 12, 1 << 20),
-    4: Level(
-        1 << 28, 1 << 24, 8192, 1 << 30, (1 << 32) - 1, 64, 1 << 30, 1 << 16, 1 << 12, 1 << 20
+_SIZES = {
+    1: (1 << 16, 1 << 16, 1024, 1 << 18, 1 << 20, 32, 1 << 20, 1 << 12, 1 << 8, 1 << 16, 1 << 18),
+    2: (1 << 20, 1 << 17, 2048, 1 << 22, 1 << 24, 64, 1 << 24, 1 << 14, 1 << 10, 1 << 18, 1 << 22),
+    3: (1 << 24, 1 << 20, 8192, 1 << 26, 1 << 28, 64, 1 << 28, 1 << 16, 1 << 12, 1 << 20, 1 << 24),
+    4: (
+        *(1 << 28, 1 << 24, 8192, 1 << 30, (1 << 32) - 1, 64, 1 << 30),
+        *(1 << 16, 1 << 12, 1 << 20, 1 << 24),
     ),
 }
+LEVELS = {number: Level(*sizes) for number, sizes in _SIZES.items()}
 
 Code = TypeVar("Code", bound=IntEnum)
 

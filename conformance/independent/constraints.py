@@ -43,6 +43,9 @@ def check_parameter_set(fps: FeatureParameterSet, profile: Profile) -> None:
         constrain(not fps.restoration_enabled_flag, "R9.2-16", "restoration with the native coder")
     if fps.coder == Coder.NATIVE_LOSSLESS:
         constrain(none, "R9.2-17", "the native lossless coder with a quantiser")
+    if fps.coder not in (Coder.NATIVE, Coder.NATIVE_STATIC):
+        other = fps.quantiser != Quantiser.TRANSFORM
+        constrain(other, "R9.2-32", f"coefficients of a transform with {fps.coder!r}")
     lattice = fps.quantiser == Quantiser.LATTICE
     if fps.coder == Coder.LEARNED:
         latents = lattice or (none and fps.source_type in INTEGER_TYPES)
@@ -85,7 +88,8 @@ def check_batch(fps: FeatureParameterSet, batch: Batch, unit_size: int) -> None:
     constrain(unit_size <= LARGEST_BATCH, "R9.2-12", f"a batch of {unit_size} bytes")
     elements = batch.feature_count * fps.elements
     constrain(elements <= LARGEST_BATCH, "R9.2-14", f"a batch of {elements} elements")
-    coded = batch.range_codes_flag and fps.quantiser in (Quantiser.NONE, Quantiser.LATTICE)
+    without = (Quantiser.NONE, Quantiser.LATTICE, Quantiser.TRANSFORM)
+    coded = batch.range_codes_flag and fps.quantiser in without
     constrain(not coded, "R9.2-22", "codes of ranges without ranges")
     sums = batch.joint_flag or sum(batch.payload_sizes) == len(batch.payloads)
     constrain(sums, "R9.2-13", "the sizes of payloads do not add up")
@@ -101,6 +105,12 @@ def check_contexts(fps: FeatureParameterSet, contexts: int) -> None:
     """Check the number of the contexts of the entropy model of a parameter set (R9.7-3)."""
     fits = contexts in (1, fps.channels)
     constrain(fits, "R9.7-3", f"{contexts} contexts for {fps.channels} channels")
+
+
+def check_channels(fps: FeatureParameterSet, channels: int) -> None:
+    """Check the number of channels of the transform of a parameter set (R9.9-4)."""
+    fits = channels == fps.channels
+    constrain(fits, "R9.9-4", f"a transform of {channels} channels for {fps.channels}")
 
 
 def check_own_ranges(low: Integers, high: Integers) -> None:

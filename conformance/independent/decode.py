@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from .bits import Integers
 from .bytecoders import decode_bytes
-from .codes import BYTE_CODERS, Coder, FeatureType, HashTarget
-from .constraints import check_contexts
+from .channels import ChannelTransform
+from .codes import BYTE_CODERS, Coder, FeatureType, HashTarget, Quantiser
 from .hevc import SequenceDecoder
 from .learned import decode_joint, decode_separate, decode_substreams
 from .lossless import decode_lossless
@@ -21,7 +21,7 @@ from .native import decode_native
 from .quantiser import reconstruct
 from .ranges import convert
 from .refusal import Missing, require
-from .stream import CodedFeature, CodedUnit, parse_stream
+from .stream import CodedFeature, CodedUnit, check_model, parse_stream
 from .syntax import FeatureParameterSet, Parameters
 
 
@@ -70,20 +70,24 @@ class Decoder:
 
     def samples_of_unit(self, unit: CodedUnit) -> Iterable[Integers]:
         """The samples of each feature of a coded unit (8.3)."""
-        if unit.model is None:
+        first = unit.features[0]
+        if unit.model is None or first.fps.coder != Coder.LEARNED:
             return map(self.samples, unit.features)
-        first, model = unit.features[0], find_model(unit.model)
-        check_contexts(first.fps, len(model))
+        model = find_model(unit.model)
+        check_model(first.fps, model)
+        assert not isinstance(model, ChannelTransform)
         if first.substream_sizes:
             return [decode_substreams(first.payload, first.substream_sizes, first.fps, model)]
         if unit.joint:
             return decode_joint(first.payload, len(unit.features), first.fps, model)
         return (decode_separate(each.payload, each.fps, model) for each in unit.features)
 
-    def feature(self, coded: CodedFeature, samples: Integers) -> Feature:
+    def feature(
+        self, coded: CodedFeature, samples: Integers, transform: ChannelTransform | None
+    ) -> Feature:
         """The feature of samples; compares its sample hash (R8.8-1)."""
         fps = coded.fps
-        patterns = reconstruct(samples, fps, coded.parameters)
+        patterns = reconstruct(samples, fps, coded.parameters, transform)
         shape = fps.shape[:1] if fps.feature_type == FeatureType.FC else fps.shape
         feature = Feature(fps.source_type.name.lower(), shape, samples, patterns)
         found = hashlib.sha256(feature.sample_bytes()).digest()
@@ -94,7 +98,8 @@ class Decoder:
     def unit(self, unit: CodedUnit) -> list[Feature]:
         """Decode the features of a coded unit, and compare its hash units (R8.8-2)."""
         decoded = zip(unit.features, self.samples_of_unit(unit), strict=True)
-        features = [self.feature(coded, samples) for coded, samples in decoded]
+        transform = transform_of(unit)
+        features = [self.feature(coded, samples, transform) for coded, samples in decoded]
         for target, sha256 in unit.hashes.items():
             found = hashlib.sha256()
             for each in features:
@@ -102,6 +107,16 @@ class Decoder:
                 found.update(each.sample_bytes() if samples else each.value_bytes())
             require(found.digest() == sha256, "hash", "R8.8-2", f"the hash of {target!r} differs")
         return features
+
+
+def transform_of(unit: CodedUnit) -> ChannelTransform | None:
+    """The transform over the channels of the features of a unit, where there is one (9.9)."""
+    fps = unit.features[0].fps
+    if unit.model is None or fps.quantiser != Quantiser.TRANSFORM:
+        return None
+    model = find_model(unit.model)
+    check_model(fps, model)
+    return model if isinstance(model, ChannelTransform) else None
 
 
 def decode_stream(stream: bytes) -> list[Feature]:

@@ -91,10 +91,10 @@ def check_limits(tables: EntropyTables, level: Level) -> None:
 class Chances:
     """Decisions that their own past predicts (8.10.5)."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, count: int) -> None:
         self.arithmetic = ArithmeticDecoder(data)
-        self.probability = [EVEN] * CHANCES  # of a 1, in units of 2^-16
-        self.seen = [0] * CHANCES
+        self.probability = [EVEN] * count  # of a 1, in units of 2^-16
+        self.seen = [0] * count
 
     def decide(self, at: int) -> int:
         """One decision of a chance, which learns from it."""
@@ -112,19 +112,19 @@ class Chances:
             length += 1
         return (1 << length) - 1 + self.arithmetic.bits(length)
 
-    def finish(self) -> None:
-        """Refuse bytes that no decision needs, and decisions beyond them (R8.10.5-5)."""
+    def finish(self, requirement: str, found: str) -> None:
+        """Refuse bytes that no decision needs, and decisions beyond them."""
         left = len(self.arithmetic.data) - self.arithmetic.position
         ended = left <= 0 and self.arithmetic.overrun <= MOST_OVERRUN
-        require(ended, "payload", "R8.10.5-5", "the tables do not end where their bytes do")
+        require(ended, "payload", requirement, found)
 
 
 def decode_model(coded: EntropyTables) -> EntropyModel:
     """Decode the contexts of a model, and then its tables (8.10.5)."""
-    chances = Chances(coded.coded_tables)
+    chances = Chances(coded.coded_tables, CHANCES)
     contexts = decode_contexts(chances, coded)
     tables = decode_tables(chances, coded)
-    chances.finish()
+    chances.finish("R8.10.5-5", "the tables do not end where their bytes do")
     return [Context(tables[table], shift - tables[table].main) for table, shift in contexts]
 
 

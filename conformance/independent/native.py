@@ -9,6 +9,7 @@ import numpy as np
 from .arithmetic import MOST_OVERRUN, ArithmeticDecoder
 from .bits import Integers
 from .blocks import BlockDecoder
+from .codes import Quantiser
 from .decisions import CORRECTION, LONGEST_UNARY, Decisions, bucket, sign_class
 from .plain import decode_plain
 from .refusal import Refusal, require
@@ -57,9 +58,10 @@ def decode_head(arithmetic: ArithmeticDecoder, predicted: bool) -> Head:
 
 def step_sizes(fps: FeatureParameterSet, parameters: Parameters) -> list[int]:
     """The step of each channel, in units of 2^-16 samples (8.3.7.1)."""
+    bits = 10 if fps.quantiser == Quantiser.TRANSFORM else fps.bits
     steps = []
     for qp in parameters.qps:
-        place = 8 * int(qp) + parameters.qp_eighths + 48 * (fps.bits - 8) - 32
+        place = 8 * int(qp) + parameters.qp_eighths + 48 * (bits - 8) - 32
         octave, rest = divmod(place, 48)
         steps.append(OCTAVE[rest] << octave if octave >= 0 else OCTAVE[rest] >> -octave)
     return steps

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .bits import Integers
+from .channels import ChannelTransform, inverse
 from .codes import Quantiser, RestorationMode, SourceType
 from .ranges import Numbers, levels_of, low_and_step
 from .syntax import WIDTHS, FeatureParameterSet, Parameters
@@ -106,14 +107,19 @@ def round_to(numbers: Numbers, source: SourceType) -> npt.NDArray[np.uint32]:
 
 
 def reconstruct(
-    samples: Integers, fps: FeatureParameterSet, parameters: Parameters
+    samples: Integers,
+    fps: FeatureParameterSet,
+    parameters: Parameters,
+    transform: ChannelTransform | None,
 ) -> npt.NDArray[np.unsignedinteger]:
     """The reconstruction of a feature, C x H x W, as patterns of its source type (8.5 to 8.7)."""
     if fps.quantiser == Quantiser.NONE:
         patterns = samples.astype(np.uint32)
+    elif transform is not None:
+        patterns = round_to(inverse(samples, fps.bits, transform), fps.source_type)
     elif fps.quantiser == Quantiser.LATTICE:
         patterns = round_to(lattice(samples, fps), fps.source_type)
     else:
-        inverse = uniform if fps.quantiser == Quantiser.UNIFORM else logarithmic
-        patterns = round_to(inverse(samples, fps, parameters), fps.source_type)
+        values = uniform if fps.quantiser == Quantiser.UNIFORM else logarithmic
+        patterns = round_to(values(samples, fps, parameters), fps.source_type)
     return patterns.astype(f"<u{WIDTHS[fps.source_type] // 8}")

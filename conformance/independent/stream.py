@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .bits import BitReader
-from .codes import Coder, HashTarget, Profile, UnitType, code_point
+from .channels import ChannelTransform, parse_transform
+from .codes import Coder, HashTarget, Profile, Quantiser, UnitType, code_point
 from .constraints import (
     check_batch,
+    check_channels,
     check_contexts,
     check_feature_limits,
     check_frame_limit,
@@ -31,6 +33,7 @@ from .syntax import (
 )
 
 END_SIZES = (0, 16)
+Model = EntropyModel | ChannelTransform | ModelFile
 HASHED = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH, UnitType.HASH)
 
 
@@ -63,13 +66,27 @@ class CodedFeature:
 class CodedUnit:
     """A coded feature or a batch, with the hash units that belong to it.
 
-    ``joint`` is true where one payload holds all features; ``model`` is that of their latents.
+    ``joint`` is true where one payload holds all features; ``model`` is that of their latents, or
+    the transform over their channels.
     """
 
     features: list[CodedFeature]
     joint: bool
-    model: EntropyModel | ModelFile | None
+    model: Model | None
     hashes: dict[HashTarget, bytes] = field(default_factory=dict)
+
+
+def check_model(fps: FeatureParameterSet, model: Model) -> None:
+    """Check that a model is one of such features; of one in a file of its own, later (9.7, 9.9)."""
+    if isinstance(model, ModelFile):
+        return
+    transforms = isinstance(model, ChannelTransform)
+    wanted = fps.quantiser == Quantiser.TRANSFORM
+    require(transforms == wanted, "constraint", "R9.9-5", "a model of another kind")
+    if isinstance(model, ChannelTransform):
+        check_channels(fps, model.channels)
+    else:
+        check_contexts(fps, len(model))
 
 
 class StreamParser:
@@ -79,7 +96,7 @@ class StreamParser:
         self.header = header
         self.units: list[CodedUnit] = []
         self.parameter_sets: dict[int, FeatureParameterSet] = {}
-        self.models: dict[int, EntropyModel | ModelFile] = {}
+        self.models: dict[int, Model] = {}
         self.sequences: dict[FeatureParameterSet, list[CodedFeature]] = {}
         self.before: UnitType | None = None  # the type of the preceding unit
 
@@ -95,6 +112,8 @@ class StreamParser:
             self.batch(unit.payload)
         elif unit.type == UnitType.ENTROPY_MODEL:
             self.entropy_model(unit.payload)
+        elif unit.type == UnitType.CHANNEL_TRANSFORM:
+            self.channel_transform(unit.payload)
         elif unit.type == UnitType.METADATA:
             late = bool(self.parameter_sets)
             require(not late, "order", "R9.1-11", "metadata follows a parameter set")
@@ -111,27 +130,34 @@ class StreamParser:
         check_parameter_set(fps, self.header.profile)
         if fps.coder == Coder.HEVC:
             check_parameter_sets(fps)
-        if fps.coder == Coder.LEARNED:
+        if fps.has_model:
             there = fps.model_id in self.models
-            require(there, "order", "R7.4-2", f"there is no entropy model {fps.model_id}")
-            model = self.models[fps.model_id]
-            if not isinstance(model, ModelFile):
-                check_contexts(fps, len(model))
+            require(there, "order", "R7.4-2", f"there is no model {fps.model_id}")
+            check_model(fps, self.models[fps.model_id])
         self.parameter_sets[fps.fps_id] = fps
 
     def entropy_model(self, payload: bytes) -> None:
         """Parse an entropy model (6.12, R9.7-1, R9.7-2)."""
         learned = self.header.profile == Profile.LEARNED
         require(learned, "constraint", "R9.7-1", f"an entropy model in {self.header.profile!r}")
-        model_id, model = parse_model(payload, self.header.level)
+        self.add_model(*parse_model(payload, self.header.level))
+
+    def channel_transform(self, payload: bytes) -> None:
+        """Parse a transform over channels (6.14, R9.9-1, R9.7-2)."""
+        transforming = self.header.profile in (Profile.NATIVE, Profile.REALTIME)
+        require(transforming, "constraint", "R9.9-1", f"a transform in {self.header.profile!r}")
+        self.add_model(*parse_transform(payload, self.header.level))
+
+    def add_model(self, model_id: int, model: Model) -> None:
+        """Keep a model under its number, which no other has (R9.7-2)."""
         twice = model_id in self.models
-        require(not twice, "constraint", "R9.7-2", f"a second entropy model {model_id}")
+        require(not twice, "constraint", "R9.7-2", f"a second model {model_id}")
         self.models[model_id] = model
 
     def coded_unit(self, features: list[CodedFeature], joint: bool) -> None:
         """Add a coded unit."""
         fps = features[0].fps
-        model = self.models[fps.model_id] if fps.coder == Coder.LEARNED else None
+        model = self.models[fps.model_id] if fps.has_model else None
         self.units.append(CodedUnit(features, joint, model))
 
     def referred(self, read: BitReader) -> FeatureParameterSet:

@@ -77,6 +77,11 @@ class FeatureParameterSet:
         return self.channels if self.range_per_channel_flag else 1
 
     @property
+    def has_model(self) -> bool:
+        """True where a model is named: of latents, or of channels."""
+        return self.coder == Coder.LEARNED or self.quantiser == Quantiser.TRANSFORM
+
+    @property
     def qp_present(self) -> bool:
         """True where feature_parameters() has a QP (7.4)."""
         return self.coder in (Coder.NATIVE, Coder.NATIVE_STATIC) or (
@@ -145,7 +150,8 @@ def parse_parameter_set(payload: bytes) -> FeatureParameterSet:
     quantiser = code_point(Quantiser, read.u(3))
     quantised = quantiser != Quantiser.NONE
     bits = read.u(4) + 1 if quantised else WIDTHS[source_type]
-    range_per_channel_flag = quantised and read.flag()
+    has_ranges = quantised and quantiser != Quantiser.TRANSFORM
+    range_per_channel_flag = has_ranges and read.flag()
     restoration_enabled_flag = quantiser == Quantiser.UNIFORM and read.flag()
     log_signed_flag = quantiser == Quantiser.LOGARITHMIC and read.flag()
     sample_hash_size = HASH_SIZES[read.u(2)]
@@ -157,7 +163,8 @@ def parse_parameter_set(payload: bytes) -> FeatureParameterSet:
     columns = read.ue(4095) + 1 if hevc else 1
     rows = read.ue(4095) + 1 if hevc else 1
     size = read.ue(4096) if hevc else 0
-    model_id = read.ue(255) if coder == Coder.LEARNED else 0
+    has_model = coder == Coder.LEARNED or quantiser == Quantiser.TRANSFORM
+    model_id = read.ue(255) if has_model else 0
     has_substreams = coder in (Coder.LEARNED, Coder.NATIVE_STATIC)
     substream_count = read.ue(63) + 1 if has_substreams else 1
     ranges = channels if range_per_channel_flag else 1

@@ -1,4 +1,4 @@
-"""``refcodec model info`` and ``refcodec model verify``: files of models of latents."""
+"""``refcodec model info`` and ``refcodec model verify``: files of models."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from refcodec.cli.terminal import console, print_facts, print_json
 from refcodec.errors import CallerError
 
 if TYPE_CHECKING:
-    from refcodec.probability.kinds import LatentModel
+    from refcodec.probability.kinds import Model
 
 __all__ = ["app"]
 
-_File = Annotated[Path, typer.Argument(metavar="FILE.dfcm", help="A model of latents.")]
+_File = Annotated[
+    Path, typer.Argument(metavar="FILE.dfcm", help="A model, of latents or of channels.")
+]
 
-app = typer.Typer(help="Look at models of latents (.dfcm), and verify them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at models (.dfcm), of latents or of channels, and verify them.", no_args_is_help=True
+)
 
 
 @app.command()
@@ -40,15 +44,26 @@ def info(file: _File, as_json: options.Json = False) -> None:
 
 def _summary(found: dict[str, Any]) -> list[tuple[str, str]]:
     """Facts about a model as a whole."""
-    tables = found["tables"]
     facts = [
         ("kind", found["kind"]),
         ("SHA-256", found["sha256"]),
         ("size", f"{found['bytes']:,} bytes"),
         ("level", str(found["level"])),
-        ("contexts", f"{tables['contexts']:,}"),
-        ("tables", f"{tables['tables']:,}, {tables['bytes']:,} bytes"),
     ]
+    if "tables" in found:
+        tables = found["tables"]
+        facts += [
+            ("contexts", f"{tables['contexts']:,}"),
+            ("tables", f"{tables['tables']:,}, {tables['bytes']:,} bytes"),
+        ]
+    if "channels" in found:
+        work = found["multiply_accumulates_per_element"]
+        facts += [
+            ("channels", f"{found['channels']:,} in groups of {found['group_channels']:,}"),
+            ("weights", f"{found['weights']:,}"),
+            ("work", f"{work:,} multiply-accumulates for each element"),
+            ("sums", f"at most 2^{found['sum_bits']:.1f} of 2^53"),
+        ]
     if "networks" in found:
         means = f"in units of 2^-{found['fraction']}" if found["means"] else "none"
         work = found["multiply_accumulates_per_element"]
@@ -89,7 +104,7 @@ def verify(file: _File, as_json: options.Json = False) -> None:
     from refcodec.probability.facts import check_model
     from refcodec.probability.kinds import load_model
 
-    model: LatentModel = load_model(file)
+    model: Model = load_model(file)
     report = refcodec.validate(file)
     for violation in report.violations:
         raise violation

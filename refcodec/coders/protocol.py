@@ -50,7 +50,7 @@ class Machine:
     ffmpeg  : program for HEVC; None for the bundled one.
     workers : threads, or ffmpeg processes, at a time.
     timeout : seconds for one run of ffmpeg; None for a bound that grows with its work, up to an hour.
-    models  : where entropy models are found that a stream names without holding them.
+    models  : where models are found that a stream names without holding them.
     """
 
     ffmpeg: str | None = None
@@ -75,7 +75,7 @@ class Payload:
     access_point : true if decoding can begin here.
     data         : coded samples.
     bit_offset   : position of the payload in the stream, in bits.
-    model        : entropy model of the parameter set, where it names one.
+    model        : model of the parameter set, where it names one.
     place        : of a payload in a batch, by a coder with a model: which of the batch it is.
     substreams   : sizes of all substreams of ``data`` but the last; () where there is one.
     """

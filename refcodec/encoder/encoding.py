@@ -15,12 +15,12 @@ from refcodec.coders.protocol import Coded, Job
 from refcodec.config import EncoderConfig
 from refcodec.encoder.analysis import Latents
 from refcodec.encoder.features import Feature
-from refcodec.encoder.models import StreamModel, stream_model
+from refcodec.encoder.models import StreamModel, stream_model, transform_of_features
 from refcodec.encoder.ranges import Share, share_ranges, shares_elements
 from refcodec.encoder.restoration import choose_restoration
 from refcodec.encoder.targets import meet_target
 from refcodec.errors import EnvironmentFault
-from refcodec.quantise import PLAIN, fit_parameters, measure_moments, quantise, quantise_alike
+from refcodec.quantise import ALIKE, fit_parameters, measure_moments, quantise, quantise_alike
 from refcodec.registry import record_of
 from refcodec.stream.features import LARGEST_BATCH
 from refcodec.stream.limits import element_count
@@ -75,7 +75,7 @@ class CodedRun:
     fps     : their parameter set, complete.
     batched : true if they are to share coded feature batches.
     hashed  : true if hash units are to follow them.
-    model   : the entropy model of the parameter set, for a coder that has one, and how it is stored.
+    model   : the model that the parameter set names, if it does, and how it is stored.
     """
 
     fps: FeatureParameterSet
@@ -89,7 +89,7 @@ class FeatureEncoder:
     """Encodes the features of one parameter set.
 
     fps   : the parameter set; HEVC's own parameter sets are added with the first features.
-    model : the entropy model, for a coder that has one; that of the configuration, or of the first features.
+    model : the model that the parameter set names: that of the configuration, or of the first features.
     """
 
     def __init__(self, fps: FeatureParameterSet) -> None:
@@ -106,6 +106,9 @@ class FeatureEncoder:
             shared = list(share_ranges(fitted, fps))
         else:
             shared = [(elements, Share()) for elements in fitted]
+        transform = transform_of_features(config, fps)
+        if transform is not None and self.model is None:
+            self.model = StreamModel(transform, config.model_apart)
         plain = quantise_alike(
             [one.feature for one in requests if not isinstance(one.advice, Latents)], fps
         )
@@ -118,10 +121,10 @@ class FeatureEncoder:
             if isinstance(request.advice, Latents):  # they stand for the feature
                 jobs.append(Job(_NO_SAMPLES, None, parameters, request.advice))
                 continue
-            if fps.quantiser in PLAIN:
+            if fps.quantiser in ALIKE:
                 samples, exact = next(plain), None
             else:
-                samples, exact = quantise(request.feature, fps, parameters)
+                samples, exact = quantise(request.feature, fps, parameters, transform)
             job = Job(samples, exact, parameters, request.advice)
             if config.aims:
                 job = replace(job, parameters=meet_target(request.feature, job, fps, config))
@@ -153,14 +156,14 @@ def whole_payload(run: CodedRun, kind: UnitType, features: Sequence[CodedFeature
 
     Latents that were coded to share a batch are coded anew for a joint one, or where one stands alone.
     """
-    model = run.model
-    if model is None or not run.batched:
+    model = None if run.model is None else run.model.latent_model
+    if run.model is None or model is None or not run.batched:
         return None
-    if kind == UnitType.CODED_FEATURE_BATCH and not model.joint:
+    if kind == UnitType.CODED_FEATURE_BATCH and not run.model.joint:
         return None
     from refcodec.coders.learned.coder import encode_together
 
-    return encode_together([one.coded for one in features], model.model, run.fps)
+    return encode_together([one.coded for one in features], model, run.fps)
 
 
 def is_batched(fps: FeatureParameterSet, config: EncoderConfig) -> bool:

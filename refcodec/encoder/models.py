@@ -11,30 +11,53 @@ import numpy.typing as npt
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
 from refcodec.probability.hyperprior import HyperpriorModel, check_features
-from refcodec.probability.kinds import LatentModel
+from refcodec.probability.kinds import LatentModel, Model
 from refcodec.probability.model import EntropyModel
-from refcodec.syntax.codes import UnitType
+from refcodec.syntax.codes import Quantiser, UnitType
 from refcodec.syntax.structures import FeatureParameterSet, ModelUnit
 from refcodec.tables import HIGHEST_LEVEL, levels
+from refcodec.transform.channel import ChannelTransform
 
-__all__ = ["StreamModel", "stream_model"]
+__all__ = ["StreamModel", "stream_model", "transform_of_features"]
 
 
 @dataclass(frozen=True, slots=True)
 class StreamModel:
-    """A model of latents, and how a stream has it.
+    """A model, and how a stream has it.
 
     apart : true if the stream names its file by the SHA-256; false if it holds the model.
     joint : true if the features of a batch are coded together.
     """
 
-    model: LatentModel
+    model: Model
     apart: bool = False
     joint: bool = False
+
+    @property
+    def latent_model(self) -> LatentModel | None:
+        """The model, where it is one of latents."""
+        return None if isinstance(self.model, ChannelTransform) else self.model
+
+    @property
+    def transform(self) -> ChannelTransform | None:
+        """The model, where it is a transform over channels."""
+        return self.model if isinstance(self.model, ChannelTransform) else None
 
     def unit(self) -> tuple[UnitType, ModelUnit]:
         """Type and content of the unit, whose model_id is still 0."""
         return self.model.unit_type, self.model.unit(apart=self.apart)
+
+
+def transform_of_features(
+    config: EncoderConfig, fps: FeatureParameterSet
+) -> ChannelTransform | None:
+    """The transform of a configuration. Raises CallerError for one of other features."""
+    if fps.quantiser != Quantiser.TRANSFORM:
+        return None
+    transform: ChannelTransform = config.model
+    for error in transform.check_features(fps):
+        raise CallerError(error.what)
+    return transform
 
 
 def stream_model(

@@ -11,6 +11,7 @@ from refcodec.coders import payload_coder
 from refcodec.coders.protocol import Job
 from refcodec.config import EncoderConfig
 from refcodec.encoder.features import Feature
+from refcodec.encoder.models import transform_of_features
 from refcodec.quantise import dequantise
 from refcodec.registry import LARGEST_QP
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
@@ -34,6 +35,7 @@ def meet_target(
     low = 0 if parameters.qp_delta is None else 8 * int(parameters.qp_delta.max())
     high = 8 * LARGEST_QP[config.coder]
     source = feature.astype(np.float64)
+    transform = transform_of_features(config, fps)
     allowed = float(np.var(source)) / 10 ** ((config.target_snr or 0.0) / 10)
 
     def with_qp(eighths: int) -> FeatureParameters:
@@ -44,7 +46,7 @@ def meet_target(
         (coded,) = payload_coder(fps.coder_id).encode([trial], fps, config).features
         if not aims_at_error:
             return len(coded.data) <= (config.target_size or 0)
-        values = dequantise(coded.samples, fps, trial.parameters).astype(np.float64)
+        values = dequantise(coded.samples, fps, trial.parameters, transform).astype(np.float64)
         return float(np.mean((values - source) ** 2)) <= allowed
 
     while low < high:

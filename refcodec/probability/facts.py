@@ -1,34 +1,50 @@
-"""Facts about models of latents, for people: sizes, bounds, costs. Not normative."""
+"""Facts about models, for people: sizes, bounds, costs. Not normative."""
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from refcodec.entropy.static import PRECISION
-from refcodec.errors import EnvironmentFault
+from refcodec.errors import CallerError, EnvironmentFault
 from refcodec.networks.layers import LARGEST_SUM
 from refcodec.networks.network import IntegerNetwork, work_of
 from refcodec.probability.hyperprior import HyperpriorModel
-from refcodec.probability.kinds import LatentModel
+from refcodec.probability.kinds import LatentModel, Model
 from refcodec.probability.model import EntropyModel
-from refcodec.probability.stored import model_unit
+from refcodec.stored_model import model_unit
 from refcodec.tables import levels
+from refcodec.transform.channel import ChannelTransform, weights_of_transform
 
 __all__ = ["check_model", "describe_model", "work_per_element"]
 
+_KINDS: dict[type[Model], str] = {
+    EntropyModel: "entropy model",
+    HyperpriorModel: "hyperprior",
+    ChannelTransform: "transform over channels",
+}
 
-def describe_model(model: LatentModel) -> dict[str, Any]:
+
+def describe_model(model: Model) -> dict[str, Any]:
     """Kind, SHA-256, sizes, tables, networks and costs of a model, as JSON types."""
     facts: dict[str, Any] = {
-        "kind": "hyperprior" if isinstance(model, HyperpriorModel) else "entropy model",
+        "kind": _KINDS[type(model)],
         "sha256": model.sha256.hex(),
         "bytes": len(model.to_bytes()),
         "level": model_unit(model.to_bytes())[1].level_idc,
-        "tables": _tables(model if isinstance(model, EntropyModel) else model.hyper_model),
     }
+    if isinstance(model, ChannelTransform):
+        return facts | {
+            "channels": model.channels,
+            "group_channels": model.coded.group_channels,
+            "weights": weights_of_transform(model.coded),
+            "multiply_accumulates_per_element": model.coded.group_channels,
+            "sum_bits": math.log2(model.largest_sum),
+        }
+    facts["tables"] = _tables(model if isinstance(model, EntropyModel) else model.hyper_model)
     if isinstance(model, HyperpriorModel):
         facts["means"] = bool(model.coded.mean_flag)
         facts["fraction"] = model.fraction
@@ -78,11 +94,39 @@ def _network(network: IntegerNetwork) -> dict[str, Any]:
     }
 
 
-def check_model(model: LatentModel) -> dict[str, str]:
+def check_model(model: Model) -> dict[str, str]:
     """Check the numbers of a model once more; returns what was found.
 
     Raises EnvironmentFault where they are not what decoding has to guarantee.
     """
+    found = (
+        _check_transform(model) if isinstance(model, ChannelTransform) else _check_latents(model)
+    )
+    again = type(model).from_bytes(model.to_bytes())
+    _require(again == model, "the model is another one when it is written and read")
+    found["level"] = f"{model_unit(model.to_bytes())[1].level_idc} of {max(levels())} admits it"
+    return found
+
+
+def _check_transform(model: ChannelTransform) -> dict[str, str]:
+    """Its sums stay exact, and its inverse is one: coefficients are found again."""
+    _require(model.largest_sum < 1 << 53, "a sum may exceed binary64")
+    wanted = np.arange(3 * model.channels).reshape(model.channels, 1, 3) % 201 - 100
+    samples = (wanted + (1 << 15)).astype(np.int32)
+    error = float(np.abs(model.coefficients(model.apply(samples, 16)) - wanted).max())
+    if error > 0.5:
+        raise CallerError(
+            f"an encoder cannot undo the transform: a coefficient is {error:.3g} off",
+            hint="its weights are nearly dependent: fit it to more features, or to smaller groups",
+        )
+    return {
+        "sums": f"at most 2^{math.log2(model.largest_sum):.1f} of 2^53: they are exact",
+        "inverse": f"coefficients are found again within {error:.2g}",
+    }
+
+
+def _check_latents(model: LatentModel) -> dict[str, str]:
+    """Its tables add up, and no sum of its networks overflows."""
     found: dict[str, str] = {}
     tables = model if isinstance(model, EntropyModel) else model.hyper_model
     bounds, begin, _, _, _ = tables.distributions.tables
@@ -94,9 +138,6 @@ def check_model(model: LatentModel) -> dict[str, str]:
         largest = max(max(one.bounds) for one in model.networks.values())
         _require(largest <= LARGEST_SUM, "a sum may overflow")
         found["sums"] = f"at most {largest:,} of {LARGEST_SUM:,}: they cannot overflow"
-    again = type(model).from_bytes(model.to_bytes())
-    _require(again == model, "the model is another one when it is written and read")
-    found["level"] = f"{model_unit(model.to_bytes())[1].level_idc} of {max(levels())} admits it"
     return found
 
 

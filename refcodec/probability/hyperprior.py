@@ -28,7 +28,7 @@ from refcodec.networks.network import (
 )
 from refcodec.probability.coding import check_model_limits
 from refcodec.probability.model import EntropyModel
-from refcodec.probability.stored import StoredModel
+from refcodec.stored_model import StoredModel
 from refcodec.syntax.codes import Activation, Quantiser, UnitType
 from refcodec.syntax.structures import HYPERPRIOR, FeatureParameterSet, Hyperprior, Network
 from refcodec.tables import HIGHEST_LEVEL, Level, levels, scale_deviations, scale_frequencies

@@ -19,7 +19,7 @@ from refcodec.probability.coding import (
     encode_tables,
 )
 from refcodec.probability.freezing import freeze_models
-from refcodec.probability.stored import StoredModel
+from refcodec.stored_model import StoredModel
 from refcodec.syntax.codes import UnitType
 from refcodec.syntax.structures import (
     EntropyTables,

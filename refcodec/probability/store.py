@@ -1,4 +1,4 @@
-"""Stores of models of latents: folders and files in which a model is found by its SHA-256 (clause 8.10.6)."""
+"""Stores of models: folders and files in which a model is found by its SHA-256 (clause 8.10.6)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from refcodec.errors import EnvironmentFault, StreamError
-from refcodec.probability.kinds import LatentModel, read_model
+from refcodec.probability.kinds import Model, read_model
 from refcodec.tables import Level
 
 __all__ = ["ModelReference", "ModelStore", "default_folder", "usual_places"]
@@ -28,7 +28,7 @@ class ModelReference(NamedTuple):
     limits : those of the level of the stream, for a model that is kept apart.
     """
 
-    model: LatentModel | None
+    model: Model | None
     sha256: bytes = b""
     limits: Level | None = None
 
@@ -41,12 +41,12 @@ class ModelStore:
     """
 
     def __init__(
-        self, models: Sequence[LatentModel] = (), places: Sequence[str | os.PathLike[str]] = ()
+        self, models: Sequence[Model] = (), places: Sequence[str | os.PathLike[str]] = ()
     ) -> None:
         self._places = [Path(one) for one in places]
         self._found = {one.sha256: one for one in models}
 
-    def find(self, reference: ModelReference) -> LatentModel:
+    def find(self, reference: ModelReference) -> Model:
         """The model of a reference. Raises EnvironmentFault where it is not there, or damaged."""
         if reference.model is not None:
             return reference.model
@@ -55,7 +55,7 @@ class ModelStore:
             self._found[wanted] = self._look(wanted)
         return self._found[wanted]
 
-    def _look(self, wanted: bytes) -> LatentModel:
+    def _look(self, wanted: bytes) -> Model:
         name = f"{wanted.hex()}.dfcm"
         places = [*self._places, *usual_places()]
         for path in _candidates(places, name):
@@ -69,7 +69,7 @@ class ModelStore:
                     raise EnvironmentFault(f"the model {path}: {error.what}") from None
         looked = ", ".join(map(str, places)) or "nowhere"
         raise EnvironmentFault(
-            f"the stream needs the entropy model of SHA-256 {wanted.hex()}, which was not found in {looked}",
+            f"the stream needs the model of SHA-256 {wanted.hex()}, which was not found in {looked}",
             hint=f"put the file, as {name}, into {default_folder()}, or name its folder by models= "
             "or REFCODEC_MODELS",
         )

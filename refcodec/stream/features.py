@@ -102,7 +102,7 @@ def check_ranges(batch: CodedFeatureBatch, fps: FeatureParameterSet, trace: Elem
     def wrong(name: str, what: str, requirement: str) -> ConstraintError:
         return ConstraintError(what, bit_offset=position_of(trace, name), requirement=requirement)
 
-    if fps.quantiser in (Quantiser.NONE, Quantiser.LATTICE):
+    if fps.quantiser in (Quantiser.NONE, Quantiser.LATTICE, Quantiser.TRANSFORM):
         yield wrong("range_codes_flag", "features without a range have none to code", "9.2-22")
         return
     first, second = bounds_of(batch, fps)

@@ -1,4 +1,4 @@
-"""Constraints on model units (9.1, 9.7, 9.8, A.3), and on the parameter sets that name their models."""
+"""Constraints on model units (9.1, 9.7 to 9.9, A.3), and on the parameter sets that name their models."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from refcodec.coders.protocol import Violations
 from refcodec.errors import ConstraintError, OrderError, StreamError
 from refcodec.networks.network import IntegerNetwork
 from refcodec.probability.hyperprior import HyperpriorModel, check_features
+from refcodec.probability.kinds import Model, kind_of
 from refcodec.probability.model import EntropyModel
 from refcodec.probability.store import ModelReference
-from refcodec.registry import record_of
+from refcodec.registry import CODERS
+from refcodec.stored_model import StoredModel
 from refcodec.stream.limits import limits_of
 from refcodec.syntax.bits import Element, Elements, Trace, position_of
-from refcodec.syntax.codes import Profile
+from refcodec.syntax.codes import Profile, Quantiser
 from refcodec.syntax.structures import (
-    EntropyModelUnit,
+    ChannelTransformUnit,
     FeatureParameterSet,
     ModelUnit,
-    NetworkModelUnit,
     StreamHeader,
 )
+from refcodec.transform.channel import ChannelTransform
 
 __all__ = ["Models", "check_model_of", "check_model_unit", "model_of", "show_model"]
 
@@ -32,6 +34,20 @@ Rows = Iterator[tuple[str, npt.NDArray[np.int64]]]
 
 Models = dict[int, ModelReference]
 """Models by model_id."""
+
+_FIRST: dict[type[StoredModel], str] = {
+    EntropyModel: "context_count_minus1",
+    HyperpriorModel: "mean_flag",
+    ChannelTransform: "group_count_minus1",
+}
+"""First element of each kind of model."""
+
+_TRANSFORM_PROFILES = frozenset(
+    profile
+    for one in CODERS.values()
+    if Quantiser.TRANSFORM in one.quantisers
+    for profile in one.profiles
+)
 
 
 @clause("9.7")
@@ -44,17 +60,18 @@ def check_model_unit(
         place = position_of(trace, "model_id")
         return ConstraintError(what, bit_offset=place, clause=clause, requirement=requirement)
 
-    if header.profile_idc != Profile.LEARNED:
+    if isinstance(unit, ChannelTransformUnit):
+        if header.profile_idc not in _TRANSFORM_PROFILES:
+            name = header.profile_idc.name.lower()
+            yield wrong(f"the profile {name} has no transforms over channels", "A.2", "9.9-1")
+    elif header.profile_idc != Profile.LEARNED:
         yield wrong("only the learned profile has models of latents", "A.2", "9.7-1")
     if unit.model_id in models:
         yield wrong(f"model {unit.model_id} occurs a second time", "9.7", "9.7-2")
-    limits = limits_of(header)
-    if isinstance(unit, EntropyModelUnit):
-        if unit.tables is not None:
-            place = position_of(trace, "context_count_minus1")
-            yield from EntropyModel.check(unit.tables, limits, place)
-    elif unit.hyperprior is not None:
-        yield from HyperpriorModel.check(unit.hyperprior, limits, position_of(trace, "mean_flag"))
+    kind = kind_of(unit)
+    if unit[kind.element] is not None:
+        place = position_of(trace, _FIRST[kind])
+        yield from kind.check(unit[kind.element], limits_of(header), place)
 
 
 def model_of(unit: ModelUnit, header: StreamHeader, trace: Elements) -> ModelReference:
@@ -64,15 +81,21 @@ def model_of(unit: ModelUnit, header: StreamHeader, trace: Elements) -> ModelRef
     """
     if unit.sha256 is not None:
         return ModelReference(None, unit.sha256, limits_of(header))
-    if isinstance(unit, NetworkModelUnit):
-        assert unit.hyperprior is not None
-        return ModelReference(HyperpriorModel(unit.hyperprior, _places(trace)))
-    assert unit.tables is not None
+    return ModelReference(_held(unit, trace))
+
+
+def _held(unit: ModelUnit, trace: Elements) -> Model:
+    """The model that a unit holds. Raises StreamError with the position of its numbers."""
+    kind = kind_of(unit)
+    if kind is HyperpriorModel:
+        return HyperpriorModel(unit[kind.element], _places(trace))
     try:
-        return ModelReference(EntropyModel(unit.tables))
+        found: Model = kind(unit[kind.element])  # type: ignore[assignment]  # of a class of Model
     except StreamError as error:
-        error.bit_offset = position_of(trace, "coded_tables")
+        last = trace[-1]  # of a unit that is whole: its numbers
+        error.bit_offset = last.offset
         raise
+    return found
 
 
 def _places(trace: Elements) -> dict[str, int]:
@@ -97,15 +120,15 @@ def show_model(unit: ModelUnit, header: StreamHeader, trace: Trace) -> None:
         return
     for error in check_model_unit(unit, header, {}, trace):
         raise error
-    if isinstance(unit, EntropyModelUnit):
-        assert unit.tables is not None
-        _show(trace, "", _rows_of_tables(EntropyModel(unit.tables)), "8.10.5")
-        return
-    assert unit.hyperprior is not None
-    model = HyperpriorModel(unit.hyperprior, _places(trace))
-    for name, network in model.networks.items():
-        _show(trace, f"{name}.coded_weights", _rows_of_network(network), "8.11.3")
-    _show(trace, "tables.coded_tables", _rows_of_tables(model.hyper_model), "8.10.5")
+    model = _held(unit, trace)
+    if isinstance(model, EntropyModel):
+        _show(trace, "", _rows_of_tables(model), "8.10.5")
+    elif isinstance(model, ChannelTransform):
+        _show(trace, "", _rows_of_transform(model), "8.6.7")
+    else:
+        for name, network in model.networks.items():
+            _show(trace, f"{name}.coded_weights", _rows_of_network(network), "8.11.3")
+        _show(trace, "tables.coded_tables", _rows_of_tables(model.hyper_model), "8.10.5")
 
 
 def _rows_of_tables(model: EntropyModel) -> Rows:
@@ -128,6 +151,12 @@ def _rows_of_network(network: IntegerNetwork) -> Rows:
         yield f"{layer}.bound", np.array([bound])
 
 
+def _rows_of_transform(transform: ChannelTransform) -> Rows:
+    """The weights of each group of a transform, coefficient by coefficient, not shifted."""
+    for number, own in enumerate(transform.numbers):
+        yield f"transform.group[{number}].weights", own.reshape(-1).astype(np.int64)
+
+
 def _show(trace: Trace, path: str, rows: Rows, clause_number: str) -> None:
     """Insert rows after the last element whose path ends so."""
     at = max(i for i, element in enumerate(trace) if element.path.endswith(path))
@@ -142,17 +171,26 @@ def check_model_of(
     fps: FeatureParameterSet, models: Models, header: StreamHeader, trace: Elements
 ) -> Violations:
     """(9.7, 9.8) The model that a parameter set names is there, and one of such features."""
-    if not record_of(fps.coder_id).has_model or fps.model_id is None:
+    if fps.model_id is None:
         return
     place = position_of(trace, "model_id")
     reference = models.get(fps.model_id)
     if reference is None:
         yield OrderError(
-            f"entropy model {fps.model_id} is used before it occurs in the stream",
+            f"model {fps.model_id} is used before it occurs in the stream",
             bit_offset=place,
             clause="7.4",
             requirement="7.4-2",
         )
+    elif isinstance(reference.model, ChannelTransform):
+        yield from reference.model.check_features(fps, place)
+    elif fps.quantiser == Quantiser.TRANSFORM:
+        if reference.model is not None:
+            yield ConstraintError(
+                f"model {fps.model_id} is no transform over channels",
+                bit_offset=place,
+                requirement="9.9-5",
+            )
     elif isinstance(reference.model, HyperpriorModel):
         yield from check_features(reference.model.coded, fps, limits_of(header), place)
     elif reference.model is not None and reference.model.contexts not in (1, fps.channels):

@@ -74,6 +74,12 @@ def check_parameter_set(
         yield wrong(
             "quantiser", f"{record.name} codes no latents: quantiser must not be lattice", "9.2-25"
         )
+    elif Quantiser.TRANSFORM in {fps.quantiser} - record.quantisers:
+        yield wrong(
+            "quantiser",
+            f"{record.name} codes no coefficients: quantiser must not be transform",
+            "9.2-32",
+        )
     elif fps.quantiser not in record.quantisers:
         needs = (
             "codes values as they are: quantiser must be none"

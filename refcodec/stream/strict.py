@@ -16,11 +16,10 @@ from refcodec.stream.walk import Visit, Walk
 from refcodec.syntax.codes import CODED_UNITS, MODEL_UNITS, UnitType
 from refcodec.syntax.structures import (
     End,
-    EntropyModelUnit,
     FeatureParameterSet,
     Index,
     Metadata,
-    NetworkModelUnit,
+    ModelUnit,
     StreamHeader,
 )
 
@@ -101,7 +100,7 @@ class StrictWalk(Walk):
             return
         super().accept(visit)
         match visit.content:
-            case FeatureParameterSet() | EntropyModelUnit() | NetworkModelUnit():
+            case FeatureParameterSet() | ModelUnit():
                 self._table.parameter_set_offsets.append(visit.unit.offset)
             case Index():
                 self._index = visit

@@ -36,11 +36,10 @@ from refcodec.syntax.structures import (
     CodedFeature,
     CodedFeatureBatch,
     End,
-    EntropyModelUnit,
     FeatureParameterSet,
     Hash,
     Metadata,
-    NetworkModelUnit,
+    ModelUnit,
     StreamHeader,
 )
 from refcodec.syntax.units import ByteSource, Unit, parse_stream_header, read_unit
@@ -177,7 +176,7 @@ class Walk:
             fps = in_force[content.fps_id]
             model = None if fps.model_id is None else self.models.get(fps.model_id)
             visit.coded = coded_unit(unit, content, fps, model)
-        if sound and isinstance(content, (EntropyModelUnit, NetworkModelUnit)):
+        if sound and isinstance(content, ModelUnit):
             try:
                 visit.model = model_of(content, self.header, trace)
             except StreamError as error:
@@ -187,7 +186,7 @@ class Walk:
         self, unit: Unit, content: Record | None, in_force: ParameterSets, trace: Elements
     ) -> Violations:
         match content:
-            case EntropyModelUnit() | NetworkModelUnit():
+            case ModelUnit():
                 yield from check_model_unit(content, self.header, self.models, trace)
             case FeatureParameterSet():
                 yield from check_parameter_set(content, self.header, trace)
@@ -212,7 +211,7 @@ class Walk:
         match visit.content:
             case Metadata():
                 self.metadata |= texts_of(visit.content)
-            case EntropyModelUnit() | NetworkModelUnit() if visit.model is not None:
+            case ModelUnit() if visit.model is not None:
                 self.models[visit.content.model_id] = visit.model
             case End():
                 self.end = visit.content

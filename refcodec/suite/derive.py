@@ -31,12 +31,11 @@ from refcodec.suite.manifest import Decision, Feature
 from refcodec.syntax.codes import Quantiser, UnitType
 from refcodec.syntax.structures import (
     STREAM_HEADER_SIZE,
-    EntropyModelUnit,
     FeatureParameterSet,
     Hash,
     Index,
     Metadata,
-    NetworkModelUnit,
+    ModelUnit,
 )
 from refcodec.syntax.units import parse_stream_header
 
@@ -154,6 +153,8 @@ _CLAUSES = {
     "latents:joint": ("8.10.2",),
     "latents:separate": ("8.10.3",),
     "entropy_model": ("8.10.5", "9.7"),
+    "quantiser:transform": ("8.6.6", "8.7"),
+    "channel_transform": ("8.6.7", "9.9"),
     "network_model": ("8.10.4", "8.10.5", "8.11.1", "8.11.2", "8.11.3", "9.8"),
     "hyperprior:means": ("8.3.10",),
     "hyperprior:scales": ("8.3.10",),
@@ -193,7 +194,7 @@ def labels(stream: bytes) -> Labels:
                 tags.add(f"hash-unit:{visit.content.hash_target.name.lower()}")
             case FeatureParameterSet():
                 sets.append(visit.content)
-            case Metadata() | Index() | EntropyModelUnit() | NetworkModelUnit():
+            case Metadata() | Index() | ModelUnit():
                 tags.add(UnitType(visit.unit.unit_type).name.lower())
             case None:
                 tags.add("unknown-unit")

@@ -34,6 +34,7 @@ class UnitType(IntEnum):
     CODED_FEATURE_BATCH = 3
     ENTROPY_MODEL = 4
     NETWORK_MODEL = 5
+    CHANNEL_TRANSFORM = 7
     METADATA = 16  # skippable
     HASH = 17  # skippable
     INDEX = 18  # skippable
@@ -43,8 +44,10 @@ class UnitType(IntEnum):
 CODED_UNITS = frozenset({UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH})
 """Units that hold coded features."""
 
-MODEL_UNITS = frozenset({UnitType.ENTROPY_MODEL, UnitType.NETWORK_MODEL})
-"""Units that hold, or name, a model of latents."""
+MODEL_UNITS = frozenset(
+    {UnitType.ENTROPY_MODEL, UnitType.NETWORK_MODEL, UnitType.CHANNEL_TRANSFORM}
+)
+"""Units that hold, or name, a model: of latents, or of the channels of features."""
 
 SKIPPABLE_UNITS = frozenset({UnitType.METADATA, UnitType.HASH, UnitType.INDEX})
 """Units that a decoder may pass over without changing what it reconstructs: skippable_flag is 1."""
@@ -96,6 +99,7 @@ class Quantiser(IntEnum):
     LOGARITHMIC = 2
     DEAD_ZONE = 3  # kept
     LATTICE = 5
+    TRANSFORM = 6
 
 
 class Restoration(IntEnum):

@@ -41,6 +41,8 @@ from refcodec.syntax.records import Record, Structure, element
 from refcodec.tables import SUBSTREAMS
 
 __all__ = [
+    "CHANNEL_TRANSFORM",
+    "CHANNEL_TRANSFORM_UNIT",
     "CODED_FEATURE",
     "CODED_FEATURE_BATCH",
     "END",
@@ -65,6 +67,8 @@ __all__ = [
     "STREAM_HEADER_SIZE",
     "UNIT_HEADER",
     "UNIT_STRUCTURES",
+    "ChannelTransformUnit",
+    "CodedChannelTransform",
     "CodedFeature",
     "CodedFeatureBatch",
     "End",
@@ -164,7 +168,9 @@ class FeatureParameterSet(Record):
             ),
         )
     )
-    range_per_channel_flag: int | None = element(If(this.quantiser != Quantiser.NONE, U(1)))
+    range_per_channel_flag: int | None = element(
+        If((this.quantiser != Quantiser.NONE) & (this.quantiser != Quantiser.TRANSFORM), U(1))
+    )
     restoration_enabled_flag: int | None = element(If(this.quantiser == Quantiser.UNIFORM, U(1)))
     log_signed_flag: int | None = element(If(this.quantiser == Quantiser.LOGARITHMIC, U(1)))
     ranges: int = element(
@@ -196,7 +202,12 @@ class FeatureParameterSet(Record):
     tile_columns_minus1: int | None = element(If(this.coder_id == Coder.HEVC, UE(2**12 - 1)))
     tile_rows_minus1: int | None = element(If(this.coder_id == Coder.HEVC, UE(2**12 - 1)))
     parameter_sets_size: int | None = element(If(this.coder_id == Coder.HEVC, UE(2**12)))
-    model_id: int | None = element(If(this.coder_id == Coder.LEARNED, UE(MODEL_IDS - 1)))
+    model_id: int | None = element(
+        If(
+            (this.coder_id == Coder.LEARNED) | (this.quantiser == Quantiser.TRANSFORM),
+            UE(MODEL_IDS - 1),
+        )
+    )
     substream_count_minus1: int | None = element(
         If(
             (this.coder_id == Coder.LEARNED) | (this.coder_id == Coder.NATIVE_STATIC),
@@ -421,6 +432,15 @@ class End(Record):
 END = Structure(End, "6.10")
 
 
+class ModelUnit(Record):
+    """The elements that units of models begin with: what follows is the model, if external_flag is 0."""
+
+    model_id: int = element(UE(MODEL_IDS - 1))
+    external_flag: int = element(U(1))
+    alignment: int = element(AlignmentBits())
+    sha256: bytes | None = element(If(this.external_flag == 1, Bytes(32)))
+
+
 class EntropyTables(Record):
     """Tables of an entropy model, and their contexts (6.12.2)."""
 
@@ -437,13 +457,9 @@ class EntropyTables(Record):
 ENTROPY_TABLES = Structure(EntropyTables, "6.12.2")
 
 
-class EntropyModelUnit(Record):
+class EntropyModelUnit(ModelUnit):
     """Distributions of latents, or the name of a file that has them (6.12)."""
 
-    model_id: int = element(UE(MODEL_IDS - 1))
-    external_flag: int = element(U(1))
-    alignment: int = element(AlignmentBits())
-    sha256: bytes | None = element(If(this.external_flag == 1, Bytes(32)))
     tables: EntropyTables | None = element(If(this.external_flag == 0, ENTROPY_TABLES))
 
 
@@ -500,20 +516,44 @@ class Hyperprior(Record):
 HYPERPRIOR = Structure(Hyperprior, "6.13.2")
 
 
-class NetworkModelUnit(Record):
+class NetworkModelUnit(ModelUnit):
     """A model of latents with networks, or the name of a file that has it (6.13)."""
 
-    model_id: int = element(UE(MODEL_IDS - 1))
-    external_flag: int = element(U(1))
-    alignment: int = element(AlignmentBits())
-    sha256: bytes | None = element(If(this.external_flag == 1, Bytes(32)))
     hyperprior: Hyperprior | None = element(If(this.external_flag == 0, HYPERPRIOR))
 
 
 NETWORK_MODEL_UNIT = Structure(NetworkModelUnit, "6.13")
 
-ModelUnit = EntropyModelUnit | NetworkModelUnit
-"""A unit of a model of latents, of either kind."""
+
+class CodedChannelTransform(Record):
+    """A transform over the channels of features (6.14.2)."""
+
+    group_count_minus1: int = element(UE(LARGEST_WIDTH - 1))
+    group_count: int = element(Computed(this.group_count_minus1 + 1))
+    group_channels_minus1: int = element(UE(LARGEST_WIDTH - 1))
+    group_channels: int = element(Computed(this.group_channels_minus1 + 1))
+    channels: int = element(Computed(this.group_count * this.group_channels))
+    weight_bits_minus1: int = element(U(4))
+    coefficient_shift: Integers = element(Array(this.channels, 4))
+    channel_scale: Floats = element(F32(this.channels))
+    channel_offset: Floats = element(F32(this.channels))
+    coded_size: int = element(UE(2**28 - 1))
+    alignment: int = element(AlignmentBits())
+    coded_weights: bytes = element(Bytes(this.coded_size))
+
+
+CHANNEL_TRANSFORM = Structure(CodedChannelTransform, "6.14.2")
+
+
+class ChannelTransformUnit(ModelUnit):
+    """A transform over channels, or the name of a file that has it (6.14)."""
+
+    transform: CodedChannelTransform | None = element(
+        If(this.external_flag == 0, CHANNEL_TRANSFORM)
+    )
+
+
+CHANNEL_TRANSFORM_UNIT = Structure(ChannelTransformUnit, "6.14")
 
 UNIT_STRUCTURES: dict[int, Structure[Any]] = {
     UnitType.FEATURE_PARAMETER_SET: FEATURE_PARAMETER_SET,
@@ -521,6 +561,7 @@ UNIT_STRUCTURES: dict[int, Structure[Any]] = {
     UnitType.CODED_FEATURE_BATCH: CODED_FEATURE_BATCH,
     UnitType.ENTROPY_MODEL: ENTROPY_MODEL_UNIT,
     UnitType.NETWORK_MODEL: NETWORK_MODEL_UNIT,
+    UnitType.CHANNEL_TRANSFORM: CHANNEL_TRANSFORM_UNIT,
     UnitType.METADATA: METADATA,
     UnitType.HASH: HASH,
     UnitType.INDEX: INDEX,

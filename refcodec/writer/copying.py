@@ -23,10 +23,9 @@ from refcodec.syntax.structures import (
     STREAM_HEADER_SIZE,
     CodedFeature,
     CodedFeatureBatch,
-    EntropyModelUnit,
     FeatureParameterSet,
     Hash,
-    NetworkModelUnit,
+    ModelUnit,
     StreamHeader,
 )
 from refcodec.syntax.units import parse_stream_header
@@ -138,7 +137,7 @@ class _Copying(Walk):
             self._replace(content)
         super().accept(visit)
         match content:
-            case EntropyModelUnit() | NetworkModelUnit():
+            case ModelUnit():
                 kind = UnitType(unit.unit_type)
                 self._model_ids[content.model_id] = self._sink.put_model(kind, content)
             case CodedFeature() | CodedFeatureBatch():

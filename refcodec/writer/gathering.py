@@ -103,10 +103,11 @@ def _end_of_batch(run: CodedRun, start: int) -> int:
 def _most_of_batch(run: CodedRun) -> int:
     """Most features of a batch; 0 for those that are too large for one."""
     most = LARGEST_BATCH // element_count(run.fps)
-    if run.model is not None and run.model.joint:
+    model = None if run.model is None or not run.model.joint else run.model.latent_model
+    if model is not None:
         from refcodec.coders.learned.hyperprior import most_joint
 
-        most = min(most, most_joint(run.model.model, run.fps))
+        most = min(most, most_joint(model, run.fps))
     return most
 
 

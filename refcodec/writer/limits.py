@@ -16,6 +16,8 @@ from refcodec.registry import profile_coders, record_of
 from refcodec.stream.limits import Demand
 from refcodec.syntax.codes import Coder, Profile
 from refcodec.syntax.structures import (
+    ChannelTransformUnit,
+    EntropyModelUnit,
     EntropyTables,
     FeatureParameterSet,
     Hyperprior,
@@ -24,6 +26,7 @@ from refcodec.syntax.structures import (
     StreamHeader,
 )
 from refcodec.tables import HIGHEST_LEVEL, level
+from refcodec.transform.channel import weights_of_transform
 
 __all__ = ["StreamLimits"]
 
@@ -111,7 +114,11 @@ class StreamLimits:
         if isinstance(unit, NetworkModelUnit):
             if unit.hyperprior is not None:
                 self.require(_demand_of_networks(unit.hyperprior), "a model with networks")
-        elif unit.tables is not None:
+        elif isinstance(unit, ChannelTransformUnit):
+            if unit.transform is not None:
+                count = weights_of_transform(unit.transform)
+                self.require(Demand(network_weights=count), "a transform over channels")
+        elif isinstance(unit, EntropyModelUnit) and unit.tables is not None:
             self.require(_demand_of(unit.tables), "an entropy model")
 
     def _admit_coder(self, coder: Coder) -> None:

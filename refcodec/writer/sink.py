@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from refcodec.encoder.encoding import CodedFeature
+from refcodec.encoder.encoding import CodedFeature, CodedRun
 from refcodec.encoder.ranges import batch_elements
 from refcodec.errors import CallerError
 from refcodec.files import storage_error
@@ -155,10 +155,11 @@ class Sink:
         payload = CODED_FEATURE_BATCH.build_whole(elements, fps=fps)
         self.put_coded(UnitType.CODED_FEATURE_BATCH, payload, len(batch), True)
 
-    def put_hashes(self, fps: FeatureParameterSet, features: Sequence[CodedFeature]) -> None:
-        """Write the hash units of the coded unit that holds these features."""
+    def put_hashes(self, run: CodedRun, features: Sequence[CodedFeature]) -> None:
+        """Write the hash units of the coded unit that holds these features, of a run."""
+        transform = None if run.model is None else run.model.transform
         decoded = [
-            (one.coded.samples, dequantise(one.coded.samples, fps, one.parameters))
+            (one.coded.samples, dequantise(one.coded.samples, run.fps, one.parameters, transform))
             for one in features
         ]
         for target in HashTarget:

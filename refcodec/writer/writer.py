@@ -272,7 +272,7 @@ class Writer:
                     with self._naming(self._sink.written):
                         self._put(kind, fps, unit, whole_payload(run, kind, unit))
                     if run.hashed:
-                        self._sink.put_hashes(fps, unit)
+                        self._sink.put_hashes(run, unit)
             if flush:
                 self._sink.flush()
         except BaseException as error:  # what waited is lost: no whole file can come of it

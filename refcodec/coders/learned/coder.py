@@ -36,11 +36,12 @@ from refcodec.coders.protocol import (
 )
 from refcodec.coders.substreams import Decode, decode_some, decode_substreams
 from refcodec.config import EncoderConfig
-from refcodec.errors import StreamError
+from refcodec.errors import ConstraintError, StreamError
 from refcodec.probability.hyperprior import HyperpriorModel, check_features
 from refcodec.probability.kinds import LatentModel
 from refcodec.probability.model import EntropyModel
 from refcodec.syntax.structures import FeatureParameterSet
+from refcodec.transform.channel import ChannelTransform
 
 __all__ = ["PAYLOAD_CODER", "LearnedCoder", "encode_together", "latents_of_unit"]
 
@@ -204,6 +205,12 @@ def _model_of(payload: Payload, machine: Machine) -> LatentModel:
     reference = payload.model
     assert reference is not None
     model = machine.models.find(reference)
+    if isinstance(model, ChannelTransform):
+        raise ConstraintError(
+            f"model {payload.fps.model_id} is a transform over channels, not one of latents",
+            bit_offset=payload.bit_offset,
+            requirement="9.9-5",
+        )
     if isinstance(model, HyperpriorModel) and reference.limits is not None:
         place = payload.bit_offset
         for error in model.check(model.coded, reference.limits, place):

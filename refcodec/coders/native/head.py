@@ -15,6 +15,7 @@ from refcodec.entropy.arithmetic import (
 from refcodec.entropy.arrays import Int64, Uint8
 from refcodec.kernel import kernel
 from refcodec.pack import channel_qps
+from refcodec.syntax.codes import Quantiser
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 
 __all__ = [
@@ -51,6 +52,9 @@ HEAD_SIZE = 10
 LARGEST_SHIFT = 64
 """Greatest displacement, in samples."""
 
+STEP_BITS = 10
+"""Bits of the samples whose steps coefficients of a transform have."""
+
 _OCTAVE = np.array([round(2 ** (16 + j / 48)) for j in range(48)])
 
 
@@ -79,10 +83,12 @@ def code_head(coder: Int64, data: Uint8, head: Int64) -> None:
 def step_sizes(fps: FeatureParameterSet, parameters: FeatureParameters) -> Int64:
     """(8.3.7.1) The step of each channel, in units of 2^-16 samples.
 
-    ``2^((QP - 4) / 6)`` samples of 8 bits, and twice that for each bit more; QP in eighths.
+    ``2^((QP - 4) / 6)`` samples of 8 bits, and twice that for each bit more; QP in eighths. Coefficients of a
+    transform have the steps of samples of 10 bits, whatever the bits of their samples.
     """
     eighths = 8 * channel_qps(fps, parameters) + (parameters.qp_eighths or 0)
-    place = eighths + 48 * (fps.bits - 8) - 32
+    bits = STEP_BITS if fps.quantiser == Quantiser.TRANSFORM else fps.bits
+    place = eighths + 48 * (bits - 8) - 32
     octaves, rest = place // 48, place % 48
     steps = _OCTAVE[rest] << np.maximum(octaves, 0) >> np.maximum(-octaves, 0)
     return np.asarray(steps, np.int64)

@@ -1,4 +1,4 @@
-"""Models of latents as ``.dfcm`` files: streams of one model unit, named by their SHA-256 (clause 8.10.6)."""
+"""Models as ``.dfcm`` files: streams of one model unit, named by their SHA-256 (clause 8.10.6)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["StoredModel", "model_unit", "read_file"]
 
 
 class StoredModel(ABC):
-    """A model of latents: what it has in common with models of other kinds.
+    """A model, of latents or of channels: what it has in common with models of other kinds.
 
     Two models are equal where their units are, byte for byte.
     """
@@ -38,6 +38,9 @@ class StoredModel(ABC):
 
     element: ClassVar[str]
     """Element of that unit that is the model."""
+
+    profile: ClassVar[Profile] = Profile.LEARNED
+    """Profile of its files."""
 
     coded: Any
     """The value of that element."""
@@ -82,7 +85,7 @@ class StoredModel(ABC):
                 "the model exceeds every level", hint="fewer contexts or weights, or coarser tables"
             )
         unit = build_unit(self.unit_type, self.payload)
-        return build_stream_header(Profile.LEARNED, least) + unit + build_unit(UnitType.END, b"")
+        return build_stream_header(self.profile, least) + unit + build_unit(UnitType.END, b"")
 
     @cached_property
     def sha256(self) -> bytes:

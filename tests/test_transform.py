@@ -1,0 +1,271 @@
+"""Transforms over channels: exactness, constraints, what encoders make of them."""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import refcodec
+from refcodec.errors import CallerError, ConstraintError, EnvironmentFault, UnsupportedError
+from refcodec.suite.make.transforms import coded, mixing, transform
+from refcodec.suite.valid.transforms import LARGEST, PLAIN
+from refcodec.syntax.structures import CodedChannelTransform
+from refcodec.tables import level
+from refcodec.transform.channel import ChannelTransform
+from refcodec.transform.fitting import klt_of, moments_of
+
+
+def correlated(count: int, channels: int, side: int, seed: int = 0) -> list[np.ndarray]:
+    """Maps whose channels are sums of a few sources of unlike strength, float32."""
+    random = np.random.default_rng(seed)
+    mixture = random.normal(size=(channels, channels)) * 2.0 ** -np.arange(channels)
+    sources = random.normal(size=(count, channels, side, side))
+    return list(np.einsum("cs,nshw->nchw", mixture, sources).astype(np.float32) + 3)
+
+
+def snr(found: np.ndarray, wanted: np.ndarray) -> float:
+    return float(10 * np.log10(np.var(wanted) / np.mean((found - wanted) ** 2)))
+
+
+@pytest.mark.parametrize("model", [PLAIN, LARGEST], ids=["plain", "largest"])
+def test_sums_are_exact_and_two_operations_round(model: ChannelTransform) -> None:
+    random = np.random.default_rng(5)
+    samples = random.integers(-(1 << 18), 1 << 18, (model.channels, 1, 7)).astype(np.int32)
+    found = model.apply(samples, 16)
+    for c in range(model.channels):
+        for x in range(7):
+            total = sum(
+                int(model.numbers[0, k, c])
+                * 2 ** int(model.coded.coefficient_shift[k])
+                * min(max(int(samples[k, 0, x]) - 32768, -(1 << 17)), 1 << 17)
+                for k in range(model.channels)
+            )
+            scale, offset = (
+                Fraction(float(one[c]))
+                for one in (model.coded.channel_scale, model.coded.channel_offset)
+            )
+            product = Fraction(float(total * scale))  # a division of integers rounds once
+            assert found[c, 0, x] == float(product + offset)
+
+
+@given(
+    groups=st.integers(1, 3),
+    size=st.integers(1, 6),
+    spread=st.integers(0, 12),
+    seed=st.integers(0, 99),
+)
+def test_a_matrix_of_any_scale_is_kept(groups: int, size: int, spread: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    matrix = random.normal(size=(groups, size, size)) + 3 * np.eye(size)
+    matrix *= 2.0 ** random.integers(0, spread + 1, (groups, 1, size))
+    model = ChannelTransform.from_matrix(
+        matrix if groups > 1 else matrix[0], random.normal(size=groups * size), groups=groups
+    )
+    again = ChannelTransform.from_bytes(model.to_bytes())
+    assert again == model
+    coefficients = random.integers(-500, 500, (groups * size, 1, 4))
+    values = model.apply((coefficients + 32768).astype(np.int32), 16)
+    assert np.abs(model.coefficients(values) - coefficients).max() < 0.5
+    exact = np.einsum("gck,gkp->gcp", matrix, coefficients.reshape(groups, size, 4))
+    error = values.reshape(groups, size, 4) - exact
+    error -= model.coded.channel_offset.reshape(groups, size, 1)
+    assert np.abs(error).max() <= 2e-3 * np.abs(exact).max()
+
+
+def test_coefficients_are_uncorrelated_and_the_first_is_largest() -> None:
+    features = correlated(9, 6, 8)
+    moments = moments_of(features)
+    matrix = klt_of(moments)[0]
+    inverse = np.linalg.inv(matrix)
+    spread = inverse @ moments.covariance @ inverse.T
+    assert np.allclose(spread, np.diag(np.diag(spread)), atol=1e-6 * spread.max())
+    assert (np.diff(np.diag(spread)) <= 0).all()
+    assert np.allclose(matrix.T @ matrix, np.eye(6) * (moments.extent / 1023) ** 2)
+
+
+def test_errors_of_coefficients_weigh_alike_in_the_metric() -> None:
+    moments = moments_of(correlated(9, 5, 8))
+    root = np.random.default_rng(2).normal(size=(5, 5))
+    metric = root @ root.T + np.eye(5)
+    matrix = klt_of(moments, metric)[0]
+    own = matrix.T @ metric @ matrix
+    assert np.allclose(own, np.eye(5) * own[0, 0])
+    assert np.isclose(
+        np.linalg.det(matrix),
+        np.linalg.det(klt_of(moments)[0])
+        * np.sign(np.linalg.det(matrix) * np.linalg.det(klt_of(moments)[0])),
+    )
+
+
+def test_moments_of_maps_vectors_and_tokens_agree() -> None:
+    table = np.random.default_rng(3).normal(size=(7, 12))  # channels x positions
+    for features in ([table.reshape(7, 3, 4)], [table.T], list(table.T)):
+        moments = moments_of(features)
+        assert np.allclose(moments.mean, table.mean(axis=1))
+        assert np.allclose(moments.covariance, np.cov(table, bias=True))
+
+
+@pytest.mark.parametrize("coder", ["native", "native-static"])
+def test_fewer_bytes_at_equal_quality(coder: str) -> None:
+    features = correlated(24, 12, 8)
+    model = ChannelTransform.fit(features[:12])
+    wanted = np.stack(features[12:])
+    plain = refcodec.encode(wanted, coder=coder, qp=20)
+    found = refcodec.encode(wanted, coder=coder, qp=14, model=model)
+    assert snr(refcodec.decode(found), wanted) > snr(refcodec.decode(plain), wanted)
+    assert len(found) - len(model.to_bytes()) < 0.8 * len(plain)
+
+
+def test_an_outlier_sets_nobodys_step() -> None:
+    features = correlated(30, 8, 4)
+    model = ChannelTransform.fit(features[:15])
+    wanted = features[15]
+    (alone,) = refcodec.open(
+        io.BytesIO(refcodec.encode(wanted, coder="native", qp=16, model=model))
+    )
+    marred = wanted.copy()
+    marred[:, 0, 0] *= 30
+    (found,) = refcodec.open(
+        io.BytesIO(refcodec.encode(marred, coder="native", qp=16, model=model))
+    )
+    others = np.ones((4, 4), bool)
+    others[0, 0] = False
+    assert snr(found[:, others], wanted[:, others]) > snr(alone[:, others], wanted[:, others]) - 1.5
+
+
+def test_a_model_apart_is_found_and_checked(tmp_path: Path) -> None:
+    features = correlated(6, 4, 4)
+    model = ChannelTransform.fit(features)
+    stream = refcodec.encode(features[0], coder="native", qp=20, model=model, model_apart=True)
+    with pytest.raises(EnvironmentFault, match="needs the model"):
+        refcodec.decode(stream)
+    model.save(tmp_path / "any.dfcm")
+    inside = refcodec.encode(features[0], coder="native", qp=20, model=model)
+    assert np.array_equal(refcodec.decode(stream, models=tmp_path), refcodec.decode(inside))
+    assert not refcodec.validate(stream).violations
+
+
+def _renamed(model: refcodec.EntropyModel | ChannelTransform, features: np.ndarray) -> bytes:
+    """A stream that names the file of ``model`` as its transform."""
+    own = ChannelTransform.fit(correlated(5, 4, 4))
+    stream = refcodec.encode(features, coder="native", qp=20, model=own, model_apart=True)
+    from refcodec.suite.assemble import Set
+
+    return Set(1, "channel_transform_unit.sha256", model.sha256.hex())(stream)
+
+
+def test_a_file_of_another_kind() -> None:
+    tables = refcodec.EntropyModel.fit(np.arange(12).reshape(3, 4) % 3)
+    stream = _renamed(tables, correlated(1, 4, 4)[0])
+    with pytest.raises(ConstraintError, match="no transform over channels"):
+        refcodec.decode(stream, models=tables)
+
+
+def test_a_file_for_other_channels() -> None:
+    other = ChannelTransform.fit(correlated(5, 3, 4))
+    stream = _renamed(other, correlated(1, 4, 4)[0])
+    with pytest.raises(ConstraintError, match="of 3 channels, the features of 4"):
+        refcodec.decode(stream, models=other)
+
+
+def test_the_weights_of_a_transform_keep_to_the_level() -> None:
+    limits = level(1)
+    assert limits is not None
+    few = coded(mixing(1, 512, 0, 1))
+    assert not list(ChannelTransform.check(few, limits))
+    many = CodedChannelTransform(**{**few, "group_channels": 513})
+    (error,) = ChannelTransform.check(many, limits)
+    assert isinstance(error, UnsupportedError)
+    assert "263169 weights" in error.what
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"coder": "zlib"}, "has no option model"),
+        ({"coder": "learned"}, "quantiser transform|no transform|quantiser is"),
+        ({"bits": 10}, "bits has no effect"),
+        ({"range": "channel"}, "range has no effect"),
+        ({"clip": (0, 1)}, "clip has no effect"),
+        ({"quantiser": "uniform"}, "takes no transform"),
+    ],
+)
+def test_options_that_do_not_go_together(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(CallerError, match=message):
+        refcodec.EncoderConfig(**{"coder": "native", "model": PLAIN, **options})
+
+
+def test_a_quantiser_without_its_transform() -> None:
+    with pytest.raises(CallerError, match="needs a transform"):
+        refcodec.EncoderConfig(coder="native", quantiser="transform")
+    model = refcodec.EntropyModel.fit(np.arange(12).reshape(3, 4) % 3)
+    with pytest.raises(CallerError, match="takes no model of latents"):
+        refcodec.EncoderConfig(coder="native", model=model)
+
+
+def test_features_of_other_channels() -> None:
+    with pytest.raises(CallerError, match="of 5 channels, the features of 4"):
+        refcodec.encode(correlated(1, 4, 4)[0], coder="native", model=PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (np.ones((2, 3)), "square"),
+        (np.ones((2, 2)), "inverse"),
+        (np.array([[1.0, np.nan], [0, 1]]), "finite"),
+    ],
+)
+def test_matrices_that_are_no_transform(matrix: np.ndarray, message: str) -> None:
+    with pytest.raises(CallerError, match=message):
+        ChannelTransform.from_matrix(matrix)
+
+
+@pytest.mark.parametrize(
+    ("features", "options", "message"),
+    [
+        ([], {}, "no features"),
+        ([np.ones((2, 3, 3)), np.ones((3, 3, 3))], {}, "no common transform"),
+        ([np.full((2, 2, 2), np.inf)], {}, "not finite"),
+        ([np.ones((2, 2, 2, 2))], {}, "a feature of shape"),
+        ([np.ones((4, 2, 2))], {"groups": 3}, "groups of equal size"),
+        ([np.ones((4, 2, 2))], {"metric": np.ones((3, 3))}, "a metric of shape"),
+        ([np.ones((4, 2, 2))], {"metric": np.zeros((4, 4))}, "a metric is positive"),
+    ],
+)
+def test_features_that_no_transform_fits(
+    features: list[np.ndarray], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(CallerError, match=message):
+        ChannelTransform.fit(features, **options)
+
+
+def test_constant_channels_are_no_obstacle() -> None:
+    features = correlated(5, 4, 4)
+    for one in features:
+        one[2] = 7
+    model = ChannelTransform.fit(features)
+    found = refcodec.decode(refcodec.encode(features[0], coder="native", qp=8, model=model))
+    assert np.abs(found[2] - 7).max() < 0.05
+
+
+def test_a_target_is_met_through_the_transform() -> None:
+    features = correlated(12, 6, 8)
+    model = ChannelTransform.fit(features[:6])
+    found = refcodec.decode(
+        refcodec.encode(features[7], coder="native", model=model, target_snr=30)
+    )
+    assert 30 <= snr(found, features[7]) < 31.5
+
+
+def test_transforms_are_written_by_number_of_bits() -> None:
+    narrow = transform(mixing(1, 4, 1, 3), bits=3)
+    assert narrow.coded.weight_bits_minus1 == 2
+    assert ChannelTransform.from_bytes(narrow.to_bytes()) == narrow
