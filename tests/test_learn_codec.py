@@ -11,8 +11,8 @@ import torch
 from numpy.testing import assert_allclose
 
 import refcodec
+from refcodec.allocate.curvature import curvature_of
 from refcodec.errors import CallerError
-from refcodec.learn.curvature import curvature_of
 from refcodec.learn.hyperprior import HyperpriorBottleneck
 from refcodec.learn.integers import freeze_codec
 from refcodec.learn.plan import Plan

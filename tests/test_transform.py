@@ -269,3 +269,37 @@ def test_transforms_are_written_by_number_of_bits() -> None:
     narrow = transform(mixing(1, 4, 1, 3), bits=3)
     assert narrow.coded.weight_bits_minus1 == 2
     assert ChannelTransform.from_bytes(narrow.to_bytes()) == narrow
+
+
+def test_the_metric_of_a_linear_tail_is_its_own() -> None:
+    torch = pytest.importorskip("torch")
+    from refcodec.allocate.curvature import channel_metric
+
+    random = torch.Generator().manual_seed(1)
+    weight = torch.randn(7, 5, generator=random)
+    tokens = torch.randn(40, 6, 5, generator=random)
+    found = channel_metric(lambda x: x @ weight.T, [tokens], feature_weight=0, axis=-1)
+    exact = (weight.T @ weight).double().numpy()
+    exact /= 42 * float((tokens @ weight.T).double().var(correction=0))
+    assert np.abs(found - exact).max() < 0.15 * np.abs(exact).max()
+    again = channel_metric(
+        lambda x: torch.einsum("dc,nchw->ndhw", weight, x), [tokens.permute(0, 2, 1)[..., None]],
+        feature_weight=0,
+    )  # fmt: skip
+    assert np.abs(again - exact).max() < 0.15 * np.abs(exact).max()
+
+
+def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("maps.npy", np.stack(correlated(12, 6, 8)))
+    assert run("model", "fit", "maps.npy", "two.dfcm", "--groups", "2", "--count", "6").exit_code == 0
+    assert ChannelTransform.load("two.dfcm").coded.group_count == 2
+    coder = ("--coder", "native", "--qp", "20")
+    encoded = run("encode", "maps.npy", "maps.dfc", *coder, "--model-file", "two.dfcm")
+    assert encoded.exit_code == 0, encoded.output
+    assert "transform, 16 bits, over the channels" in run("info", "maps.dfc").output
+    facts = run("model", "info", "two.dfcm").output
+    assert "6 in groups of 3" in facts
+    assert "they are exact" in run("model", "verify", "two.dfcm").output
+    refused = run("model", "fit", "maps.npy", "two.dfcm", "--weights", "w.safetensors")
+    assert "have no effect" in refused.output

@@ -1,4 +1,4 @@
-"""``refcodec model info`` and ``refcodec model verify``: files of models."""
+"""``refcodec model fit``, ``info`` and ``verify``: files of models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from refcodec.cli import options
-from refcodec.cli.terminal import console, print_facts, print_json
+from refcodec.cli.networks import cut_network, require_library, stack_features
+from refcodec.cli.terminal import console, may_replace, print_facts, print_json
 from refcodec.errors import CallerError
 
 if TYPE_CHECKING:
@@ -21,8 +22,63 @@ _File = Annotated[
 ]
 
 app = typer.Typer(
-    help="Look at models (.dfcm), of latents or of channels, and verify them.", no_args_is_help=True
+    help="Fit, look at and verify models (.dfcm), of latents or of channels.", no_args_is_help=True
 )
+
+
+@app.command()
+def fit(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FEATURES", help="Features to fit it to: .npy, .npz, .safetensors or .dfc."
+        ),
+    ],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT.dfcm", help="What encode --model-file reads.")
+    ],
+    groups: Annotated[
+        int, typer.Option(min=1, help="Groups of channels, transformed one by one: less work.")
+    ] = 1,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Features to take; by default all.")
+    ] = None,
+    model: options.Model = None,
+    layer: options.Layer = None,
+    weights: options.Weights = None,
+    input_size: options.InputSize = None,
+    feature_weight: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Weight of the features' own error beside that of the network's output: more of it "
+            "serves other tasks better.",
+        ),
+    ] = 0.01,
+    force: options.Force = False,
+) -> None:
+    """Fit a transform over channels: plain, or weighted by what the rest of a network is sensitive to."""
+    import refcodec
+    from refcodec.config import EncoderConfig
+
+    may_replace(str(target), force)
+    cut = None
+    if model is not None or layer is not None:
+        require_library("torch", "networks")
+        cut = cut_network(model, layer, weights, input_size)
+    elif weights is not None or input_size is not None:
+        raise CallerError("without --model, --weights and --input-size have no effect")
+    features = stack_features(source, EncoderConfig(coder="raw", narrow=True), cut, count=count)
+    metric = None
+    if cut is not None:
+        import torch
+
+        from refcodec.allocate.curvature import channel_metric
+
+        parts = torch.from_numpy(features.astype("float32")).split(8)
+        metric = channel_metric(cut.tail, parts, feature_weight=feature_weight)
+    transform = refcodec.ChannelTransform.fit(features, metric, groups=groups)
+    transform.save(target)
 
 
 @app.command()

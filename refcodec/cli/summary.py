@@ -166,6 +166,8 @@ def _parameter_set_facts(one: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "quantiser", "none, bit for bit"
     else:
         ranges = "one range per channel" if one["range_per_channel"] else "one range per feature"
+        if one["quantiser"] == "transform":
+            ranges = "over the channels"
         yield "quantiser", f"{one['quantiser']}, {one['bits']} bits, {ranges}"
     yield "coder", ", ".join(_coder_words(one))
     if one["qp"]:

@@ -135,7 +135,7 @@ class HyperpriorBottleneck(nn.Module):
         features  : N x C x H x W; a few for each value of a block, at least.
         step      : of all latents, in the square root of the loss, or in standard deviations of features.
         curvature : a loss as a quadratic form of the error of a block, values x values, positive definite;
-                    see `refcodec.learn.curvature.curvature_of`. None for the squared error of features.
+                    see `refcodec.allocate.curvature.curvature_of`. None for the squared error of features.
 
         For small steps no linear codec has fewer bits at the same loss: latents are uncorrelated, and an
         error of any of them counts the same.

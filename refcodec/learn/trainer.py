@@ -20,10 +20,10 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from refcodec.allocate.curvature import curvature_of
 from refcodec.errors import CallerError, EnvironmentFault
 from refcodec.learn.bottleneck import Bottleneck, layers
 from refcodec.learn.checkpoint import load_checkpoint, save_checkpoint
-from refcodec.learn.curvature import curvature_of
 from refcodec.learn.data import Data
 from refcodec.learn.hyperprior import HyperpriorBottleneck
 from refcodec.learn.losses import LOSSES, relative_error

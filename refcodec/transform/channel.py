@@ -211,8 +211,8 @@ class ChannelTransform(StoredModel):
         """The Karhunen-Loève transform of features, which are read one by one: C x H x W, T x D or D.
 
         metric : channels x channels, symmetric: e' M e is the loss by an error e of the channels of a
-                 position, as `refcodec.learn.curvature.curvature_of` measures it on a network; None for the
-                 squared error.
+                 position, as `refcodec.allocate.curvature.channel_metric` measures it on a network; None for
+                 the squared error.
         groups : of consecutive channels that are transformed one by one, which bounds the work.
 
         At equal QP a feature then has the error of one coded without a transform whose range is that of all
