@@ -59,6 +59,7 @@ _SOURCES = (
     "coders/native_static/*.py",
     "coders/native_static/encoder/*.py",
     *(f"coders/native_lossless/{name}.py" for name in _NATIVE_LOSSLESS),
+    "uniform.py",
     "tables/__init__.py",
     "tables/logistic.txt",
 )
@@ -77,7 +78,7 @@ def kernel(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """Register a kernel that is inlined into its callers: for those called at every decision.
+    """Register a kernel that is inlined into its callers: for those called often, or from one place.
 
     To compiled code an array is seven numbers, and a call copies all of them.
     """
@@ -86,7 +87,7 @@ def inlined(function: Function) -> Function:
 
 
 def compiled(function: Function, forceinline: bool = False) -> Function:
-    """Compile a function at its first call. An encoder's choices need no more: they may use floats."""
+    """Compile a function at its first call; it may use floats, as a choice of an encoder does."""
     if numba.config.DISABLE_JIT:
         return function
     cache = KernelCache(function, cache_folder, announce_compilation)
