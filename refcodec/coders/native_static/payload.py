@@ -53,25 +53,26 @@ def decode_payload(payload: Payload, workers: int = 1) -> Int32:
     decode = partial(decode_substream, payload)
     if payload.substreams:
         return decode_substreams(payload, range(payload.fps.substream_count), workers, decode)
+    fps = payload.fps
+    samples = np.empty((fps.channels, fps.height, fps.width), np.int32)
     try:
-        return decode(payload.data, range(payload.fps.channels))
+        decode(payload.data, range(fps.channels), samples)
     except PayloadError as error:
         error.bit_offset = payload.bit_offset
         raise
+    return samples
 
 
 @clause("8.3.11")
-def decode_substream(payload: Payload, data: bytes, channels: range) -> Int32:
+def decode_substream(payload: Payload, data: bytes, channels: range, samples: Int32) -> None:
     """(8.3.11) Decode one substream of a payload to the samples of its channels. Raises PayloadError."""
     fps = payload.fps
     steps = step_sizes(fps, payload.parameters)[channels.start : channels.stop]
-    samples = np.empty((len(channels), fps.height, fps.width), np.int32)
     symbols, last = open_symbols(data)
     head = decode_head(symbols)
     code_changes(symbols, NO_CHANGES, table_limits())
     code_feature(symbols, head, NO_PLANE, NO_PLANE, samples, steps, (1 << fps.bits) - 1)
     close_payload(symbols.states, symbols.words[int(symbols.cursor[POSITION]) :], last)
-    return samples
 
 
 @clause("8.3.11.5")
