@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from refcodec.entropy.arrays import Int32, Int64
-from refcodec.kernel import kernel
+from refcodec.kernel import inlined
 
 __all__ = [
     "ABOVE_ACTIVITY",
@@ -77,7 +77,7 @@ class Workspace(NamedTuple):
 # --- normative -------------------------------------------------------------------------------------
 
 
-@kernel
+@inlined
 def edge_mean(w: Workspace, row: int, before: int, start: int, length: int) -> int:
     """(8.3.7.4) Mean of an edge along one side of a block; 0 if the block lies at the border."""
     if before == 0:
