@@ -13,6 +13,7 @@ import numpy.typing as npt
 from refcodec.coders.native.encoder.advice import NO_ADVICE, Advice
 from refcodec.coders.native.encoder.choice import Choice
 from refcodec.coders.native.encoder.choose import choose
+from refcodec.coders.native.encoder.corrections import restoration_mode
 from refcodec.coders.native.encoder.tuning import Tuning
 from refcodec.coders.native.head import RESTORATION, step_sizes
 from refcodec.coders.native.payload import Corrections
@@ -20,7 +21,7 @@ from refcodec.coders.native_static.channels import code_changes, code_head
 from refcodec.coders.native_static.contexts import CHANGEABLE, first_tables, table_limits, tables
 from refcodec.coders.native_static.encoder.changes import find_changes
 from refcodec.coders.native_static.encoder.moments import summed_corrections
-from refcodec.coders.native_static.encoder.transform import forward_in_rows
+from refcodec.coders.native_static.encoder.search import search
 from refcodec.coders.native_static.payload import code_feature
 from refcodec.coders.native_static.symbols import CURSOR_SIZE, DIRECTION, NOTED, Symbols
 from refcodec.coders.substreams import channels_of
@@ -46,9 +47,7 @@ def encode_payload(
     exact : samples before rounding, float, C x H x W.
     """
     steps, largest = step_sizes(fps, parameters), (1 << fps.bits) - 1
-    choice = advice.choice or choose(
-        exact, steps, tuning, advice, tuning.blocks[0], 0, transform=forward_in_rows
-    )
+    choice = advice.choice or _choose(exact, steps, tuning, advice)
     parts = []
     for number in range(fps.substream_count):
         one = channels_of(fps, number)
@@ -59,6 +58,15 @@ def encode_payload(
         parts.append(code_choice(part, steps[own], largest, find))
     payloads, samples = zip(*parts, strict=True)
     return list(payloads), samples[0] if len(samples) == 1 else np.concatenate(samples)
+
+
+def _choose(exact: npt.NDArray[Any], steps: Int64, tuning: Tuning, advice: Advice) -> Choice:
+    """Choose by the coder's own search; by that of native where every coefficient has its own weight."""
+    if advice.weights is not None and advice.weights[0].size > 1:
+        return choose(exact, steps, tuning, advice, tuning.blocks[0], 0)
+    choice = search(exact, steps, advice.weights)
+    choice.head[RESTORATION] = restoration_mode(exact.shape, tuning)
+    return choice
 
 
 def code_choice(
