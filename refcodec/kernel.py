@@ -30,6 +30,7 @@ __all__ = [
     "KERNELS",
     "cache_folder",
     "compiled",
+    "compiled_inline",
     "inlined",
     "kernel",
     "kernel_hash",
@@ -59,6 +60,7 @@ _SOURCES = (
     "coders/native_static/*.py",
     "coders/native_static/encoder/*.py",
     *(f"coders/native_lossless/{name}.py" for name in _NATIVE_LOSSLESS),
+    "uniform.py",
     "tables/__init__.py",
     "tables/logistic.txt",
 )
@@ -77,20 +79,29 @@ def kernel(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """Register a kernel that is inlined into its callers: for those called at every decision.
+    """Register a kernel that is inlined into its callers: for those called often, or from one place.
 
     To compiled code an array is seven numbers, and a call copies all of them.
     """
     _register(function)
-    return compiled(function, forceinline=True)
+    return compiled_inline(function)
 
 
-def compiled(function: Function, forceinline: bool = False) -> Function:
-    """Compile a function at its first call. An encoder's choices need no more: they may use floats."""
+def compiled(function: Function) -> Function:
+    """Compile a function at its first call; it may use floats, as a choice of an encoder does."""
+    return _compiled(function, inline=False)
+
+
+def compiled_inline(function: Function) -> Function:
+    """Compile a function as a part of its callers; see `inlined`."""
+    return _compiled(function, inline=True)
+
+
+def _compiled(function: Function, *, inline: bool) -> Function:
     if numba.config.DISABLE_JIT:
         return function
     cache = KernelCache(function, cache_folder, announce_compilation)
-    dispatcher: Any = KernelDispatcher(function, cache, inlined=forceinline)
+    dispatcher: Any = KernelDispatcher(function, cache, inlined=inline)
     found: Function = dispatcher
     return found
 

@@ -23,6 +23,7 @@ from refcodec.syntax.codes import Quantiser, Restoration, SourceType
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 from refcodec.tables import power_of_two
 from refcodec.transform.channel import ChannelTransform
+from refcodec.uniform import dequantise_uniform, positions_of
 
 __all__ = [
     "ALIKE",
@@ -41,6 +42,7 @@ __all__ = [
 
 Samples = npt.NDArray[np.int32]
 Values = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
 
 NUMPY_TYPES: dict[SourceType, np.dtype[Any]] = {
     SourceType.FLOAT32: np.dtype(np.float32),
@@ -135,11 +137,15 @@ def dequantise(
     if transform is not None:
         return _transformed(samples, fps, transform)
     positions = _restored(samples, fps, parameters)
+    given = samples if positions is None else positions
     result = np.empty(samples.shape, numpy_type)
+    if fps.quantiser == Quantiser.UNIFORM and source == SourceType.FLOAT32:
+        every = slice(first, first + len(samples))
+        return dequantise_uniform(given, *_bounds_of(every, parameters), fps.bits, result)
     for channels, rows in blocks(samples.shape):
-        given = samples[channels, rows] if positions is None else positions[channels, rows]
-        own = slice(first + channels.start, first + channels.start + len(given))
-        result[channels, rows] = round_to_source(_values_of(given, own, fps, parameters), source)
+        block = given[channels, rows]
+        own = slice(first + channels.start, first + channels.start + len(block))
+        result[channels, rows] = round_to_source(_values_of(block, own, fps, parameters), source)
     return result
 
 
@@ -153,7 +159,7 @@ def _transformed(
     rows = max(1, _BLOCK // (count * width))
     for y in range(0, height, rows):
         part = slice(y, y + rows)
-        result[:, part] = round_to_source(transform.apply(samples[:, part], fps.bits), source)
+        result[:, part] = round_to_source(transform.apply(samples[:, part]), source)
     return result
 
 
@@ -184,44 +190,27 @@ def _values_of(
     parameters: FeatureParameters,
 ) -> Values:
     """Values of a block: samples (int32), or positions (int64), of these channels."""
-
-    def own(entries: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return entries[channels] if len(entries) > 1 else entries
-
     if fps.quantiser == Quantiser.LATTICE:
         return dequantise_lattice(block, fps, channels)
-    step, exponent, high = parameters.log_step, parameters.log_exponent, parameters.range_max
+    step, exponent = parameters.log_step, parameters.log_exponent
     if step is not None and exponent is not None:
         return dequantise_logarithmic(
-            block, own(step), exponent, fps.bits, bool(fps.log_signed_flag)
+            block, _own(step, channels), exponent, fps.bits, bool(fps.log_signed_flag)
         )
-    assert high is not None  # the one that remains is uniform
+    return dequantise_uniform(block, *_bounds_of(channels, parameters), fps.bits)
+
+
+def _bounds_of(channels: slice, parameters: FeatureParameters) -> tuple[Floats, Floats]:
+    """range_min and range_max of these channels, or of all."""
+    high = parameters.range_max
+    assert high is not None  # the quantiser is uniform
     low = np.zeros_like(high) if parameters.range_min is None else parameters.range_min
-    return dequantise_uniform(block, own(low), own(high), fps.bits)
+    return _own(low, channels), _own(high, channels)
 
 
-@clause("8.6.1")
-def dequantise_uniform(
-    positions: npt.NDArray[np.int64] | Samples,
-    low: npt.NDArray[np.float32],
-    high: npt.NDArray[np.float32],
-    bits: int,
-) -> Values:
-    """(8.6.1) Uniform: ``low + (position * 2^-16) * step``, ``step = (high - low) / (2^bits - 1)``.
-
-    positions : C x H x W, int64 in units of 2^-16 samples, below 2^53; or samples, int32: positions times
-                2^-16. Either is exact in binary64.
-
-    Every operation is one binary64 operation, rounded to nearest, ties to even; none is fused.
-    """
-    first = low.astype(np.float64)
-    step = (high.astype(np.float64) - first) / np.float64((1 << bits) - 1)
-    values: Values = positions.astype(np.float64)
-    if positions.dtype == np.int64:
-        values *= np.float64(2.0**-16)
-    values *= step[:, None, None]
-    values += first[:, None, None]
-    return values
+def _own(entries: npt.NDArray[Any], channels: slice) -> npt.NDArray[Any]:
+    """The entries of these channels, where each has one."""
+    return entries[channels] if len(entries) > 1 else entries
 
 
 @clause("8.6.2")
@@ -357,26 +346,23 @@ def quantise(
     """
     if fps.quantiser == Quantiser.NONE:
         return _bit_patterns(feature), None
-    values = feature.astype(np.float64)
     if transform is not None:
-        positions = transform.coefficients(values) + (1 << (fps.bits - 1))
-        np.clip(positions, 0, (1 << fps.bits) - 1, out=positions)
+        positions = transform.coefficients(feature)
+        limit = 1 << (fps.bits - 1)
+        np.clip(positions, -limit, limit - 1, out=positions)
         return np.rint(positions).astype(np.int32), positions
-    if fps.quantiser == Quantiser.LATTICE:
-        return _on_lattice(values, fps), None
-    top = (1 << fps.bits) - 1
     log_step, exponent = parameters.log_step, parameters.log_exponent
-    if log_step is None or exponent is None:
-        assert parameters.range_max is not None  # the one that remains is uniform
-        high, given = parameters.range_max.astype(np.float64), parameters.range_min
-        low = np.zeros_like(high) if given is None else given.astype(np.float64)
-        span = np.where(high > low, high - low, 1.0)
-        positions = (values - low[:, None, None]) * (top / span)[:, None, None]
-        np.clip(positions, 0, top, out=positions)
+    if fps.quantiser == Quantiser.UNIFORM:
+        low, high = _bounds_of(slice(None), parameters)
+        samples, positions = positions_of(feature, low, high, fps.bits)
         varied = high > low
-        if len(high) == values.size and varied.any():  # a range per element of a vector
+        if len(high) == feature.size and varied.any():  # a range per element of a vector
             positions[~varied] = np.rint(positions[varied].mean())  # constant: any sample will do
-        return np.rint(positions).astype(np.int32), positions
+            samples = np.rint(positions).astype(np.int32)
+        return samples, positions
+    values = feature.astype(np.float64)
+    if log_step is None or exponent is None:
+        return _on_lattice(values, fps), None
     step = log_step.astype(np.float64)[:, None, None]
     scaled = np.ldexp(np.abs(values), -exponent)
     level = np.rint(np.log2(1.0 + scaled) * 2**24 / step)

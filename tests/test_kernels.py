@@ -37,6 +37,8 @@ from refcodec.coders.learned.coder import PAYLOAD_CODER as LEARNED
 from refcodec.coders.learned.payload import encode_joint, encode_separate
 from refcodec.coders.native import decisions, head, restoration, transform
 from refcodec.coders.native import payload as native_payload
+from refcodec.coders.native.encoder.advice import NO_ADVICE, Advice
+from refcodec.coders.native.encoder.choose import choose
 from refcodec.coders.native.encoder.feature import encode_payload
 from refcodec.coders.native.encoder.tuning import Tuning
 from refcodec.coders.native_lossless import context, fast
@@ -95,7 +97,9 @@ def static(positions: Any, block: int = 16, **options: Any) -> Payload:
     """A valid payload of the native coder with static tables."""
     one = coded(b"", positions.shape, coder="native-static", **options)
     tuning = Tuning(blocks=(block,), restoration=2)
-    (payload,), _ = encode_static(positions, one.fps, one.parameters, tuning)
+    steps = head.step_sizes(one.fps, one.parameters)
+    advice = Advice(choice=choose(positions, steps, tuning, NO_ADVICE, block, 0))
+    (payload,), _ = encode_static(positions, one.fps, one.parameters, tuning, advice)
     return replace(one, data=payload)
 
 

@@ -25,7 +25,7 @@ from refcodec.coders.native.encoder.feature import encode_payload
 from refcodec.coders.native.encoder.forwards import run_forwards
 from refcodec.coders.native.encoder.tuning import Tuning
 from refcodec.coders.native.encoder.weights import averages
-from refcodec.coders.native.head import step_sizes
+from refcodec.coders.native.head import Bounds, step_sizes
 from refcodec.coders.native.payload import decode_payload
 from refcodec.errors import CallerError, PayloadError, StreamError
 from refcodec.syntax.codes import UnitType
@@ -237,7 +237,7 @@ def test_a_choice_is_coded_as_it_is() -> None:
     target = io.BytesIO()
     with refcodec.create(target, qp=30, clip=(0.0, float(feature.max()))) as writer:
         writer.write(feature, choice=choice)
-    payload, coded = run_forwards(positions, choice, steps, 65535)
+    payload, coded = run_forwards(positions, choice, steps, Bounds(0, 65535))
     assert payload in target.getvalue()
     decoded = refcodec.decode(target.getvalue())
     assert np.allclose(decoded, coded.samples * (feature.max() / 65535), atol=1e-5)

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from staged import coded, shapes, smooth, stage
 
 import refcodec
-from refcodec.coders.native.encoder.advice import NO_ADVICE
+from refcodec.coders.native.encoder.advice import NO_ADVICE, Advice
 from refcodec.coders.native.encoder.choose import choose
 from refcodec.coders.native.encoder.corrections import find_corrections
 from refcodec.coders.native.encoder.forwards import run_forwards
 from refcodec.coders.native.encoder.tuning import Tuning
-from refcodec.coders.native.head import step_sizes
+from refcodec.coders.native.head import Bounds, step_sizes
+from refcodec.coders.native.transform import forward
 from refcodec.coders.native_static.contexts import (
     CHANGEABLE,
     COEFFICIENT,
@@ -30,6 +31,7 @@ from refcodec.coders.native_static.contexts import (
 )
 from refcodec.coders.native_static.encoder.changes import find_changes
 from refcodec.coders.native_static.encoder.feature import code_choice, encode_payload
+from refcodec.coders.native_static.encoder.search import search
 from refcodec.coders.native_static.payload import decode_payload
 from refcodec.coders.native_static.symbols import (
     CURSOR_SIZE,
@@ -58,10 +60,17 @@ tunings = st.builds(
 )
 
 
-def round_trip(positions: Any, tuning: Any, **options: Any) -> tuple[int, Any]:
-    """Size of the payload, and samples, which encoder and decoder agree on."""
+def round_trip(positions: Any, tuning: Tuning | None, **options: Any) -> tuple[int, Any]:
+    """Size of the payload, and samples, which encoder and decoder agree on.
+
+    tuning : for a choice of the native encoder; None for the coder's own.
+    """
     fps, parameters = stage(positions.shape, coder=CODER, **options)
-    parts, samples = encode_payload(positions, fps, parameters, tuning)
+    advice = NO_ADVICE
+    if tuning is not None:
+        steps = step_sizes(fps, parameters)
+        advice = Advice(choice=choose(positions, steps, tuning, NO_ADVICE, tuning.blocks[0], 0))
+    parts, samples = encode_payload(positions, fps, parameters, Tuning(), advice)
     sizes = tuple(map(len, parts[:-1]))
     payload = replace(coded(fps, parameters, b"".join(parts)), substreams=sizes)
     found = decode_payload(payload, 2)
@@ -75,7 +84,7 @@ def round_trip(positions: Any, tuning: Any, **options: Any) -> tuple[int, Any]:
     shapes,
     st.integers(1, 16),
     st.integers(0, 63 * 8),
-    tunings,
+    st.none() | tunings,
     st.sampled_from(["smooth", "noise", "ends", "flat"]),
 )
 def test_encode_decode(shape: Any, bits: int, eighths: int, tuning: Any, kind: str) -> None:
@@ -113,8 +122,8 @@ def test_samples_are_those_of_the_native_coder_for_the_same_choice() -> None:
     steps = step_sizes(fps, parameters)
     choice = choose(positions, steps, Tuning(), NO_ADVICE, 16, 3)
     find = partial(find_corrections, positions, steps=steps, mode=2)
-    _, samples = code_choice(choice, steps, 65535, find)
-    _, mixed = run_forwards(positions, choice, steps, 65535)
+    _, samples = code_choice(choice, steps, Bounds(0, 65535), find)
+    _, mixed = run_forwards(positions, choice, steps, Bounds(0, 65535))
     assert np.array_equal(samples, mixed.samples)
 
 
@@ -180,6 +189,53 @@ def test_changed_tables_save_bytes() -> None:
     assert after < before - 100
 
 
+# --- the search ------------------------------------------------------------------------------------
+
+
+def chosen(positions: Any, step: float) -> Any:
+    return search(positions, np.full(len(positions), round(65536 * step)))
+
+
+def test_an_edge_splits_its_block_and_a_slope_does_not() -> None:
+    rows, columns = np.mgrid[:16, :16].astype(np.float64)
+    slope, edge = 10 * rows + 6 * columns, np.where((rows < 3) & (columns < 3), 900.0, 0.0)
+    whole, parts = (chosen(one[None], 8.0).sizes[0] for one in (slope, edge))
+    assert whole[0, 0] == 16 * 64 + 16
+    assert np.flatnonzero(whole).tolist() == [0]
+    assert np.argwhere(parts).tolist() == [[0, 0], [0, 8], [8, 0], [8, 8]]
+    assert (parts[parts > 0] == 8 * 64 + 8).all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(shapes, st.sampled_from([0.5, 3.0, 40.0]))
+def test_levels_are_nearest_or_one_less(shape: Any, step: float) -> None:
+    """A coefficient of a chosen block is rounded, or shortened by one step, or left out."""
+    positions = np.random.default_rng(2).normal(0, 30, shape)
+    choice = chosen(positions, step)
+    area = np.zeros(shape[1:], bool)
+    for c, y, x in np.argwhere(choice.sizes):
+        height, width = divmod(int(choice.sizes[c, y, x]), 64)
+        own = slice(y, y + height), slice(x, x + width)
+        if c == 0:
+            assert not area[own].any()
+            area[own] = True
+        block = positions[c][own].astype(np.float32)
+        exact = np.abs(forward(block, [0, height], [0, width]) / step)
+        levels = np.abs(choice.levels[c][own])
+        assert (levels <= exact + 0.501).all()
+        assert ((levels >= exact - 1.501) | (levels == 0)).all()
+        assert abs(levels[0, 0] - exact[0, 0]) < 0.501
+    assert area.all()
+
+
+def test_weights_of_channels_spend_bits_where_they_are_large() -> None:
+    positions = np.repeat(np.random.default_rng(3).normal(0, 30, (1, 32, 32)), 2, axis=0)
+    steps = np.full(2, 65536 * 20)
+    levels = search(positions, steps, np.array([0.25, 4.0])).levels
+    light, heavy = np.count_nonzero(levels, axis=(1, 2))
+    assert light < heavy
+
+
 # --- substreams ------------------------------------------------------------------------------------
 
 
@@ -195,7 +251,7 @@ def test_substreams_are_decoded_alone() -> None:
 
 def test_every_number_of_substreams_returns() -> None:
     positions = smooth(5, 9, 11) * 900.0
-    sizes = [round_trip(positions, Tuning(), bits=12, substreams=count)[0] for count in range(1, 6)]
+    sizes = [round_trip(positions, None, bits=12, substreams=count)[0] for count in range(1, 6)]
     assert sizes == sorted(sizes)
 
 

@@ -17,7 +17,6 @@ from refcodec.quantise import (
     GAIN_LIMIT,
     dequantise,
     dequantise_logarithmic,
-    dequantise_uniform,
     fit_parameters,
     measure_moments,
     quantise,
@@ -27,6 +26,7 @@ from refcodec.quantise import (
 from refcodec.syntax.codes import Quantiser, Restoration, SourceType
 from refcodec.syntax.structures import FEATURE_PARAMETERS
 from refcodec.tables import power_of_two
+from refcodec.uniform import dequantise_uniform
 
 # precision, emin, emax of the formats (IEEE 754, table 3.5; bfloat16 and 8 bits likewise)
 BINARY64 = (53, -1022, 1023)
@@ -201,7 +201,12 @@ def test_uniform_takes_positions_outside_the_range(
     position: int, ends: list[float], bits: int
 ) -> None:
     low, high = (np.array([end], np.float32) for end in ends)
-    value = dequantise_uniform(np.array([[[position]]]), low, high, bits)[0, 0, 0]
+    values = dequantise_uniform(np.array([[[position]]]), low, high, bits)
+    at_once = dequantise_uniform(
+        np.array([[[position]]]), low, high, bits, np.empty((1, 1, 1), np.float32)
+    )
+    assert at_once.tobytes() == round_to_source(values, SourceType.FLOAT32).tobytes()
+    value = values[0, 0, 0]
     expected, negative_zero = uniform_model(position, low[0], high[0], bits)
     assert Fraction(float(value)) == expected
     if expected == 0:

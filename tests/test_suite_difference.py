@@ -16,13 +16,14 @@ from oracle import command_template, write_answers
 from variation import PATIENCE
 
 from refcodec.hashes import little_endian_bytes
-from refcodec.quantise import dequantise, dequantise_uniform
+from refcodec.quantise import dequantise
 from refcodec.suite.derive import syntax_lines
 from refcodec.suite.manifest import load_manifest
 from refcodec.suite.run.contract import Command, Outcome
 from refcodec.suite.run.difference import Difference, explain
 from refcodec.suite.run.expected import Decoded, decoded_features
 from refcodec.suite.run.runner import run_suite
+from refcodec.uniform import dequantise_uniform
 
 SUITE = load_manifest(Path(__file__).resolve().parents[1] / "bitstreams")
 

@@ -26,11 +26,12 @@ from refcodec.coders.native.encoder.choice import Choice
 from refcodec.coders.native.encoder.choose import choose
 from refcodec.coders.native.encoder.corrections import find_corrections
 from refcodec.coders.native.encoder.tuning import Tuning
-from refcodec.coders.native.head import RESTORATION, step_sizes
+from refcodec.coders.native.head import RESTORATION, Bounds, step_sizes
 from refcodec.coders.native_static.contexts import CONTEXTS, GROUPS
 from refcodec.coders.native_static.encoder.feature import note_symbols
 from refcodec.entropy.static import PRECISION
 from refcodec.files import atomic_file
+from refcodec.syntax.codes import Quantiser
 from refcodec.tables import STATIC_MODEL
 
 TABLES = {
@@ -66,7 +67,7 @@ Model = dict[str, tuple[Array, Array]]
 def items() -> Iterator[tuple[Array, Choice, Array]]:
     """Samples, the encoder's choice and the steps of each feature of the corpus."""
     for samples, qp, block in features((4, 8, *QPS)):
-        fps = Container(channels=len(samples), bits=BITS)
+        fps = Container(channels=len(samples), bits=BITS, quantiser=Quantiser.UNIFORM)
         steps = step_sizes(fps, Container(qp=qp, qp_eighths=0, qp_delta=None))
         depths, restoration = 1 + qp % 2, 2 if samples[0].size >= 16 else 0
         tuning = Tuning(depths=depths, restoration=restoration)
@@ -78,7 +79,7 @@ def histograms() -> Array:
     found = []
     for samples, choice, steps in items():
         find = partial(find_corrections, samples, steps=steps, mode=int(choice.head[RESTORATION]))
-        (of, symbols), _ = note_symbols(choice, steps, LARGEST, find)
+        (of, symbols), _ = note_symbols(choice, steps, Bounds(0, LARGEST), find)
         kept = of < CONTEXTS
         counts = np.bincount(of[kept] * WIDEST + symbols[kept], minlength=CONTEXTS * WIDEST)
         found.append(counts.reshape(CONTEXTS, WIDEST).astype(np.int32))

@@ -33,9 +33,10 @@ from refcodec.coders.native.encoder.choose import choose
 from refcodec.coders.native.encoder.forwards import encoding_coder, run_forwards
 from refcodec.coders.native.encoder.rates import rate_table
 from refcodec.coders.native.encoder.tuning import Tuning
-from refcodec.coders.native.head import step_sizes
+from refcodec.coders.native.head import Bounds, step_sizes
 from refcodec.coders.native.payload import Content, Corrections, code_payload
 from refcodec.files import atomic_file
+from refcodec.syntax.codes import Quantiser
 from refcodec.tables import NATIVE_MODEL, format_native_model
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -90,11 +91,11 @@ def features(qps: Sequence[int] = QPS) -> Iterator[tuple[Array, int, int]]:
 
 def choose_item(samples: Array, qp: int, block: int, rates: Array) -> Item:
     """The encoder's choice for a feature, with given rates."""
-    fps = Container(channels=len(samples), bits=BITS)
+    fps = Container(channels=len(samples), bits=BITS, quantiser=Quantiser.UNIFORM)
     steps = step_sizes(fps, Container(qp=qp, qp_eighths=0, qp_delta=None))
     tuning = Tuning(restoration=2 if samples[0].size >= 16 else 0)
     chosen = choose(samples, steps, tuning, NO_ADVICE, block, 0, rates)
-    _, coded = run_forwards(samples, chosen, steps, LARGEST)
+    _, coded = run_forwards(samples, chosen, steps, Bounds(0, LARGEST))
     return Item(chosen, coded.corrections)
 
 
@@ -107,7 +108,7 @@ def code(item: Item, states: Array, weights: Array) -> int:
     output = np.zeros(8 * levels.size + 4096, np.uint8)
     steps = np.full(len(levels), 1 << 20)  # of no consequence for what is coded
     coded = code_payload(
-        encoding_coder(), output, Content(head, levels, sizes), steps, LARGEST,
+        encoding_coder(), output, Content(head, levels, sizes), steps, Bounds(0, LARGEST),
         corrections=lambda samples: item.corrections, model=(states, weights),
     )  # fmt: skip
     return coded.size

@@ -35,10 +35,10 @@ class BlockDecoder:
     points = 0, 0, 0
 
     def __init__(
-        self, decisions: Decisions, shape: tuple[int, int, int], side: int, largest: int
+        self, decisions: Decisions, shape: tuple[int, int, int], side: int, bounds: tuple[int, int]
     ) -> None:
         self.decisions = decisions
-        self.largest = largest
+        self.bounds = bounds
         _, height, width = self.shape = shape
         self.side = side  # of largest blocks
         self.above, self.left = Edge(width), Edge(height)
@@ -123,7 +123,7 @@ class BlockDecoder:
             total += self.coefficients(block, around, levels, abs(first), abs(residual))
         levels[0][0] = first
         change = residual_of(levels, height, width, self.step, self.slope, self.points)
-        self.samples[area] = np.clip(base + change, 0, self.largest)
+        self.samples[area] = np.clip(base + change, *self.bounds)
         activity = min((total << 6) // block.area, 255)
         size = min(block.shape, 2)
         self.above.set(x, width, activity, size, temporal)

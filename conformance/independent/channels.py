@@ -79,10 +79,10 @@ def decode_weights(data: bytes, groups: int, size: int, bits: int) -> Integers:
     return np.array(weights, np.int64).reshape(groups, size, size)
 
 
-def inverse(samples: Integers, bits: int, transform: ChannelTransform) -> Numbers:
+def inverse(samples: Integers, transform: ChannelTransform) -> Numbers:
     """The values of samples C x H x W (8.6.6): exact sums; product and sum round by themselves."""
     groups, size, _ = transform.weights.shape
-    far = np.clip(samples - (1 << (bits - 1)), -FARTHEST, FARTHEST)
+    far = np.clip(samples, -FARTHEST, FARTHEST)
     coefficients = far.reshape(groups, size, -1)
     sums = np.einsum("gkd,gkp->gdp", transform.weights, coefficients).reshape(samples.shape)
     scale, offset = (

@@ -67,12 +67,19 @@ def step_sizes(fps: FeatureParameterSet, parameters: Parameters) -> list[int]:
     return steps
 
 
-def displace(reference: Integers, head: Head, largest: int) -> Integers:
+def bounds_of(fps: FeatureParameterSet) -> tuple[int, int]:
+    """*least* and *largest*: coefficients of a transform have a sign (8.3.7)."""
+    if fps.quantiser == Quantiser.TRANSFORM:
+        return -(1 << (fps.bits - 1)), (1 << (fps.bits - 1)) - 1
+    return 0, (1 << fps.bits) - 1
+
+
+def displace(reference: Integers, head: Head, bounds: tuple[int, int]) -> Integers:
     """The displaced reference: its outermost samples are repeated beyond the borders (8.3.7.2)."""
     _, height, width = reference.shape
     rows = np.clip(np.arange(height) + head.shift_down, 0, height - 1)
     columns = np.clip(np.arange(width) + head.shift_right, 0, width - 1)
-    return np.clip(reference[:, rows][:, :, columns], 0, largest)
+    return np.clip(reference[:, rows][:, :, columns], *bounds)
 
 
 def decode_native(
@@ -84,13 +91,13 @@ def decode_native(
     """
     decisions = Decisions(payload)
     head = decode_head(decisions.arithmetic, reference is not None)
-    steps, largest = step_sizes(fps, parameters), (1 << fps.bits) - 1
+    steps, bounds = step_sizes(fps, parameters), bounds_of(fps)
     if head.block == 0:
-        samples = decode_plain(decisions, fps.shape, steps, largest, head.origin, head.points)
+        samples = decode_plain(decisions, fps.shape, steps, bounds, head.origin, head.points)
     else:
-        blocks = BlockDecoder(decisions, fps.shape, 4 << head.block, largest)
+        blocks = BlockDecoder(decisions, fps.shape, 4 << head.block, bounds)
         blocks.slope, blocks.points = head.slope, head.points
-        displaced = None if reference is None else displace(reference, head, largest)
+        displaced = None if reference is None else displace(reference, head, bounds)
         samples = blocks.decode(steps, displaced)
     offsets, gains = decode_corrections(decisions, head.restoration, fps.channels)
     arithmetic = decisions.arithmetic

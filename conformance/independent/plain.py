@@ -30,7 +30,7 @@ def dequantise(level: int, points: tuple[int, int, int], step: int) -> int:
 
 
 def decode_plain(
-    decisions: Decisions, shape: tuple[int, int, int], steps: list[int], largest: int, origin: int,
+    decisions: Decisions, shape: tuple[int, int, int], steps: list[int], bounds: tuple[int, int], origin: int,
     points: tuple[int, int, int],
 ) -> Integers:  # fmt: skip
     """Decode a feature sample by sample, C x H x W (8.3.7.8)."""
@@ -57,7 +57,7 @@ def decode_plain(
                 level, magnitude = decode_level(decisions, alone, beside, around, behind)
                 levels[y][x] = level
                 value = origin + ((dequantise(level, points, steps[channel]) + 8) >> 4)
-                samples[channel, y, x] = min(max(value, 0), largest)
+                samples[channel, y, x] = min(max(value, bounds[0]), bounds[1])
                 own = 16 * min(16 * magnitude, 4095)
                 activity += (own - activity) >> 4
                 at[x >> 2] += (own - at[x >> 2]) >> 3

@@ -116,7 +116,7 @@ def reconstruct(
     if fps.quantiser == Quantiser.NONE:
         patterns = samples.astype(np.uint32)
     elif transform is not None:
-        patterns = round_to(inverse(samples, fps.bits, transform), fps.source_type)
+        patterns = round_to(inverse(samples, transform), fps.source_type)
     elif fps.quantiser == Quantiser.LATTICE:
         patterns = round_to(lattice(samples, fps), fps.source_type)
     else:

@@ -15,8 +15,8 @@ from refcodec.syntax.structures import FeatureParameterSet
 
 __all__ = ["Decode", "channels_of", "decode_some", "decode_substreams"]
 
-Decode = Callable[[bytes, range], Samples]
-"""Decode the data of a substream to the samples of its channels, channels x H x W."""
+Decode = Callable[[bytes, range, Samples], None]
+"""Decode the data of a substream to the samples of its channels, which it fills: channels x H x W."""
 
 
 @clause("8.3.9")
@@ -33,17 +33,23 @@ def decode_substreams(
 
     Raises StreamError with the position of the substream, and what ``decode`` raises.
     """
-    ends = [*accumulate(payload.substreams), len(payload.data)]
+    fps, ends = payload.fps, [*accumulate(payload.substreams), len(payload.data)]
+    first, stop = channels_of(fps, wanted[0]).start, channels_of(fps, wanted[-1]).stop
+    samples = np.empty((stop - first, fps.height, fps.width), np.int32)
 
-    def decode_one(number: int) -> Samples:
+    def decode_one(number: int) -> None:
         start = ends[number - 1] if number else 0
+        one = channels_of(fps, number)
+        own = samples[one.start - first : one.stop - first]
         try:
-            return decode(payload.data[start : ends[number]], channels_of(payload.fps, number))
+            decode(payload.data[start : ends[number]], one, own)
         except StreamError as error:
             error.bit_offset = payload.bit_offset + 8 * start
             raise
 
-    return np.concatenate(list(in_parallel(decode_one, wanted, workers)))
+    for _ in in_parallel(decode_one, wanted, workers):
+        pass
+    return samples
 
 
 def decode_some(

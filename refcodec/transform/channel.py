@@ -56,20 +56,16 @@ _LARGEST_SHIFT = 15
 
 
 @clause("8.6.6")
-def inverse_transform(
-    samples: Int32, weights: Values, scale: Values, offset: Values, bits: int
-) -> Values:
+def inverse_transform(samples: Int32, weights: Values, scale: Values, offset: Values) -> Values:
     """(8.6.6) Samples to values, both ... x C x H x W, binary64.
 
     weights       : shifted, groups x coefficients x channels of a group.
     scale, offset : of each channel.
-    bits          : of samples.
 
     Every sum is one of integers below 2^53: binary64 holds it exactly, in whichever order it is formed.
     """
     groups, size, _ = weights.shape
-    coefficients = samples.astype(np.float64) - (1 << (bits - 1))
-    np.clip(coefficients, -_LARGEST_COEFFICIENT, _LARGEST_COEFFICIENT, out=coefficients)
+    coefficients = np.clip(samples, -_LARGEST_COEFFICIENT, _LARGEST_COEFFICIENT).astype(np.float64)
     positions = samples.shape[-2] * samples.shape[-1]
     coefficients = coefficients.reshape(*samples.shape[:-3], groups, size, positions)
     sums = np.matmul(weights.transpose(0, 2, 1), coefficients)
@@ -133,12 +129,12 @@ class ChannelTransform(StoredModel):
                 "transform: a scale or an offset is a NaN or an infinity", requirement="9.9-2"
             )
 
-    def apply(self, samples: Int32, bits: int) -> Values:
-        """Samples ... x C x H x W of ``bits`` bits to values, before they are rounded to their type."""
+    def apply(self, samples: Int32) -> Values:
+        """Samples ... x C x H x W to values, before they are rounded to their type."""
         scales, offsets = (
             one.astype(np.float64) for one in (self.coded.channel_scale, self.coded.channel_offset)
         )
-        return inverse_transform(samples, self.weights, scales, offsets, bits)
+        return inverse_transform(samples, self.weights, scales, offsets)
 
     @staticmethod
     @clause("A.3")

@@ -1,10 +1,13 @@
 """Measures the native coder with static tables beside HEVC on this machine, and writes the results page.
 
-    python tools/bench/bench_realtime.py [--render]
+    python tools/bench/bench_realtime.py [--resume] [--sections curves speed ...] [--render]
 
 Needs what ``tools/bench/bench_native.py`` needs, and its record, ``docs/results/native.json``, which has the
-curves of A2 and of the native coder. One process, one thread; speeds are of processor time, so that other
-work on the machine counts for neither side. The record of a run is ``docs/results/realtime.json``.
+curves of A2 and of the native coder; and the packages pcodec and zfpy (``pip install 'refcodec[bench]'``) for
+the sections ``lossless`` and ``floats``. One process, one thread; speeds are of processor time, so that other
+work on the machine counts for neither side. The record of a run is ``docs/results/realtime.json``: it is
+kept section by section: the sections named are measured anew, or with ``--resume`` what the record lacks of
+them; it has the seconds that each section took.
 """
 
 from __future__ import annotations
@@ -12,34 +15,47 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from functools import partial
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import realtime_page
 import realtime_speed
+from bench_lossless import measure as measure_lossless
 from coding import read, timed, write
 from curves import bd_rate
 from features import LAYERS, SIZES, Source
+from float_coders import float_curve, package
 from native_curves import QPS, point
-from record import DOCS, Record, command, load, machine, parser, save
+from record import DOCS, Record, command, machine, parser, save
+
+from refcodec.errors import EnvironmentFault
 
 CODER = "native-static"
+
+LOSSLESS = {"small": 60, "large": 4}
+"""Features of a set that are coded without loss."""
+
+Measure = Callable[[str, str, argparse.Namespace, Record, Record], Any]
+"""Measures a section for a layer and a size, given the record so far and that of the native coder."""
 
 
 def main() -> int:
     """Measure, then write the record and the page."""
     options = _options()
-    record = load(options, {"curves": {}, "speed": {}})
+    record: Record = json.loads(options.record.read_text()) if options.record.exists() else {}
     if not options.render:
+        if not options.resume:
+            record = {name: own for name, own in record.items() if name not in options.sections}
         known: Record = json.loads(options.known.read_text())
         record |= {"machine": machine() | {"command": command()}}
-        for size in SIZES:
-            for layer in options.layers:
-                _measure(record, options, known, layer, size)
-        record["single"] = realtime_speed.single_features()
-        record["threads"] = realtime_speed.two_threads()
-        save(record, options.record)
+        try:
+            for section in options.sections:
+                _run(section, options, record, known)
+        except EnvironmentFault as fault:
+            print(fault, file=sys.stderr)
+            return 2
     realtime_page.write(record, options.page)
     return 0
 
@@ -50,32 +66,96 @@ def _options() -> argparse.Namespace:
     add("--page", type=Path, default=DOCS / "results" / "realtime.rst", help="the page to fill")
     known = DOCS / "results" / "native.json"
     add("--known", type=Path, default=known, help="record with the curves of A2 and of native")
+    sections = [*_PLACES, *_ALONE]
+    add("--sections", nargs="+", choices=sections, default=sections, help="what to measure")
     return found.parse_args()
 
 
-def _measure(
-    record: Record, options: argparse.Namespace, known: Record, layer: str, size: str
-) -> None:
-    """Fill the record for one set of features."""
-    place = f"{layer}/{size}"
-    source = Source(layer, size, options.features)
-    if place not in record["curves"]:
-        points = [_point(source, qp) for qp in QPS[size][layer]]
-        anchors = {"A2": known["peers"][f"{place}/A2"], "native": known["native"][place]}
-        changes = {name: bd_rate(curve, points) for name, curve in anchors.items()}
-        record["curves"][place] = {
-            "points": points,
-            **{name: None if one is None else list(one) for name, one in changes.items()},
-        }
-        save(record, options.record)
-    if place not in record["speed"]:
-        beside = partial(realtime_speed.beside_hevc, source.maps, size)
-        points = record["curves"][place]["points"]
-        record["speed"][place] = beside(points, known["peers"][f"{place}/A2"])
-        save(record, options.record)
+def _run(section: str, options: argparse.Namespace, record: Record, known: Record) -> None:
+    """Measure what the record lacks of a section."""
+    begin = time.perf_counter()
+    seconds: Record = record.setdefault("seconds", {})
+    if section not in record:
+        seconds[section] = 0
+    if section in _ALONE:
+        if section not in record:
+            record[section] = _ALONE[section]()
+            seconds[section] = round(time.perf_counter() - begin)
+            save(record, options.record)
+        return
+    kept: Record = record.setdefault(section, {})
+    for size in SIZES:
+        for layer in options.layers:
+            place = f"{layer}/{size}"
+            if place not in kept:
+                kept[place] = _PLACES[section](layer, size, options, record, known)
+                seconds[section] = round(seconds.get(section, 0) + time.perf_counter() - begin)
+                begin = time.perf_counter()
+                save(record, options.record)
+                print(section, place, kept[place], flush=True)
+
+
+# --- sections --------------------------------------------------------------------------------------
+
+
+def _curves(
+    layer: str, size: str, options: argparse.Namespace, record: Record, known: Record
+) -> Record:
+    """The curve of the coder, and its BD-rates against A2 and the native coder."""
+    source, place = Source(layer, size, options.features), f"{layer}/{size}"
+    points = [_point(source, qp) for qp in QPS[size][layer]]
+    anchors = {"A2": known["peers"][f"{place}/A2"], "native": known["native"][place]}
+    changes = {name: bd_rate(curve, points) for name, curve in anchors.items()}
+    return {
+        "points": points,
+        **{name: None if one is None else list(one) for name, one in changes.items()},
+    }
+
+
+def _speed(
+    layer: str, size: str, options: argparse.Namespace, record: Record, known: Record
+) -> Record:
+    """Speeds of the coder, of ffmpeg and of x265 ``medium``, at equal quality."""
+    maps, place = Source(layer, size, options.features).maps, f"{layer}/{size}"
     points = record["curves"][place]["points"]
-    record["speed"][place]["payloads"] = realtime_speed.payloads_alone(source.maps, points)
-    print(place, record["curves"][place]["A2"], record["speed"][place], flush=True)
+    found = realtime_speed.beside_hevc(maps, size, points, known["peers"][f"{place}/A2"])
+    return found | {"payloads": realtime_speed.payloads_alone(maps, points)}
+
+
+def _lossless(
+    layer: str, size: str, options: argparse.Namespace, record: Record, known: Record
+) -> Record:
+    """Coded size over float32 size, and MB/s both ways, of coders without loss."""
+    package("pcodec")
+    count = min(LOSSLESS[size], options.features or LOSSLESS[size])
+    return {
+        name: list(one)
+        for name, one in measure_lossless(Source(layer, size, count).maps, rounds=3).items()
+    }
+
+
+def _floats(
+    layer: str, size: str, options: argparse.Namespace, record: Record, known: Record
+) -> Record:
+    """The curve of zfp, and its BD-rate against A2."""
+    points = float_curve(Source(layer, size, options.features), "zfp")
+    found = bd_rate(known["peers"][f"{layer}/{size}/A2"], points)
+    return {"points": points, "A2": None if found is None else list(found)}
+
+
+_PLACES: dict[str, Measure] = {
+    "curves": _curves,
+    "speed": _speed,
+    "lossless": _lossless,
+    "floats": _floats,
+}
+"""Sections that are measured for each layer and size."""
+
+_ALONE: dict[str, Callable[[], Any]] = {
+    "single": realtime_speed.single_features,
+    "threads": realtime_speed.two_threads,
+}
+"""Sections that are measured once."""
 
 
 def _point(source: Source, qp: int) -> dict[str, Any]:

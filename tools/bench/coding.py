@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import resource
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
@@ -12,7 +13,7 @@ import numpy as np
 import refcodec
 from refcodec.config import EncoderConfig
 
-__all__ = ["read", "timed", "write"]
+__all__ = ["apart", "children", "decode_all", "processor", "read", "timed", "write"]
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -50,3 +51,33 @@ def timed(
     """The result of a call, and the seconds on the clock that it took."""
     begin = time.perf_counter()
     return action(*arguments, **options), time.perf_counter() - begin
+
+
+def decode_all(data: bytes) -> None:
+    """Decode all features of a file, on one thread, and keep none."""
+    with refcodec.open(io.BytesIO(data), workers=1) as reader:
+        for _ in reader:
+            pass
+
+
+# --- processor time --------------------------------------------------------------------------------
+
+
+def processor(action: Callable[[], object]) -> float:
+    """Seconds of the processor that an action takes in this process."""
+    begin = time.process_time()
+    action()
+    return time.process_time() - begin
+
+
+def children(action: Callable[[], object]) -> float:
+    """Seconds of the processor that an action takes in other processes, which end with it."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    action()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def apart(whole: Callable[[], object], part: Callable[[], object]) -> float:
+    """Seconds of the processor that one action takes in other processes more than another one."""
+    return children(whole) - children(part)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from page import fill, percent, table
+from realtime_speed import SPEED_SNR
 from record import Record
 
 _SIZES = {"small": "small maps", "large": "large maps"}
@@ -17,6 +18,8 @@ def write(record: Record, page: Path) -> None:
         "machine": _machine(record),
         "rates": _rates(record),
         "speeds": _speeds(record),
+        "lossless": _lossless(record),
+        "floats": _floats(record),
         "single": _single(record),
         "threads": _threads(record),
     }
@@ -28,8 +31,15 @@ def _machine(record: Record) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in own["packages"].items())
     return (
         f"Measured by ``{own['command']}`` on {own['processor']}, {own['cores']} cores, shared with "
-        f"other work (load\n{own['load']}), Python {own['python']}, {packages}.\n"
+        f"other work (load\n{own['load']}), Python {own['python']}, {packages}. Its sections take "
+        f"{_durations(record)}.\n"
     )
+
+
+def _durations(record: Record) -> str:
+    """How long each section takes."""
+    found = [f"{max(round(s / 60), 1)} min ({name})" for name, s in record["seconds"].items()]
+    return ", ".join(found)
 
 
 def _place(place: str) -> tuple[str, str]:
@@ -73,6 +83,54 @@ def _speeds(record: Record) -> str:
     heads = ["maps", "layer", "QP", "encode, M/s, ours / x265 medium", "ratio"]
     heads += ["decode, M/s, ours / ffmpeg", "ratio", "payloads alone, M/s", "ratio"]
     return table(heads, rows)
+
+
+def _lossless(record: Record) -> str:
+    """Size and speeds of the lossless coder over those of pcodec."""
+    rows = []
+    for place, one in record["lossless"].items():
+        size, forth, back = one["pcodec"]
+        for mode, name in (("fast", "native, fast in a row"), ("default", "native in a row")):
+            own_size, own_forth, own_back = one[name]
+            rows.append(
+                [
+                    *_place(place),
+                    mode,
+                    percent(100 * (own_size / size - 1)),
+                    f"{own_forth:.0f} / {forth:.0f}",
+                    f"{own_forth / forth:.2f}",
+                    f"{own_back:.0f} / {back:.0f}",
+                    f"{own_back / back:.2f}",
+                ]
+            )
+    heads = [
+        "maps",
+        "layer",
+        "speed",
+        "size against pcodec",
+        "encode, MB/s, ours / pcodec",
+        "ratio",
+    ]
+    return table([*heads, "decode, MB/s, ours / pcodec", "ratio"], rows)
+
+
+def _floats(record: Record) -> str:
+    """Rate of zfp at equal quality, and its speeds."""
+    rows = []
+    for place, one in record["floats"].items():
+        near = min(one["points"], key=lambda point: abs(point["snr"] - SPEED_SNR))
+        rows.append(
+            [
+                *_place(place),
+                percent(one["A2"] and one["A2"][0]),
+                f"{near['bits']:.2f}",
+                f"{near['snr']:.1f}",
+                f"{near['encode'] / 1e6:.0f}",
+                f"{near['decode'] / 1e6:.0f}",
+            ]
+        )
+    heads = ["maps", "layer", "BD-rate against A2", "bits an element", "logit SNR, dB"]
+    return table([*heads, "encode, M/s", "decode, M/s"], rows)
 
 
 def _single(record: Record) -> str:

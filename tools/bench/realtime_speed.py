@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import resource
 import time
 import zlib
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import Any
 import features
 import numpy as np
 import numpy.typing as npt
-from coding import read, write
+from coding import apart, children, decode_all, processor, read, write
 from curves import Point
 from peers import PEERS, Coder
 from record import Record
@@ -23,7 +22,7 @@ from refcodec.coders.native_static.payload import decode_payload
 from refcodec.evaluate.machine import load_average
 from refcodec.suite.make.native import payloads
 
-__all__ = ["beside_hevc", "payloads_alone", "single_features", "two_threads"]
+__all__ = ["SPEED_SNR", "beside_hevc", "payloads_alone", "single_features", "two_threads"]
 
 SPEED_SNR = 18.0
 """Coders are timed at the point of their curves that is nearest to this logit SNR, dB."""
@@ -48,10 +47,10 @@ def beside_hevc(maps: Floats, size: str, ours: list[Point], theirs: list[Point])
     data = write(maps, coder="native-static", qp=own)
     runs: dict[str, list[float]] = {name: [] for name in ("encode", "decode", "x265", "ffmpeg")}
     for _ in range(ROUNDS[size]):
-        runs["encode"].append(_processor(lambda: write(maps, coder="native-static", qp=own)))
-        runs["decode"].append(_processor(lambda: _decode(data)))
-        runs["x265"].append(_apart(lambda: medium.encode(qp), lambda: alone[1].encode(qp)))
-        runs["ffmpeg"].append(_apart(lambda: a2.decode(stream), lambda: alone[0].decode(first)))
+        runs["encode"].append(processor(lambda: write(maps, coder="native-static", qp=own)))
+        runs["decode"].append(processor(lambda: decode_all(data)))
+        runs["x265"].append(apart(lambda: medium.encode(qp), lambda: alone[1].encode(qp)))
+        runs["ffmpeg"].append(apart(lambda: a2.decode(stream), lambda: alone[0].decode(first)))
     seconds = {name: min(found) for name, found in runs.items()}
     rest = (len(maps) - 1) / len(maps)  # the features that ffmpeg is timed for
     return {
@@ -68,37 +67,12 @@ def payloads_alone(maps: Floats, ours: list[Point]) -> int:
     """Elements a second of the decoding of payloads to samples, without the file around them."""
     own = payloads(write(maps, coder="native-static", qp=_nearest(ours)))
     return round(
-        maps.size / min(_processor(lambda: list(map(decode_payload, own))) for _ in range(5))
+        maps.size / min(processor(lambda: list(map(decode_payload, own))) for _ in range(5))
     )
 
 
 def _nearest(points: list[Point]) -> int:
     return int(min(points, key=lambda one: abs(one["snr"] - SPEED_SNR))["qp"])
-
-
-def _decode(data: bytes) -> None:
-    with refcodec.open(io.BytesIO(data), workers=1) as reader:
-        for _ in reader:
-            pass
-
-
-def _processor(action: Callable[[], object]) -> float:
-    """Seconds of the processor that an action takes in this process."""
-    begin = time.process_time()
-    action()
-    return time.process_time() - begin
-
-
-def _apart(whole: Callable[[], object], part: Callable[[], object]) -> float:
-    """Seconds of the processor that one action takes in other processes more than another one."""
-    return _children(whole) - _children(part)
-
-
-def _children(action: Callable[[], object]) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    action()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 # --- single features -------------------------------------------------------------------------------
@@ -140,7 +114,7 @@ def _single(feature: Floats, coder: str, rounds: int = 15) -> Record:
         back, sizes = read, len
     data = forth()
     back(data)
-    clock = _children if coder == "A2" else _processor
+    clock = children if coder == "A2" else processor
     encode = min(clock(forth) for _ in range(rounds))
     decode = min(clock(lambda: back(data)) for _ in range(rounds))
     return {
@@ -160,7 +134,7 @@ def two_threads(rounds: int = 7) -> Record:
         for _ in range(rounds):
             begin = time.perf_counter()
             with refcodec.open(io.BytesIO(data), workers=workers) as reader:
-                list(reader)
+                next(iter(reader))
             spent = 1000 * (time.perf_counter() - begin)
             best[workers] = min(spent, best.get(workers, spent))
     return {

@@ -193,9 +193,8 @@ def _decode_of(payload: Payload, machine: Machine) -> Decode:
     model, fps = _model_of(payload, machine), payload.fps
     assert isinstance(model, EntropyModel)  # 9.8
 
-    def decode(data: bytes, channels: range) -> Samples:
-        found: Samples = decode_joint(data, 1, model, fps, channels)[0]
-        return found
+    def decode(data: bytes, channels: range, samples: Samples) -> None:
+        samples[:] = decode_joint(data, 1, model, fps, channels)[0]
 
     return decode
 

@@ -31,7 +31,7 @@ from refcodec.coders.native.workspace import (
     edge_mean,
 )
 from refcodec.entropy.arrays import Int32, Int64, Uint8
-from refcodec.kernel import kernel
+from refcodec.kernel import inlined
 
 __all__ = ["ROOTS", "code_block"]
 
@@ -46,7 +46,7 @@ ROOTS = np.array([round(16 * n**0.5) for n in range(LARGEST_BLOCK**2 + 1)])
 # --- normative -------------------------------------------------------------------------------------
 
 
-@kernel
+@inlined
 def code_block(
     coder: Int64, data: Uint8, w: Workspace, levels: Int32, samples: Int32, displaced: Int32,
     y: int, x: int, height: int, width: int, temporal: int,
@@ -122,7 +122,7 @@ def code_block(
     return temporal
 
 
-@kernel
+@inlined
 def code_temporal(
     coder: Int64, data: Uint8, w: Workspace, y: int, x: int, shape: int, beside: int, behind: int,
     around: int, temporal: int,
@@ -141,7 +141,7 @@ def code_temporal(
     return code_decision(coder, data, w, TEMPORAL, contexts, shape, 0, temporal)
 
 
-@kernel
+@inlined
 def code_dc(
     coder: Int64, data: Uint8, w: Workspace, levels: Int32, y: int, x: int, height: int, width: int,
     shape: int, beside: int, behind: int, around: int, temporal: int, displaced_mean: int,

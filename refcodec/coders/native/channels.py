@@ -16,11 +16,12 @@ from refcodec.coders.native.head import (
     POINTS,
     SHIFT_DOWN,
     SHIFT_RIGHT,
+    Bounds,
 )
 from refcodec.coders.native.samples import code_samples
 from refcodec.coders.native.transform import LARGEST_BLOCK
 from refcodec.coders.native.tree import SPLIT_FROM, code_tree
-from refcodec.coders.native.workspace import LARGEST, POINT, SLOPE, STEP, Workspace
+from refcodec.coders.native.workspace import LARGEST, LEAST, POINT, SLOPE, STEP, Workspace
 from refcodec.entropy.arrays import Int32, Int64, Uint8
 from refcodec.kernel import kernel
 
@@ -47,13 +48,13 @@ class Setting(NamedTuple):
 
     head    : head of its payload.
     steps   : step of each channel, in units of 2^-16 samples.
-    largest : largest sample value.
+    bounds  : least and largest sample value.
     ys, xs  : boundaries of the largest blocks.
     """
 
     head: Int64
     steps: Int64
-    largest: int
+    bounds: Bounds
     ys: Int64
     xs: Int64
 
@@ -112,7 +113,7 @@ def _lengths(boundaries: Int64) -> frozenset[int]:
 
 
 @kernel
-def displace(reference_feature: Int32, head: Int64, largest: int, displaced: Int32) -> None:
+def displace(reference_feature: Int32, head: Int64, bounds: Bounds, displaced: Int32) -> None:
     """(8.3.7.2) Displace and clip the samples of the reference feature; borders are repeated."""
     height = reference_feature.shape[1]
     width = reference_feature.shape[2]
@@ -121,7 +122,8 @@ def displace(reference_feature: Int32, head: Int64, largest: int, displaced: Int
             row = min(max(y + int(head[SHIFT_DOWN]), 0), height - 1)
             for x in range(width):
                 column = min(max(x + int(head[SHIFT_RIGHT]), 0), width - 1)
-                sample = min(max(int(reference_feature[c, row, column]), 0), largest)
+                sample = int(reference_feature[c, row, column])
+                sample = min(max(sample, bounds.least), bounds.largest)
                 displaced[c, y, x] = sample
 
 
@@ -134,7 +136,8 @@ def code_levels(coder: Int64, data: Uint8, w: Workspace, setting: Setting, plane
     xs = setting.xs
     levels = planes.levels
     sizes = planes.sizes
-    w.channel[LARGEST] = setting.largest
+    w.channel[LEAST] = setting.bounds.least
+    w.channel[LARGEST] = setting.bounds.largest
     w.channel[SLOPE] = int(head[FREQUENCY_SLOPE])
     for i in range(3):
         w.channel[POINT + 1 + i] = int(head[POINTS + i])

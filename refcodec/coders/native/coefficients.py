@@ -18,7 +18,7 @@ from refcodec.coders.native.decisions import (
 from refcodec.coders.native.workspace import Workspace
 from refcodec.entropy.arithmetic import DIRECTION, code_bit, code_bits
 from refcodec.entropy.arrays import Int32, Int64, Uint8
-from refcodec.kernel import kernel
+from refcodec.kernel import inlined
 
 __all__ = ["COEFFICIENT", "code_coefficients", "scan"]
 
@@ -50,7 +50,7 @@ def scan(height: int, width: int) -> Int64:
     return np.array(entries)
 
 
-@kernel
+@inlined
 def code_coefficients(
     coder: Int64, data: Uint8, w: Workspace, levels: Int32, y: int, x: int, height: int, width: int,
     shape: int, beside: int, behind: int, around: int, dc: int, residual: int,
@@ -122,7 +122,7 @@ def code_coefficients(
     return total
 
 
-@kernel
+@inlined
 def code_last(
     coder: Int64, data: Uint8, w: Workspace, contexts: Contexts, shape: int, beside: int,
     behind: int, around: int, last: int, area: int,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from refcodec.clauses import clause
@@ -29,10 +31,12 @@ __all__ = [
     "RESTORATION",
     "SHIFT_DOWN",
     "SHIFT_RIGHT",
+    "Bounds",
     "block_side",
     "code_head",
     "named_elements",
     "read_head",
+    "sample_bounds",
     "step_sizes",
 ]
 
@@ -54,6 +58,14 @@ LARGEST_SHIFT = 64
 
 STEP_BITS = 10
 """Bits of the samples whose steps coefficients of a transform have."""
+
+
+class Bounds(NamedTuple):
+    """Least and largest sample."""
+
+    least: int
+    largest: int
+
 
 _OCTAVE = np.array([round(2 ** (16 + j / 48)) for j in range(48)])
 
@@ -92,6 +104,14 @@ def step_sizes(fps: FeatureParameterSet, parameters: FeatureParameters) -> Int64
     octaves, rest = place // 48, place % 48
     steps = _OCTAVE[rest] << np.maximum(octaves, 0) >> np.maximum(-octaves, 0)
     return np.asarray(steps, np.int64)
+
+
+@clause("8.3.7")
+def sample_bounds(fps: FeatureParameterSet) -> Bounds:
+    """(8.3.7) The bounds of samples: coefficients of a transform have a sign."""
+    if fps.quantiser == Quantiser.TRANSFORM:
+        return Bounds(-(1 << (fps.bits - 1)), (1 << (fps.bits - 1)) - 1)
+    return Bounds(0, (1 << fps.bits) - 1)
 
 
 def block_side(head: Int64) -> int:

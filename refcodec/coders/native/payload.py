@@ -13,8 +13,10 @@ from refcodec.coders.native.head import (
     HEAD_SIZE,
     PREDICTED,
     RESTORATION,
+    Bounds,
     block_side,
     code_head,
+    sample_bounds,
     step_sizes,
 )
 from refcodec.coders.native.restoration import code_restoration, restore
@@ -104,9 +106,9 @@ def decode_payload(payload: Payload, reference_feature: Int32 | None = None) -> 
     coder = np.zeros(CODER_SIZE, np.int64)
     # writable: kernels work in both directions
     data = np.frombuffer(bytearray(payload.data), np.uint8)
-    steps, largest = step_sizes(fps, payload.parameters), (1 << fps.bits) - 1
+    steps, bounds = step_sizes(fps, payload.parameters), sample_bounds(fps)
     try:
-        return code_payload(coder, data, content, steps, largest, reference_feature).samples
+        return code_payload(coder, data, content, steps, bounds, reference_feature).samples
     except PayloadError as error:
         error.bit_offset = payload.bit_offset
         raise
@@ -118,7 +120,7 @@ def code_payload(
     data: Uint8,
     content: Content,
     steps: Int64,
-    largest: int,
+    bounds: Bounds,
     reference_feature: Int32 | None = None,
     corrections: Callable[[Int32], Corrections] = no_corrections,
     model: tuple[Int32, Int64] | None = None,
@@ -126,7 +128,7 @@ def code_payload(
     """(8.3.7) Decode a payload; or encode it, if ``coder[DIRECTION]`` is 1.
 
     steps             : step of each channel, in units of 2^-16 samples.
-    largest           : largest sample value.
+    bounds            : least and largest sample value.
     reference_feature : samples of the preceding feature, C x H x W; None for an access point.
     corrections       : from reconstructed samples to their corrections; when decoding, to arrays for them.
     model             : initial states and weights, which are adapted; None for those of the tables.
@@ -141,9 +143,9 @@ def code_payload(
     shape = content.levels.shape
     w, ys, xs = workspace(shape[1], shape[2], block_side(head), model)
     samples = np.zeros(shape, np.int32)
-    displaced = displaced_samples(reference_feature, head, largest, shape)
+    displaced = displaced_samples(reference_feature, head, bounds, shape)
     planes = Planes(content.levels, content.sizes, samples, displaced)
-    code_levels(coder, data, w, Setting(head, steps, largest, ys, xs), planes)
+    code_levels(coder, data, w, Setting(head, steps, bounds, ys, xs), planes)
     offsets, gains = corrections(samples)
     code_restoration(coder, data, w, head, offsets, gains)
     size = _finish(coder, data)
@@ -174,13 +176,13 @@ def workspace(
 
 
 def displaced_samples(
-    reference_feature: Int32 | None, head: Int64, largest: int, shape: tuple[int, ...]
+    reference_feature: Int32 | None, head: Int64, bounds: Bounds, shape: tuple[int, ...]
 ) -> Int32:
     """(8.3.7.2) The displaced samples to predict from, C x H x W; C x 0 x 0 without a reference feature."""
     if reference_feature is None:
         return np.zeros((shape[0], 0, 0), np.int32)
     displaced = np.zeros(shape, np.int32)
-    displace(reference_feature, head, largest, displaced)
+    displace(reference_feature, head, bounds, displaced)
     return displaced
 
 

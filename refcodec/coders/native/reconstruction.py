@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refcodec.coders.native.transform import add_coefficient, inverse_block
-from refcodec.coders.native.workspace import LARGEST, POINT, SLOPE, STEP, Workspace
+from refcodec.coders.native.workspace import LARGEST, LEAST, POINT, SLOPE, STEP, Workspace
 from refcodec.entropy.arrays import Int32
 from refcodec.kernel import inlined, kernel
 
@@ -69,9 +69,10 @@ def reconstruct_block(
                 if level != 0:
                     used_columns = max(used_columns, v + 1)
                     add_level(w, level, u, v, height, width)
+    least = int(w.channel[LEAST])
     largest = int(w.channel[LARGEST])
     if temporal == 0:
-        inverse_block(w.rows, samples, y, x, height, width, used_rows, used_columns, 0, largest)
+        inverse_block(w.rows, samples, y, x, height, width, used_rows, used_columns, least, largest)
         return
     inverse_block(
         w.rows, samples, y, x, height, width, used_rows, used_columns, -(1 << 30), 1 << 30
@@ -79,4 +80,4 @@ def reconstruct_block(
     for i in range(y, y + height):
         for j in range(x, x + width):
             sample = int(samples[i, j]) + int(displaced[i, j])
-            samples[i, j] = min(max(sample, 0), largest)
+            samples[i, j] = min(max(sample, least), largest)

@@ -11,7 +11,7 @@ from refcodec.coders.native.decisions import (
     sign_class,
 )
 from refcodec.coders.native.reconstruction import dequantise_level
-from refcodec.coders.native.workspace import ACTIVITY, LARGEST, STEP, Workspace
+from refcodec.coders.native.workspace import ACTIVITY, LARGEST, LEAST, STEP, Workspace
 from refcodec.entropy.arithmetic import MOST_OVERRUN, OVERRUN
 from refcodec.entropy.arrays import Int32, Int64, Uint8
 from refcodec.kernel import kernel
@@ -34,6 +34,7 @@ def code_samples(
     height = levels.shape[1]
     width = levels.shape[2]
     alone = int(height * width == 1)
+    least = int(w.channel[LEAST])
     largest = int(w.channel[LARGEST])
     step = int(w.channel[STEP])
     for y in range(height):
@@ -79,7 +80,7 @@ def code_samples(
                     level = -level
             levels[channel, y, x] = level
             value = origin + ((dequantise_level(w, level, step) + 8) >> 4)
-            samples[channel, y, x] = min(max(value, 0), largest)
+            samples[channel, y, x] = min(max(value, least), largest)
             activity = min(16 * magnitude, 4095)
             w.channel[ACTIVITY] = int(w.channel[ACTIVITY]) + (
                 (16 * activity - int(w.channel[ACTIVITY])) >> 4

@@ -8,7 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.coders.native.channels import Planes, Setting, code_levels
-from refcodec.coders.native.head import BLOCK, HEAD_SIZE, block_side, code_head, step_sizes
+from refcodec.coders.native.head import (
+    BLOCK,
+    HEAD_SIZE,
+    block_side,
+    code_head,
+    sample_bounds,
+    step_sizes,
+)
 from refcodec.coders.native.payload import displaced_samples, workspace
 from refcodec.coders.protocol import Payload
 from refcodec.entropy.arithmetic import CODER_SIZE, POSITION, RANGE, start_decoding
@@ -31,14 +38,14 @@ def bits_of_channels(payload: Payload) -> npt.NDArray[np.float64] | None:
     code_head(coder, data, head)
     if head[BLOCK] == 0:
         return None
-    shape, largest = (1, fps.height, fps.width), (1 << fps.bits) - 1
+    shape, bounds = (1, fps.height, fps.width), sample_bounds(fps)
     w, ys, xs = workspace(fps.height, fps.width, block_side(head))
     steps = step_sizes(fps, payload.parameters)
-    undisplaced = displaced_samples(None, head, largest, shape)
+    undisplaced = displaced_samples(None, head, bounds, shape)
     passed = [_passed(coder)]
     for channel in range(fps.channels):
         levels, sizes, samples = np.zeros((3, *shape), np.int32)
-        setting = Setting(head, steps[channel : channel + 1], largest, ys, xs)
+        setting = Setting(head, steps[channel : channel + 1], bounds, ys, xs)
         code_levels(coder, data, w, setting, Planes(levels, sizes, samples, undisplaced))
         passed.append(_passed(coder))
     return np.diff(passed)

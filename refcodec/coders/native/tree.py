@@ -15,7 +15,7 @@ from refcodec.coders.native.workspace import (
 )
 from refcodec.entropy.arithmetic import MOST_OVERRUN, OVERRUN
 from refcodec.entropy.arrays import Int32, Int64, Uint8
-from refcodec.kernel import kernel
+from refcodec.kernel import inlined, kernel
 
 __all__ = ["SPLIT_FROM", "STACK_SIZE", "TEMPORAL_MARK", "code_tree"]
 
@@ -77,7 +77,7 @@ def code_tree(
         count += 1
 
 
-@kernel
+@inlined
 def push(w: Workspace, count: int, y: int, x: int, height: int, width: int) -> None:
     """(8.3.7.4) Put a block on the stack."""
     w.stack[count, 0] = y

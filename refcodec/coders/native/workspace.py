@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from refcodec.entropy.arrays import Int32, Int64
-from refcodec.kernel import kernel
+from refcodec.kernel import inlined
 
 __all__ = [
     "ABOVE_ACTIVITY",
@@ -16,6 +16,7 @@ __all__ = [
     "CHANNEL_SIZE",
     "EDGES",
     "LARGEST",
+    "LEAST",
     "LEFT_ACTIVITY",
     "LEFT_MEAN",
     "LEFT_SIZE",
@@ -46,7 +47,8 @@ STEP = 2
 SLOPE = 3
 LARGEST = 4
 POINT = 4  # entries 5, 6 and 7: reconstruction points of levels 1, 2 and more
-CHANNEL_SIZE = 8
+LEAST = 8
+CHANNEL_SIZE = 9
 
 
 class Workspace(NamedTuple):
@@ -77,7 +79,7 @@ class Workspace(NamedTuple):
 # --- normative -------------------------------------------------------------------------------------
 
 
-@kernel
+@inlined
 def edge_mean(w: Workspace, row: int, before: int, start: int, length: int) -> int:
     """(8.3.7.4) Mean of an edge along one side of a block; 0 if the block lies at the border."""
     if before == 0:

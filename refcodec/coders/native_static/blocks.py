@@ -13,6 +13,7 @@ from refcodec.coders.native.workspace import (
     ABOVE_SIZE,
     ACTIVITY,
     LARGEST,
+    LEAST,
     LEFT_ACTIVITY,
     LEFT_MEAN,
     LEFT_SIZE,
@@ -30,7 +31,7 @@ from refcodec.coders.native_static.symbols import (
     half_octave,
 )
 from refcodec.entropy.arrays import Int32, Int64
-from refcodec.kernel import kernel
+from refcodec.kernel import inlined
 
 __all__ = ["code_tree"]
 
@@ -38,7 +39,7 @@ __all__ = ["code_tree"]
 # --- normative -------------------------------------------------------------------------------------
 
 
-@kernel
+@inlined
 def code_tree(
     s: Symbols, w: Workspace, near: Int64, levels: Int32, sizes: Int32, samples: Int32,
     y: int, x: int, height: int, width: int,
@@ -82,7 +83,7 @@ def code_tree(
         count += 1
 
 
-@kernel
+@inlined
 def activity_class(w: Workspace, y: int, x: int, height: int, width: int) -> int:
     """(8.3.11.3) The class of the activity that is expected of a block, 0 to 17.
 
@@ -111,7 +112,7 @@ def activity_class(w: Workspace, y: int, x: int, height: int, width: int) -> int
     return min(half_octave((16 * beside + 3 * behind + 4 * around) >> 5), 17)
 
 
-@kernel
+@inlined
 def code_block(
     s: Symbols, w: Workspace, near: Int64, levels: Int32, samples: Int32,
     y: int, x: int, height: int, width: int, around: int,
@@ -130,8 +131,9 @@ def code_block(
             s, w, near, levels, y, x, height, width, shape, around
         )
         total += rest
+    least = int(w.channel[LEAST])
     largest = int(w.channel[LARGEST])
-    inverse_block(w.rows, samples, y, x, height, width, rows, columns, 0, largest)
+    inverse_block(w.rows, samples, y, x, height, width, rows, columns, least, largest)
 
     activity = min((total << 6) // area, 4095)
     for i in range(x, x + width):
@@ -149,7 +151,7 @@ def code_block(
     )
 
 
-@kernel
+@inlined
 def code_dc(
     s: Symbols, w: Workspace, levels: Int32, y: int, x: int, height: int, width: int, shape: int,
     around: int,

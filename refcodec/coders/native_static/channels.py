@@ -9,7 +9,7 @@ from refcodec.coders.native.head import (
     POINTS,
     RESTORATION,
 )
-from refcodec.coders.native.workspace import LARGEST, POINT, SLOPE, STEP, Workspace
+from refcodec.coders.native.workspace import LARGEST, LEAST, POINT, SLOPE, STEP, Workspace
 from refcodec.coders.native_static.blocks import code_tree
 from refcodec.coders.native_static.contexts import CHANGE, CHANGEABLE, GAIN, OFFSET, RUN
 from refcodec.coders.native_static.symbols import (
@@ -71,7 +71,8 @@ def code_levels(
     head = setting.head
     ys = setting.ys
     xs = setting.xs
-    w.channel[LARGEST] = setting.largest
+    w.channel[LEAST] = setting.bounds.least
+    w.channel[LARGEST] = setting.bounds.largest
     w.channel[SLOPE] = int(head[FREQUENCY_SLOPE])
     for i in range(3):
         w.channel[POINT + 1 + i] = int(head[POINTS + i])

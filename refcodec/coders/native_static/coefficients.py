@@ -15,7 +15,7 @@ from refcodec.coders.native_static.symbols import (
     half_octave,
 )
 from refcodec.entropy.arrays import Int32, Int64
-from refcodec.kernel import kernel
+from refcodec.kernel import inlined
 
 __all__ = ["NEAR_SIDE", "code_coefficients"]
 
@@ -31,7 +31,7 @@ NEAR = np.array([min(half_octave(n), 12) for n in range(LARGEST_NEAR + 1)])
 # --- normative -------------------------------------------------------------------------------------
 
 
-@kernel
+@inlined
 def code_coefficients(
     s: Symbols, w: Workspace, near: Int64, levels: Int32, y: int, x: int, height: int, width: int,
     shape: int, around: int,

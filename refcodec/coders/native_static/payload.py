@@ -9,7 +9,15 @@ import numpy as np
 
 from refcodec.clauses import clause
 from refcodec.coders.native.channels import Setting
-from refcodec.coders.native.head import BLOCK, HEAD_SIZE, RESTORATION, block_side, step_sizes
+from refcodec.coders.native.head import (
+    BLOCK,
+    HEAD_SIZE,
+    RESTORATION,
+    Bounds,
+    block_side,
+    sample_bounds,
+    step_sizes,
+)
 from refcodec.coders.native.payload import Corrections, no_corrections, workspace
 from refcodec.coders.native.restoration import restore
 from refcodec.coders.native_static.channels import (
@@ -53,25 +61,26 @@ def decode_payload(payload: Payload, workers: int = 1) -> Int32:
     decode = partial(decode_substream, payload)
     if payload.substreams:
         return decode_substreams(payload, range(payload.fps.substream_count), workers, decode)
+    fps = payload.fps
+    samples = np.empty((fps.channels, fps.height, fps.width), np.int32)
     try:
-        return decode(payload.data, range(payload.fps.channels))
+        decode(payload.data, range(fps.channels), samples)
     except PayloadError as error:
         error.bit_offset = payload.bit_offset
         raise
+    return samples
 
 
 @clause("8.3.11")
-def decode_substream(payload: Payload, data: bytes, channels: range) -> Int32:
+def decode_substream(payload: Payload, data: bytes, channels: range, samples: Int32) -> None:
     """(8.3.11) Decode one substream of a payload to the samples of its channels. Raises PayloadError."""
     fps = payload.fps
     steps = step_sizes(fps, payload.parameters)[channels.start : channels.stop]
-    samples = np.empty((len(channels), fps.height, fps.width), np.int32)
     symbols, last = open_symbols(data)
     head = decode_head(symbols)
     code_changes(symbols, NO_CHANGES, table_limits())
-    code_feature(symbols, head, NO_PLANE, NO_PLANE, samples, steps, (1 << fps.bits) - 1)
+    code_feature(symbols, head, NO_PLANE, NO_PLANE, samples, steps, sample_bounds(fps))
     close_payload(symbols.states, symbols.words[int(symbols.cursor[POSITION]) :], last)
-    return samples
 
 
 @clause("8.3.11.5")
@@ -103,7 +112,7 @@ def code_feature(
     sizes: Int32,
     samples: Int32,
     steps: Int64,
-    largest: int,
+    bounds: Bounds,
     corrections: Callable[[Int32], Corrections] = no_corrections,
 ) -> None:
     """(8.3.11) Code the levels and the corrections of a feature.
@@ -117,7 +126,7 @@ def code_feature(
     height, width = samples.shape[1:]
     w, ys, xs = workspace(height, width, block_side(head), NO_MODEL)
     near = np.zeros((NEAR_SIDE, NEAR_SIDE), np.int64)
-    setting = Setting(head, steps, largest, ys, xs)
+    setting = Setting(head, steps, bounds, ys, xs)
     code_levels(symbols, w, near, setting, levels, sizes, samples)
     offsets, gains = corrections(samples)
     code_corrections(symbols, head, offsets, gains)

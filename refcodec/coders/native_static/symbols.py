@@ -110,7 +110,7 @@ def note(s: Symbols, context: int, symbol: int) -> None:
     s.cursor[NOTED] = noted + 1
 
 
-@kernel
+@inlined
 def code_bits(s: Symbols, bits: int, count: int) -> int:
     """(8.3.11.1) Code equiprobable bits, eight at a time, the most significant first; returns them."""
     found = 0
@@ -140,7 +140,7 @@ def half_octave(number: int) -> int:
     return 2 * length - 2 + ((number >> (length - 2)) & 1)
 
 
-@kernel
+@inlined
 def code_low_bits(s: Symbols, octaves: int, number: int) -> int:
     """(8.3.11.1) Code what the class of a number leaves open, for classes from 4 on; returns the number."""
     count = (octaves >> 1) - 1
@@ -148,7 +148,7 @@ def code_low_bits(s: Symbols, octaves: int, number: int) -> int:
     return ((2 + (octaves & 1)) << count) + low
 
 
-@kernel
+@inlined
 def code_number(s: Symbols, context: int, number: int) -> int:
     """(8.3.11.1) Code a number that is not negative; returns it."""
     octaves = code_symbol(s, context, half_octave(number))
@@ -172,7 +172,7 @@ def code_level(s: Symbols, context: int, level: int) -> int:
     return octaves if symbol & 1 == 1 else -octaves
 
 
-@kernel
+@inlined
 def code_large(s: Symbols, octaves: int, magnitude: int) -> int:
     """(8.3.11.1) Code what the class of a magnitude leaves open, from class 4 on; returns the magnitude."""
     if octaves < ESCAPED:

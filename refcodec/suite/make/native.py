@@ -27,6 +27,7 @@ from refcodec.coders.native.head import (
     RESTORATION,
     SHIFT_DOWN,
     SHIFT_RIGHT,
+    sample_bounds,
     step_sizes,
 )
 from refcodec.coders.native.payload import Content as PayloadContent
@@ -105,8 +106,8 @@ class Content:
         )
         coder, output = encoding_coder(), np.zeros(1 << 20, np.uint8)
         corrections = self._corrections(content.head)
-        steps, largest = step_sizes(fps, parameters), (1 << int(fps.bits)) - 1
-        coded = code_payload(coder, output, content, steps, largest, reference_feature, corrections)
+        steps, bounds = step_sizes(fps, parameters), sample_bounds(fps)
+        coded = code_payload(coder, output, content, steps, bounds, reference_feature, corrections)
         return output[: coded.size].tobytes(), coded.samples
 
     def code_static(
@@ -124,8 +125,8 @@ class Content:
         choice = Choice(self._head(False), self.levels, self._sizes(), 0.0)
         own = channels or range(fps.channels)
         steps = step_sizes(fps, parameters)[own.start : own.stop]
-        largest = (1 << int(fps.bits)) - 1
-        return code_choice(choice, steps, largest, self._corrections(choice.head), changes)
+        bounds = sample_bounds(fps)
+        return code_choice(choice, steps, bounds, self._corrections(choice.head), changes)
 
     def _corrections(self, head: npt.NDArray[np.int64]) -> Callable[[Samples], Corrections]:
         """The corrections, whatever the samples are."""

@@ -19,12 +19,12 @@ from refcodec.hashes import little_endian_bytes
 from refcodec.quantise import (
     dequantise,
     dequantise_logarithmic,
-    dequantise_uniform,
     restore_moments,
 )
 from refcodec.suite.run.contract import Outcome
 from refcodec.suite.run.expected import Decoded
 from refcodec.syntax.codes import Quantiser
+from refcodec.uniform import dequantise_uniform
 
 __all__ = ["guess_of_size", "guess_of_values"]
 

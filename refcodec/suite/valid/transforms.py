@@ -77,9 +77,7 @@ def transform_static(_: Features) -> bytes:
 def transform_groups(_: Features) -> bytes:
     """three groups of two channels, each transformed by itself"""
     model = transform(mixing(3, 2, 60, 100), scales=(0.5, 0.25, 2.0), offsets=-7.0)
-    return under(
-        model, Content(pattern((6, 5, 6), 3, 4), block=4, origin=32768), qp=12, batch=False
-    )
+    return under(model, Content(pattern((6, 5, 6), 3, 4), block=4), qp=12, batch=False)
 
 
 @vector(553)
@@ -96,9 +94,7 @@ def transform_shifts(_: Features) -> bytes:
     model = transform(
         mixing(1, 16, 1, 3), shifts=range(16), scales=[2.0 ** -(n % 5) for n in range(16)], bits=3
     )
-    return under(
-        model, Content(pattern((16, 4, 3), 2, 9), block=4, origin=32768), qp=3, batch=False
-    )
+    return under(model, Content(pattern((16, 4, 3), 2, 9), block=4), qp=3, batch=False)
 
 
 @vector(555)
@@ -118,7 +114,7 @@ def transform_far(_: Features) -> bytes:
 def transform_largest(_: Features) -> bytes:
     """the magnitudes of the weights of a channel add up to 2^31 - 2^16: every bit of a sum counts"""
     levels = pattern((2, 6, 6), 2, 2000)
-    return under(LARGEST, Content(levels, block=4, origin=32768), qp=0, batch=False)
+    return under(LARGEST, Content(levels, block=4), qp=0, batch=False)
 
 
 @vector(557)
@@ -127,7 +123,7 @@ def transform_rounds(_: Features) -> bytes:
     model = transform(
         mixing(1, 3, 900, 1000), scales=(0.1, 1 / 3, 1e-3), offsets=(1e5, -1 / 7, 1e-4)
     )
-    content = Content(pattern((3, 8, 8), 2, 50), block=4, origin=32768)
+    content = Content(pattern((3, 8, 8), 2, 50), block=4)
     return under(model, content, dtype=ml_dtypes.bfloat16, qp=9, batch=False)
 
 
@@ -135,7 +131,7 @@ def transform_rounds(_: Features) -> bytes:
 def transform_saturates(_: Features) -> bytes:
     """float16: values beyond its range become its greatest number"""
     model = transform(mixing(1, 2, 50, 99), scales=(900.0, 1e36))
-    content = Content(pattern((2, 5, 5), 2, 50), block=4, origin=32768)
+    content = Content(pattern((2, 5, 5), 2, 50), block=4)
     return under(model, content, dtype=np.float16, qp=21, batch=False)
 
 

@@ -13,7 +13,7 @@ from refcodec.coders.native.encoder.blocks import choose_channels
 from refcodec.coders.native.encoder.choice import Choice
 from refcodec.coders.native.encoder.corrections import restoration_mode
 from refcodec.coders.native.encoder.grids import list_blocks, split_grids
-from refcodec.coders.native.encoder.planes import Transform, coefficient_planes
+from refcodec.coders.native.encoder.planes import coefficient_planes
 from refcodec.coders.native.encoder.prediction import Prediction
 from refcodec.coders.native.encoder.rates import initial_rates
 from refcodec.coders.native.encoder.tuning import Tuning
@@ -29,7 +29,6 @@ from refcodec.coders.native.head import (
     SHIFT_DOWN,
     SHIFT_RIGHT,
 )
-from refcodec.coders.native.transform import forward
 from refcodec.entropy.arrays import Int32, Int64
 
 __all__ = ["choose"]
@@ -46,7 +45,6 @@ def choose(
     slope: int,
     rates: Floats | None = None,
     prediction: Prediction | None = None,
-    transform: Transform = forward,
 ) -> Choice:
     """Choose block sizes and levels, with largest blocks of one side (0: without a transform).
 
@@ -54,7 +52,6 @@ def choose(
     steps      : of each channel, in units of 2^-16 samples.
     rates      : see ``rates.rate_table``; None for those of the initial states.
     prediction : samples that blocks may be predicted from.
-    transform  : of planes to coefficients.
     """
     head = np.zeros(HEAD_SIZE, np.int64)
     head[FREQUENCY_SLOPE] = slope
@@ -68,7 +65,7 @@ def choose(
     cost = 0.0
     if block == 0:
         sizes = np.zeros((1, 1, 1), np.int32)
-        head[ORIGIN] = _commonest(exact)
+        head[ORIGIN] = max(_commonest(exact), 0)
         _round_samples((exact - head[ORIGIN]).astype(np.float32) / scales, levels, sums)
     else:
         sizes = np.zeros(exact.shape, np.int32)
@@ -76,7 +73,6 @@ def choose(
         rates = initial_rates() if rates is None else rates
         cost = _choose_blocks(
             exact, scales, tuning, advice, block, slope, rates, prediction, levels, sizes, sums,
-            transform,
         )  # fmt: skip
     if not (block == 0 and (steps == 65536).all()):  # otherwise every level is a sample
         points = np.rint(32 * sums[0] / np.maximum(sums[1], 1))
@@ -110,12 +106,11 @@ def _choose_blocks(
     levels: Int32,
     sizes: Int32,
     sums: npt.NDArray[np.float64],
-    transform: Transform,
 ) -> float:
     """Choose the blocks and levels of all channels; returns their cost. See ``blocks.choose_channels``."""
     ys, xs, scans, scan_at = geometry(*exact.shape[1:], block)
     grids = split_grids(ys, xs, tuning.depths + (block > 16))
-    planes = coefficient_planes(exact, grids, slope, transform)[:, None]
+    planes = coefficient_planes(exact, grids, slope)[:, None]
     if prediction is not None:
         residual = coefficient_planes(exact - prediction.displaced, grids, slope)[:, None]
         planes = np.concatenate([planes, residual], axis=1)

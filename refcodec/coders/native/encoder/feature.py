@@ -12,7 +12,10 @@ from refcodec.coders.native.encoder.choose import choose
 from refcodec.coders.native.encoder.forwards import run_forwards
 from refcodec.coders.native.encoder.prediction import find_prediction
 from refcodec.coders.native.encoder.tuning import Tuning
-from refcodec.coders.native.head import step_sizes
+from refcodec.coders.native.head import (
+    sample_bounds,
+    step_sizes,
+)
 from refcodec.coders.native.transform import forward
 from refcodec.entropy.arrays import Int32, Int64
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
@@ -41,12 +44,12 @@ def encode_payload(
 
     Returns the payload and the decoded samples.
     """
-    steps, largest = step_sizes(fps, parameters), (1 << fps.bits) - 1
+    steps, bounds = step_sizes(fps, parameters), sample_bounds(fps)
     prediction = None
     if reference_feature is not None:
-        prediction = find_prediction(exact, reference_feature, largest)
+        prediction = find_prediction(exact, reference_feature, bounds)
     if advice.choice is not None:
-        payload, coded = run_forwards(exact, advice.choice, steps, largest, prediction)
+        payload, coded = run_forwards(exact, advice.choice, steps, bounds, prediction)
         return payload, coded.samples
 
     def cost(trial: tuple[bytes, Int32]) -> float:
@@ -61,7 +64,7 @@ def encode_payload(
     for block in _blocks_to_try(exact, steps, tuning):
         for slope in tuning.slopes if block else (0,):
             choice = choose(exact, steps, tuning, advice, block, slope, prediction=prediction)
-            payload, coded = run_forwards(exact, choice, steps, largest, prediction)
+            payload, coded = run_forwards(exact, choice, steps, bounds, prediction)
             trials.append((payload, coded.samples))
     return min(trials, key=cost) if len(trials) > 1 else trials[0]
 

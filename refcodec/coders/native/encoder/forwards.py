@@ -10,7 +10,10 @@ import numpy.typing as npt
 from refcodec.coders.native.encoder.choice import Choice
 from refcodec.coders.native.encoder.corrections import find_corrections
 from refcodec.coders.native.encoder.prediction import Prediction
-from refcodec.coders.native.head import RESTORATION
+from refcodec.coders.native.head import (
+    RESTORATION,
+    Bounds,
+)
 from refcodec.coders.native.payload import Coded, Content, Corrections, code_payload
 from refcodec.entropy.arithmetic import CODER_SIZE, DIRECTION, OVERRUN
 from refcodec.entropy.arrays import Int32, Int64
@@ -29,7 +32,7 @@ def run_forwards(
     exact: npt.NDArray[Any],
     choice: Choice,
     steps: Int64,
-    largest: int,
+    bounds: Bounds,
     prediction: Prediction | None = None,
 ) -> tuple[bytes, Coded]:
     """Code a choice; returns the payload, and the decoded samples with their corrections.
@@ -46,7 +49,7 @@ def run_forwards(
     capacity = exact.size + 1024
     while True:
         coder, output = encoding_coder(), np.zeros(capacity, np.uint8)
-        coded = code_payload(coder, output, content, steps, largest, reference_feature, corrections)
+        coded = code_payload(coder, output, content, steps, bounds, reference_feature, corrections)
         if not coder[OVERRUN]:
             return output[: coded.size].tobytes(), coded
         capacity *= 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,15 +10,11 @@ import numpy.typing as npt
 from refcodec.coders.native.encoder.grids import Grid
 from refcodec.coders.native.transform import forward
 
-__all__ = ["Transform", "coefficient_planes"]
-
-
-Transform = Callable[[npt.NDArray[Any], Any, Any], npt.NDArray[Any]]
-"""A transform of planes, cut into blocks at ``ys`` and ``xs``, as `forward` is."""
+__all__ = ["coefficient_planes"]
 
 
 def coefficient_planes(
-    exact: npt.NDArray[Any], grids: list[Grid], slope: int, transform: Transform = forward
+    exact: npt.NDArray[Any], grids: list[Grid], slope: int
 ) -> npt.NDArray[np.float32]:
     """Coefficients at every depth of splitting, C x depth x H x W, over the scale of their frequency."""
     planes = []
@@ -28,7 +23,7 @@ def coefficient_planes(
     else:  # exact sums: the same on every machine
         exact = exact.astype(np.float64)
     for ys, xs in grids:
-        plane = transform(exact, ys, xs).astype(np.float32, copy=False)
+        plane = forward(exact, ys, xs).astype(np.float32, copy=False)
         if slope:
             down = np.concatenate([np.arange(n) / n for n in np.diff(ys)])
             right = np.concatenate([np.arange(n) / n for n in np.diff(xs)])

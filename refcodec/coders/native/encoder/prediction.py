@@ -8,7 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from refcodec.coders.native.head import HEAD_SIZE, SHIFT_DOWN, SHIFT_RIGHT
+from refcodec.coders.native.head import (
+    HEAD_SIZE,
+    SHIFT_DOWN,
+    SHIFT_RIGHT,
+    Bounds,
+)
 from refcodec.coders.native.payload import displaced_samples
 from refcodec.entropy.arrays import Int32
 
@@ -31,7 +36,9 @@ class Prediction(NamedTuple):
     displaced: Int32
 
 
-def find_prediction(exact: npt.NDArray[Any], reference_feature: Int32, largest: int) -> Prediction:
+def find_prediction(
+    exact: npt.NDArray[Any], reference_feature: Int32, bounds: Bounds
+) -> Prediction:
     """Find the displacement that matches best in the channels of largest variance."""
     chosen = np.argsort(-exact.reshape(len(exact), -1).var(axis=1))[:_MATCHED_CHANNELS]
     wanted, found = exact[chosen].astype(np.float32), reference_feature[chosen].astype(np.float32)
@@ -48,5 +55,5 @@ def find_prediction(exact: npt.NDArray[Any], reference_feature: Int32, largest: 
     best = min(shifts, key=misfit)
     head = np.zeros(HEAD_SIZE, np.int64)
     head[SHIFT_DOWN : SHIFT_RIGHT + 1] = best
-    displaced = displaced_samples(reference_feature, head, largest, exact.shape)
+    displaced = displaced_samples(reference_feature, head, bounds, exact.shape)
     return Prediction(best, reference_feature, displaced)
