@@ -8,7 +8,7 @@ Units of one parameter set are decoded together, a window at a time, and are yie
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,9 +30,9 @@ from refcodec.hashes import sample_hash, unit_hash
 from refcodec.memory import memory_for
 from refcodec.quantise import dequantise
 from refcodec.registry import record_of
+from refcodec.shapes import of_layer
 from refcodec.stream.order import no_access_point
 from refcodec.stream.parsing import CodedUnit, UnitHash
-from refcodec.syntax.codes import FeatureType
 from refcodec.syntax.structures import FeatureParameterSet
 
 __all__ = [
@@ -71,7 +71,7 @@ class DecodedUnit:
     """A coded unit, decoded.
 
     samples  : per feature, int32, C x H x W; an array N x C x H x W where they were decoded at once.
-    features : in the source type, C x H x W or D; or their latents.
+    features : in the source type and the shape of their layer; or their latents.
     """
 
     unit: CodedUnit
@@ -247,7 +247,7 @@ def _decode_units(
 
 def _shape_of(unit: CodedUnit) -> str:
     """Size of the features of a unit, for messages."""
-    fps = unit.fps
+    fps = unit.payloads[0].fps
     return f"a feature of {fps.channels} x {fps.height} x {fps.width}"
 
 
@@ -264,23 +264,20 @@ def decode_channels(unit: CodedUnit, machine: Machine, channels: range) -> Featu
         samples, first = found
         values = dequantise(samples, unit.fps, unit.parameters, first)
     wanted = values[channels.start - first : channels.stop - first]
-    return wanted.reshape(-1) if unit.fps.feature_type == FeatureType.FC else wanted
+    return of_layer(wanted, replace(unit.fps, head_count=0))
 
 
 @clause("8.6")
 def reconstruct(payload: Payload, samples: Samples) -> Feature:
     """(8.6) Reconstruct a feature, in its source type and shape, from samples (int32, C x H x W)."""
     values = dequantise(samples, payload.fps, payload.parameters)
-    return values.reshape(-1) if payload.fps.feature_type == FeatureType.FC else values
+    return of_layer(values, payload.fps)
 
 
 @clause("8.6")
 def reconstruct_all(unit: CodedUnit, samples: Samples) -> list[Feature]:
     """(8.6) Reconstruct the features of a unit, which have no ranges, from samples N x C x H x W."""
-    values = dequantise(samples, unit.fps, unit.parameters)
-    if unit.fps.feature_type == FeatureType.FC:
-        values = values.reshape(len(values), -1)
-    return list(values)
+    return list(of_layer(dequantise(samples, unit.fps, unit.parameters), unit.fps))
 
 
 @clause("8.8")

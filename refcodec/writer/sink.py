@@ -16,6 +16,7 @@ from refcodec.errors import CallerError
 from refcodec.files import storage_error
 from refcodec.hashes import stored_hash, unit_hash
 from refcodec.quantise import dequantise
+from refcodec.shapes import of_layer
 from refcodec.stream.index import CodedUnitTable
 from refcodec.stream.limits import Demand
 from refcodec.syntax.codes import HashTarget, UnitType
@@ -117,6 +118,8 @@ class Sink:
         """
         elements = {
             "fps_id": fps.fps_id,
+            "token_count_minus1": one.coded.samples.shape[1] - 1,
+            "continuation_flag": int(one.continues),
             "access_point_flag": int(one.coded.access_point),
             "parameters": one.parameters,
             "sample_hash": stored_hash(one.coded.samples, fps.sample_hash_size),
@@ -158,7 +161,7 @@ class Sink:
     def put_hashes(self, fps: FeatureParameterSet, features: Sequence[CodedFeature]) -> None:
         """Write the hash units of the coded unit that holds these features."""
         decoded = [
-            (one.coded.samples, dequantise(one.coded.samples, fps, one.parameters))
+            (one.coded.samples, of_layer(dequantise(one.coded.samples, fps, one.parameters), fps))
             for one in features
         ]
         for target in HashTarget:

@@ -20,6 +20,7 @@ from refcodec.suite.invalid import (
     parameter_sets,
     payloads,
     ranges,
+    tokens,
     types,
     unit_bounds,
     units,
@@ -50,4 +51,5 @@ INVALID = definitions(
     latents_tables,
     hyperpriors,
     native_static,
+    tokens,
 )

@@ -26,6 +26,7 @@ from refcodec.suite.valid import (
     ranges,
     streams,
     ties,
+    tokens,
     types,
     units,
     unusual,
@@ -58,4 +59,5 @@ VALID = definitions(
     latents_tables,
     hyperpriors,
     native_static,
+    tokens,
 )
