@@ -127,7 +127,7 @@ def _sequences_in(directory: Directory, start: int) -> list[_Found]:
     """The sequences of one stream, whose first feature has the number ``start``."""
     found: list[_Found] = []
     under_way: dict[int, _Found] = {}
-    for entry in range(len(directory.offsets)):
+    for entry in range(len(directory.offsets)) if directory.walk.tokens else ():
         fps, elements = directory.head(entry)
         if fps.feature_type != FeatureType.TOKENS:
             continue

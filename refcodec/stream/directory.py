@@ -209,11 +209,13 @@ class Survey(Walk):
     """A walk that notes where feature parameter sets stand.
 
     places : positions in bytes, ascending, by fps_id.
+    tokens : true if one of them is of tokens.
     """
 
     def __init__(self, header: StreamHeader, *, joined: bool = False) -> None:
         super().__init__(header, joined=joined)
         self.places: dict[int, array[int]] = {}
+        self.tokens = False
 
     def accept(self, visit: Visit) -> None:
         """Take note of a unit, and of where it stands."""
@@ -221,6 +223,7 @@ class Survey(Walk):
         if isinstance(visit.content, FeatureParameterSet):
             places = self.places.setdefault(visit.content.fps_id, array("q"))
             places.append(visit.unit.offset)
+            self.tokens |= visit.content.feature_type == FeatureType.TOKENS
 
 
 @clause("9.5")

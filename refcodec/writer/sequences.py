@@ -16,7 +16,7 @@ class TokenSequences:
 
     def __init__(self, names: Sequence[str]) -> None:
         """Begin with none; ``names`` are those that will begin, in that order."""
-        self._names = list(names)
+        self._names = names
         self._encoders: dict[str | None, FeatureEncoder] = {}
 
     def check(self, name: str | None) -> None:

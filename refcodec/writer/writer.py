@@ -75,6 +75,7 @@ class Writer:
         self._alone = alone
         self._progress = progress
         self._kinds = Kinds(config)
+        names = (names,) if isinstance(names, str) else tuple(names)
         self._sequences = TokenSequences(names)
         self._waiting: list[Waiting] = []
         self._waiting_bytes = 0
