@@ -29,6 +29,7 @@ __all__ = [
     "described",
     "entries_in",
     "gather",
+    "is_batch",
     "rows_of",
     "with_entries",
 ]
@@ -57,14 +58,21 @@ class ArrayEntry:
 # --- an array to its features ----------------------------------------------------------------------
 
 
-def described(shape: tuple[int, ...], name: str | None = None) -> ArrayEntry:
-    """The entry of an array of that shape: rank 2 and 4 are batches, N x D and N x C x H x W."""
-    return ArrayEntry(name, shape[0] if len(shape) in (2, 4) else None)
+def is_batch(rank: int, *, tokens: bool = False) -> bool:
+    """True for the rank of a batch: N x D, N x C x H x W, or of tokens N x heads x T x D."""
+    return rank == 4 or (rank == 2 and not tokens)
 
 
-def rows_of(array: Array) -> Iterable[Array]:
+def described(
+    shape: tuple[int, ...], name: str | None = None, *, tokens: bool = False
+) -> ArrayEntry:
+    """The entry of an array of that shape, a feature or a batch."""
+    return ArrayEntry(name, shape[0] if is_batch(len(shape), tokens=tokens) else None)
+
+
+def rows_of(array: Array, *, tokens: bool = False) -> Iterable[Array]:
     """The features of an array: itself, or those of a batch."""
-    return array if array.ndim in (2, 4) else [array]
+    return array if is_batch(array.ndim, tokens=tokens) else [array]
 
 
 def with_entries(metadata: Mapping[str, str], entries: Sequence[ArrayEntry]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from refcodec.coders.protocol import Machine
 from refcodec.decoder import Decode, Sequences, decode_channels, decode_window
 from refcodec.errors import CallerError, StreamError
 from refcodec.registry import record_of
+from refcodec.shapes import layer_shape, of_layer, volume_of
 from refcodec.stream.directory import Directory
 from refcodec.stream.order import Order, no_access_point
 from refcodec.stream.parsing import CodedUnit
@@ -104,7 +105,11 @@ class Access:
         found = None
         if not unit.fps.temporal_prediction_flag:
             found = decode_channels(unit, self._machine, range(first, stop))
-        return next(self.features([number]))[first:stop] if found is None else found
+        if found is not None:
+            return found
+        tokens = unit.fps.feature_type == FeatureType.TOKENS
+        volume = volume_of(next(self.features([number])), tokens=tokens)
+        return of_layer(volume[first:stop], replace(unit.fps, head_count=0))
 
     def _is_predicted(self, number: int) -> bool:
         directory, entry, _ = self._catalogue.locate(number)
@@ -213,8 +218,5 @@ def _units_from(directory: Directory, start: int) -> Iterator[CodedUnit]:
 
 def described(fps: FeatureParameterSet) -> str:
     """The features of a parameter set in a few words: shape, type and coder."""
-    if fps.feature_type == FeatureType.FC:
-        shape = f"{fps.channels}"
-    else:
-        shape = f"{fps.channels} x {fps.height} x {fps.width}"
+    shape = " x ".join(map(str, layer_shape(fps)))
     return f"{shape} {fps.source_type.name.lower()} {record_of(fps.coder_id).name}"

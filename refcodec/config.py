@@ -56,7 +56,7 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "quantiser": tuple(QUANTISERS),
     "range": ("tensor", "channel"),
     "packing": ("tile", "frame"),
-    "feature_type": ("conv", "pool", "fc"),
+    "feature_type": ("conv", "pool", "fc", "tokens"),
     "hash_size": (0, 8, 16, 32),
 }
 """Allowed values of options that take one of a few words or numbers, the same for every coder."""
@@ -115,7 +115,7 @@ class EncoderConfig:
     shuffle      : group bytes of equal significance before compression.
 
     Stream:
-    feature_type : conv, pool or fc; None tells conv from fc by the rank.
+    feature_type : conv, pool, fc or tokens (T x D, or heads x T x D); None tells conv from fc by the rank.
     batch        : several features per unit; None batches fc features, and small ones of the native coder.
     hash_size    : bytes of SHA-256 kept with each feature: 0, 8, 16 or 32; None for the fewest allowed.
     hashes       : add hash units: the full SHA-256 of the samples and of the reconstruction.
@@ -175,6 +175,8 @@ class EncoderConfig:
     """Quantiser, ``uniform`` or ``log``; None where features stay as they are."""
     aims: bool = field(init=False, repr=False, compare=False)
     """True if each feature's QP is derived from a target."""
+    tokens: bool = field(init=False, repr=False, compare=False)
+    """True if features are tokens."""
     parallel: int = field(init=False, repr=False, compare=False)
     """Number of ffmpeg processes, or threads, at a time."""
 
@@ -196,6 +198,7 @@ class EncoderConfig:
             self._set(name, given.get(name, defaults.get(name)))
         self._set("lossy_quantiser", None if self.quantiser == "none" else self.quantiser)
         self._set("aims", self.target_size is not None or self.target_snr is not None)
+        self._set("tokens", self.feature_type == "tokens")
         self._set("parallel", self.workers or os.cpu_count() or 1)
         for error in (*self._without_effect(record), *self._contradictions(record)):
             raise error
@@ -274,6 +277,14 @@ class EncoderConfig:
             )
         if self.joint and self.batch is False:
             yield CallerError("joint has no effect where features are not batched")
+        if self.tokens and not record.tokens:
+            having = [name for name, one in CODERS.items() if one.tokens]
+            yield CallerError(f"{self.coder} codes no tokens", hint=f"{', '.join(having)} do")
+        if self.tokens and (self.gop or self.batch):
+            yield CallerError(
+                f"{'gop' if self.gop else 'batch'} has no effect with tokens, whose number differs from "
+                "feature to feature"
+            )
         if self.batch and (self.aims or self.gop):
             yield CallerError("features with a target, or of a sequence, are not batched")
 

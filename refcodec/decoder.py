@@ -8,7 +8,7 @@ Units of one parameter set are decoded together, a window at a time, and are yie
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,10 @@ from refcodec.memory import memory_for
 from refcodec.probability.store import ModelStore
 from refcodec.quantise import dequantise
 from refcodec.registry import record_of
+from refcodec.shapes import of_layer
 from refcodec.stream.order import no_access_point
 from refcodec.stream.parsing import CodedUnit, UnitHash
-from refcodec.syntax.codes import FeatureType, Quantiser
+from refcodec.syntax.codes import Quantiser
 from refcodec.syntax.structures import FeatureParameterSet
 from refcodec.transform.channel import ChannelTransform
 
@@ -74,7 +75,7 @@ class DecodedUnit:
     """A coded unit, decoded.
 
     samples  : per feature, int32, C x H x W; an array N x C x H x W where they were decoded at once.
-    features : in the source type, C x H x W or D; or their latents.
+    features : in the source type and the shape of their layer; or their latents.
     """
 
     unit: CodedUnit
@@ -254,7 +255,7 @@ def _decode_units(
 
 def _shape_of(unit: CodedUnit) -> str:
     """Size of the features of a unit, for messages."""
-    fps = unit.fps
+    fps = unit.payloads[0].fps
     return f"a feature of {fps.channels} x {fps.height} x {fps.width}"
 
 
@@ -273,7 +274,7 @@ def decode_channels(unit: CodedUnit, machine: Machine, channels: range) -> Featu
             return None
         values = dequantise(samples, unit.fps, unit.parameters, first=first)
     wanted = values[channels.start - first : channels.stop - first]
-    return wanted.reshape(-1) if unit.fps.feature_type == FeatureType.FC else wanted
+    return of_layer(wanted, replace(unit.fps, head_count=0))
 
 
 @clause("8.6")
@@ -285,7 +286,7 @@ def reconstruct(
     transform : that of `transform_of`.
     """
     values = dequantise(samples, payload.fps, payload.parameters, transform)
-    return values.reshape(-1) if payload.fps.feature_type == FeatureType.FC else values
+    return of_layer(values, payload.fps)
 
 
 @clause("9.9")
@@ -316,10 +317,7 @@ def transform_of(payload: Payload, models: ModelStore) -> ChannelTransform | Non
 @clause("8.6")
 def reconstruct_all(unit: CodedUnit, samples: Samples) -> list[Feature]:
     """(8.6) Reconstruct the features of a unit, which have no ranges, from samples N x C x H x W."""
-    values = dequantise(samples, unit.fps, unit.parameters)
-    if unit.fps.feature_type == FeatureType.FC:
-        values = values.reshape(len(values), -1)
-    return list(values)
+    return list(of_layer(dequantise(samples, unit.fps, unit.parameters), unit.fps))
 
 
 @clause("8.8")

@@ -24,6 +24,7 @@ from refcodec.errors import CallerError, StreamError
 from refcodec.latents import decode_latents
 from refcodec.numbers import numbers_of
 from refcodec.salvage import salvaged_units
+from refcodec.sequences import TokenSequence, joined, sequences_of
 from refcodec.sources import Anything, Pipe, Source, StreamWindow, open_source
 from refcodec.stream.arriving import Arriving, windows_at_hand
 from refcodec.stream.directory import Directory
@@ -224,7 +225,9 @@ class Reader:
 
     def __iter__(self) -> Iterator[Feature]:
         self._origin.require_open()
-        return self._given(self._salvage() if self._salvages else self._in_order())
+        if self._salvages:
+            return self._given(self._salvage())
+        return self._given(one for unit in self._in_order() for one in unit.features)
 
     def _given(self, features: Iterator[Feature]) -> Iterator[Feature]:
         """Features as they are wanted, as long as the reader is open."""
@@ -232,7 +235,19 @@ class Reader:
             yield self._convert(feature)
             self._origin.require_open()
 
-    def _in_order(self) -> Iterator[Feature]:
+    def arrays(self) -> Iterator[Any]:
+        """The features in order, those of a sequence of tokens joined to one array, where it begins.
+
+        Raises CallerError for a stream that is salvaged, whose sequences may have gaps.
+        """
+        self._origin.require_open()
+        if self._salvages:
+            raise CallerError(
+                "arrays of a damaged stream have gaps", hint="iterate over its features"
+            )
+        return self._given(joined(self._in_order()))
+
+    def _in_order(self) -> Iterator[DecodedUnit]:
         for walk, source in self._streams():
             sequences: Sequences = {}
             released = _Released(self._arriving)
@@ -243,7 +258,7 @@ class Reader:
             for window in windows:
                 for unit in self._decode(window, self._machine, sequences):
                     released.last = unit
-                    yield from unit.features
+                    yield unit
 
     def _streams(self) -> Iterator[tuple[Walk, ByteSource]]:
         """Each stream of the source, from the front; to be gone through before the next one."""
@@ -311,6 +326,13 @@ class Reader:
             raise CallerError("latents are read whole", hint="read features, or r[k]")
         (found,) = cast("Sequence[int]", numbers_of([number], len(self)))
         return self._convert(self._access().channels(found, first, stop))
+
+    @property
+    def sequences(self) -> list[TokenSequence]:
+        """The sequences of tokens, in the order in which they begin: ``r.sequences[0][128:256]``."""
+        self._origin.require_open()
+        features = self._access().features
+        return sequences_of(self._catalogue, self.metadata, features, self._convert)
 
     def _features(self, numbers: Sequence[int]) -> Iterator[Any]:
         """Features by their numbers."""
@@ -445,8 +467,8 @@ def decode(
     models, workers, output : as of `open_stream`.
 
     Returns an array of the feature's own shape and type (a type of numpy or ``ml_dtypes``): C x H x W for
-    conv and pool, D for fc; a batch has one more axis in front. Arrays by name are a dict. Latents are one
-    `FeatureLatents`, or a list of those of several features.
+    conv and pool, D for fc, T x D or heads x T x D for tokens; a batch has one more axis in front. Arrays by
+    name are a dict. Latents are one `FeatureLatents`, or a list of those of several features.
 
     Raises StreamError where the stream is at fault; CallerError where it holds several features of which
     nothing says what they are together.
@@ -461,7 +483,7 @@ def decode(
         workers=workers,
         output=output,
     ) as reader:
-        features = iter(reader)
+        features = reader.arrays()
         first = next(features, None)
         if first is None:
             raise CallerError("the stream holds no feature", hint="use refcodec.open")

@@ -43,6 +43,7 @@ class CoderRecord:
     largest_qp     : largest qp; None if it has no QP.
     eighths        : true if a QP may be given in eighths (qp_eighths).
     batchable      : true if several features may share a unit.
+    tokens         : true if it codes tokens, whose number differs from feature to feature.
     restorable     : true if statistics restoration may follow it (8.5).
     needs_hash     : true if a sample hash is mandatory (9.3).
     resumes        : true if a predicted feature can be decoded from the samples of the previous one alone.
@@ -66,6 +67,7 @@ class CoderRecord:
     largest_qp: int | None = None
     eighths: bool = False
     batchable: bool = True
+    tokens: bool = True
     restorable: bool = True
     needs_hash: bool = False
     resumes: bool = False
@@ -187,6 +189,7 @@ _RECORDS = (
         largest_bits=12,
         largest_qp=51,
         batchable=False,
+        tokens=False,
         needs_hash=True,
         has_headers=True,
         written_by="library",
@@ -217,6 +220,7 @@ _RECORDS = (
         profiles=frozenset({Profile.LEARNED}),
         quantisers=frozenset({Quantiser.LATTICE, Quantiser.NONE}),
         integers=True,
+        tokens=False,
         restorable=False,
         compiled=True,
         has_model=True,

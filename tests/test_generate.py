@@ -62,10 +62,10 @@ DETERMINISTIC = [Profile.LOSSLESS, Profile.NATIVE, Profile.LEARNED]
 @pytest.mark.parametrize(
     ("profile", "sha256"),
     [
-        (Profile.LOSSLESS, "ed48c457a49cfafbf4ccac5b4c5eda42eed8db0e0e0e31b6290476cf1df96e30"),
-        (Profile.NATIVE, "4c80929ab4556ef6d536493878db04214909b9b3e194d1b8610a7364453d710b"),
-        (Profile.LEARNED, "d46135e0c1f88d0e95955a484b81f60705610826a60d9a0a93aa89c14cf82db5"),
-        (Profile.REALTIME, "7ca3ac1d85bb1d199bb5d5ca37d7bcc5cd3f5f4f2e88e3991a313a6840fc64f0"),
+        (Profile.LOSSLESS, "bc055190887fb5667eef320154a88dd021c8c78592289bb2da93dfc2dfffe57d"),
+        (Profile.NATIVE, "d9d3b61b0462157d30d297de368827b1ad13165d08f907d0cefe70e8caf5cd94"),
+        (Profile.LEARNED, "bd35192ba25cba624763e1ad4f87c1b8d56498654ac560e79aad33f34696bb55"),
+        (Profile.REALTIME, "ebb73146737630d540d5b2f6a006ac29d6da97974ae0293a160270b2c9b8c2ff"),
     ],
 )
 def test_exact_bytes(profile: Profile, sha256: str) -> None:

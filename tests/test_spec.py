@@ -464,9 +464,9 @@ def test_rows_of_the_feature_parameter_set() -> None:
     rows = printed(structures.FEATURE_PARAMETER_SET)
     assert "  fps_id|ue(v)|0..255" in rows
     assert "  channels_minus1|ue(v)|0..2^24 - 1" in rows
-    assert "  height = feature_type == FC ? 1 : height_minus1 + 1||" in rows
+    assert "  height = feature_type <= POOL ? height_minus1 + 1 : 1||" in rows
     assert "  if( coder_id >= ZLIB && coder_id <= LZMA ) {||" in rows
-    start = rows.index("  if( feature_type != FC ) {||")
+    start = rows.index("  if( feature_type <= POOL ) {||")
     assert rows[start + 1 : start + 4] == [
         "    height_minus1|ue(v)|0..2^16 - 1",
         "    width_minus1|ue(v)|0..2^16 - 1",

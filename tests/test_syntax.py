@@ -277,19 +277,17 @@ def numbers(draw: st.DrawFn, count: int) -> Any:
 
 @st.composite
 def parameter_sets(draw: st.DrawFn) -> dict[str, Any]:
-    fc = draw(st.booleans())
     sets = draw(st.binary(min_size=1, max_size=20))
     channels, apart = draw(st.integers(1, 9)), draw(flags())
     quantiser = draw(live(Quantiser))
     return {
         "fps_id": draw(st.integers(0, 255)),
-        "feature_type": (
-            FeatureType.FC if fc else draw(st.sampled_from([FeatureType.CONV, FeatureType.POOL]))
-        ),
+        "feature_type": draw(live(FeatureType)),
         "source_type": draw(live(SourceType)),
         "channels_minus1": channels - 1,
         "height_minus1": draw(st.integers(0, 2**16 - 1)),
         "width_minus1": draw(st.integers(0, 2**16 - 1)),
+        "head_count": draw(st.integers(0, 2**12)),
         "quantiser": quantiser,
         "bits_minus1": draw(st.integers(0, 15)),
         "range_per_channel_flag": apart if quantiser != Quantiser.NONE else None,
@@ -382,10 +380,11 @@ def identity(structure: Structure[Any], elements: dict[str, Any], **parameters: 
 @given(parameter_sets())
 def test_feature_parameter_set(elements: dict[str, Any]) -> None:
     fps = identity(FEATURE_PARAMETER_SET, elements)
-    fc = elements["feature_type"] == FeatureType.FC
+    flat = elements["feature_type"] in (FeatureType.FC, FeatureType.TOKENS)
     assert (fps.height, fps.width) == (
-        (1, 1) if fc else (elements["height_minus1"] + 1, elements["width_minus1"] + 1)
+        (1, 1) if flat else (elements["height_minus1"] + 1, elements["width_minus1"] + 1)
     )
+    assert (fps.head_count is not None) == (elements["feature_type"] == FeatureType.TOKENS)
     assert fps.sample_hash_size == (0, 8, 16, 32)[elements["sample_hash_size_code"]]
     assert (fps.shuffle_flag is not None) == (
         elements["coder_id"] in (Coder.ZLIB, Coder.GZIP, Coder.BZIP2, Coder.LZMA)
@@ -405,6 +404,8 @@ def test_coded_feature(
     fps = parsed_set(elements)
     coded = {
         "fps_id": fps.fps_id,
+        "token_count_minus1": data.draw(st.integers(0, 2**16 - 1)),
+        "continuation_flag": data.draw(flags()),
         "access_point_flag": access_point,
         "parameters": data.draw(feature_parameters(fps)),
         "sample_hash": data.draw(octets(fps.sample_hash_size)),
@@ -412,6 +413,8 @@ def test_coded_feature(
         "payload": payload,
     }
     parsed = identity(CODED_FEATURE, coded, fps=fps)
+    tokens = fps.feature_type == FeatureType.TOKENS
+    assert parsed.height == (coded["token_count_minus1"] + 1 if tokens else fps.height)
     agrees(parsed.parameters, coded["parameters"], FEATURE_PARAMETERS)
 
 

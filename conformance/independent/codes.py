@@ -42,6 +42,7 @@ class FeatureType(IntEnum):
     CONV = 0
     POOL = 1
     FC = 2
+    TOKENS = 4
 
 
 class SourceType(IntEnum):

@@ -8,7 +8,16 @@ from typing import NoReturn
 import numpy as np
 
 from .bits import Integers
-from .codes import CODERS, INTEGER_TYPES, ChannelOrder, Coder, Level, Profile, Quantiser
+from .codes import (
+    CODERS,
+    INTEGER_TYPES,
+    ChannelOrder,
+    Coder,
+    FeatureType,
+    Level,
+    Profile,
+    Quantiser,
+)
 from .frames import frame_size
 from .refusal import Refusal, require
 from .syntax import Batch, FeatureParameterSet, Parameters
@@ -24,6 +33,11 @@ def constrain(holds: bool | np.bool_, clause: str, found: str) -> None:
 def check_parameter_set(fps: FeatureParameterSet, profile: Profile) -> None:
     """Check the values of a feature parameter set (9.2, A.2, 9.3)."""
     constrain(fps.coder in CODERS[profile], "RA.2-1", f"{fps.coder!r} in a stream of {profile!r}")
+    if fps.feature_type == FeatureType.TOKENS:
+        equal = fps.head_count == 0 or fps.channels % fps.head_count == 0
+        constrain(equal, "R9.2-41", f"{fps.head_count} heads of {fps.channels} channels")
+        others = fps.coder not in (Coder.HEVC, Coder.LEARNED)
+        constrain(others, "R9.2-42", f"tokens with {fps.coder!r}")
     none = fps.quantiser == Quantiser.NONE
     constrain(not (fps.log_signed_flag and fps.bits == 1), "R9.2-2", "signed samples of one bit")
     if fps.source_type in INTEGER_TYPES:
@@ -83,6 +97,7 @@ def check_parameters(fps: FeatureParameterSet, parameters: Parameters) -> None:
 def check_batch(fps: FeatureParameterSet, batch: Batch, unit_size: int) -> None:
     """Check the values of a coded feature batch (9.2), but for the ranges of its features."""
     constrain(fps.coder != Coder.HEVC, "R9.2-11", "a batch of HEVC features")
+    constrain(fps.feature_type != FeatureType.TOKENS, "R9.2-43", "a batch of tokens")
     constrain(not fps.temporal_prediction_flag, "R9.2-18", "a batch of predicted features")
     constrain(fps.substream_count == 1, "R9.2-29", "a batch of features of several substreams")
     constrain(unit_size <= LARGEST_BATCH, "R9.2-12", f"a batch of {unit_size} bytes")

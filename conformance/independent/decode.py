@@ -42,6 +42,16 @@ class Feature(NamedTuple):
         return self.patterns.tobytes()
 
 
+def by_token(
+    patterns: npt.NDArray[np.unsignedinteger], head_count: int
+) -> npt.NDArray[np.unsignedinteger]:
+    """The elements of tokens, C x T x 1, as T x C, or as head_count x T x D (8.1)."""
+    tokens = patterns[:, :, 0].T  # entry (t, c)
+    if head_count == 0:
+        return tokens
+    return np.stack(np.split(tokens, head_count, axis=1))
+
+
 class Decoder:
     """Decodes features in their order; holds the references of predicted ones."""
 
@@ -88,7 +98,12 @@ class Decoder:
         """The feature of samples; compares its sample hash (R8.8-1)."""
         fps = coded.fps
         patterns = reconstruct(samples, fps, coded.parameters, transform)
-        shape = fps.shape[:1] if fps.feature_type == FeatureType.FC else fps.shape
+        shape: tuple[int, ...] = fps.shape
+        if fps.feature_type == FeatureType.FC:
+            shape = fps.shape[:1]
+        elif fps.feature_type == FeatureType.TOKENS:
+            patterns = by_token(patterns, fps.head_count)
+            shape = patterns.shape
         feature = Feature(fps.source_type.name.lower(), shape, samples, patterns)
         found = hashlib.sha256(feature.sample_bytes()).digest()
         same = found.startswith(coded.sample_hash)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .bits import BitReader
 from .channels import ChannelTransform, parse_transform
-from .codes import Coder, HashTarget, Profile, Quantiser, UnitType, code_point
+from .codes import Coder, FeatureType, HashTarget, Profile, Quantiser, UnitType, code_point
 from .constraints import (
     check_batch,
     check_channels,
@@ -98,6 +98,7 @@ class StreamParser:
         self.parameter_sets: dict[int, FeatureParameterSet] = {}
         self.models: dict[int, Model] = {}
         self.sequences: dict[FeatureParameterSet, list[CodedFeature]] = {}
+        self.begun: set[FeatureParameterSet] = set()  # of tokens, with a feature
         self.before: UnitType | None = None  # the type of the preceding unit
 
     def parse(self, unit: Unit) -> None:
@@ -171,11 +172,12 @@ class StreamParser:
         """Parse a coded feature (6.5)."""
         read = BitReader(payload)
         fps = self.referred(read)
+        own = self.tokens(read, fps) if fps.feature_type == FeatureType.TOKENS else fps
         access_point = not fps.temporal_prediction_flag or read.flag()
         parameters = parse_parameters(read, fps)
         sample_hash = read.raw(fps.sample_hash_size)
         sizes = [read.leb128() for _ in range(fps.substream_count - 1)]
-        feature = CodedFeature(fps, parameters, sample_hash, read.rest(), sizes)
+        feature = CodedFeature(own, parameters, sample_hash, read.rest(), sizes)
         check_parameters(fps, parameters)
         check_substreams(sizes, feature.payload)
         if access_point:
@@ -191,6 +193,16 @@ class StreamParser:
             samples = sum(each.cost for each in feature.sequence)
             check_sequence_limits(len(feature.sequence), samples, self.header.level)
         self.coded_unit([feature], joint=True)
+
+    def tokens(self, read: BitReader, fps: FeatureParameterSet) -> FeatureParameterSet:
+        """Read the elements of tokens (7.5.1); give the parameter set with their number as its height."""
+        own = replace(fps, height=read.ue((1 << 16) - 1) + 1)
+        continuation_flag = read.flag()
+        check_feature_limits(own, self.header.level)
+        begins = fps not in self.begun
+        require(not (begins and continuation_flag), "order", "R9.1-13", "tokens continue no others")
+        self.begun.add(fps)
+        return own
 
     def batch(self, payload: bytes) -> None:
         """Parse a coded feature batch, and cut it into its features (6.6)."""

@@ -41,8 +41,9 @@ class FeatureParameterSet:
     feature_type: FeatureType
     source_type: SourceType
     channels: int
-    height: int
+    height: int  # of tokens: the number of them, which each coded feature has (7.5.1)
     width: int
+    head_count: int
     quantiser: Quantiser
     bits: int
     range_per_channel_flag: bool
@@ -144,9 +145,11 @@ def parse_parameter_set(payload: bytes) -> FeatureParameterSet:
     source_type = code_point(SourceType, read.u(3))
     channels = read.ue((1 << 24) - 1) + 1
     height = width = 1
-    if feature_type != FeatureType.FC:
+    tokens = feature_type == FeatureType.TOKENS
+    if feature_type in (FeatureType.CONV, FeatureType.POOL):
         height = read.ue((1 << 16) - 1) + 1
         width = read.ue((1 << 16) - 1) + 1
+    head_count = read.ue(1 << 12) if tokens else 0
     quantiser = code_point(Quantiser, read.u(3))
     quantised = quantiser != Quantiser.NONE
     bits = read.u(4) + 1 if quantised else WIDTHS[source_type]
@@ -159,7 +162,8 @@ def parse_parameter_set(payload: bytes) -> FeatureParameterSet:
     shuffle_flag = coder in BYTE_CODERS and coder != Coder.RAW and read.flag()
     hevc = coder == Coder.HEVC
     hevc_lossless_flag = hevc and read.flag()
-    temporal_prediction_flag = coder in (Coder.HEVC, Coder.NATIVE) and read.flag()
+    predictable = coder in (Coder.HEVC, Coder.NATIVE) and not tokens
+    temporal_prediction_flag = predictable and read.flag()
     columns = read.ue(4095) + 1 if hevc else 1
     rows = read.ue(4095) + 1 if hevc else 1
     size = read.ue(4096) if hevc else 0
@@ -178,7 +182,7 @@ def parse_parameter_set(payload: bytes) -> FeatureParameterSet:
     parameter_sets = read.raw(size)
     read.finish()
     return FeatureParameterSet(
-        fps_id, feature_type, source_type, channels, height, width, quantiser, bits,
+        fps_id, feature_type, source_type, channels, height, width, head_count, quantiser, bits,
         range_per_channel_flag, restoration_enabled_flag, log_signed_flag, sample_hash_size, coder,
         shuffle_flag, hevc_lossless_flag, temporal_prediction_flag, columns, rows, parameter_sets,
         model_id, substream_count, lattice_step, lattice_offset,

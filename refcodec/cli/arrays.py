@@ -1,6 +1,7 @@
 """Reading of features from files of arrays, .npy, .npz and .safetensors, and from streams.
 
-An array of rank 1 or 3 is one feature, one of rank 2 or 4 a batch of them. Files are read feature by feature,
+An array of rank 1 or 3 is one feature, one of rank 2 or 4 a batch of them; of tokens, one of rank 2 or 3
+is a feature. Files are read feature by feature,
 whatever their size, but for arrays in Fortran order; nothing is ever unpickled. The names of arrays and the
 metadata of a file come with its features.
 """
@@ -37,6 +38,7 @@ __all__ = [
     "OTHER_TYPE_HINT",
     "Array",
     "Features",
+    "count_arrays",
     "default_name",
     "known_suffix",
     "open_features",
@@ -85,11 +87,14 @@ class Features:
 
 
 @contextmanager
-def open_features(source: str, key: str | None = None) -> Iterator[Features]:
+def open_features(
+    source: str, key: str | None = None, *, tokens: bool = False
+) -> Iterator[Features]:
     """Open the features of a file; those of several arrays come in the order of their names.
 
     source : path, whose suffix gives the format; ``-`` is .npy on standard input.
     key    : name of the array to take from an .npz or .safetensors file.
+    tokens : true for arrays of T x D, and of heads x T x D.
 
     Raises CallerError for a file that is not what its suffix says, is damaged, or holds no features;
     StreamError for a stream that is at fault.
@@ -103,13 +108,13 @@ def open_features(source: str, key: str | None = None) -> Iterator[Features]:
         with _damage(source):
             match suffix:
                 case ".npy":
-                    found = _read_npy(file)
+                    found = _read_npy(file, tokens)
                 case ".npz":
-                    found = _read_npz(file, key)
+                    found = _read_npz(file, key, tokens)
                 case ".dfc":
                     found = _read_stream(file)
                 case _:
-                    found = _read_safetensors(file, source, key)
+                    found = _read_safetensors(file, source, key, tokens)
         yield replace(found, features=_blaming(source, found.features))
 
 
@@ -169,19 +174,21 @@ def _blaming(source: str, features: Iterator[Array]) -> Iterator[Array]:
         yield from features
 
 
-def _entry(shape: tuple[int, ...], name: str | None = None) -> ArrayEntry:
+def _entry(shape: tuple[int, ...], tokens: bool, name: str | None = None) -> ArrayEntry:
     """What an array of a file is. Raises CallerError for ranks and sizes that no feature has."""
     if not 1 <= len(shape) <= 4:
         raise CallerError(
             f"an array of shape {shape} is no feature",
-            hint="features are C x H x W or D, batches N x C x H x W or N x D",
+            hint="features are C x H x W or D, batches N x C x H x W or N x D; tokens are T x D or "
+            "heads x T x D",
         )
     if min(shape) < 0:
         raise CallerError(f"the header announces the shape {shape}")
-    own = shape[1:] if len(shape) in (2, 4) else shape
+    entry = described(shape, name, tokens=tokens)
+    own = shape if entry.batch is None else shape[1:]
     if math.prod(own) > levels()[HIGHEST_LEVEL].max_elements:
         raise CallerError(f"a feature of shape {own} exceeds level {HIGHEST_LEVEL}")
-    return described(shape, name)
+    return entry
 
 
 def _features(entries: Sequence[ArrayEntry], features: Iterator[Array]) -> Features:
@@ -201,7 +208,7 @@ class _Header(NamedTuple):
     dtype: np.dtype[Any]
 
 
-def _npy_header(file: BinaryIO) -> _Header:
+def _npy_header(file: BinaryIO, tokens: bool) -> _Header:
     """Read and check the header of an .npy, before anything is allocated for its array."""
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     version = npy.read_magic(file)
@@ -211,7 +218,7 @@ def _npy_header(file: BinaryIO) -> _Header:
     if header.dtype.kind not in "fiub":
         hint = OTHER_TYPE_HINT if header.dtype in _VOIDS else ""
         raise CallerError(f"an array of type {header.dtype} is no feature", hint=hint)
-    _entry(header.shape)
+    _entry(header.shape, tokens)
     return header
 
 
@@ -219,18 +226,20 @@ _VOIDS = (np.dtype("V1"), np.dtype("V2"))
 """Types that numpy reads from an .npy of a type that it lacks, such as bfloat16."""
 
 
-def _npy_features(file: BinaryIO, header: _Header) -> Iterator[Array]:
+def _npy_features(file: BinaryIO, header: _Header, tokens: bool) -> Iterator[Array]:
     shape, fortran_order, dtype = header
     if fortran_order:  # its features are not contiguous
         whole = _take(file, (math.prod(shape),), dtype).reshape(shape, order="F")
-        yield from rows_of(whole)
+        yield from rows_of(whole, tokens=tokens)
         return
-    yield from _take_rows(file, shape, dtype)
+    yield from _take_rows(file, shape, dtype, tokens)
 
 
-def _take_rows(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[Array]:
+def _take_rows(
+    file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], tokens: bool
+) -> Iterator[Array]:
     """The features of an array in C order, one after the other."""
-    entry = _entry(shape)
+    entry = _entry(shape, tokens)
     for _ in range(entry.count):
         yield _take(file, shape if entry.batch is None else shape[1:], dtype)
 
@@ -247,26 +256,26 @@ def _take(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array
     return values.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _read_npy(file: BinaryIO) -> Features:
-    header = _npy_header(file)
-    return _features([_entry(header.shape)], _npy_features(file, header))
+def _read_npy(file: BinaryIO, tokens: bool) -> Features:
+    header = _npy_header(file, tokens)
+    return _features([_entry(header.shape, tokens)], _npy_features(file, header, tokens))
 
 
-def _read_npz(file: BinaryIO, key: str | None) -> Features:
+def _read_npz(file: BinaryIO, key: str | None, tokens: bool) -> Features:
     archive = zipfile.ZipFile(file)
     names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
     def one(name: str) -> Iterator[Array]:
         with archive.open(f"{name}.npy") as member, _array(name):
-            found = _read_npy(member)  # type: ignore[arg-type]  # only read() is used
+            found = _read_npy(member, tokens)  # type: ignore[arg-type]  # only read() is used
             yield from found.features
 
     chosen = _choose(names, key)
     entries = []
     for name in chosen:
         with archive.open(f"{name}.npy") as member, _array(name):
-            shape = _npy_header(member).shape  # type: ignore[arg-type]
-            entries.append(_entry(shape, name))
+            shape = _npy_header(member, tokens).shape  # type: ignore[arg-type]
+            entries.append(_entry(shape, tokens, name))
     return _features(entries, chain.from_iterable(map(one, chosen)))
 
 
@@ -299,7 +308,7 @@ _SAFETENSORS_TYPES = {
 """Types of .safetensors, as numpy and ml_dtypes name them."""
 
 
-def _read_safetensors(file: BinaryIO, path: str, key: str | None) -> Features:
+def _read_safetensors(file: BinaryIO, path: str, key: str | None, tokens: bool) -> Features:
     """The tensors of a file, of any type that numpy or ml_dtypes has; torch is not needed."""
     with safe_open(path, framework="np") as checked:  # the form of the header, and its offsets
         chosen = _choose(list(checked.keys()), key)
@@ -316,12 +325,12 @@ def _read_safetensors(file: BinaryIO, path: str, key: str | None) -> Features:
         file.seek(8 + size + tensor["data_offsets"][0])
         dtype = np.dtype(_SAFETENSORS_TYPES[tensor["dtype"]])
         with _array(name):
-            yield from _take_rows(file, tuple(tensor["shape"]), dtype)
+            yield from _take_rows(file, tuple(tensor["shape"]), dtype, tokens)
 
     entries = []
     for name in chosen:
         with _array(name):
-            entries.append(_entry(tuple(header[name]["shape"]), name))
+            entries.append(_entry(tuple(header[name]["shape"]), tokens, name))
     found = _features(entries, chain.from_iterable(map(rows, chosen)))
     return replace(found, metadata=header.get("__metadata__") or {})
 
@@ -331,9 +340,15 @@ def _read_stream(file: BinaryIO) -> Features:
     metadata = reader.metadata
     entries = entries_in(metadata) or ()
     metadata.pop(ARRAYS_KEY, None)
-    if sum(one.count for one in entries) != len(reader):
+    count = count_arrays(reader)
+    if sum(one.count for one in entries) != count:
         entries = ()
-    return Features(len(reader), iter(reader), entries, metadata)
+    return Features(count, reader.arrays(), entries, metadata)
+
+
+def count_arrays(reader: refcodec.Reader) -> int:
+    """Number of `refcodec.Reader.arrays`: of features that continue no other. Raises StreamError."""
+    return len(reader) - sum(len(one.numbers) - 1 for one in reader.sequences)
 
 
 def _choose(names: list[str], key: str | None) -> list[str]:

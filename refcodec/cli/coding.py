@@ -78,7 +78,8 @@ def encode(
 ) -> None:
     """Code features as a stream.
 
-    An array of rank 1 or 3 is one feature, D or C x H x W; one of rank 2 or 4 is a batch of them.
+    An array of rank 1 or 3 is one feature, D or C x H x W; one of rank 2 or 4 is a batch of them. With
+    --type tokens, one of rank 2 or 3 is a feature, T x D or heads x T x D.
     """
     network = (model, layer, weights, input_size)
     named = any(one is not None for one in network)
@@ -152,7 +153,7 @@ def _encode(
     from refcodec.cli.arrays import open_features
 
     output = standard_output() if target == PIPE else target
-    with open_features(source, key) as found:
+    with open_features(source, key, tokens=config.tokens) as found:
         qps = _qps(qp_file, found.count)
         if mode == "w":
             may_replace(target, force)
@@ -228,18 +229,30 @@ def decode(
         Output,
         typer.Option(help="latents and deviations: those of a hyperprior, without its synthesis."),
     ] = Output.FEATURES,
+    tokens: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIRST:STOP",
+            help="Some tokens of each sequence alone, such as 128:256, from the features that hold them.",
+        ),
+    ] = None,
     force: options.Force = False,
 ) -> None:
     """Reconstruct the features of a stream.
 
-    Arrays get back the names and batches that they were coded from. Else a .npy stacks several features of
-    one shape, and .npz and .safetensors hold an array each. Metadata go into .safetensors. With --salvage,
-    the intact features of a damaged stream are decoded, and standard error lists what is missing.
+    Arrays get back the names and batches that they were coded from, and tokens that continue one another are
+    one array. Else a .npy stacks several features of one shape, and .npz and .safetensors hold an array each.
+    Metadata go into .safetensors. With --salvage, the intact features of a damaged stream are decoded, and
+    standard error lists what is missing.
     """
+    from refcodec.cli.arrays import count_arrays
     from refcodec.cli.outputs import write_features
     from refcodec.tables import HIGHEST_LEVEL
 
     may_replace(target, force)
+    wanted = None if tokens is None else _range_of(tokens)
+    if wanted is not None and (source == PIPE or salvage or output != Output.FEATURES):
+        raise CallerError("--tokens takes a file, and neither --salvage nor --output")
     with open_input(source) as file:
         reader = refcodec.open(
             file,
@@ -251,14 +264,37 @@ def decode(
             workers=workers,
             output="features" if output == Output.FEATURES else "latents",
         )
-        total = None if source == PIPE or salvage else len(reader)
+        if wanted is not None:
+            decoded: Iterable[Any] = _some_tokens(reader, wanted)
+        else:
+            decoded = _salvaged(reader) if salvage else reader.arrays()
+        total = None if source == PIPE or salvage else count_arrays(reader)
         with progress("decoding", total) as show:
-            decoded = _salvaged(reader) if salvage else reader
             features = _counted(_part(decoded, output), show)
             first = list(islice(features, 1))  # a pipe's metadata are known by now
             count = write_features(target, chain(first, features), reader.metadata, total)
     if target != PIPE:
         print_note(f"{target}: features {count:,}")
+
+
+def _range_of(text: str) -> slice:
+    """A range of tokens: ``FIRST:STOP``, where either may be missing. Raises CallerError."""
+    first, colon, stop = text.partition(":")
+    try:
+        bounds = [int(one) if one else None for one in (first, stop)]
+    except ValueError:
+        colon = ""
+    if not colon:
+        raise CallerError(f"--tokens is {text!r:.40}; it is FIRST:STOP, such as 128:256")
+    return slice(*bounds)
+
+
+def _some_tokens(reader: refcodec.Reader, wanted: slice) -> Iterator[Array]:
+    """A range of the tokens of each sequence. Raises CallerError for features that are no tokens."""
+    sequences = reader.sequences
+    if not sequences or sum(len(one.numbers) for one in sequences) != len(reader):
+        raise CallerError("--tokens: the stream has features that are no tokens")
+    return (one[wanted] for one in sequences)
 
 
 def _part(decoded: Iterable[Any], output: Output) -> Iterator[Array]:

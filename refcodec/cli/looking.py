@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -52,9 +53,10 @@ def compare(
     from refcodec import metrics
 
     with progress("reading", 2, "files") as show:
-        original, arrays = _load(a)
+        tokens = _holds_tokens(a) or _holds_tokens(b)
+        original, arrays = _load(a, tokens)
         show(1)
-        decoded, others = _load(b)
+        decoded, others = _load(b, tokens)
     _require_comparable(a, original, b, decoded)
     _require_equal_batches(a, arrays, b, others)
     flat = [np.concatenate([one.ravel() for one in side]) for side in (decoded, original)]
@@ -93,10 +95,21 @@ def compare(
     print_facts(console(), f"{a} and {b}", facts)
 
 
-def _load(path: str) -> tuple[list[Array], Sequence[ArrayEntry]]:
+def _holds_tokens(path: str) -> bool:
+    """True for a stream of tokens, so that arrays to compare it with are tokens, too."""
+    import refcodec
+    from refcodec.syntax.codes import FeatureType
+
+    if Path(path).suffix.lower() != ".dfc" or not Path(path).is_file():
+        return False
+    with refcodec.open(path) as reader:
+        return any(one.feature_type == FeatureType.TOKENS for one in reader.parameters)
+
+
+def _load(path: str, tokens: bool) -> tuple[list[Array], Sequence[ArrayEntry]]:
     from refcodec.cli.arrays import open_features
 
-    with open_features(path) as found:
+    with open_features(path, tokens=tokens) as found:
         return list(found.features), found.entries
 
 

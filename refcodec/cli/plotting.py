@@ -58,6 +58,8 @@ def plot(
     with refcodec.open(file) as reader:
         after = reader[feature].astype(np.float64)
     before = None if original is None else _original(original, feature, after.shape)
+    if after.ndim == 2:  # tokens, as one picture
+        after, before = after[None], None if before is None else before[None]
     chosen = [0] if after.ndim == 1 else liveliest(after if before is None else before, _SHOWN)
     if channels is not None:
         chosen = _chosen(channels, after.shape)
@@ -73,7 +75,7 @@ def _original(path: str, number: int, shape: tuple[int, ...]) -> Array:
 
     from refcodec.cli.arrays import open_features
 
-    with open_features(path) as found:
+    with open_features(path, tokens=len(shape) == 2) as found:
         one = next(islice(found.features, number, None), None)
     if one is None:
         raise CallerError(f"{path} holds {found.count} features, and no feature {number}")
@@ -109,9 +111,8 @@ def _bits(file: Path, number: int) -> Any:
         walk = Walk(parse_stream_header(source.read_whole(STREAM_HEADER_SIZE)))
         for unit in coded_units(walk, source):
             if number < len(unit.payloads):
-                native = (
-                    unit.fps.coder_id == Coder.NATIVE and unit.fps.feature_type != FeatureType.FC
-                )
+                maps = unit.fps.feature_type in (FeatureType.CONV, FeatureType.POOL)
+                native = unit.fps.coder_id == Coder.NATIVE and maps
                 return bits_of_channels(unit.payloads[number]) if native else None
             number -= len(unit.payloads)
     return None  # in a stream that follows the first one in the file

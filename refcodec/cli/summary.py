@@ -10,10 +10,11 @@ from refcodec.arrays import ARRAYS_KEY, ArrayEntry, entries_in
 from refcodec.cli.terminal import many
 from refcodec.quantise import NUMPY_TYPES
 from refcodec.registry import coder_named, record_of
+from refcodec.shapes import layer_shape
 from refcodec.stream.limits import check_level, element_count
 from refcodec.stream.parsing import CodedUnit
 from refcodec.stream.walk import Walk, coded_units
-from refcodec.syntax.codes import FeatureType, Quantiser
+from refcodec.syntax.codes import Quantiser
 from refcodec.syntax.structures import STREAM_HEADER_SIZE, FeatureParameterSet
 from refcodec.syntax.units import parse_stream_header
 
@@ -30,11 +31,13 @@ class _Use:
     """Totals over the features of one parameter set."""
 
     features: int = 0
+    elements: int = 0
     payload: int = 0
     qps: set[float] = field(default_factory=set)
 
     def add(self, unit: CodedUnit) -> None:
         self.features += len(unit.payloads)
+        self.elements += len(unit.payloads) * element_count(unit.payloads[0].fps)
         self.payload += sum(len(payload.data) for payload in unit.payloads)
         parameters = unit.parameters
         if parameters.qp is not None:
@@ -93,16 +96,14 @@ def summarise(source: BinaryIO) -> dict[str, Any]:
 def _parameter_set(fps: FeatureParameterSet, use: _Use) -> dict[str, Any]:
     record = record_of(fps.coder_id)
     columns, rows = fps.tile_columns_minus1, fps.tile_rows_minus1
-    vector = fps.feature_type == FeatureType.FC
-    elements = use.features * element_count(fps)
     return {
         "fps_id": fps.fps_id,
         "feature_type": fps.feature_type.name.lower(),
-        "shape": [fps.channels] if vector else [fps.channels, fps.height, fps.width],
+        "shape": list(layer_shape(fps)),
         "source_type": fps.source_type.name.lower(),
         "features": use.features,
-        "elements": elements,
-        "uncompressed_bytes": elements * NUMPY_TYPES[fps.source_type].itemsize,
+        "elements": use.elements,
+        "uncompressed_bytes": use.elements * NUMPY_TYPES[fps.source_type].itemsize,
         "payload_bytes": use.payload,
         "quantiser": fps.quantiser.name.lower(),
         "bits": None if fps.quantiser == Quantiser.NONE else fps.bits,

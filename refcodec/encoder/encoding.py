@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,23 +50,29 @@ _NO_SAMPLES: Samples = np.zeros((0, 0, 0), np.int32)
 class Request(NamedTuple):
     """A feature to code.
 
-    feature : C x H x W.
-    qps     : one QP per channel.
-    advice  : hints for coders that use them; under a hyperprior, the latents.
+    feature   : C x H x W.
+    qps       : one QP per channel.
+    advice    : hints for coders that use them; under a hyperprior, the latents.
+    continues : true if its tokens follow those of the preceding feature.
     """
 
     feature: Feature
     qps: tuple[float, ...]
     advice: Any = None
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CodedFeature:
-    """A coded feature, the parameters that are signalled for it, and what its range shares with others."""
+    """A coded feature, the parameters that are signalled for it, and what its range shares with others.
+
+    continues : as of its `Request`.
+    """
 
     parameters: FeatureParameters
     coded: Coded
     share: Share
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,21 @@ class FeatureEncoder:
 
     def code(self, requests: Sequence[Request], config: EncoderConfig) -> CodedRun:
         """Code consecutive features; the first becomes an access point."""
-        fps = self.fps
+        if self.fps.feature_type != FeatureType.TOKENS:
+            return self._code(requests, self.fps, config)
+        runs = [
+            self._code(list(alike), replace(self.fps, height=tokens), config)
+            for tokens, alike in groupby(requests, key=lambda one: one.feature.shape[1])
+        ]
+        return replace(runs[0], features=[one for run in runs for one in run.features])
+
+    def _code(
+        self, requests: Sequence[Request], fps: FeatureParameterSet, config: EncoderConfig
+    ) -> CodedRun:
+        """Code consecutive features of one shape.
+
+        fps : their parameter set, with their height.
+        """
         batched = is_batched(fps, config)
         fitted = [fit_parameters(one.feature, fps, config.clip) for one in requests]
         given = config.clip is not None and config.range == "tensor"  # one range for all of them
@@ -137,8 +158,10 @@ class FeatureEncoder:
         if encoded.parameter_sets:
             self._adopt(encoded.parameter_sets)
         coded = [
-            CodedFeature(_restored(job, one, fps, config), one, share)
-            for job, one, (_, share) in zip(jobs, encoded.features, shared, strict=True)
+            CodedFeature(_restored(job, one, fps, config), one, share, request.continues)
+            for request, job, one, (_, share) in zip(
+                requests, jobs, encoded.features, shared, strict=True
+            )
         ]
         return CodedRun(self.fps, batched, config.hashes, coded, self.model)
 
@@ -170,7 +193,7 @@ def is_batched(fps: FeatureParameterSet, config: EncoderConfig) -> bool:
     """True if features share coded feature batches."""
     if fps.coder_id == Coder.HEVC or config.aims or config.gop:
         return False
-    if fps.substream_count > 1:
+    if fps.substream_count > 1 or fps.feature_type == FeatureType.TOKENS:
         return False
     if fps.coder_id == Coder.LEARNED and element_count(fps) > LARGEST_BATCH:
         return False

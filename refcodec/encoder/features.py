@@ -1,4 +1,4 @@
-"""Features as an encoder accepts them: arrays of a source type, C x H x W or D."""
+"""Features as an encoder accepts them: arrays of a source type, in the shape of their layer."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from refcodec.encoder.inputs import as_array
 from refcodec.errors import CallerError
 from refcodec.quantise import NUMPY_TYPES, source_type_of
 from refcodec.registry import CODERS, coder_named
+from refcodec.syntax.structures import LARGEST_TOKEN_COUNT
 
 __all__ = ["Feature", "as_feature", "as_features"]
 
 Feature = npt.NDArray[Any]
 
-_RANKS = {None: (1, 3), "fc": (1,), "conv": (3,), "pool": (3,)}
+_RANKS = {None: (1, 3), "fc": (1,), "conv": (3,), "pool": (3,), "tokens": (2, 3)}
 
 _HINTS = {
     "b": "x.astype(numpy.uint8) has 0 and 1",
@@ -35,8 +36,8 @@ def as_feature(feature: Any, config: EncoderConfig) -> Feature:
 
     feature : a numpy array, a torch tensor, nested lists, or what numpy takes for an array.
 
-    Returns a copy, C x H x W or D. Raises CallerError: wrong rank or type, empty, masked, NaN or infinity
-    for a lossy coder, integers for a coder that does not take them.
+    Returns a copy, C x H x W, D, T x D or heads x T x D. Raises CallerError: wrong rank or type, empty,
+    masked, NaN or infinity for a lossy coder, integers for a coder that does not take them.
     """
     array = as_array(feature, config.fill)
     return _checked(array, array.shape, config)
@@ -64,8 +65,13 @@ def _checked(array: npt.NDArray[Any], shape: tuple[int, ...], config: EncoderCon
         raise CallerError(
             f"a feature of type {kind} has rank {' or '.join(map(str, ranks))}, "
             f"this one {len(shape)} (shape {shape})",
-            hint="conv and pool are C x H x W, fc is D; write the features of a batch one by one, or "
-            "give the batch to refcodec.encode",
+            hint="conv and pool are C x H x W, fc is D, tokens are T x D or heads x T x D; write the "
+            "features of a batch one by one, or give the batch to refcodec.encode",
+        )
+    if config.tokens and shape[-2] > LARGEST_TOKEN_COUNT:
+        raise CallerError(
+            f"{shape[-2]:,} tokens; a coded feature has at most {LARGEST_TOKEN_COUNT:,}",
+            hint="append them to a stream piece by piece",
         )
     if config.lossy_quantiser:
         _require_finite(array)

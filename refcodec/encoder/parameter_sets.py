@@ -14,6 +14,7 @@ from refcodec.errors import CallerError
 from refcodec.pack import near_square
 from refcodec.quantise import source_type_of
 from refcodec.registry import QUANTISERS, coder_named
+from refcodec.shapes import volume_of
 from refcodec.syntax.codes import Coder, FeatureType
 from refcodec.syntax.structures import FEATURE_PARAMETER_SET, FeatureParameterSet
 
@@ -35,7 +36,7 @@ _HASH_CODES = {0: 0, 8: 1, 16: 2, 32: 3}
 def make_parameter_set(
     config: EncoderConfig, first: Feature, qps: Sequence[float]
 ) -> FeatureParameterSet:
-    """The feature parameter set for features like ``first``, C x H x W or D.
+    """The feature parameter set for features like ``first``, in the shape of its layer.
 
     qps : one per channel; they determine the grid of tiles (hevc).
 
@@ -48,12 +49,12 @@ def make_parameter_set(
     if signed and config.bits == 1:
         raise CallerError("negative values need at least 2 bits with the log quantiser")
     hevc = record.coder_id == Coder.HEVC
-    columns, rows = _grid(config, first.shape, qps) if hevc else (1, 1)
-    height, width = first.shape[1:] if kind != "fc" else (1, 1)
-    lattice = _lattice(config, first.shape[0])
-    if config.substreams > first.shape[0]:
+    channels, height, width = volume_of(first, tokens=config.tokens).shape
+    columns, rows = _grid(config, (channels, height, width), qps) if hevc else (1, 1)
+    lattice = _lattice(config, channels)
+    if config.substreams > channels:
         raise CallerError(
-            f"a feature of {first.shape[0]} channels has no {config.substreams} substreams",
+            f"a feature of {channels} channels has no {config.substreams} substreams",
             hint="a substream has a channel at least",
         )
     restored = record.restorable and not config.lossless and config.restoration != "off"
@@ -63,9 +64,10 @@ def make_parameter_set(
                 "fps_id": 0,
                 "feature_type": FeatureType[kind.upper()],
                 "source_type": source_type_of(first.dtype),
-                "channels_minus1": first.shape[0] - 1,
+                "channels_minus1": channels - 1,
                 "height_minus1": height - 1,
                 "width_minus1": width - 1,
+                "head_count": first.shape[0] if first.ndim == 3 else 0,
                 "quantiser": QUANTISERS[config.quantiser],
                 "bits_minus1": config.bits - 1,
                 "range_per_channel_flag": config.range == "channel" or lattice.apart,
@@ -142,14 +144,15 @@ def hashable(fps: FeatureParameterSet) -> Iterator[tuple[str, Hashable]]:
 
 
 def is_signed(config: EncoderConfig, feature: Feature) -> bool:
-    """True if logarithmic samples of a feature need a sign."""
-    return config.lossy_quantiser == "log" and bool((feature < 0).any())
+    """True if logarithmic samples of a feature need a sign; those of tokens do, as later ones may need it."""
+    return config.lossy_quantiser == "log" and (config.tokens or bool((feature < 0).any()))
 
 
-def _grid(config: EncoderConfig, shape: tuple[int, ...], qps: Sequence[float]) -> tuple[int, int]:
+def _grid(
+    config: EncoderConfig, shape: tuple[int, int, int], qps: Sequence[float]
+) -> tuple[int, int]:
     """The tile grid, columns and rows, with room for all channels of the most frequent QP."""
     if config.packing == "frame":
         return 1, 1
     tiles = shape[0] if config.lossless else int(np.unique(qps, return_counts=True)[1].max())
-    height, width = shape[1:] if len(shape) == 3 else (1, 1)
-    return near_square(tiles, height, width)
+    return near_square(tiles, *shape[1:])

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,12 +23,14 @@ from refcodec.coders.protocol import Violations
 from refcodec.errors import ConstraintError, StreamError
 from refcodec.sources import StreamWindow
 from refcodec.stream.index import CodedUnitTable
-from refcodec.stream.parsing import CodedUnit, ParameterSets, fps_id_of
+from refcodec.stream.parsing import CodedUnit, ParameterSets, fps_id_of, parse_unit
 from refcodec.stream.walk import Visit, Walk, coded_units
-from refcodec.syntax.codes import CODED_UNITS, MODEL_UNITS, UnitType
+from refcodec.syntax.bits import BitReader, Trace
+from refcodec.syntax.codes import CODED_UNITS, MODEL_UNITS, FeatureType, UnitType
 from refcodec.syntax.structures import (
     END,
     STREAM_HEADER_SIZE,
+    UNIT_HEADER,
     End,
     FeatureParameterSet,
     Index,
@@ -40,6 +42,9 @@ __all__ = ["Directory", "IndexEntries", "Survey", "read_index"]
 
 _END_SIZE = 2 + 16 + CRC_SIZE
 """Bytes of an end unit that points to an index."""
+
+_HEAD_SIZE = 32
+"""Bytes of the header of a unit, and of the elements of a coded unit that precede its parameters, at most."""
 
 _LISTED = (UnitType.FEATURE_PARAMETER_SET, *sorted(MODEL_UNITS))
 """Units that coded units depend on, which the index lists."""
@@ -153,6 +158,36 @@ class Directory:
             raise _index_error("the index says that a coded unit begins inside this one", place)
         return visit
 
+    def head(self, entry: int) -> tuple[FeatureParameterSet, dict[str, Any]]:
+        """The parameter set of a coded unit; and of tokens the elements that it begins with, by name.
+
+        The rest of the unit is not read, so that nothing vouches for them: what is decoded may differ. Raises
+        StreamError.
+        """
+        place = int(self.offsets[entry])
+        data = self.stream.at(place).read(_HEAD_SIZE)
+        reader = BitReader(data, 8 * place)
+        header = UNIT_HEADER.parse_stream(reader)
+        begin = reader.position // 8 - place
+        if header.unit_type not in CODED_UNITS:
+            raise _index_error("the index says that a coded unit begins here", place)
+        unit = Unit(place, 0, header.unit_type, data[begin:], place + begin, 0, crc_matches=True)
+        in_force = self._in_force(unit)
+        fps = in_force.get(fps_id_of(unit))
+        if fps is not None and fps.feature_type != FeatureType.TOKENS:
+            return fps, {}
+        trace: Trace = []
+        with suppress(StreamError):  # beyond the front
+            parse_unit(unit, in_force, trace)
+        elements = {one.name: one.value for one in trace}
+        if (
+            fps is None or "continuation_flag" not in elements
+        ):  # the whole unit has an error to raise
+            whole = self.visit(entry)
+            assert whole.coded is not None
+            return whole.coded.fps, vars(whole.content)
+        return fps, elements
+
     def _in_force(self, unit: Unit) -> ParameterSets:
         """The parameter set that a coded unit refers to: the last with its fps_id that precedes it."""
         if not unit.crc_matches:
@@ -174,11 +209,13 @@ class Survey(Walk):
     """A walk that notes where feature parameter sets stand.
 
     places : positions in bytes, ascending, by fps_id.
+    tokens : true if one of them is of tokens.
     """
 
     def __init__(self, header: StreamHeader, *, joined: bool = False) -> None:
         super().__init__(header, joined=joined)
         self.places: dict[int, array[int]] = {}
+        self.tokens = False
 
     def accept(self, visit: Visit) -> None:
         """Take note of a unit, and of where it stands."""
@@ -186,6 +223,7 @@ class Survey(Walk):
         if isinstance(visit.content, FeatureParameterSet):
             places = self.places.setdefault(visit.content.fps_id, array("q"))
             places.append(visit.unit.offset)
+            self.tokens |= visit.content.feature_type == FeatureType.TOKENS
 
 
 @clause("9.5")

@@ -10,9 +10,10 @@ from refcodec.errors import ConstraintError, UnsupportedError
 from refcodec.pack import channel_qps
 from refcodec.ranges import bounds_of
 from refcodec.registry import record_of
+from refcodec.shapes import parameter_set_of
 from refcodec.stream.limits import decoded_size, element_count
 from refcodec.syntax.bits import Elements, position_of
-from refcodec.syntax.codes import Coder, Quantiser
+from refcodec.syntax.codes import Coder, FeatureType, Quantiser
 from refcodec.syntax.structures import (
     CodedFeature,
     CodedFeatureBatch,
@@ -27,6 +28,7 @@ __all__ = [
     "check_parameters",
     "check_ranges",
     "check_substreams",
+    "check_tokens",
     "largest_step",
 ]
 
@@ -93,6 +95,23 @@ def check_substreams(feature: CodedFeature, trace: Elements) -> Violations:
         )
 
 
+@clause("A.3")
+def check_tokens(
+    feature: CodedFeature, fps: FeatureParameterSet, limits: Level, trace: Elements
+) -> Violations:
+    """(A.3) The number of tokens of a coded feature."""
+    if feature.token_count_minus1 is None:
+        return
+    elements = element_count(parameter_set_of(feature, fps))
+    if elements > limits.max_elements:
+        yield UnsupportedError(
+            f"{elements} elements; level {limits.level_idc} allows {limits.max_elements}",
+            bit_offset=position_of(trace, "token_count_minus1"),
+            requirement="A.3-1",
+            hint="the stream understates its level, or is corrupt",
+        )
+
+
 @clause("9.2")
 def check_ranges(batch: CodedFeatureBatch, fps: FeatureParameterSet, trace: Elements) -> Violations:
     """(9.2) The ranges of the features of a batch."""
@@ -129,6 +148,10 @@ def check_batch(
     record = record_of(fps.coder_id)
     if not record.batchable:
         yield wrong("fps_id", f"features coded by {record.name} are not batched", "9.2-11")
+    elif fps.feature_type == FeatureType.TOKENS:
+        yield wrong(
+            "fps_id", "tokens are not batched: each feature has a number of its own", "9.2-43"
+        )
     elif fps.temporal_prediction_flag:
         yield wrong(
             "fps_id", "features that may be predicted from others are not batched", "9.2-18"

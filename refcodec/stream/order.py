@@ -9,13 +9,20 @@ from refcodec.coders.protocol import Violations
 from refcodec.errors import OrderError, StreamError, TruncatedError, UnsupportedError
 from refcodec.probability.store import ModelReference
 from refcodec.stream.parsing import CodedUnit, ParameterSets
-from refcodec.syntax.codes import CODED_UNITS, SKIPPABLE_UNITS, HashTarget, UnitType
+from refcodec.syntax.codes import CODED_UNITS, SKIPPABLE_UNITS, FeatureType, HashTarget, UnitType
 from refcodec.syntax.records import Record
 from refcodec.syntax.structures import End, FeatureParameterSet, Hash, Metadata
 from refcodec.syntax.units import Unit
 from refcodec.tables import Level
 
-__all__ = ["Order", "another_follows", "bytes_follow", "no_access_point", "no_end"]
+__all__ = [
+    "Order",
+    "another_follows",
+    "bytes_follow",
+    "no_access_point",
+    "no_end",
+    "nothing_to_continue",
+]
 
 
 @dataclass(slots=True)
@@ -41,6 +48,7 @@ class Order:
         self._limits = limits
         self._previous: int | None = None
         self._sequences: dict[int, _Sequence] = {}
+        self._begun: set[int] = set()  # fps_ids of parameter sets that have features of tokens
         self.parameter_sets: ParameterSets = {}
         self.models: dict[int, ModelReference] = {}
         self.feature_count = 0
@@ -86,7 +94,12 @@ class Order:
 
     @clause("9.1")
     def check_sequence(self, coded: CodedUnit) -> Violations:
-        """(9.1, A.3) A sequence begins with an access point and keeps to the limits of the level."""
+        """(9.1, A.3) A sequence begins with an access point and keeps to the limits of the level.
+
+        Tokens that follow others need a feature that precedes them.
+        """
+        if coded.continues and coded.fps.fps_id not in self._begun | self.interrupted:
+            yield nothing_to_continue(coded.payloads[0].bit_offset)
         if not coded.fps.temporal_prediction_flag:
             return
         so_far = self._sequences.get(coded.fps.fps_id)
@@ -119,6 +132,7 @@ class Order:
         if isinstance(content, FeatureParameterSet):
             self.parameter_sets[content.fps_id] = content
             self._sequences.pop(content.fps_id, None)
+            self._begun.discard(content.fps_id)
             self.interrupted.discard(content.fps_id)
         if isinstance(content, Hash):
             if self.hashed is not None:
@@ -128,6 +142,8 @@ class Order:
         if coded is not None:
             self.hashed = set()
             self.feature_count += len(coded.payloads)
+            if coded.fps.feature_type == FeatureType.TOKENS:
+                self._begun.add(coded.fps.fps_id)
             if coded.fps.temporal_prediction_flag:
                 self._continue_sequence(coded)
 
@@ -158,6 +174,15 @@ def no_access_point(coded: CodedUnit) -> StreamError:
         "a sequence begins without an access point",
         bit_offset=coded.payloads[0].bit_offset,
         clause="9.1",
+    )
+
+
+def nothing_to_continue(bit_offset: int) -> StreamError:
+    """The error of tokens that follow others, where the parameter set has no feature before them."""
+    return OrderError(
+        "the first tokens of a feature parameter set follow no others",
+        bit_offset=bit_offset,
+        requirement="9.1-13",
     )
 
 

@@ -11,7 +11,7 @@ from refcodec.errors import ConstraintError, UnsupportedError
 from refcodec.registry import record_of
 from refcodec.stream.limits import element_count, limits_of
 from refcodec.syntax.bits import Elements, position_of
-from refcodec.syntax.codes import Coder, Quantiser
+from refcodec.syntax.codes import Coder, FeatureType, Quantiser
 from refcodec.syntax.structures import FeatureParameterSet, StreamHeader
 
 __all__ = ["check_parameter_set"]
@@ -46,6 +46,12 @@ def check_parameter_set(
             f"profile {header.profile_idc.name.lower()} has no coder {record.name}",
             "A.2-1",
         )
+    if fps.head_count and fps.channels % fps.head_count:
+        yield wrong(
+            "head_count", f"{fps.channels} channels are no {fps.head_count} equal heads", "9.2-41"
+        )
+    if fps.feature_type == FeatureType.TOKENS and not record.tokens:
+        yield wrong("coder_id", f"{record.name} codes no tokens", "9.2-42")
     if fps.log_signed_flag and fps.bits == 1:
         yield wrong("log_signed_flag", "signed logarithmic samples need at least 2 bits", "9.2-2")
     if record.has_model and fps.quantiser == Quantiser.NONE and not fps.source_type.is_integer:

@@ -15,6 +15,7 @@ from refcodec.errors import ConstraintError, OrderError, UnsupportedError
 from refcodec.memory import memory_for
 from refcodec.probability.store import ModelReference
 from refcodec.ranges import own_parameters
+from refcodec.shapes import parameter_set_of
 from refcodec.stream.limits import decoded_size
 from refcodec.syntax.bits import BitReader, Trace
 from refcodec.syntax.codes import CODED_UNITS, HashTarget, UnitType
@@ -57,7 +58,8 @@ class CodedUnit:
     parameters   : feature_parameters() of its features; ranges may differ from payload to payload.
     access_point : true if decoding can begin here.
     samples      : number of samples to decode, padding included.
-    payloads     : one per feature.
+    payloads     : one per feature; its parameter set has the height of the feature.
+    continues    : true if its tokens follow those of the preceding feature of the parameter set.
     """
 
     offset: int
@@ -66,6 +68,7 @@ class CodedUnit:
     access_point: bool
     samples: int
     payloads: Sequence[Payload]
+    continues: bool = False
     hashes: tuple[UnitHash, ...] = ()
 
 
@@ -150,8 +153,9 @@ def coded_unit(
     if isinstance(content, CodedFeature):
         access_point = content.access_point_flag is None or bool(content.access_point_flag)
         hashed = content.sample_hash or b""
+        own = parameter_set_of(content, fps)
         one = Payload(
-            fps,
+            own,
             content.parameters,
             hashed,
             access_point,
@@ -160,8 +164,11 @@ def coded_unit(
             model,
             substreams=tuple(content.substream_size or ()),
         )
-        size = decoded_size(fps, content.parameters)
-        return CodedUnit(unit.offset, fps, content.parameters, access_point, size, (one,))
+        size = decoded_size(own, content.parameters)
+        continues = bool(content.continuation_flag)
+        return CodedUnit(
+            unit.offset, fps, content.parameters, access_point, size, (one,), continues
+        )
     size, hashes = fps.sample_hash_size, content.sample_hashes or b""
     samples = content.feature_count * decoded_size(fps, content.parameters)
     places = None if content.joint_flag else _ends_of(content)

@@ -20,7 +20,13 @@ from refcodec.clauses import clause
 from refcodec.coders.protocol import Payload, Violations
 from refcodec.errors import StreamError
 from refcodec.probability.store import ModelReference
-from refcodec.stream.features import check_batch, check_parameters, check_ranges, check_substreams
+from refcodec.stream.features import (
+    check_batch,
+    check_parameters,
+    check_ranges,
+    check_substreams,
+    check_tokens,
+)
 from refcodec.stream.limits import limits_of
 from refcodec.stream.metadata import texts_of
 from refcodec.stream.models import Models, check_model_of, check_model_unit, model_of
@@ -199,6 +205,7 @@ class Walk:
                 if isinstance(content, CodedFeatureBatch):
                     yield from check_ranges(content, fps, trace)
                 else:
+                    yield from check_tokens(content, fps, self.limits, trace)
                     yield from check_substreams(content, trace)
 
     def scrutinise(self, visit: Visit) -> Violations:

@@ -219,7 +219,7 @@ def labels(stream: bytes) -> Labels:
 
 def _effort(unit: CodedUnit) -> int:
     """The time that a feature of a unit takes without a compiler, as a number of elements."""
-    elements = element_count(unit.fps)
+    elements = element_count(unit.payloads[0].fps)
     model = None if unit.payloads[0].model is None else unit.payloads[0].model.model
     if not isinstance(model, HyperpriorModel):
         return elements
@@ -238,6 +238,8 @@ def _tags_of_parameter_set(fps: FeatureParameterSet) -> Iterator[str]:
         yield "range:channel"
     if fps.log_signed_flag:
         yield "log:signed"
+    if fps.head_count:
+        yield "tokens:heads"
     if fps.sample_hash_size:
         yield "sample-hash"
     if fps.shuffle_flag:
@@ -254,6 +256,8 @@ def _tags_of_parameter_set(fps: FeatureParameterSet) -> Iterator[str]:
 def _tags_of_unit(unit: CodedUnit, unit_type: int) -> Iterator[str]:
     if unit_type == UnitType.CODED_FEATURE_BATCH:
         yield "batch"
+    if unit.continues:
+        yield "tokens:continued"
     parameters = unit.parameters
     if parameters.restoration_mode:
         yield f"restoration:{parameters.restoration_mode.name.lower()}"

@@ -70,7 +70,7 @@ class FeatureType(IntEnum):
     POOL = 1
     FC = 2
     LATENT = 3  # kept
-    TOKENS = 4  # kept
+    TOKENS = 4
 
 
 class SourceType(IntEnum):
@@ -149,7 +149,7 @@ class Activation(IntEnum):
 
 
 _KEPT: dict[type[IntEnum], frozenset[int]] = {
-    FeatureType: frozenset({FeatureType.LATENT, FeatureType.TOKENS}),
+    FeatureType: frozenset({FeatureType.LATENT}),
     Quantiser: frozenset({Quantiser.DEAD_ZONE}),
 }
 

@@ -54,6 +54,8 @@ __all__ = [
     "HASH",
     "HYPERPRIOR",
     "INDEX",
+    "LARGEST_HEAD_COUNT",
+    "LARGEST_TOKEN_COUNT",
     "LARGEST_WIDTH",
     "METADATA",
     "METADATA_ENTRY",
@@ -104,6 +106,12 @@ MODEL_IDS = 256
 SCALES = 64
 """Scales of the family of tables (8.10.4)."""
 
+LARGEST_HEAD_COUNT = 2**12
+"""Heads of features of tokens at most."""
+
+LARGEST_TOKEN_COUNT = 2**16
+"""Tokens of a coded feature at most; longer sequences are several that continue one another."""
+
 LARGEST_WIDTH = 4096
 """Channels of a layer of a network at most."""
 
@@ -142,17 +150,20 @@ class FeatureParameterSet(Record):
     feature_type: FeatureType = element(U(3, FeatureType))
     source_type: SourceType = element(U(3, SourceType))
     channels_minus1: int = element(UE(2**24 - 1))
-    height_minus1: int | None = element(If(this.feature_type != FeatureType.FC, UE(2**16 - 1)))
-    width_minus1: int | None = element(If(this.feature_type != FeatureType.FC, UE(2**16 - 1)))
+    height_minus1: int | None = element(If(this.feature_type <= FeatureType.POOL, UE(2**16 - 1)))
+    width_minus1: int | None = element(If(this.feature_type <= FeatureType.POOL, UE(2**16 - 1)))
+    head_count: int | None = element(
+        If(this.feature_type == FeatureType.TOKENS, UE(LARGEST_HEAD_COUNT))
+    )
     channels: int = element(Computed(this.channels_minus1 + 1))
     height: int = element(
         IfThenElse(
-            this.feature_type == FeatureType.FC, Computed(1), Computed(this.height_minus1 + 1)
+            this.feature_type <= FeatureType.POOL, Computed(this.height_minus1 + 1), Computed(1)
         )
     )
     width: int = element(
         IfThenElse(
-            this.feature_type == FeatureType.FC, Computed(1), Computed(this.width_minus1 + 1)
+            this.feature_type <= FeatureType.POOL, Computed(this.width_minus1 + 1), Computed(1)
         )
     )
     quantiser: Quantiser = element(U(3, Quantiser))
@@ -197,7 +208,11 @@ class FeatureParameterSet(Record):
         )
     )
     temporal_prediction_flag: int | None = element(
-        If((this.coder_id == Coder.HEVC) | (this.coder_id == Coder.NATIVE), U(1))
+        If(
+            (this.feature_type != FeatureType.TOKENS)
+            & ((this.coder_id == Coder.HEVC) | (this.coder_id == Coder.NATIVE)),
+            U(1),
+        )
     )
     tile_columns_minus1: int | None = element(If(this.coder_id == Coder.HEVC, UE(2**12 - 1)))
     tile_rows_minus1: int | None = element(If(this.coder_id == Coder.HEVC, UE(2**12 - 1)))
@@ -303,6 +318,19 @@ class CodedFeature(Record):
     """One feature (6.5)."""
 
     fps_id: int = element(UE(FPS_IDS - 1))
+    token_count_minus1: int | None = element(
+        If(this._params.fps.feature_type == FeatureType.TOKENS, UE(LARGEST_TOKEN_COUNT - 1))
+    )
+    continuation_flag: int | None = element(
+        If(this._params.fps.feature_type == FeatureType.TOKENS, U(1))
+    )
+    height: int = element(
+        IfThenElse(
+            this._params.fps.feature_type == FeatureType.TOKENS,
+            Computed(this.token_count_minus1 + 1),
+            Computed(this._params.fps.height),
+        )
+    )
     access_point_flag: int | None = element(
         If(this._params.fps.temporal_prediction_flag == 1, U(1))
     )

@@ -46,8 +46,10 @@ def _picture(feature: Feature) -> dict[str, Any]:
     values = feature.astype(np.float64)
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    if feature.ndim == 3:
-        rows, columns = (-(-side // _MOST_SIDE) for side in feature.shape[1:])
+    if feature.ndim == 2:  # tokens, as one picture
+        values = values[None]
+    if values.ndim == 3:
+        rows, columns = (-(-side // _MOST_SIDE) for side in values.shape[1:])
         shown = values[:_MOST_CHANNELS, ::rows, ::columns]
     else:
         shown = values[None, None, :_MOST_VALUES]

@@ -4,6 +4,7 @@
         for feature in features:
             w.write(feature)
         w.write_batch(array)                           an array of features at once
+        w.append(tokens)                               tokens that follow those before them
 
 The writer gathers features that can share a run of ffmpeg or a batch unit (``gathering``), has them coded
 together, and passes them to the ``sink`` of units. A file appears under its path whole or not at all.
@@ -15,10 +16,10 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
-from refcodec.arrays import described, with_entries
+from refcodec.arrays import described, is_batch, with_entries
 from refcodec.config import EncoderConfig
 from refcodec.encoder.inputs import arrays_of
 from refcodec.writer.copying import concat
@@ -34,6 +35,7 @@ def create(
     mode: str = "w",
     exist_ok: bool | None = None,
     progress: Callable[[int], None] | None = None,
+    names: Sequence[str] = (),
     **options: Any,
 ) -> Writer:
     """Open a stream for writing.
@@ -44,19 +46,21 @@ def create(
                copied: the old file stays until the new one is complete.
     exist_ok : true if a new stream may replace a file; None for yes, with a warning.
     progress : called from time to time with the number of features coded.
+    names    : of the sequences of tokens that `Writer.append` will begin, in that order: ``("k", "v")``.
 
     Raises CallerError for an invalid option, or a path that cannot be written; StreamError if the stream to
     add to is at fault.
     """
     chosen = (config or EncoderConfig()).but(**options)
-    return Writer(target, chosen, progress, mode=mode, exist_ok=exist_ok)
+    return Writer(target, chosen, progress, mode=mode, exist_ok=exist_ok, names=names)
 
 
 def encode(feature: Any, config: EncoderConfig | None = None, **options: Any) -> bytes:
     """Code a feature, a batch or several by name as a stream of its own: ``encode(x, coder="hevc", qp=32)``.
 
     feature : numpy array or torch tensor: one feature, C x H x W or D, or a batch, N x C x H x W or N x D; or
-              a dict of those, such as the layers of a pyramid.
+              a dict of those, such as the layers of a pyramid. With ``feature_type="tokens"``, T x D or
+              heads x T x D, or a batch N x heads x T x D.
 
     Returns the bytes of the stream, of which ``decode`` makes the same again. Raises CallerError,
     EnvironmentFault.
@@ -64,14 +68,14 @@ def encode(feature: Any, config: EncoderConfig | None = None, **options: Any) ->
     target = io.BytesIO()
     chosen = (config or EncoderConfig()).but(**options)
     arrays = arrays_of(feature, chosen.fill)
-    entries = [described(array.shape, name) for name, array in arrays]
+    entries = [described(array.shape, name, tokens=chosen.tokens) for name, array in arrays]
     metadata = with_entries(chosen.metadata, entries)
     if metadata != chosen.metadata:
         chosen = chosen.but(metadata=metadata)
     alone = sum(entry.count for entry in entries) == 1
     with Writer(target, chosen, alone=alone) as writer:
         for _, array in arrays:
-            if array.ndim in (2, 4):
+            if is_batch(array.ndim, tokens=chosen.tokens):
                 writer.write_batch(array)
             else:
                 writer.write(array)

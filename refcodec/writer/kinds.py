@@ -50,18 +50,20 @@ class Kinds:
         config: EncoderConfig,
         qps: tuple[float, ...],
         make_room: Callable[[], None],
+        sequence: Hashable = None,
     ) -> Kind:
-        """The kind of a feature, C x H x W or D; the first feature of a kind decides the grid of tiles.
+        """The kind of a feature; the first feature of a kind decides the grid of tiles.
 
+        sequence  : of tokens that has a parameter set of its own.
         make_room : codes the features that wait, before their encoders are forgotten.
         """
         if config is not self._last:
             self._last = config
             self._text = None if config is self._config else repr(config)
-        glance = (self._text, array.shape, array.dtype, is_signed(config, array))
+        glance = (self._text, array.shape, array.dtype, is_signed(config, array), sequence)
         if glance not in self._glances:
             fps = make_parameter_set(config, array, qps)
-            key = kind_of(fps, config)
+            key = kind_of(fps, config), sequence
             # one encoder per fps_id, as sequences that alternate need
             if key not in self._encoders and len(self._encoders) == FPS_IDS:
                 make_room()

@@ -16,6 +16,7 @@ from refcodec.errors import CallerError
 from refcodec.files import storage_error
 from refcodec.hashes import stored_hash, unit_hash
 from refcodec.quantise import dequantise
+from refcodec.shapes import of_layer
 from refcodec.stream.index import CodedUnitTable
 from refcodec.stream.limits import Demand
 from refcodec.syntax.codes import HashTarget, UnitType
@@ -117,6 +118,8 @@ class Sink:
         """
         elements = {
             "fps_id": fps.fps_id,
+            "token_count_minus1": one.coded.samples.shape[1] - 1,
+            "continuation_flag": int(one.continues),
             "access_point_flag": int(one.coded.access_point),
             "parameters": one.parameters,
             "sample_hash": stored_hash(one.coded.samples, fps.sample_hash_size),
@@ -159,7 +162,12 @@ class Sink:
         """Write the hash units of the coded unit that holds these features, of a run."""
         transform = None if run.model is None else run.model.transform
         decoded = [
-            (one.coded.samples, dequantise(one.coded.samples, run.fps, one.parameters, transform))
+            (
+                one.coded.samples,
+                of_layer(
+                    dequantise(one.coded.samples, run.fps, one.parameters, transform), run.fps
+                ),
+            )
             for one in features
         ]
         for target in HashTarget:

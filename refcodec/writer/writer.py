@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import numpy.typing as npt
 
+from refcodec.arrays import ArrayEntry, is_batch, with_entries
 from refcodec.coders.native.encoder.advice import Advice
 from refcodec.coders.native.encoder.choice import Choice
 from refcodec.config import EncoderConfig
@@ -26,6 +27,7 @@ from refcodec.encoder.parameter_sets import is_signed
 from refcodec.errors import CallerError
 from refcodec.probability.hyperprior import HyperpriorModel
 from refcodec.registry import coder_named
+from refcodec.shapes import volume_of
 from refcodec.syntax.codes import Coder, UnitType
 from refcodec.syntax.structures import FeatureParameterSet
 from refcodec.writer.advice import advice_of
@@ -34,6 +36,7 @@ from refcodec.writer.gathering import Waiting, code_in_order, units_of
 from refcodec.writer.kinds import Kinds
 from refcodec.writer.limits import StreamLimits
 from refcodec.writer.output import Target, open_output
+from refcodec.writer.sequences import TokenSequences
 from refcodec.writer.sink import Sink
 
 __all__ = ["Writer"]
@@ -61,12 +64,19 @@ class Writer:
         mode: str = "w",
         exist_ok: bool | None = None,
         alone: bool = False,
+        names: Sequence[str] = (),
     ) -> None:
-        """Open the target. ``alone``: messages need not tell which feature they speak of."""
+        """Open the target.
+
+        alone : messages need not tell which feature they speak of.
+        names : as of :func:`create`.
+        """
         self._config = config
         self._alone = alone
         self._progress = progress
         self._kinds = Kinds(config)
+        names = (names,) if isinstance(names, str) else tuple(names)
+        self._sequences = TokenSequences(names)
         self._waiting: list[Waiting] = []
         self._waiting_bytes = 0
         self._process = os.getpid()
@@ -80,7 +90,12 @@ class Writer:
             self._limits = StreamLimits(config, coder, revisable=output.seekable)
             self._sink = Sink(output.file, output.name, self._limits, seekable=output.seekable)
             if old is None:
-                self._sink.begin(config.metadata)
+                named = [ArrayEntry(name) for name in names]
+                self._sink.begin(with_entries(config.metadata, named))
+            elif names:
+                raise CallerError(
+                    "names of sequences precede all features: give them to a new stream"
+                )
             else:
                 self._limits.join(old.header, old.name)
                 self._sink.begin(joined_metadata([old], config.metadata))
@@ -114,7 +129,7 @@ class Writer:
     ) -> int:
         """Add a feature; returns its number.
 
-        feature  : numpy array or torch tensor, C x H x W or D.
+        feature  : numpy array or torch tensor, C x H x W or D; of tokens T x D or heads x T x D.
         qp       : QP of this feature, one or one per channel; None for the configuration's.
         weights  : costs of a squared error, relative to each other: one per channel, or C x H x W (native;
                    of no effect on vectors, and with the speed ``fast``, which only rounds).
@@ -139,6 +154,34 @@ class Writer:
         self._add([waiting])
         return number
 
+    def append(
+        self,
+        tokens: Any,
+        name: str | None = None,
+        *,
+        qp: float | Sequence[int] | None = None,
+        config: EncoderConfig | None = None,
+    ) -> int:
+        """Add tokens to a sequence, which a reader gives back as one array; returns the feature's number.
+
+        tokens     : numpy array or torch tensor, T x D or heads x T x D; T may differ from call to call.
+        name       : of the sequence, where the stream was created with names; its first tokens begin it.
+        qp, config : as of `write`.
+
+        Raises CallerError, also for tokens that do not fit to those before them.
+        """
+        self._require_open()
+        number, base = self._count(), config or self._config
+        with self._naming(number):
+            chosen = base if qp is None else base.but(qp=qp)
+            if not chosen.tokens:
+                raise CallerError("append takes tokens", hint='choose the feature_type "tokens"')
+            self._sequences.check(name)
+            one = self._admit(as_feature(tokens, chosen), base, chosen, sequence=(name,))
+            continues = self._sequences.goes_on(name, one.encoder)
+        self._add([one._replace(request=one.request._replace(continues=continues))])
+        return number
+
     def write_batch(
         self,
         features: Any,
@@ -148,7 +191,7 @@ class Writer:
     ) -> range:
         """Add the features of an array; returns their numbers. Much quicker than one `write` for each.
 
-        features   : numpy array or torch tensor, N x D or N x C x H x W.
+        features   : numpy array or torch tensor, N x D or N x C x H x W; of tokens N x heads x T x D.
         qp, config : as of `write`, for all of them.
 
         The stream is, byte for byte, the one that `write` makes of them one by one, and so are errors: a
@@ -159,7 +202,7 @@ class Writer:
         with self._naming(first):
             chosen = base if qp is None else base.but(qp=qp)
             rows = as_array(features, chosen.fill)
-            if rows.ndim not in (2, 4):
+            if not is_batch(rows.ndim, tokens=chosen.tokens):
                 raise CallerError(
                     f"a batch has rank 2, N x D, or 4, N x C x H x W, this one {rows.ndim} "
                     f"(shape {rows.shape})",
@@ -188,8 +231,8 @@ class Writer:
             first, *others = run
             with self._naming(self._count()):
                 one = self._admit(first, base, chosen)
-            shape = one.request.feature.shape
-            requests = (one.request._replace(feature=other.reshape(shape)) for other in others)
+            volumes = (volume_of(other, tokens=chosen.tokens) for other in others)
+            requests = (one.request._replace(feature=volume) for volume in volumes)
             self._add([one, *(one._replace(request=request) for request in requests)])
         return True
 
@@ -225,12 +268,15 @@ class Writer:
         spectral: bool = False,
         choice: Choice | None = None,
         latents: Any = None,
+        sequence: Hashable = None,
     ) -> Waiting:
         """A feature with its encoder. Raises CallerError.
 
         base, chosen : its configuration, without and with the QP of its own.
+        sequence     : of tokens that it belongs to; None for a feature of its own.
         """
-        channels = array.shape[0]
+        volume = volume_of(array, tokens=chosen.tokens)
+        channels = volume.shape[0]
         if chosen.order is not None and sorted(chosen.order) != list(range(channels)):
             raise CallerError(f"order is no permutation of {channels} channels")
         qps = chosen.qp if isinstance(chosen.qp, tuple) else (chosen.qp,) * channels
@@ -238,13 +284,12 @@ class Writer:
             raise CallerError(
                 f"{len(qps)} QPs for {channels} channels", hint="give one QP, or one per channel"
             )
-        volume = array if array.ndim == 3 else array.reshape(-1, 1, 1)
         advice: Advice | Latents = advice_of(chosen, volume.shape, weights, spectral, choice)
         if isinstance(chosen.model, HyperpriorModel):
             advice = latents_for(volume, chosen, latents)
         elif latents is not None:
             raise CallerError("latents are for the coder learned, under a hyperprior")
-        kind = self._kinds.of(array, base, qps, self._put_waiting)
+        kind = self._kinds.of(array, base, qps, self._put_waiting, sequence)
         fps = kind.encoder.fps
         if not kind.admitted:
             self._limits.admit(volume, fps, qps, chosen)

@@ -12,7 +12,7 @@ from refcodec.config import CHOICES, EncoderConfig
 from refcodec.errors import CallerError
 from refcodec.registry import QUANTISERS, CoderRecord
 from refcodec.suite.drawn.chance import Chance
-from refcodec.suite.drawn.stream import GENERATOR, coders_of
+from refcodec.suite.drawn.stream import WALK, coders_of
 from refcodec.syntax.codes import Profile
 from refcodec.writer import create
 
@@ -44,7 +44,7 @@ def draw_featured_stream(
 
     Raises CallerError where no configuration of the profile and level takes the features, or as `coders_of`.
     """
-    chance = Chance("features", GENERATOR, profile.name, level, seed)
+    chance = Chance("features", WALK, profile.name, level, seed)
     records = coders_of(profile, coders)
     last: CallerError | None = None
     for _ in range(_ATTEMPTS):

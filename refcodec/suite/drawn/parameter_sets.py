@@ -56,15 +56,19 @@ def plain_value(chance: Chance, place: Place) -> int:
 
 
 def draw_parameter_set(
-    chance: Chance, record: CoderRecord, budget: Budget, fps_id: int
+    chance: Chance, record: CoderRecord, budget: Budget, fps_id: int, *, tokens: bool = False
 ) -> FeatureParameterSet:
-    """Draw a parameter set for a coder.
+    """Draw a parameter set for a coder; of tokens, or of other features.
 
     One of HEVC has a byte in place of the parameter sets to come, one of latents any model_id.
     """
     quantiser = chance.choose(sorted(record.quantisers))
-    feature_type = chance.choose([FeatureType.CONV, FeatureType.POOL, FeatureType.FC])
-    shape = _shape(chance, record, budget, flat=feature_type == FeatureType.FC)
+    if tokens:
+        feature_type = FeatureType.TOKENS
+        shape = chance.number(1, max(1, budget.elements >> 3)), 1, 1
+    else:
+        feature_type = chance.choose([FeatureType.CONV, FeatureType.POOL, FeatureType.FC])
+        shape = _shape(chance, record, budget, flat=feature_type == FeatureType.FC)
     decided: Mapping[str, Callable[[Any], Any]] = {
         "fps_id": lambda known: fps_id,
         "feature_type": lambda known: feature_type,
@@ -72,6 +76,7 @@ def draw_parameter_set(
         "channels_minus1": lambda known: shape[0] - 1,
         "height_minus1": lambda known: shape[1] - 1,
         "width_minus1": lambda known: shape[2] - 1,
+        "head_count": lambda known: _heads(chance, known.channels_minus1 + 1),
         "quantiser": lambda known: quantiser,
         "bits_minus1": lambda known: chance.number(0, record.largest_bits - 1),
         "restoration_enabled_flag": lambda known: chance.below(1 + record.restorable),
@@ -92,6 +97,11 @@ def draw_parameter_set(
         return own(place.context) if own else plain_value(chance, place)
 
     return FEATURE_PARAMETER_SET.make(follow(FEATURE_PARAMETER_SET, settle, Container()))
+
+
+def _heads(chance: Chance, channels: int) -> int:
+    """A number of heads that divides the channels, or 0."""
+    return chance.choose([0, *(heads for heads in range(1, channels + 1) if channels % heads == 0)])
 
 
 def _substreams(chance: Chance, channels: int) -> int:

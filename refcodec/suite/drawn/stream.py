@@ -51,10 +51,16 @@ from refcodec.syntax.structures import (
 )
 from refcodec.syntax.units import build_stream_header
 
-__all__ = ["GENERATOR", "Drawn", "coders_of", "draw_stream"]
+__all__ = ["GENERATOR", "WALK", "Drawn", "coders_of", "draw_stream"]
 
-GENERATOR = 1
-"""Version of the walk: another one draws other streams from the same seeds."""
+GENERATOR = 2
+"""Version of the walk: another one draws other streams from the same seeds.
+
+Version 2 adds tokens to one stream in four; the others are those of version 1.
+"""
+
+WALK = 1
+"""What choices are seeded with, beside profile, level and seed: the version that began them."""
 
 _MOST_ELEMENTS = 2048
 """Elements of a feature, as a rule: a stream decodes within milliseconds."""
@@ -103,7 +109,7 @@ def draw_stream(
 
     Raises EnvironmentFault where HEVC is drawn and there is no program for it; CallerError as `coders_of`.
     """
-    chance = Chance("stream", GENERATOR, profile.name, level, seed)
+    chance = Chance("stream", WALK, profile.name, level, seed)
     walk = _Walk(chance, Budget(_MOST_ELEMENTS, level), ffmpeg)
     chosen = coders_of(profile, coders)
     own = [record for record in chosen if len(record.profiles) == 1]
@@ -112,6 +118,12 @@ def draw_stream(
         walk.group(chance.choose(own if own and chance.below(3) else chosen))
     if chance.one_in(50) and CODERS["raw"] in chosen:
         walk.many()
+    extra = Chance(
+        "tokens", WALK, profile.name, level, seed
+    )  # streams without tokens stay as they were
+    coding = [record for record in chosen if record.tokens]
+    if coding and extra.one_in(4):
+        walk.tokens(extra, extra.choose(coding))
     walk.end()
     declared = chance.between(walk.level, level)
     return Drawn(build_stream_header(profile, declared) + b"".join(walk.units), walk.features)
@@ -169,6 +181,24 @@ class _Walk:
         for _ in range(self._chance.choose([1, 130])):
             self._set(fps)
         self._features(fps, self._chance.choose([1, 130]))
+
+    def tokens(self, chance: Chance, record: CoderRecord) -> None:
+        """A parameter set of tokens, and features some of which continue others.
+
+        chance : for all of them.
+        """
+        outer, self._chance = self._chance, chance
+        fps_id = chance.choose([*self._sets, chance.number(0, FPS_IDS - 1)])
+        fps = draw_parameter_set(chance, record, self._budget, fps_id, tokens=True)
+        self._set(fps)
+        for number in range(chance.choose([0, 1, 2, 3, 6])):
+            most = max(1, self._budget.elements // fps.channels)
+            own = replace(fps, height=chance.number(1, chance.choose([1, max(1, most >> 2), most])))
+            parameters = draw_parameters(chance, own)
+            coded = draw_payload(chance, own, parameters)
+            continues = number > 0 and chance.below(2) > 0
+            self._single(fps, parameters, coded, continues=continues)
+        self._chance = outer
 
     def end(self) -> None:
         """The index, if there is one, and the end unit."""
@@ -229,10 +259,15 @@ class _Walk:
             self._single(fps, parameters, coded)
 
     def _single(
-        self, fps: FeatureParameterSet, parameters: FeatureParameters, coded: Coded
+        self,
+        fps: FeatureParameterSet,
+        parameters: FeatureParameters,
+        coded: Coded,
+        *,
+        continues: bool = False,
     ) -> None:
         self._last[fps.fps_id] = Reference(coded.samples, parameters)
-        unit = feature_unit(self._chance, fps, parameters, coded)
+        unit = feature_unit(self._chance, fps, parameters, coded, continues=continues)
         self._coded(fps, unit, [(coded, parameters)])
 
     def _batch(self, fps: FeatureParameterSet, model: EntropyModel | None) -> bool:

@@ -66,11 +66,18 @@ def model_unit(model_id: int, model: EntropyModel | bytes) -> bytes:
 
 
 def feature_unit(
-    chance: Chance, fps: FeatureParameterSet, parameters: FeatureParameters, coded: Coded
+    chance: Chance,
+    fps: FeatureParameterSet,
+    parameters: FeatureParameters,
+    coded: Coded,
+    *,
+    continues: bool = False,
 ) -> bytes:
-    """A coded feature."""
+    """A coded feature; of tokens, it may continue the one before it."""
     known = {
         "fps_id": fps.fps_id,
+        "token_count_minus1": coded.samples.shape[1] - 1,
+        "continuation_flag": int(continues),
         "access_point_flag": int(coded.access_point),
         **_inside("parameters", parameters),
         "sample_hash": sample_hash(coded.samples, fps.sample_hash_size),

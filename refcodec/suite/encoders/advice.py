@@ -15,7 +15,7 @@ import numpy as np
 from refcodec.registry import profile_coders, record_of
 from refcodec.stream.walk import Visit
 from refcodec.suite.encoders.survey import SetUse, Survey
-from refcodec.syntax.codes import ChannelOrder, Coder, Profile, Quantiser, UnitType
+from refcodec.syntax.codes import ChannelOrder, Coder, FeatureType, Profile, Quantiser, UnitType
 from refcodec.syntax.structures import CodedFeature, CodedFeatureBatch
 
 __all__ = ["Advice", "Adviser"]
@@ -124,7 +124,8 @@ def _on_set(use: SetUse) -> Iterator[Advice]:
         yield Advice("9.1", use.offset, "this parameter set is in force already", use.size)
     yield from _on_codes(use)
     several = use.units == use.features >= _SMALL_UNITS
-    if several and record_of(fps.coder_id).batchable and not fps.temporal_prediction_flag:
+    alone = fps.temporal_prediction_flag or fps.feature_type == FeatureType.TOKENS
+    if several and record_of(fps.coder_id).batchable and not alone:
         around = use.coded_bytes - use.payload_bytes
         if 10 * around >= use.coded_bytes:
             yield Advice(
@@ -144,13 +145,12 @@ def _on_codes(use: SetUse) -> Iterator[Advice]:
     needed, bits = max(1, (high - low).bit_length()), use.fps.bits
     if needed < bits:
         raw = use.fps.coder_id == Coder.RAW
-        elements = use.fps.channels * use.fps.height * use.fps.width * use.features
         yield Advice(
             "8.6",
             use.offset,
             f"samples are {low:,} to {high:,} of 0 to {(1 << bits) - 1:,}: a range as wide as the "
             f"values has the same step with {needed} of {bits} bits",
-            elements * (bits - needed) // 8 if raw else None,
+            use.elements * (bits - needed) // 8 if raw else None,
         )
 
 

@@ -18,8 +18,9 @@ import numpy.typing as npt
 from refcodec.files import json_value
 from refcodec.quantise import dequantise
 from refcodec.registry import record_of
+from refcodec.shapes import volume_of
 from refcodec.suite.encoders.survey import Decoded
-from refcodec.syntax.codes import Coder, Quantiser
+from refcodec.syntax.codes import Coder, FeatureType, Quantiser
 from refcodec.syntax.structures import FeatureParameterSet
 
 __all__ = ["Distortion"]
@@ -134,7 +135,8 @@ def _farther(decoded: Decoded, source: Array) -> int:
     That is the nearer level, or, with a logarithmic quantiser, one that the value lies beyond.
     """
     fps, samples = decoded.payload.fps, decoded.samples
-    wanted = source.astype(np.float64).reshape(samples.shape)
+    tokens = fps.feature_type == FeatureType.TOKENS
+    wanted = volume_of(source.astype(np.float64), tokens=tokens)
 
     def levels(step: int) -> Array:
         moved = np.clip(samples + step, 0, (1 << fps.bits) - 1)

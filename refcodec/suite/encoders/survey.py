@@ -13,6 +13,7 @@ from refcodec.coders.protocol import Machine, Payload, Samples
 from refcodec.decoder import DecodedUnit, Sequences, decode_window
 from refcodec.errors import StreamError
 from refcodec.sources import Anything, Front, byte_source
+from refcodec.stream.limits import element_count
 from refcodec.stream.parsing import CodedUnit
 from refcodec.stream.walk import Visit, Walk, coded_units
 from refcodec.stream.windows import windows_of
@@ -42,7 +43,7 @@ class SetUse:
 
     offset      : position of its unit, in bytes; ``size`` is that of the unit.
     repeats     : true if a set of the same values was in force already.
-    features    : number of features that refer to it; ``units`` that of coded units.
+    features    : number of features that refer to it; ``elements`` that of theirs, ``units`` of coded units.
     coded_bytes : bytes of its coded units; ``payload_bytes`` those of their payloads.
     codes       : smallest and largest sample, where there is a quantiser.
     """
@@ -52,6 +53,7 @@ class SetUse:
     size: int
     repeats: bool = False
     features: int = 0
+    elements: int = 0
     units: int = 0
     coded_bytes: int = 0
     payload_bytes: int = 0
@@ -136,6 +138,7 @@ def _coded(
         elif coded is not None:
             use = in_force[coded.fps.fps_id]
             use.features += len(coded.payloads)
+            use.elements += len(coded.payloads) * element_count(coded.payloads[0].fps)
             use.units += 1
             use.coded_bytes += size
             use.payload_bytes += sum(len(payload.data) for payload in coded.payloads)

@@ -20,6 +20,7 @@ from refcodec.suite.invalid import (
     parameter_sets,
     payloads,
     ranges,
+    tokens,
     transforms,
     types,
     unit_bounds,
@@ -52,4 +53,5 @@ INVALID = definitions(
     hyperpriors,
     native_static,
     transforms,
+    tokens,
 )

@@ -7,7 +7,7 @@ from refcodec.suite.make.define import invalid
 from refcodec.suite.make.edits import element, flip, header, parameter_set
 from refcodec.suite.valid.limits import unused
 from refcodec.suite.vectors import END
-from refcodec.syntax.codes import FeatureType, Quantiser, SourceType
+from refcodec.syntax.codes import Quantiser, SourceType
 
 _FPS = "feature_parameter_set."
 
@@ -231,12 +231,6 @@ def quantiser_kept() -> Edit:
 def quantiser_undefined() -> Edit:
     """quantiser is 4"""
     return parameter_set("quantiser", 4)
-
-
-@invalid(275, "raw-padding", "unsupported", "C.1")
-def feature_type_tokens() -> Edit:
-    """feature_type is 4, which is kept for a later version"""
-    return parameter_set("feature_type", FeatureType.TOKENS)
 
 
 @invalid(276, "raw-padding", "unsupported", "C.1")

@@ -26,6 +26,7 @@ from refcodec.suite.valid import (
     ranges,
     streams,
     ties,
+    tokens,
     transforms,
     types,
     units,
@@ -60,4 +61,5 @@ VALID = definitions(
     hyperpriors,
     native_static,
     transforms,
+    tokens,
 )
