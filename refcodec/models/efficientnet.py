@@ -7,11 +7,11 @@ squeeze and excitation, and with ReLU6), the weights those of ``efficientnet-lit
 =========== ============================================= =======================================
 layer       operation                                     output of Lite0 for 224 x 224 pixels
 =========== ============================================= =======================================
-``block0``  the first bottleneck                          N x 16 x 112 x 112
-``block4``                                                N x 40 x 28 x 28
-``block10``                                               N x 112 x 14 x 14
-``pooled``  mean over rows and columns                    N x 1280
-``fc``      fully connected layer                         N x 1000
+block0      the first bottleneck                          N x 16 x 112 x 112
+block4                                                    N x 40 x 28 x 28
+block10                                                   N x 112 x 14 x 14
+pooled      mean over rows and columns                    N x 1280
+fc          fully connected layer                         N x 1000
 =========== ============================================= =======================================
 """
 

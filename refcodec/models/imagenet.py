@@ -20,7 +20,7 @@ def ids() -> tuple[str, ...]:
 
 
 def labels_by_name(names: Iterable[str]) -> list[int] | None:
-    """Classes of files that are named after them, ``n01440764_tench.JPEG``; None unless all of them are."""
+    """Classes of files that are named after them, as n01440764_tench.JPEG is; None unless all of them are."""
     numbers = {one: number for number, one in enumerate(ids())}
     found = [numbers.get(name[:_LENGTH]) for name in names]
     known = [one for one in found if one is not None]
