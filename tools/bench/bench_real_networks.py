@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import bench_lossless
+import outputs
 import real_networks_page
 from coding import read, timed, write
 from peers import PEERS, Coder
@@ -52,9 +53,6 @@ PEER_QPS = {
 STRENGTHS = (2, 8, 30, 120, 400)
 """Of tail-aware encoding."""
 
-OUTPUT_QPS = (20, 26, 32, 38, 42, 46, 50)
-"""Of the network's output as an fc feature."""
-
 
 def main() -> int:
     """Measure what the record lacks, then fill the page and draw the plot."""
@@ -62,7 +60,8 @@ def main() -> int:
     record = load(options, {})
     if not options.render:
         record |= {"machine": machine() | {"command": command()}}
-        record |= {"photographs": options.features, "sentences": options.sentences}
+        record |= {"photographs": options.features, "aware": options.aware}
+        record |= {"sentences": options.sentences}
         for section in options.sections:
             _measure(section, options, record)
     real_networks_page.write(record, options.page, options.plot)
@@ -121,11 +120,9 @@ def _outputs(layer: str, options: argparse.Namespace) -> Wanted:
     if layer != options.layers[0]:
         return
     place = partial(maps, "pooled", options.aware)
-    for qp in OUTPUT_QPS:
-        yield "output, native fc", f"QP {qp}", partial(_output, place, coder="native", qp=qp)
-    for bits in (4, 5, 6, 8):
-        how = {"coder": "raw", "quantiser": "uniform", "bits": bits}
-        yield "output, plain samples", f"{bits} bits", partial(_output, place, **how)
+    for curve, points in outputs.CURVES.items():
+        for name, choices in points.items():
+            yield curve, name, partial(_output, place, choices)
 
 
 def _lossless(layer: str, options: argparse.Namespace) -> Wanted:
@@ -195,11 +192,10 @@ def _aware(place: Callable[[], Maps], strength: float) -> Record:
     return source.judge(decoded, len(data)) | _seconds(source.maps, forth, back)
 
 
-def _output(place: Callable[[], Maps], **choices: Any) -> Record:
+def _output(place: Callable[[], Maps], choices: Mapping[str, Any]) -> Record:
     source = place()
-    data, forth = timed(write, source.logits, feature_type="fc", **choices)
-    decoded, back = timed(read, data)
-    return source.judge_logits(decoded, len(data)) | _seconds(source.logits, forth, back)
+    size, decoded, forth, back = outputs.code(source.logits, choices)
+    return source.judge_logits(decoded, size) | _seconds(source.logits, forth, back)
 
 
 def _token_point(place: Callable[[], Tokens], **choices: Any) -> Record:

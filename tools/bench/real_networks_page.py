@@ -44,8 +44,8 @@ def _machine(record: Record) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in ours["packages"].items())
     return (
         f"Measured by ``{ours['command']}`` on {ours['processor']}, {ours['cores']} cores, shared with "
-        f"other work,\nPython {ours['python']}, {packages}: {record['photographs']} photographs, "
-        f"{record['sentences']} sentences.\n"
+        f"other work,\nPython {ours['python']}, {packages}: {record['photographs']} photographs, of which "
+        f"{record['aware']} for lossless\ncoders and for one tail, and {record['sentences']} sentences.\n"
     )
 
 
