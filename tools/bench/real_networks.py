@@ -42,12 +42,6 @@ def photographs(count: int) -> tuple[torch.Tensor, Any]:
     return normalise(np.stack([one.image for one in items])), np.array([one.label for one in items])
 
 
-def calibration_names() -> tuple[list[str], list[str]]:
-    """Names of the files for calibration, and of those for tests."""
-    names = list(open_images(f"{data_folder()}/imagenet-sample").names)
-    return [one for i, one in enumerate(names) if i % _EVERY], names[::_EVERY]
-
-
 @cache
 def network(name: str) -> Network:
     """A network with its trained weights."""

@@ -31,7 +31,6 @@ def write(record: Record, page: Path, plot: Path) -> None:
             "points": _points(record.get("maps", {}), ("fidelity", "top1", "top5")),
             "lossless": _lossless(record),
             "tail-aware": _tail_aware(record),
-            "learned": _learned(record),
             "tokens": _tokens(record),
             "token-points": _points(record.get("tokens", {}), ("cosine", "neighbours", "order")),
         },
@@ -140,34 +139,6 @@ def _by_rate(record: Record) -> Iterator[tuple[str, str, str, Point]]:
         for curve, points in curves.items():
             for name, one in sorted(points.items(), key=lambda item: item[1]["bytes"]):
                 yield layer, curve, name, one
-
-
-def _learned(record: Record) -> str:
-    """Points of learned codecs, and their BD-rates against A2."""
-    heads = ["layer", "lambda", "bytes", "bits per element", "output SNR, dB", "model, bytes"]
-    heads += ["encode, s", "against A2", "range, dB"]
-    rows = []
-    for layer, curves in record.get("learned", {}).items():
-        points = curves["learned, linear"]
-        anchor = _curve(record.get("maps", {}).get(layer, {}), "A2")
-        found = bd_rate(anchor, points.values()) if anchor else None
-        change = percent(found and found.value)
-        span = f"{found.low:.1f} to {found.high:.1f}" if found else ""
-        for name, one in points.items():
-            figures = (f"{one['bytes']:.0f}", f"{one['bits']:.3f}", f"{one['snr']:.1f}")
-            rows.append(
-                [
-                    layer,
-                    name,
-                    *figures,
-                    f"{one['model_bytes']:,}",
-                    f"{one['encode_s']:.3f}",
-                    change,
-                    span,
-                ]
-            )
-            change = span = ""
-    return table(heads, rows)
 
 
 def _tokens(record: Record) -> str:
