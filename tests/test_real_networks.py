@@ -349,4 +349,8 @@ def test_an_evaluation_of_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         spread = fine["bits_per_element_high"] / fine["bits_per_element_low"]
         assert spread < 1.2  # texts are of different lengths, but tokens cost about the same
     assert "20 texts" in result.output
+    few = ["evaluate", str(path), "--output", str(tmp_path / "few")]
+    result = CliRunner().invoke(app, [*few, "--set", "images.sentences.source=docstrings:5"])
+    assert result.exit_code == 1
+    assert "docstrings:5 has 5 texts, which are searched for neighbours" in result.output
     assert (output / "rate-neighbours.png").is_file()

@@ -31,6 +31,9 @@ Array = npt.NDArray[Any]
 _IMAGES_AT_ONCE: Final = 8
 """Batch size of a network, which bounds memory for large images."""
 
+_FEWEST_TEXTS: Final = 7
+"""A text, five neighbours of it, and one more."""
+
 
 @dataclass(frozen=True)
 class FeatureSet:
@@ -208,6 +211,11 @@ class _Texts:
         self._tail = tail
         self._texts = [tokens(one) for one in sentences(place.source)[: place.images.count]]
         self.count, self.features = len(self._texts), sum(map(len, self._texts))
+        if self.count < _FEWEST_TEXTS:
+            raise CallerError(
+                f"{place.source} has {self.count} texts, which are searched for neighbours",
+                hint=f"take {_FEWEST_TEXTS} or more",
+            )
 
     def __iter__(self) -> Iterator[Part]:
         cut = self._tail.cut
