@@ -102,7 +102,7 @@ def coded(method: str, config: Any = LEVELS, **parameters: Any) -> tuple[int, fl
 
 def rate(levels: Any, ys: Any = (0, 4, 8), xs: Any = (0, 4, 8)) -> float:
     model = RateModel(np.array(ys), np.array(xs))
-    return float(model.bits(levels, levels.clone()))
+    return float(model.bits(levels, levels.clone()).sum())
 
 
 def test_rate_by_hand() -> None:
@@ -155,6 +155,32 @@ def test_more_strength_costs_less_and_loses_more() -> None:
     )
     assert coarse < fine
     assert far < near
+
+
+def test_more_strength_never_costs_more() -> None:
+    """Not even so much that the descent finds nothing; then nothing is coded."""
+    sizes = [coded("tail-aware", strength=one)[0] for one in (1, 10, 100, 1000, 100_000)]
+    assert sizes == sorted(sizes, reverse=True)
+    (zeros,) = {
+        (choice.levels == 0).all()
+        for choice in choose_levels(
+            features(), [Ends().tail], LEVELS, TailAware(strength=1e9, qp=40, iterations=3)
+        )[1]
+    }
+    assert zeros
+
+
+def test_the_least_loss_of_a_descent_is_kept() -> None:
+    """More steps of a stride far too long do not undo what the first ones have found."""
+    found = []
+    for iterations in (1, 2, 8):
+        settings = TailAware(strength=0.01, qp=40, iterations=iterations, stride=1e-9)
+        found.append(list(choose_levels(features(), [Ends().tail], LEVELS, settings)[1]))
+    wild = TailAware(strength=0.01, qp=40, iterations=8, stride=1e3)
+    found.append(list(choose_levels(features(), [Ends().tail], LEVELS, wild)[1]))
+    for choices in found[1:]:  # the first levels, those of a plain quantiser, are the best of all
+        for choice, first in zip(choices, found[0], strict=True):
+            assert np.array_equal(choice.levels, first.levels)
 
 
 @pytest.mark.parametrize(("mu", "rounding"), [(0, 1e-4), (20, 2e-3)])
@@ -228,7 +254,7 @@ def test_feature_loss_by_hand() -> None:
     wanted = 2 * wanted / wanted.std(dim=(2, 3), unbiased=False, keepdim=True)
     expected = {0.0: wanted, 0.25: wanted + 1, 0.75: wanted / 2, 3.0: 0 * wanted, 4.0: -wanted}
     for loss, found in expected.items():
-        assert float(_feature_loss(found, wanted)) == pytest.approx(loss, abs=0.01)
+        assert float(_feature_loss(found, wanted).mean()) == pytest.approx(loss, abs=0.01)
 
 
 def test_feature_loss_has_a_gradient_where_nothing_is_left() -> None:
@@ -606,3 +632,21 @@ def test_real_features_take_a_tenth_of_the_rate() -> None:
     size, snr = code("tail-aware", strength=5, qp=44)
     assert snr > plain_snr
     assert size < 0.1 * plain_size
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.skipif(trained.data_folder() is None, reason=trained.ABSENT)
+def test_more_strength_costs_less_where_the_tail_is_a_mean() -> None:
+    """ResNet-56, layer3: searches that kept their last levels ended at more bytes with more strength."""
+    from refcodec.models import load
+
+    stages = trained.trained("resnet56")
+    maps = stages.head(trained.cifar_images(20)[0], "layer3")
+    cut = load("resnet56", trained.weights("resnet56")).cut("layer3")
+    sizes = []
+    for strength in (120, 400, 1000):
+        target = io.BytesIO()
+        write_features(target, maps, LEVELS, Allocation("tail-aware", {"strength": strength}), cut)
+        sizes.append(target.tell())
+    assert sizes == sorted(sizes, reverse=True)

@@ -46,7 +46,7 @@ class RateModel:
         self._count = torch.bincount(self._frequency.flatten()).float()
 
     def bits(self, levels: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
-        """Bits of all levels.
+        """Bits of the levels of each map, N.
 
         levels : integers, N x C x H x W, each at the position of its coefficient in its block.
         exact  : the same before rounding, which receive the gradient. Values that round to 0 are drawn to 0
@@ -58,7 +58,8 @@ class RateModel:
         more = torch.log2(1 + mean) - torch.log2(mean)  # of each step up
         own = exact.abs()
         own = own + (magnitudes - own).detach()
-        return (torch.log2(1 + mean) + own * more + own.clamp(max=1)).sum()  # the last is the sign
+        signs = own.clamp(max=1)
+        return (torch.log2(1 + mean) + own * more + signs).sum(dim=(1, 2, 3))
 
     def _around(self, magnitudes: torch.Tensor) -> torch.Tensor:
         n, c, h, w = magnitudes.shape

@@ -45,6 +45,9 @@ _FIRST_STRENGTH, _SETTLED = 100, 0.8
 Levels that the output does not need are so set to 0 before the others have adapted to them; without this
 the method ends at two to three times the rate."""
 
+_MOST_STRENGTH = 2000
+"""Strength that the initial one does not exceed, unless it is given: more leaves no level to go on from."""
+
 
 @dataclass(frozen=True, slots=True)
 class TailAware:
@@ -90,7 +93,10 @@ _PILOTS = 8  # features that QPs are tried on
 def _suit_qp(
     features: Floats, tails: Sequence[Tail], config: EncoderConfig, settings: TailAware
 ) -> TailAware:
-    """The settings with a QP: the one given, else one of least loss on some features, by local search."""
+    """The settings with a QP: the one given, else one of least loss on some features, by local search.
+
+    Half the iterations tell QPs apart as well as all of them do.
+    """
     if settings.qp is not None:
         return settings
     clip, some = _clip(features, config), torch.from_numpy(spread(features, _PILOTS))
@@ -99,11 +105,9 @@ def _suit_qp(
     def loss(qp: int) -> float:
         if not _FINEST_QP <= qp <= _COARSEST_QP:
             return math.inf
-        trial = replace(settings, qp=qp)
+        trial = replace(settings, qp=qp, iterations=(settings.iterations + 1) // 2)
         descent = _Descent(some, tails, _Synthesis(some.shape[1:], clip, config, trial), trial)
-        exact = descent.run()
-        with torch.no_grad():
-            return float(descent.loss(exact, exact.round(), trial.strength))
+        return float(descent.run()[1].mean())
 
     best = _FIRST_QP
     for stride in (_QP_STRIDE, -_QP_STRIDE):
@@ -177,7 +181,7 @@ def _batches(
     for start in range(0, len(features), portion):
         batch = torch.from_numpy(np.array(features[start : start + portion]))
         descent = _Descent(batch, tails, synthesis, settings)
-        yield descent, descent.run().round()
+        yield descent, descent.run()[0]
 
 
 # --- from levels to features -----------------------------------------------------------------------
@@ -256,42 +260,74 @@ class _Descent:
         with torch.no_grad():
             self._wanted = [tail(features) for tail in tails]
 
-    def run(self) -> torch.Tensor:
-        """Run the descent; returns coefficients in steps, which rounded are the levels."""
-        settings = self._settings
+    def run(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Run the descent; returns the levels of least loss that it met, and the losses, of each feature."""
+        settings, best = self._settings, _Best(self._features)
+        with torch.no_grad():
+            nothing = torch.zeros_like(
+                self._features
+            )  # whatever its strength, a rate need not exceed 0
+            errors, rates = self._losses(nothing, nothing)
+            best.see(nothing, errors + settings.strength * rates)
         exact = self._synthesis.analyse(self._features).requires_grad_(True)
         method = torch.optim.Adam([exact], lr=settings.stride, betas=(0.5, 0.99))
         slowdown = torch.optim.lr_scheduler.CosineAnnealingLR(method, settings.iterations)
         for number in range(settings.iterations):
             early = max(0.0, 1 - number / (_SETTLED * settings.iterations))
-            levels = exact + (exact.round() - exact).detach()
-            loss = self.loss(exact, levels, settings.strength * _FIRST_STRENGTH**early)
+            strength = max(
+                settings.strength, min(settings.strength * _FIRST_STRENGTH**early, _MOST_STRENGTH)
+            )
+            rounded = exact.round()
+            levels = exact + (rounded - exact).detach()
+            errors, rates = self._losses(exact, levels)
+            best.see(rounded, errors + settings.strength * rates)
             method.zero_grad()
-            loss.backward()
+            (errors + strength * rates).sum().backward()
             method.step()
             slowdown.step()
-        return exact.detach()
+        with torch.no_grad():
+            rounded = exact.round()
+            errors, rates = self._losses(exact, rounded)
+            best.see(rounded, errors + settings.strength * rates)
+        return best.levels, best.losses
 
     def found(self, levels: torch.Tensor) -> torch.Tensor:
         """The decoded features."""
         return self._synthesis.synthesise(levels, self._means)
 
-    def loss(self, exact: torch.Tensor, levels: torch.Tensor, strength: float) -> torch.Tensor:
-        """Error of outputs and features, and rate."""
+    def _losses(
+        self, exact: torch.Tensor, levels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Error of outputs and feature, and bits per element, of each feature, N."""
         found = self.found(levels)
         errors = [
             _error(tail(found), wanted)
             for tail, wanted in zip(self._tails, self._wanted, strict=True)
         ]
-        loss = 100 * torch.stack(errors).mean()
+        loss = 100 * torch.stack(errors).mean(dim=0)
         if self._settings.mu:
             loss = loss + self._settings.mu * _feature_loss(found, self._features)
-        return loss + strength * self._rates.bits(levels, exact) / exact.numel()
+        return loss, self._rates.bits(levels, exact) / exact[0].numel()
+
+
+class _Best:
+    """The levels of least loss so far, of each feature, N x C x H x W, and their losses, N."""
+
+    def __init__(self, features: torch.Tensor) -> None:
+        self.levels = torch.zeros_like(features)
+        self.losses = features.new_full((len(features),), math.inf)
+
+    def see(self, levels: torch.Tensor, losses: torch.Tensor) -> None:
+        """Keep those levels whose loss is less than any before."""
+        better = losses.detach() < self.losses
+        self.losses = torch.where(better, losses.detach(), self.losses)
+        self.levels = torch.where(better[:, None, None, None], levels.detach(), self.levels)
 
 
 def _error(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Squared error divided by variance: the inverse of a signal-to-noise ratio."""
-    return ((found - wanted) ** 2).mean() / wanted.var(unbiased=False).clamp(min=1e-12)
+    """Squared error of each, N, divided by the variance of all: the inverse of a signal-to-noise ratio."""
+    errors = ((found - wanted) ** 2).flatten(1).mean(dim=1)
+    return errors / wanted.var(unbiased=False).clamp(min=1e-12)
 
 
 _SPREAD = 2.0  # additional weight of the error of standard deviations, three in all
@@ -306,7 +342,7 @@ def _feature_loss(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """
     variance = wanted.var(unbiased=False).clamp(min=1e-12)
     spreads = _spreads(found, variance) - _spreads(wanted, variance)
-    return _error(found, wanted) + _SPREAD * (spreads**2).mean() / variance
+    return _error(found, wanted) + _SPREAD * (spreads**2).mean(dim=1) / variance
 
 
 def _means(features: torch.Tensor) -> torch.Tensor:

@@ -5,24 +5,39 @@ The guide *Evaluate* describes the file. Paths in it are relative to the data fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from refcodec.checked import data_path
 from refcodec.evaluate.settings import Setting
 
-__all__ = ["PLOTS", "TABLES", "Coders", "Experiment", "Images", "Measure", "Network", "Report"]
+__all__ = [
+    "PLOTS",
+    "SHARES",
+    "TABLES",
+    "Coders",
+    "Experiment",
+    "Images",
+    "Measure",
+    "Network",
+    "Report",
+]
 
 TABLES: Final = ("points", "bd-rate", "lossless", "equal-quality")
-PLOTS: Final = ("snr", "fidelity", "channels", "nonzero", "equal-quality")
+SHARES: Final = ("fidelity", "top1", "top5", "cosine", "neighbours", "order")
+"""Qualities of at most 1, beside ``snr``; see `refcodec.evaluate.summary.QUALITIES`."""
+
+PLOTS: Final = ("snr", *SHARES, "channels", "nonzero", "equal-quality")
 
 
 @dataclass(frozen=True)
 class Images:
     """A set of images: ``[images.NAME]``.
 
-    source : a folder, an ``.npz`` of JPEGs, or ``scenes:COUNT``; see `refcodec.models.images.open_images`.
+    source : a folder, an ``.npz`` of JPEGs, or ``scenes:COUNT``, see `refcodec.models.images.open_images`;
+             for networks of texts ``docstrings:COUNT``, see `refcodec.models.texts.sentences`.
     count  : number of images to take, equally many of each class; None for all.
     size   : height and width in pixels; None for the size of the network's input.
     """
@@ -85,15 +100,13 @@ class Report:
 
     anchor    : name of the curve that BD-rates are taken against; None for no BD-rates.
     snr_range : range of output SNRs, in dB, for BD-rates.
-    snr, fidelity, top1 : qualities at which sizes are compared.
-    tables, plots       : of `TABLES` and `PLOTS`.
+    levels : values of qualities, by the names of these, at which sizes are compared.
+    tables, plots : of `TABLES` and `PLOTS`.
     """
 
     anchor: str | None = None
     snr_range: tuple[float, float] = (8.0, 30.0)
-    snr: tuple[float, ...] = ()
-    fidelity: tuple[float, ...] = ()
-    top1: tuple[float, ...] = ()
+    levels: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     tables: tuple[str, ...] = ("points",)
     plots: tuple[str, ...] = ()
 

@@ -7,7 +7,6 @@ import json
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,7 +67,7 @@ def measure(job: Job, features: Path, results: Path) -> None:
         record |= _conformance(job, coder)
         if isinstance(coder, Stream) and _wants_channels(job, found.features):
             record["channels"] = _channels(job, coder, found.features)
-    statistics["bytes"] = encoded.per_image
+    statistics["bytes"] = found.per_item(encoded.per_image)
     _keep(job, results, record, statistics)
 
 
@@ -122,16 +121,18 @@ class _Timed:
 
 def _compare(decoded: Iterable[Array], found: FeatureSet, tail: Tail) -> tuple[bool, Statistics]:
     """Compare decoded features with the originals; returns if all are bit-exact, and the statistics."""
-    parts, exact, start = [], True, 0
-    decoded = iter(decoded)
-    while some := list(islice(decoded, _AT_ONCE)):
-        features = np.stack(some)
-        own = slice(start, start + len(features))
-        original = found.features[own]
+    parts, exact, done, start = [], True, 0, 0
+    task = found.facts.get("task")
+    for features in found.group(decoded, _AT_ONCE):
+        count = features.shape[0] if found.lengths is None else features.shape[1]
+        original = found.features[done : done + count].reshape(features.shape)
+        done += count
         exact = exact and features.tobytes() == original.tobytes()
+        own = slice(start, start + len(features))
         truth = {
             "labels": None if found.labels is None else found.labels[own],
             "masks": None if found.masks is None else found.masks[own],
+            "gallery": found.outputs if task == "embedding" else None,
         }
         parts.append(gather(tail(features), found.outputs[own], features, original, **truth))
         start = own.stop

@@ -22,6 +22,9 @@ from refcodec.errors import CallerError
 from refcodec.evaluate.experiment import Experiment, Images, Measure, Network
 from refcodec.evaluate.settings import Setting
 from refcodec.files import storage_error
+from refcodec.models import texts
+from refcodec.models.packaged import PackageFile
+from refcodec.models.zoo import NETWORKS
 
 __all__ = ["IMAGE", "Job", "Place", "code_digest", "jobs_of", "select"]
 
@@ -34,7 +37,8 @@ class Place:
     """A network, cut at a layer, with a set of images.
 
     weights : path of the weights, or None.
-    source  : source of the images, an argument of `refcodec.models.images.open_images`.
+    source  : source of the images, an argument of `refcodec.models.images.open_images`; or of the texts, of
+              `refcodec.models.texts.sentences`.
     inputs  : digests of both.
     """
 
@@ -152,15 +156,29 @@ def _require_new(job: Job, found: dict[str, Job]) -> None:
 def _places(experiment: Experiment) -> Iterator[Place]:
     for network in experiment.networks:
         weights = experiment.path(network.weights) if network.weights else None
-        source = network.images.source
-        rendered = source.startswith("scenes:")
+        source, made = network.images.source, _made(network.images.source)
         inputs = (
-            digest(weights) if weights else "none",
-            source if rendered else digest(experiment.path(source)),
+            digest(weights) if weights else _packaged(network.model),
+            made or digest(experiment.path(source)),
         )
-        source = source if rendered else str(experiment.path(source))
+        source = source if made else str(experiment.path(source))
         for layer in network.layers:
             yield Place(network, layer, weights, source, inputs)
+
+
+def _made(source: str) -> str:
+    """A name for what images or texts without a path are; empty for those that have one."""
+    if source.startswith(texts.SOURCES):
+        return f"{source} {texts.digest(texts.sentences(source))}"
+    return source if source.startswith("scenes:") else ""
+
+
+def _packaged(model: str) -> str:
+    """Digest of the weights that come with another package; ``none`` if there are none."""
+    entry = NETWORKS.get(model)
+    if entry is None or not isinstance(entry.weights, PackageFile):
+        return "none"
+    return digest(entry.weights.path())
 
 
 def select(jobs: Iterable[Job], patterns: Iterable[str]) -> list[Job]:

@@ -81,7 +81,7 @@ def _draw_line(panel: Any, line: Line, quality: str, number: int) -> None:
 
 
 def _finite(rows: Sequence[Row], figure: str) -> list[Row]:
-    return [row for row in rows if np.isfinite(row.figures[figure])]
+    return [row for row in rows if np.isfinite(row.figures.get(figure, np.nan))]
 
 
 def _finish_panel(panel: Any, quality: str) -> None:

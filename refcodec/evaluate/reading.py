@@ -11,6 +11,7 @@ from refcodec.checked import Table, instead, read_toml
 from refcodec.errors import CallerError
 from refcodec.evaluate.experiment import (
     PLOTS,
+    SHARES,
     TABLES,
     Coders,
     Experiment,
@@ -163,9 +164,7 @@ def _report(table: Table) -> Report:
     report = Report(
         anchor=table.take("anchor", str, None),
         snr_range=(low, high),
-        snr=table.numbers("snr", ()),
-        fidelity=table.numbers("fidelity", ()),
-        top1=table.numbers("top1", ()),
+        levels={name: table.numbers(name, ()) for name in ("snr", *SHARES)},
         tables=table.names("tables", list(default.tables)),
         plots=table.names("plots", []),
     )
@@ -177,8 +176,8 @@ def _report(table: Table) -> Report:
         for name in names:
             if name not in known:
                 raise CallerError(f"[report] has {name!r} among its {key}{instead(name, known)}")
-    for key, shares in (("fidelity", report.fidelity), ("top1", report.top1)):
-        for share in shares:
+    for key in SHARES:
+        for share in report.levels[key]:
             if not 0 <= share <= 1:
                 raise CallerError(f"[report] has {share:g} among its {key}; it lies in 0..1")
     return report
@@ -201,11 +200,11 @@ def _check_report(experiment: Experiment) -> None:
             f"[report] has the anchor {report.anchor!r}{instead(report.anchor, curves)}"
         )
     asked = {*report.tables, *report.plots}
-    levels = report.snr or report.fidelity or report.top1
+    levels = any(report.levels.values())
     lossless = any(one.lossless for one in settings)
     for name, there, need in (
         ("bd-rate", report.anchor, "an anchor: name a curve"),
-        ("equal-quality", levels, "a list of qualities: snr, fidelity or top1"),
+        ("equal-quality", levels, f"a list of qualities: snr, {', '.join(SHARES)}"),
         ("channels", experiment.measure.channels, "channels = true under [measure]"),
         ("lossless", lossless, "a lossless coder"),
         ("nonzero", lossless, "a lossless coder"),

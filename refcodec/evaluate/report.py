@@ -14,7 +14,7 @@ from refcodec.evaluate import tables
 from refcodec.evaluate.experiment import Experiment
 from refcodec.evaluate.results import Line, Row, lines_of, lossless_lines, write_csv, write_json
 from refcodec.evaluate.run import Folders
-from refcodec.evaluate.summary import Comparison, Equal, comparisons, equals
+from refcodec.evaluate.summary import QUALITIES, Comparison, Equal, comparisons, equals
 from refcodec.evaluate.tables import Table
 from refcodec.files import atomic_file
 
@@ -81,7 +81,7 @@ def _plots(
 
     for wanted in experiment.report.plots:
         match wanted:
-            case "snr" | "fidelity":
+            case _ if wanted in QUALITIES:
                 yield f"rate-{wanted}", plots.draw_curves(lines, wanted)
             case "nonzero" if lossless_lines(lines):
                 yield wanted, plots.draw_nonzero(lines)

@@ -86,7 +86,8 @@ def load_row(job: Job, folders: Folders) -> Row:
     varied = resampled(statistics, weights)
     fixed = result["coded_bytes"] - per_image.sum()
     size = fixed + weights @ per_image
-    varied |= _rates(size, found.facts)
+    lengths = np.ones(len(per_image)) if found.lengths is None else np.asarray(found.lengths)
+    varied |= _rates(size, found.facts, weights @ lengths / lengths.sum())
     figures = {name: float(one[0]) for name, one in measures(statistics).items()}
     figures |= {
         name: float(one) for name, one in _rates(result["coded_bytes"], found.facts).items()
@@ -94,9 +95,12 @@ def load_row(job: Job, folders: Folders) -> Row:
     return Row(job, found.facts, result, figures, intervals(varied, job.measure.confidence), varied)
 
 
-def _rates(size: Any, facts: dict[str, Any]) -> dict[str, Any]:
-    """Rates of a file of a size. A value of a feature has four bytes uncompressed, one of an image one."""
-    values = facts["elements"] * facts["images"]
+def _rates(size: Any, facts: dict[str, Any], share: Any = 1.0) -> dict[str, Any]:
+    """Rates of a file of a size. A value of a feature has four bytes uncompressed, one of an image one.
+
+    share : number of values in it, over that of all features: resampled texts have other lengths.
+    """
+    values = facts["elements"] * facts["images"] * share
     raw = values * (1 if facts["feature_type"] == "image" else 4)
     return {
         "bytes_per_image": size / facts["images"],

@@ -18,7 +18,16 @@ import numpy.typing as npt
 
 from refcodec.metrics import overlap
 
-__all__ = ["Statistics", "gather", "intervals", "join", "measures", "resampled", "resamples"]
+__all__ = [
+    "Statistics",
+    "gather",
+    "intervals",
+    "join",
+    "measures",
+    "resampled",
+    "resamples",
+    "retrieval",
+]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -33,6 +42,7 @@ def gather(
     original: Array,
     labels: Array | None = None,
     masks: Array | None = None,
+    gallery: Array | None = None,
 ) -> Statistics:
     """The sufficient statistics of each of N images.
 
@@ -40,21 +50,27 @@ def gather(
     decoded, original  : features, N x ...
     labels             : N, the true classes; None where unknown.
     masks              : N x H x W, the true classes of pixels; None where unknown.
+    gallery            : of embeddings, those of a whole set, M x D, the references among them; else None.
 
-    Returns ``agreement`` (equal decisions) of ``decisions``; ``output_error`` and ``feature_error`` (mean
-    squared errors); ``output_moments`` and ``feature_moments`` (mean, mean square; N x 2); ``cosine``; with
-    labels ``top1`` and ``top5`` (0 or 1); with masks ``overlap`` (N x 2 * classes, pixels).
+    Returns ``output_error`` and ``feature_error`` (mean squared errors); ``output_moments`` and
+    ``feature_moments`` (mean, mean square; N x 2); ``cosine``; of decisions ``agreement`` (equal ones) of
+    ``decisions``; with labels ``top1`` and ``top5`` (0 or 1); with masks ``overlap`` (N x 2 * classes,
+    pixels); of embeddings ``output_cosine``, and what `retrieval` returns.
     """
-    same = _each(outputs.argmax(1) == reference.argmax(1))
     found = {
-        "agreement": np.count_nonzero(same, axis=1),
-        "decisions": np.full(len(same), same.shape[1]),
         "output_error": _errors(outputs, reference),
         "output_moments": _moments(reference),
         "feature_error": _errors(decoded, original),
         "feature_moments": _moments(original),
         "cosine": _cosines(decoded, original),
     }
+    if gallery is not None:
+        found |= {"output_cosine": _cosines(outputs, reference)}
+        found |= retrieval(outputs, reference, gallery)
+    else:
+        same = _each(outputs.argmax(1) == reference.argmax(1))
+        found["agreement"] = np.count_nonzero(same, axis=1)
+        found["decisions"] = np.full(len(same), same.shape[1])
     if labels is not None:
         own = np.take_along_axis(outputs, labels[:, None].astype(np.int64), axis=1)
         above = (outputs > own).sum(axis=1)
@@ -64,6 +80,32 @@ def gather(
     if masks is not None:
         found["overlap"] = _each(overlap(outputs, masks))
     return found
+
+
+_FIRST = 5  # neighbours whose order is compared
+
+
+def retrieval(outputs: Array, reference: Array, gallery: Array) -> Statistics:
+    """Search of a gallery by embeddings, before and after coding; all of length 1.
+
+    outputs, reference : N x D; the references are among the gallery, and find themselves no more.
+    gallery            : M x D, M > 5.
+
+    Returns ``neighbours``, 1 where the nearest one is the same, else 0; and ``order``, Kendall's rank
+    correlation of the first five that the reference finds, by both.
+    """
+    similar, wanted = (
+        x.astype(np.float64) @ gallery.T.astype(np.float64) for x in (outputs, reference)
+    )
+    rows, own = np.arange(len(wanted))[:, None], wanted.argmax(axis=1)[:, None]
+    similar[rows, own] = wanted[rows, own] = -np.inf
+    first = np.argsort(-wanted, axis=1, kind="stable")[:, :_FIRST]
+    now = np.take_along_axis(similar, first, axis=1)
+    higher, lower = np.triu_indices(_FIRST, 1)
+    return {
+        "neighbours": (similar.argmax(axis=1) == first[:, 0]).astype(np.int64),
+        "order": np.sign(now[:, higher] - now[:, lower]).mean(axis=1),
+    }
 
 
 def join(parts: Sequence[Statistics]) -> Statistics:
@@ -92,6 +134,10 @@ def _cosines(a: Array, b: Array) -> Floats:
     return np.where(norms > 0, products / np.where(norms > 0, norms, 1), both_zero)
 
 
+_MEANS = ("top1", "top5", "output_cosine", "neighbours", "order")
+"""Statistics whose means over images are measures."""
+
+
 # --- measures --------------------------------------------------------------------------------------
 
 
@@ -100,24 +146,26 @@ def measures(statistics: Mapping[str, Array], weights: Array | None = None) -> d
 
     weights : R x N, how often each image counts; None for one row that counts each of them once.
 
-    Returns R values of ``fidelity``, ``output_snr_db``, ``feature_mse``, ``feature_snr_db``,
-    ``cosine`` and, as far as the truth is known, ``top1``, ``top5`` and ``mean_iou``. Their formulas
-    are in `refcodec.metrics`; the cosine is averaged over images.
+    Returns R values of ``output_snr_db``, ``feature_mse``, ``feature_snr_db``, ``cosine``; of decisions
+    ``fidelity`` and, as far as the truth is known, ``top1``, ``top5`` and ``mean_iou``; of embeddings
+    ``output_cosine``, ``neighbours`` and ``order``. Their formulas are in `refcodec.metrics`, and in
+    `retrieval`; cosines and orders are averaged over images.
     """
     if weights is None:
-        weights = np.ones((1, len(statistics["agreement"])))
+        weights = np.ones((1, len(statistics["output_error"])))
     weights = np.asarray(weights, np.float64)  # sums of counts are exact below 2^53
     total = {name: weights @ values for name, values in statistics.items()}
     images = weights.sum(axis=1)
     mean = {name: (values.T / images).T for name, values in total.items()}
     found = {
-        "fidelity": total["agreement"] / total.get("decisions", images),
         "output_snr_db": _snr(mean["output_moments"], mean["output_error"]),
         "feature_mse": mean["feature_error"],
         "feature_snr_db": _snr(mean["feature_moments"], mean["feature_error"]),
         "cosine": mean["cosine"],
     }
-    found |= {name: mean[name] for name in ("top1", "top5") if name in mean}
+    if "agreement" in total:
+        found["fidelity"] = total["agreement"] / total.get("decisions", images)
+    found |= {name: mean[name] for name in _MEANS if name in mean}
     if "overlap" in total:
         intersection, union = np.moveaxis(total["overlap"].reshape(len(weights), 2, -1), 1, 0)
         met = union > 0

@@ -36,6 +36,10 @@ QUALITIES: Final = {
     "snr": Quality("output_snr_db", "output SNR, dB", "output SNR {:g} dB"),
     "fidelity": Quality("fidelity", "fidelity", "fidelity {:g}"),
     "top1": Quality("top1", "top-1 accuracy", "top-1 accuracy {:g}"),
+    "top5": Quality("top5", "top-5 accuracy", "top-5 accuracy {:g}"),
+    "cosine": Quality("output_cosine", "cosine of embeddings", "cosine {:g}"),
+    "neighbours": Quality("neighbours", "nearest neighbours kept", "nearest neighbours kept {:g}"),
+    "order": Quality("order", "order of the first five, Kendall", "order {:g}"),
 }
 """Qualities by their names in ``[report]``."""
 
@@ -89,8 +93,9 @@ def comparisons(lines: Mapping[str, Sequence[Line]], experiment: Experiment) -> 
         anchor = next((line for line in own if line.name == experiment.report.anchor), None)
         if anchor is not None:
             for quality in _LEAST:
+                figure = QUALITIES[quality].figure
                 for line in own:
-                    if line is not anchor and len(line.rows) > 1:
+                    if line is not anchor and len(line.rows) > 1 and figure in line.rows[0].figures:
                         found.append(_compare(place, anchor, line, quality, experiment))
     return found
 
@@ -147,7 +152,7 @@ def equals(lines: Mapping[str, Sequence[Line]], experiment: Experiment) -> list[
     """All curves at all qualities that the report asks for."""
     found = []
     for quality, (figure, *_) in QUALITIES.items():
-        for level in getattr(experiment.report, quality):
+        for level in experiment.report.levels.get(quality, ()):
             for place, own in lines.items():
                 for line in own:
                     if figure in line.rows[0].figures:

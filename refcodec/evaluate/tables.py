@@ -47,6 +47,10 @@ _POINT = (
     ("fidelity", "fidelity", ".3f"),
     ("output SNR, dB", "output_snr_db", ".1f"),
     ("top-1", "top1", ".3f"),
+    ("top-5", "top5", ".3f"),
+    ("cosine", "output_cosine", ".4f"),
+    ("neighbours kept", "neighbours", ".3f"),
+    ("order", "order", ".3f"),
     ("mean IoU", "mean_iou", ".3f"),
 )
 
@@ -63,6 +67,9 @@ def _point(row: Row, wanted: Iterable[tuple[str, str, str]]) -> list[str]:
 
 def _subject(row: Row) -> str:
     shape = " x ".join(map(str, row.facts["shape"]))
+    if row.facts.get("task") == "embedding":
+        tokens = round(row.facts["images"] * row.facts["elements"] / math.prod(row.facts["shape"]))
+        return f"{row.facts['images']} texts, {tokens} tokens of {shape}"
     return f"{row.facts['images']} features of {shape}"
 
 

@@ -7,6 +7,7 @@ is stopped at the module, or run with the module's output replaced.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -16,8 +17,8 @@ from torch import nn
 from refcodec.errors import CallerError
 from refcodec.models.hooked import Hooked
 from refcodec.models.macs import counting
-from refcodec.models.parts import Crossing, close, main_output
-from refcodec.models.traced import trace
+from refcodec.models.parts import Bundle, Crossing, Inputs, close, main_output
+from refcodec.models.traced import Traced, trace
 
 __all__ = ["Cut", "Macs"]
 
@@ -47,17 +48,23 @@ class Cut:
 
     module      : the network; it is put into evaluation mode, and its parameters are frozen.
     layer       : the module's name, as in ``module.named_modules()``: ``layer1.0``.
-    input_shape : channels, height and width of the images; or the length of vectors, ``(1152,)``.
+    input_shape : channels, height and width of the images; or the length of vectors, ``(1152,)``; or the
+                  number of tokens that the cut is tried on, ``(16,)``.
     name        : name of the layer, if not that of its module.
+    vocabulary  : number of different tokens, if inputs are texts, N x T, int64, of any length; else 0.
 
     ``tail(head(images))`` is the output of the whole network. Gradients flow through ``tail`` and
     ``representation`` to the features. Besides the features, the tail may depend on the size of the images,
     but not on their content: if a branch or a skip connection bypasses the module, the network cannot be cut
     there.
 
+    A module may also give a tuple of a tensor and Nones, as layers of transformers do; the feature is the
+    tensor. Masks and caches that go around the module are values that bypass it.
+
     Attributes: ``layer`` (the name), ``module_name`` and ``input_shape``; ``feature_shape``, the shape of one
     image's feature, C x H x W or D; ``feature_type``, ``fc`` for vectors, ``pool`` for the output of a
-    pooling module, else ``conv``; and ``traced``, true if head and tail are graphs: if not, the tail runs the
+    pooling module, else ``conv``; ``tokens``, true if features are N x T x D, a vector of the
+    feature_shape D per token; and ``traced``, true if head and tail are graphs: if not, the tail runs the
     whole network.
 
     Raises CallerError if there is no such module, or the network cannot be cut there.
@@ -70,25 +77,31 @@ class Cut:
         input_shape: tuple[int, ...] = (3, 224, 224),
         *,
         name: str | None = None,
+        vocabulary: int = 0,
     ) -> None:
         self.layer, self.module_name, self.input_shape = name or layer, layer, tuple(input_shape)
+        self._inputs = Inputs(self.input_shape, vocabulary)
         self._module, target = module.eval().requires_grad_(False), _find(module, layer)
         try:
-            self._split, feature = _split(module, layer, self.input_shape)
+            self._split, feature = _split(module, layer, self._inputs)
         except Crossing as crossing:
             raise CallerError(
-                f"cut at {layer}: {crossing}", hint=_advice(module, layer, self.input_shape)
+                f"cut at {layer}: {crossing}", hint=_advice(module, layer, self._inputs)
             ) from None
-        self.feature_shape = tuple(feature.shape[1:])
+        self.tokens = feature.ndim == 3
+        self.feature_shape = tuple(feature.shape[2 if self.tokens else 1 :])
         self.traced = not self._split.replays_head
         self.feature_type = _feature_type(target, self.feature_shape)
 
     def head(self, images: torch.Tensor) -> torch.Tensor:
         """Images, N x channels x height x width, float32, to features, N x C x H x W or N x D.
 
-        Raises CallerError for images of another shape.
+        Texts, N x T, int64, to features N x T x D. Raises CallerError for inputs of another shape.
         """
-        _check("images", images, self.input_shape, self.layer)
+        if self._inputs.vocabulary:
+            _check("texts", images, (), self.layer, tokens=True, kind=torch.int64)
+        else:
+            _check("images", images, self.input_shape, self.layer)
         return self._split.head(images)
 
     def tail(self, features: torch.Tensor) -> torch.Tensor:
@@ -98,7 +111,7 @@ class Cut:
 
         Raises CallerError for features of another shape.
         """
-        _check("features", features, self.feature_shape, self.layer)
+        self._check_features(features)
         return self._split.tail(features.clone())  # the tail may work in place
 
     def representation(self, features: torch.Tensor) -> torch.Tensor:
@@ -110,16 +123,22 @@ class Cut:
 
         Raises CallerError for features of another shape.
         """
-        _check("features", features, self.feature_shape, self.layer)
+        self._check_features(features)
         found = self._split.representation(features.clone())
         return found.flatten(1) if isinstance(self._split.classifier, nn.Linear) else found
+
+    def _check_features(self, features: torch.Tensor) -> None:
+        _check("features", features, self.feature_shape, self.layer, tokens=self.tokens)
 
     def macs(self) -> Macs:
         """Count the multiply-accumulates of convolutions and other products of matrices, for one image.
 
+        A text has as many tokens as the cut was tried on.
+
         Modules whose work is not known are named in a warning of the logger ``refcodec``.
         """
-        image = torch.zeros(1, *self.input_shape, device=_device(self._module))
+        blank = torch.zeros(1, *self.input_shape, device=_device(self._module))
+        image = self._inputs.blank(blank)
         with torch.no_grad():
             with counting(self._module) as head:
                 features = self.head(image)
@@ -135,34 +154,42 @@ class Cut:
 # --- making the cut --------------------------------------------------------------------------------
 
 
-def _split(
-    module: nn.Module, layer: str, input_shape: tuple[int, ...]
-) -> tuple[_Split, torch.Tensor]:
+def _split(module: nn.Module, layer: str, inputs: Inputs) -> tuple[_Split, torch.Tensor]:
     """Split a network in two parts and try them on random images; returns the features of these, too.
 
     Raises Crossing if something bypasses the layer.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
-        images, others = torch.randn(2, 2, *input_shape, device=_device(module)).unbind()
-        feature, output = _observe(module, layer, images)
-        traced = trace(module, layer, images, others)
-        if traced is not None and close(traced.tail(traced.head(images)), output):
+        images, others = inputs.random(2, _device(module)), inputs.random(2, _device(module))
+        bundle, feature, output = _observe(module, layer, images)
+        traced = trace(module, layer, inputs, bundle, images, others)
+        if traced is not None and _agrees(traced, images, output):
             return traced, feature
-        hooked = Hooked(module, layer, input_shape)
+        hooked = Hooked(module, layer, inputs, bundle)
         hooked.check(feature, output, images, others)
         return hooked, feature
 
 
+def _agrees(traced: Traced, images: torch.Tensor, output: torch.Tensor) -> bool:
+    """True if a graph does what the network does; one that took another path may even fail."""
+    try:
+        return close(traced.tail(traced.head(images)), output)
+    except Exception:
+        return False
+
+
 def _observe(
     module: nn.Module, layer: str, images: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Run the whole network; returns the output of the layer, and that of the network."""
-    seen: list[Any] = []
+) -> tuple[Bundle, torch.Tensor, torch.Tensor]:
+    """Run the whole network; returns the form of the layer's output, its feature, the network's output."""
+    seen: list[tuple[Bundle, Any]] = []
 
     def keep(_module: Any, _inputs: Any, output: Any) -> None:
+        bundle = Bundle.of(output)
+        found = bundle.unwrap(output)
         # a copy, since a later layer may work in place
-        seen.append(output.clone() if isinstance(output, torch.Tensor) else output)
+        seen.append((bundle, found.clone() if isinstance(found, torch.Tensor) else found))
 
     hook = module.get_submodule(layer).register_forward_hook(keep)
     try:
@@ -177,27 +204,42 @@ def _observe(
     if len(seen) != 1:
         often = f"runs {len(seen)} times" if seen else "never runs"
         raise CallerError(f"{layer} {often} when the network does, and a cut needs one run")
-    (feature,) = seen
+    ((bundle, feature),) = seen
     if not isinstance(feature, torch.Tensor) or feature.dtype != torch.float32:
         kind = feature.dtype if isinstance(feature, torch.Tensor) else type(feature).__name__
         raise CallerError(
-            f"{layer} gives a {kind}, and a feature is a float32 tensor",
-            hint="cut at one of its modules",
+            f"{layer} gives a {kind}, and a feature is a float32 tensor{_parts(feature)}",
+            hint="cut at one of its modules, or have it give one tensor "
+            "(transformers: use_cache=False, output_attentions=False)",
         )
-    if feature.ndim not in (2, 4) or len(feature) != len(images):
+    ranks = (2, 4) if images.is_floating_point() else (2, 3)
+    if feature.ndim not in ranks or len(feature) != len(images):
         raise CallerError(
             f"{layer} gives a tensor of {_by(feature.shape)} for {len(images)} images; "
-            "features are N x C x H x W or N x D"
+            "features are N x C x H x W or N x D, and N x T x D where inputs are texts"
         )
-    return feature, main_output(output)
+    return bundle, feature, main_output(output)
 
 
-def _advice(module: nn.Module, layer: str, input_shape: tuple[int, ...]) -> str:
+def _parts(output: Any) -> str:
+    """Name the elements of a sequence: ``: it holds float32 2 x 16 x 384, DynamicCache``."""
+    if not isinstance(output, tuple | list):
+        return ""
+    names = (
+        f"{str(one.dtype).removeprefix('torch.')} {_by(one.shape)}"
+        if isinstance(one, torch.Tensor)
+        else type(one).__name__
+        for one in output
+    )
+    return f": it holds {', '.join(names)}"
+
+
+def _advice(module: nn.Module, layer: str, inputs: Inputs) -> str:
     """Suggest another cut: the smallest enclosing module that can be cut."""
     around = layer
     while around := around.rpartition(".")[0]:
         try:
-            _split(module, around, input_shape)
+            _split(module, around, inputs)
         except (CallerError, Crossing):
             continue
         return f"{around}, which contains it, can be cut"
@@ -223,17 +265,29 @@ def _feature_type(target: nn.Module, shape: tuple[int, ...]) -> Literal["conv", 
 # --- helpers ---------------------------------------------------------------------------------------
 
 
-def _check(what: str, given: torch.Tensor, shape: tuple[int, ...], layer: str) -> None:
-    if given.ndim != len(shape) + 1 or tuple(given.shape[1:]) != shape:
+def _check(
+    what: str,
+    given: torch.Tensor,
+    shape: tuple[int, ...],
+    layer: str,
+    *,
+    tokens: bool = False,
+    kind: torch.dtype = torch.float32,
+) -> None:
+    """Raise CallerError unless a tensor is N x shape, or N x T x shape of tokens, and of the right type."""
+    own = given.shape[2 if tokens else 1 :]
+    if given.ndim != len(shape) + 1 + tokens or tuple(own) != shape:
+        wanted = _by(("N", *(["T"] if tokens else []), *shape))
         raise CallerError(
-            f"the cut at {layer} takes {what} of N x {_by(shape)}, not {_by(given.shape)}",
-            hint="a cut is made for images of one size",
+            f"the cut at {layer} takes {what} of {wanted}, not {_by(given.shape)}",
+            hint="" if tokens else "a cut is made for images of one size",
         )
-    if given.dtype != torch.float32:
-        raise CallerError(f"the cut at {layer} takes {what} in float32, not {given.dtype}")
+    if given.dtype != kind:
+        wanted = str(kind).removeprefix("torch.")
+        raise CallerError(f"the cut at {layer} takes {what} in {wanted}, not {given.dtype}")
 
 
-def _by(shape: tuple[int, ...]) -> str:
+def _by(shape: Iterable[object]) -> str:
     return " x ".join(map(str, shape))
 
 

@@ -6,6 +6,7 @@ module's output replaced, so it takes as long as the network.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
@@ -15,12 +16,12 @@ import torch
 from torch import nn
 
 from refcodec.errors import CallerError
-from refcodec.models.parts import WEIGHTED, Crossing, close, main_output
+from refcodec.models.parts import WEIGHTED, Bundle, Crossing, Inputs, close, main_output
 
 __all__ = ["Hooked"]
 
-Run = tuple[str, Any]
-"""The name of a module that runs, and the first of its inputs."""
+Run = tuple[str, dict[str, Any]]
+"""The name of a module that runs, and its inputs by name; the first one has the name ``""``."""
 
 
 class _Reached(BaseException):
@@ -36,8 +37,8 @@ class Hooked:
 
     replays_head = True
 
-    def __init__(self, module: nn.Module, layer: str, input_shape: tuple[int, ...]) -> None:
-        self._module, self._layer, self._input_shape = module, layer, input_shape
+    def __init__(self, module: nn.Module, layer: str, inputs: Inputs, bundle: Bundle) -> None:
+        self._module, self._layer, self._inputs, self._bundle = module, layer, inputs, bundle
         self._target = module.get_submodule(layer)
         self.classifier: nn.Module | None = None
 
@@ -59,7 +60,7 @@ class Hooked:
         self.classifier = weighted[-1] if weighted else None
         if torch.equal(self.tail(torch.randn_like(features)), ours):
             raise Crossing("the output does not depend on it")
-        for stand_in in (others, self._blank(features)):
+        for stand_in in (others, self._inputs.blank(features)):
             theirs, other_runs = self._watch(features, stand_in)
             if not torch.equal(ours, theirs):
                 raise Crossing(f"the input also reaches {_first_change(runs, other_runs)}")
@@ -69,8 +70,8 @@ class Hooked:
     def head(self, images: torch.Tensor) -> torch.Tensor:
         """Images to features."""
 
-        def stop(_module: Any, _inputs: Any, output: torch.Tensor) -> None:
-            raise _Reached(output)
+        def stop(_module: Any, _inputs: Any, output: Any) -> None:
+            raise _Reached(self._bundle.unwrap(output))
 
         with _hooks(self._target.register_forward_hook(stop)):
             try:
@@ -81,7 +82,7 @@ class Hooked:
 
     def tail(self, features: torch.Tensor) -> torch.Tensor:
         """Features to output."""
-        return self._replaced(features, self._blank(features))
+        return self._replaced(features, self._inputs.blank(features))
 
     def representation(self, features: torch.Tensor) -> torch.Tensor:
         """Features to the input of the last weighted layer."""
@@ -95,12 +96,10 @@ class Hooked:
             self.tail(features)
         return seen[-1]
 
-    def _blank(self, features: torch.Tensor) -> torch.Tensor:
-        return torch.zeros(len(features), *self._input_shape, device=features.device)
-
     def _replaced(self, features: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """Run the network on images, with the features in place of the module's output."""
-        with _hooks(self._target.register_forward_hook(lambda *_: features.clone())):
+        output = self._bundle.wrap(features.clone())
+        with _hooks(self._target.register_forward_hook(lambda *_: output)):
             return main_output(self._module(images))
 
     def _watch(
@@ -110,15 +109,15 @@ class Hooked:
         runs: list[Run] = []
         behind: list[bool] = []
 
-        def note(name: str) -> Callable[[Any, Any], None]:
-            def hook(_module: Any, inputs: tuple[Any, ...]) -> None:
+        def note(name: str) -> Callable[[Any, Any, Any], None]:
+            def hook(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
                 if behind:
-                    runs.append((name, _first(inputs)))
+                    runs.append((name, _by_name(module, inputs, named)))
 
             return hook
 
         hooks = [
-            one.register_forward_pre_hook(note(name))
+            one.register_forward_pre_hook(note(name), with_kwargs=True)
             for name, one in self._module.named_modules()
             if name
         ]
@@ -127,22 +126,24 @@ class Hooked:
             return self._replaced(features, images), runs
 
 
-def _first(inputs: tuple[Any, ...]) -> Any:
-    """A copy of the first input of a module, as later layers may work in place."""
-    first = inputs[0] if inputs else None
-    return first.clone() if isinstance(first, torch.Tensor) else first
+def _by_name(
+    module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
+) -> dict[str, torch.Tensor]:
+    """Copies of the tensors that a module is called with, as later layers may work in place."""
+    names = ["", *list(inspect.signature(module.forward).parameters)[1:]]
+    given = {**dict(zip(names, inputs, strict=False)), **named}
+    return {name: one.clone() for name, one in given.items() if isinstance(one, torch.Tensor)}
 
 
 def _first_change(ours: list[Run], theirs: list[Run]) -> str:
     """The first module whose input differs, or that runs in only one of two passes."""
-    for run, other in zip_longest(ours, theirs, fillvalue=("", None)):
-        same_input = (
-            torch.equal(run[1], other[1])
-            if isinstance(run[1], torch.Tensor) and isinstance(other[1], torch.Tensor)
-            else True
-        )
-        if run[0] != other[0] or not same_input:
+    nothing: Run = ("", {})
+    for run, other in zip_longest(ours, theirs, fillvalue=nothing):
+        if run[0] != other[0]:
             return f"{run[0] or other[0]}, past the cut"
+        for name, one in run[1].items():
+            if name not in other[1] or not torch.equal(one, other[1][name]):
+                return f"{run[0]}{f' as its {name}' if name else ''}, past the cut"
     return "the output, past the cut"
 
 

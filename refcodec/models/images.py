@@ -21,7 +21,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +30,11 @@ import torch
 from refcodec.errors import CallerError, EnvironmentFault
 from refcodec.files import storage_error
 from refcodec.models import scenes
+from refcodec.models.imagenet import ids, labels_by_name
 
 __all__ = [
+    "DEVIATION",
+    "MEAN",
     "Archive",
     "Batch",
     "Folder",
@@ -52,8 +55,8 @@ _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM", "TIFF")
 
-_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+MEAN: Final = np.array([0.485, 0.456, 0.406], np.float32)
+DEVIATION: Final = np.array([0.229, 0.224, 0.225], np.float32)
 """Mean and standard deviation of the pixels of ImageNet, scaled to 0 to 1: R, G, B."""
 
 
@@ -134,13 +137,13 @@ def normalise(pixels: Pixels) -> torch.Tensor:
 
     Pixels are scaled to 0 to 1, then normalised by the mean and standard deviation of ImageNet, per channel.
     """
-    scaled = (pixels.astype(np.float32) / np.float32(255) - _MEAN) / _DEVIATION
+    scaled = (pixels.astype(np.float32) / np.float32(255) - MEAN) / DEVIATION
     return torch.from_numpy(np.ascontiguousarray(scaled.transpose(0, 3, 1, 2)))
 
 
 def denormalise(inputs: torch.Tensor) -> torch.Tensor:
     """Images from 0 to 1 of inputs that `normalise` has made, N x 3 x H x W."""
-    mean, deviation = (torch.from_numpy(one)[:, None, None] for one in (_MEAN, _DEVIATION))
+    mean, deviation = (torch.from_numpy(one)[:, None, None] for one in (MEAN, DEVIATION))
     return (inputs * deviation.to(inputs.device) + mean.to(inputs.device)).clamp(0, 1)
 
 
@@ -159,9 +162,10 @@ def batches(source: Source, size: int) -> Iterator[Batch]:
 
 
 class Folder:
-    """Image files of a folder: each sub-folder a class, or all flat and without labels.
+    """Image files of a folder: each sub-folder a class, or all flat.
 
-    Hidden files, and files without the suffix of an image, are skipped.
+    Flat files have labels if each name begins with the WordNet id of a class of ImageNet. Hidden files, and
+    files without the suffix of an image, are skipped.
     """
 
     def __init__(self, path: Path, *, count: int | None, size: tuple[int, int]) -> None:
@@ -172,9 +176,14 @@ class Folder:
                 f"{path} holds images and folders of images",
                 hint="labels come from folders: move the images into them, or into a folder apart",
             )
-        files = _image_files(path) or [file for own in found.values() for file in own]
-        labels = [label for label, own in enumerate(found.values()) for _ in own]
-        self._take(path, files, tuple(found), labels or [None] * len(files), count)
+        if flat := _image_files(path):
+            named = labels_by_name(file.name for file in flat)
+            classes = ids() if named else ()
+            self._take(path, flat, classes, named or [None] * len(flat), count)
+        else:
+            files = [file for own in found.values() for file in own]
+            labels = [label for label, own in enumerate(found.values()) for _ in own]
+            self._take(path, files, tuple(found), labels, count)
         self._size = size
 
     def _take(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from safetensors.torch import load_file
@@ -18,9 +18,14 @@ from torch import nn
 from refcodec.errors import CallerError, DFCError
 from refcodec.files import open_file
 from refcodec.models.cut import Cut
+from refcodec.models.packaged import PackageFile
 from refcodec.models.zoo import NETWORKS, Entry
 
 __all__ = ["Network", "load", "read_weights"]
+
+
+_TOKENS: Final = 16
+"""Length of the texts that a cut is tried on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,8 +36,9 @@ class Network:
     module     : the network itself.
     input_size : height and width of its images.
     layers     : modules by the names of layers; `cut` takes module names too.
-    task       : ``classification``, ``segmentation``, or ``""`` if unknown.
+    task       : ``classification``, ``segmentation``, ``embedding``, or ``""`` if unknown.
     weights    : ``sha256:`` and the hash of the file of weights; ``random, seed 0`` without a file.
+    vocabulary : number of tokens, if its inputs are texts; 0 for images.
     """
 
     name: str
@@ -41,18 +47,23 @@ class Network:
     layers: Mapping[str, str]
     task: str
     weights: str
+    vocabulary: int = 0
 
     def cut(self, layer: str, *, input_size: tuple[int, int] | None = None) -> Cut:
         """Cut the network after a layer.
 
         layer      : a name of ``layers``, such as ``conv1``; or that of a module, such as ``layer1.0``.
-        input_size : height and width of the images; None for the network's own.
+        input_size : height and width of the images; None for the network's own. Texts have any length.
 
         The cut has the given name. Raises CallerError, see `refcodec.models.cut.Cut`.
         """
         height, width = input_size or self.input_size
         module_name = self.layers.get(layer, layer)
         try:
+            if self.vocabulary:
+                return Cut(
+                    self.module, module_name, (_TOKENS,), name=layer, vocabulary=self.vocabulary
+                )
             return Cut(self.module, module_name, (3, height, width), name=layer)
         except CallerError as error:
             if module_name in dict(self.module.named_modules()) or not self.layers:
@@ -74,27 +85,29 @@ def load(
                  arguments that returns a ``torch.nn.Module`` for RGB images as
                  `refcodec.models.images.normalise` makes them.
     weights    : a file of its parameters, ``.safetensors`` or PyTorch's ``.pth`` (no code in it is run). None
-                 leaves the parameters as the factory makes them: random, from the seed, for experiments; the
-                 ``segmenter`` has trained weights, which come with the package.
+                 takes those that come with a package (``segmenter``, ``efficientnet-lite0``,
+                 ``efficientnet-lite1``, ``minilm``); other networks keep the parameters as the factory makes
+                 them: random, from the seed, for experiments.
     input_size : height and width of its images; None for the network's default, 224 x 224 if it has none.
 
     Raises CallerError for an unknown name, a factory that fails, and weights that do not fit;
-    EnvironmentFault if torchvision is needed and missing.
+    EnvironmentFault if torchvision, or the package of the network or of its weights, is missing.
     """
     entry = NETWORKS.get(name) or _entry(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = _build(entry.build, name)
-    path = weights if weights is not None else entry.weights
+    path = _weights(entry) if weights is None else Path(weights)
     if path is not None:
-        _fill(module, Path(path), entry.rename)
+        _fill(module, path, entry.rename)
     return Network(
         name=name,
         module=module.eval().requires_grad_(False),
         input_size=input_size or entry.input_size,
         layers=entry.layers,
         task=entry.task,
-        weights=f"random, seed {seed}" if path is None else f"sha256:{_sha256(Path(path))}",
+        weights=f"random, seed {seed}" if path is None else f"sha256:{_sha256(path)}",
+        vocabulary=entry.vocabulary,
     )
 
 
@@ -140,6 +153,11 @@ def _build(factory: Callable[[], Any], name: str) -> nn.Module:
 
 
 # --- weights ---------------------------------------------------------------------------------------
+
+
+def _weights(entry: Entry) -> Path | None:
+    """The file of weights that comes with a package."""
+    return entry.weights.path() if isinstance(entry.weights, PackageFile) else entry.weights
 
 
 def _fill(module: nn.Module, path: Path, rename: Callable[[str], str | None]) -> None:

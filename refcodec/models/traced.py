@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from refcodec.models.parts import WEIGHTED, Crossing, main_output
+from refcodec.models.parts import WEIGHTED, Bundle, Crossing, Inputs, main_output
 
 __all__ = ["Traced", "trace", "trace_between"]
 
@@ -38,12 +38,18 @@ def trace_between(module: nn.Module, first: str, second: str) -> fx.GraphModule 
 
 
 def trace(
-    module: nn.Module, layer: str, images: torch.Tensor, others: torch.Tensor
+    module: nn.Module,
+    layer: str,
+    inputs: Inputs,
+    bundle: Bundle,
+    images: torch.Tensor,
+    others: torch.Tensor,
 ) -> Traced | None:
     """Cut the graph of a network at a module; None if it has no graph.
 
-    images, others : two different batches. A value that bypasses the module and is the same for both, such as
-                     the height of the images, becomes a constant of the tail.
+    bundle         : the form of the module's output.
+    images, others : two different batches of inputs. A value that bypasses the module and is the same
+                     for both, such as the height of the images, becomes a constant of the tail.
 
     Raises Crossing if a value that depends on the images bypasses the module.
     """
@@ -56,7 +62,7 @@ def trace(
     cuts = [node for node in graph.nodes if _called(module, node) is target]
     if len(cuts) != 1:  # the module runs once, but the traced graph takes another path
         return None
-    return Traced(module, graph, cuts[0], images, others)
+    return Traced(module, graph, cuts[0], inputs, bundle, images, others)
 
 
 class Traced:
@@ -69,6 +75,8 @@ class Traced:
         module: nn.Module,
         graph: fx.Graph,
         cut: fx.Node,
+        inputs: Inputs,
+        bundle: Bundle,
         images: torch.Tensor,
         others: torch.Tensor,
     ) -> None:
@@ -103,33 +111,34 @@ class Traced:
         self._head = part([source], cut)
         self._tail = part([cut, *sides], output)
         self._representation = part([cut, *sides], weighted[-1].args[0] if weighted else cut)
-        self._input_shape = images.shape[1:]
-        self._known: dict[tuple[int, torch.device], Sequence[Any]] = {}
+        self._inputs, self._bundle = inputs, bundle
+        self._known: dict[tuple[torch.Size, torch.device], Sequence[Any]] = {}
 
     def head(self, images: torch.Tensor) -> torch.Tensor:
         """Images to features."""
-        features: torch.Tensor = self._head(images)
+        features: torch.Tensor = self._bundle.unwrap(self._head(images))
         return features
 
     def tail(self, features: torch.Tensor) -> torch.Tensor:
         """Features to output."""
-        return main_output(self._tail(features, *self._side_values(features)))
+        sides = self._side_values(features)
+        return main_output(self._tail(self._bundle.wrap(features), *sides))
 
     def representation(self, features: torch.Tensor) -> torch.Tensor:
         """Features to the input of the last weighted layer."""
-        found: torch.Tensor = self._representation(features, *self._side_values(features))
-        return found
+        sides, given = self._side_values(features), self._bundle.wrap(features)
+        found = self._representation(given, *sides)
+        return torch.as_tensor(found if self.classifier else self._bundle.unwrap(found))
 
     def _side_values(self, features: torch.Tensor) -> Sequence[Any]:
         """Further inputs of the tail, which depend only on the size and the number of the images."""
-        key = len(features), features.device
+        key = features.shape, features.device
         if key not in self._known:
-            blank = torch.zeros(1, *self._input_shape, device=features.device)
             with (
                 torch.inference_mode(False),
                 torch.no_grad(),
             ):  # they are kept beyond the caller's mode
-                self._known[key] = self._sides(blank.expand(len(features), *self._input_shape))
+                self._known[key] = self._sides(self._inputs.blank(features))
         return self._known[key]
 
 

@@ -17,13 +17,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 
 from refcodec.errors import EnvironmentFault
-from refcodec.models import cifar, scenes, segmenter, video
+from refcodec.models import cifar, efficientnet, minilm, scenes, segmenter, video
+from refcodec.models.packaged import PackageFile
 
 __all__ = ["NETWORKS", "Entry", "torchvision_models"]
 
@@ -114,9 +116,10 @@ class Entry:
     build      : makes it, with random weights.
     input_size : default height and width of its images.
     layers     : modules by the names of layers.
-    task       : ``classification`` or ``segmentation``.
-    rename     : current name of a parameter from that in an older file; None for one that is not used.
-    weights    : a file of trained weights that comes with the package.
+    task       : ``classification``, ``segmentation`` or ``embedding``.
+    rename     : current name of a parameter from that in a file; None for one that is not used.
+    weights    : a file of trained weights that comes with this package, or with another one.
+    vocabulary : number of tokens, if its inputs are texts; 0 for images.
     """
 
     build: Callable[[], Any]
@@ -124,7 +127,8 @@ class Entry:
     layers: Mapping[str, str] = field(default_factory=dict)
     task: str = "classification"
     rename: Callable[[str], str | None] = str
-    weights: Any = None
+    weights: Path | PackageFile | None = None
+    vocabulary: int = 0
 
 
 def _cifar(depth: int, classes: int = 10) -> Entry:
@@ -133,6 +137,16 @@ def _cifar(depth: int, classes: int = 10) -> Entry:
 
 def _video(layers: int) -> Entry:
     return Entry(lambda: video.video_classifier(layers), layers={"hidden": "hidden"}, task="")
+
+
+def _efficientnet(number: int) -> Entry:
+    return Entry(
+        lambda: efficientnet.efficientnet_lite(number),
+        (224, 224) if number == 0 else (240, 240),
+        efficientnet.layers(number),
+        rename=efficientnet.rename,
+        weights=efficientnet.weights(number),
+    )
 
 
 def _torchvision(name: str, layers: Mapping[str, str], **changes: Any) -> Entry:
@@ -177,9 +191,19 @@ NETWORKS: Mapping[str, Entry] = {
         task="segmentation",
         weights=segmenter.WEIGHTS,
     ),
+    **{f"efficientnet-lite{number}": _efficientnet(number) for number in efficientnet.BLOCKS},
+    "minilm": Entry(
+        minilm.minilm,
+        layers=minilm.LAYERS,
+        task="embedding",
+        rename=minilm.rename,
+        weights=minilm.WEIGHTS,
+        vocabulary=minilm.VOCABULARY,
+    ),
 }
 """The networks by name: those of the papers through torchvision, ResNets for CIFAR (20 to 110 layers),
-classifiers of videos' mean features, and the segmentation network that comes with the package."""
+classifiers of videos' mean features, the segmentation network that comes with the package, and those whose
+trained weights are packages of the index."""
 
 
 # --- torchvision -----------------------------------------------------------------------------------

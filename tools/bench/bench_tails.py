@@ -3,8 +3,9 @@
     python tools/bench/bench_tails.py [--resume]
 
 ResNet-56, one file for a whole set of CIFAR test images, real bytes. The given tail is the rest of the
-network; the others (``unseen.py``) were trained on training images. Takes some ten minutes on one core. The
-record, ``docs/results/tails.json``, holds every point; the plot is ``docs/images/tails.png``.
+network; the others (``unseen.py``) were trained on training images. The output of the given tail is coded
+itself, too. Takes some ten minutes on one core. The record, ``docs/results/tails.json``, holds every point;
+the plot is ``docs/images/tails.png``, and the page ``docs/results/tail-aware.rst`` has a table.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import features
+import outputs
 import tails_page
 import torch
 import unseen
@@ -111,10 +113,29 @@ def main() -> int:
     record = load(options, {"curves": {}, "originals": {}})
     if not options.render:
         record |= {"machine": machine() | {"command": command()}, "features": options.features}
+        record["output"] = _outputs(options.features)
+        save(record, options.record)
         for layer in options.layers:
             _measure(layer, options, record)
     tails_page.draw(record, options.plot)
+    tails_page.write(record, options.page)
     return 0
+
+
+def _outputs(count: int) -> Record:
+    """The logits, coded themselves: bytes, and quality, by curve and point."""
+    network = features.network()
+    logits = network.tail(network.head(trained.cifar_images(count)[0], "pool"), "pool")
+    found: Record = {}
+    for curve, points in outputs.CURVES.items():
+        for name, choices in points.items():
+            size, decoded, *_ = outputs.code(logits, choices)
+            found.setdefault(curve, {})[name] = {
+                "bytes": size,
+                "given_snr": round(signal_to_noise(decoded, logits), 3),
+                "given_fidelity": round(fidelity(decoded, logits), 4),
+            }
+    return found
 
 
 def _measure(layer: str, options: argparse.Namespace, record: Record) -> None:
@@ -145,6 +166,7 @@ def _jobs(place: Place) -> Iterator[tuple[str, float, Callable[[], Record]]]:
 def _options() -> argparse.Namespace:
     found = parser(__doc__, "tails", LAYERS, TESTED)
     found.add_argument("--plot", type=Path, default=DOCS / "images" / "tails.png")
+    found.add_argument("--page", type=Path, default=DOCS / "results" / "tail-aware.rst")
     return found.parse_args()
 
 

@@ -19,9 +19,20 @@ def frontier(points: Iterable[Point]) -> tuple[Axis, Axis]:
     return curves.frontier(_curve(points))
 
 
-def bd_rate(anchor: Iterable[Point], other: Iterable[Point]) -> Difference | None:
+BANDS = ((8.0, 15.0), (15.0, 22.0), (22.0, 30.0))
+"""Parts of it, since one mean hides that coders lead at low quality or at high."""
+
+
+def bd_rate(
+    anchor: Iterable[Point], other: Iterable[Point], within: tuple[float, float] = SNR_RANGE
+) -> Difference | None:
     """BD-rate against the anchor in %, and its range of SNRs; None where they share less than 1 dB."""
-    return curves.bd_rate(_curve(anchor), _curve(other), within=SNR_RANGE, least=1)
+    return curves.bd_rate(_curve(anchor), _curve(other), within=within, least=1)
+
+
+def rate_at(points: Iterable[Point], snr: float) -> float | None:
+    """Bits an element at an SNR; None beyond the ends of the curve."""
+    return curves.rate_at(_curve(points), snr)
 
 
 def _curve(points: Iterable[Point]) -> Curve:

@@ -1,4 +1,4 @@
-"""Draws the plot of what tail-aware encoding costs other tails."""
+"""Draws the plot of what tail-aware encoding costs other tails, and fills the table of outputs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from page import fill, table
 from record import Record
 
 from refcodec import plotting
@@ -26,6 +27,35 @@ _CURVES = {
     "mu 40": "tail-aware, mu = 40",
     "picture given": "the picture's tail given, too",
 }
+
+
+def write(record: Record, page: Path) -> None:
+    """Put tail-aware encoding, with mu = 0, beside the output itself: bytes, and what tails make of them."""
+    heads = (
+        "what is sent",
+        "",
+        "bytes",
+        "output SNR, dB",
+        "fidelity",
+        "other classifier, SNR in dB",
+    )
+    rows = [
+        _row(f"{layer}, tail-aware", f"strength {name}", one, record["features"])
+        for layer, curves in record["curves"].items()
+        for name, one in curves.get("mu 0", {}).items()
+    ]
+    rows += [
+        _row(f"the {curve}", name, one, record["features"])
+        for curve, points in record["output"].items()
+        for name, one in points.items()
+    ]
+    fill(page, {"outputs": table(heads, rows)})
+
+
+def _row(what: str, name: str, one: Record, count: int) -> list[str]:
+    other = f"{one['classifier_snr']:.1f}" if "classifier_snr" in one else "\N{EM DASH}"
+    figures = f"{one['given_snr']:.1f}", f"{one['given_fidelity']:.3f}", other
+    return [what, name, f"{one['bytes'] / count:.1f}", *figures]
 
 
 def draw(record: Record, path: Path) -> None:

