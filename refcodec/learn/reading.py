@@ -39,7 +39,10 @@ _KINDS: dict[str, Any] = {
 }
 """Types of values in the file, by the annotations of the fields."""
 
-_ZERO_ALLOWED = ("pad", "seed", "warmup", "lambda_ramp", "weight_decay", "decay")
+_ZERO_ALLOWED = (
+    *("pad", "seed", "warmup", "lambda_ramp", "weight_decay", "decay"),
+    "alternate",
+)
 
 
 def read(path: Path, *, data: Path | None = None, changes: Iterable[str] = ()) -> Plan:
