@@ -133,7 +133,7 @@ def moved(phase: Phase, stock: Stock, path: Path) -> tuple[Any, Any]:
 def test_a_control_trains_the_codec_on_as_if_there_were_no_task(
     folder: Path, tmp_path: Path
 ) -> None:
-    """Same codec as by its loss alone, at the learning rate of the joint phase; the classifier learns, too."""
+    """Same codec as by its loss alone, at the rate of the joint phase; the classifier learns, too."""
     steps = "training.joint_steps=3", "training.codec_steps=3"
     rates = "training.codec_rate=0.002", "training.joint_rate=0.002"
     phases = [

@@ -41,7 +41,9 @@ def draw_accuracy(results: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
         kind = kind_of(one)
         curves[f"latents, {kind}"].append((one["bits"], one["accuracy"]["latents"]))
         if kind == "frozen" and "decoded images" in one["accuracy"]:
-            curves["decoded images, frozen"].append((one["bits"], one["accuracy"]["decoded images"]))
+            curves["decoded images, frozen"].append(
+                (one["bits"], one["accuracy"]["decoded images"])
+            )
     with styled():
         figure = Figure(figsize=(6, 3.8), layout="constrained")
         panel = figure.subplots()
