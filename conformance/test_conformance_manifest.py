@@ -39,7 +39,7 @@ def test_every_class_has_a_vector(suite: Manifest) -> None:
 def test_suite_is_small(suite: Manifest) -> None:
     """A checkout and the installed package carry it; two batches of the largest size and a few
     payloads of latents that take four lanes are half of it, models with networks a twelfth."""
-    assert sum(vector.size for vector in suite.vectors) < 676_000
+    assert sum(vector.size for vector in suite.vectors) < 678_000
 
 
 def test_bytes(suite: Manifest, vector: Vector) -> None:

@@ -153,7 +153,8 @@ def _scales_of(latents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         # a 0 more than were seen in the channel, lest what was not seen cannot be
         shares = (seen.sum(axis=(1, 2)) + (size == 0)) / (count * height * width + 1)
         costs += (own + _PRIOR * shares[:, None, None])[..., None] * table[:, size]
-    return costs.argmin(axis=3)
+    found: npt.NDArray[np.int64] = costs.argmin(axis=3)
+    return found
 
 
 def _model_of(
