@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -18,6 +19,7 @@ from refcodec.images.classifier import LatentClassifier
 from refcodec.images.codec import ImageCodec
 from refcodec.images.plan import ClassifierPlan, ImagePlan, read_images_plan
 from refcodec.images.run import ImageSession
+from refcodec.images.similarity import ms_ssim
 from refcodec.images.training import Phase, PhaseRow, conflict, fitted, train_phase
 from refcodec.learn.data import open_data
 from refcodec.learn.stock import Stock
@@ -122,11 +124,81 @@ def test_a_phase_trains_its_modules_alone(
     assert changed(phase, stock, tmp_path / "c.safetensors") == parts
 
 
+def moved(phase: Phase, stock: Stock, path: Path) -> tuple[Any, Any]:
+    """Weights of the analysis and of the classifier after a training."""
+    train_phase(phase, stock, path, ignore)
+    return phase.codec.analysis[0].weight.detach(), phase.classifier.fc.weight.detach()
+
+
+def test_a_control_trains_the_codec_on_as_if_there_were_no_task(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Same codec as by its loss alone, at the rate of the joint phase; the classifier learns, too."""
+    steps = "training.joint_steps=3", "training.codec_steps=3"
+    rates = "training.codec_rate=0.002", "training.joint_rate=0.002"
+    phases = [
+        phase_of(folder, name, *steps, *rates, task=task)
+        for name, task in (("joint", 0.0), ("codec", 0.0), ("joint", 1.0))
+    ]
+    before = phases[0][0].classifier.fc.weight.detach().clone()
+    control, codec, joint = (
+        moved(*one, tmp_path / f"{number}.safetensors") for number, one in enumerate(phases)
+    )
+    assert torch.equal(control[0], codec[0])
+    assert not torch.equal(control[0], joint[0])
+    assert not torch.equal(control[1], before)
+
+
+def test_losses_in_turn(folder: Path, tmp_path: Path) -> None:
+    """Two steps by the codec's loss leave the classifier; the next two move it."""
+    choices = "training.alternate=2", "training.log_every=1"
+    phase, stock = phase_of(folder, "joint", "training.joint_steps=4", *choices, task=1.0)
+    seen = []
+
+    def note(_: PhaseRow) -> None:
+        one = phase.classifier.fc.weight, phase.codec.synthesis[0].weight
+        seen.append([part.detach().clone() for part in one])
+
+    train_phase(phase, stock, tmp_path / "c.safetensors", note)
+    first, second, third, fourth = seen
+    assert torch.equal(first[0], second[0])
+    assert not torch.equal(first[1], second[1])
+    assert not torch.equal(third[0], fourth[0])
+    assert torch.equal(third[1], fourth[1])  # no image is made for the classifier
+
+
 def test_the_codec_learns_to_reconstruct(folder: Path, tmp_path: Path) -> None:
     phase, stock = phase_of(folder, "codec", "training.codec_steps=150")
     rows = train_phase(phase, stock, tmp_path / "c.safetensors", ignore)
     assert rows[-1].psnr > rows[0].psnr + 3
     assert [row.step for row in rows] == list(range(10, 151, 10))
+
+
+def test_the_codec_learns_the_structure_of_images(folder: Path, tmp_path: Path) -> None:
+    """By MS-SSIM it gets further than by the squared error in as many steps, and less far by that."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    (tmp_path / "smooth").mkdir()
+    for number in range(24):
+        coarse = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8))
+        coarse.resize((32, 32), Image.Resampling.BILINEAR).save(
+            tmp_path / "smooth" / f"{number}.png"
+        )
+    data = open_data(tmp_path, size=(32, 32))
+    images = denormalise(data.batch(np.arange(24), None)[0])
+    alike, close = {}, {}
+    for name, trade in (("mse", 0.01), ("ms-ssim", 100.0)):
+        change = f"codec.distortion={name}"
+        phase, _ = phase_of(folder, "codec", "training.codec_steps=100", "data.size=32", change)
+        phase = dataclasses.replace(phase, trade=trade)
+        train_phase(phase, Stock(data, 8, 0), tmp_path / f"{name}.safetensors", ignore)
+        with torch.no_grad():
+            found = phase.codec(images).images
+        alike[name] = float(ms_ssim(found, images))
+        close[name] = float(((found - images) ** 2).mean())
+    assert alike["ms-ssim"] > alike["mse"] + 0.05
+    assert close["ms-ssim"] > close["mse"]
 
 
 def test_an_interrupted_phase_ends_with_the_same_bits(folder: Path, tmp_path: Path) -> None:
@@ -211,12 +283,29 @@ def test_denormalisation_gives_pixels_back() -> None:
         ("classifier.crop=28", "'crop' of .classifier. needs 'resize'"),
         ("training.device=tpu", "devices are auto, cpu, cuda"),
         ("training.codec_steps=0", "above 0"),
+        ("training.tasks=[0]", "control = true"),
+        ("training.alternate=-1", "0 or more"),
+        ("codec.distortion=psnr", "'distortion' of .codec. is 'psnr'; there is mse, ms-ssim"),
+        ("codec.distortion=ms-ssim", "images of 16 x 16; MS-SSIM has two scales at least"),
     ],
 )
 def test_what_a_plan_cannot_say(folder: Path, change: str, message: str) -> None:
     with pytest.raises(CallerError) as caught:
         plan_of(folder, change)
     assert re.search(message, f"{caught.value} {caught.value.hint}")
+
+
+def test_turns_without_a_task_are_refused(folder: Path) -> None:
+    with pytest.raises(CallerError, match="no effect without 'tasks'"):
+        plan_of(folder, "training.tasks=[]", "training.alternate=5")
+
+
+def test_a_digest_outlives_new_keys(folder: Path) -> None:
+    """Keys that plans did not have change the digest where they say something new."""
+    plain = plan_of(folder).digest()
+    same = "codec.distortion=mse", "training.alternate=0", "training.control=true"
+    assert plan_of(folder, *same).digest() == plain
+    assert plan_of(folder, "training.alternate=1").digest() != plain
 
 
 TRAININGS = Path(__file__).parents[1] / "tools" / "training"
@@ -249,7 +338,7 @@ def test_the_plan_of_the_results_page_runs(folder: Path, tmp_path: Path) -> None
         ],
     )
     results = ImageSession(plan, tmp_path).run(lambda *_: None)
-    assert len(results) == len(plan.codec.lambdas) * (1 + len(plan.training.tasks))
+    assert len(results) == len(plan.codec.lambdas) * (2 + len(plan.training.tasks))
 
 
 # --- the command
@@ -259,12 +348,14 @@ def test_the_command_trains_measures_and_goes_on(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = ("train", folder / "plan.toml", "--output", tmp_path, "--threads", 1)
+    arguments = (*arguments, "--set", "training.control=true")
     shown = run(*arguments)
     assert "from latents" in shown.output
     assert "lambda-0.01/task-0.5  joint  step 20/20" in shown.stderr
     results = json.loads((tmp_path / "results.json").read_text())
-    assert [one["task"] for one in results] == [0, 0.5]
-    for one, name in zip(results, ("frozen", "task-0.5"), strict=True):
+    assert [one["task"] for one in results] == [0, 0, 0.5]
+    assert "| control |" in shown.output
+    for one, name in zip(results, ("frozen", "control", "task-0.5"), strict=True):
         own = tmp_path / "lambda-0.01" / name
         size = (own / "images.dfc").stat().st_size
         assert one["bits"] == pytest.approx(8 * size / (18 * 256))
@@ -273,7 +364,7 @@ def test_the_command_trains_measures_and_goes_on(
         assert refcodec.validate(own / "images.dfc").conforming
         assert one["macs"]["classifier of latents"] > 0
     assert results[0]["conflict"] is None
-    assert set(results[1]["conflict"]) == {"codec", "task", "cosine"}
+    assert set(results[2]["conflict"]) == {"codec", "task", "cosine"}
     assert (tmp_path / "accuracy.png").stat().st_size > 10_000
 
     def never(*_: Any) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from refcodec.learn.hyperprior import HyperpriorBottleneck
 from refcodec.learn.integers import freeze_codec
 from refcodec.learn.plan import Plan
 from refcodec.learn.reading import read
+from refcodec.learn.rounded import Widths
 from refcodec.learn.run import Session
 from refcodec.metrics import signal_to_noise
 from refcodec.models import Cut
@@ -205,6 +209,41 @@ def test_integers_code_what_floats_would(tmp_path: Path, signed: bool) -> None:
     assert np.abs(exact).mean() < 0.6 * spacing
 
 
+# --- networks rounded in training
+
+
+@pytest.mark.parametrize("layers", [(), (10,)])
+def test_rounded_networks_are_what_integers_make_of_them(layers: tuple[int, ...]) -> None:
+    """With few bits: nearer to the integers than floats are, by far."""
+    features = maps(20)
+    found = bottleneck_of(features, 0.3, analysis=layers, synthesis=layers)
+    frozen = freeze_codec(found, features.numpy(), weight_bits=5, value_bits=9)
+    latents, hyper = (torch.from_numpy(one)[None] for one in frozen.analysis(features[0].numpy()))
+    with torch.no_grad():
+        means, _ = found.distributions(hyper.float())
+        rounded = means + (latents - means).round()
+        floats = found.restore(rounded)
+        found.widths = Widths(5, 9)
+        near = found.restore(rounded)
+    target = io.BytesIO()
+    frozen.write(target, features[:1].numpy())
+    with refcodec.open(target.getvalue()) as reader:
+        integers = torch.from_numpy(reader[0])[None]
+    assert snr(near, integers) > snr(floats, integers) + 6
+
+
+def test_gradients_pass_the_rounding() -> None:
+    features = maps(8)
+    found = bottleneck_of(features, analysis=(8,), synthesis=(8,))
+    found.widths = Widths(6, 8)
+    generator = torch.Generator().manual_seed(0)
+    values, bits = found(features, lambda shape: torch.rand(shape, generator=generator) - 0.5)
+    (bits.mean() + ((values - features) ** 2).sum()).backward()
+    assert [
+        name for name, one in found.named_parameters() if one.grad is None or not one.grad.any()
+    ] == []
+
+
 # --- plans
 
 PLAN = """
@@ -280,8 +319,54 @@ def test_a_plan_trains_a_codec_and_leaves_the_network(tmp_path: Path) -> None:
         ("bottleneck.analysis=[]", "a synthesis, and that needs an analysis"),
         ("bottleneck.feature_weight=-1", "0 or more"),
         ("bottleneck.hyper=[]", "'stride' of .* is that of a hyperprior"),
+        ("bottleneck.weight_bits=1", "'weight_bits' of .* is 1; it is 2 to 16"),
+        ("training.quantise_from=20", "is 20; it is a step of the training"),
+        ("training.quantise_from=-1", "0 or more"),
     ],
 )
 def test_what_a_plan_cannot_say(tmp_path: Path, change: str, message: str) -> None:
     with pytest.raises(CallerError, match=message):
         plan_of(tmp_path, change)
+
+
+def test_networks_are_rounded_in_the_last_part_of_a_training(tmp_path: Path) -> None:
+    """What integers lose is less at its end; an interrupted training ends with the same weights."""
+    narrow = "bottleneck.weight_bits=4", "bottleneck.value_bits=6", "training.checkpoint_every=10"
+    plan = plan_of(tmp_path, *narrow, "training.steps=60", "training.quantise_from=30")
+    session, (chosen,) = Session(plan, tmp_path / "out"), plan.runs()
+    result = session.train(chosen, lambda *_: None)
+    before = result["before_rounding"]
+
+    def lost(found: Any) -> float:
+        return float(found["floats"]["output_snr"] - found["output_snr"])
+
+    assert lost(before) > 1
+    assert lost(result) < lost(before)
+    kept = json.loads((session.folder(chosen) / "before.json").read_text())
+    assert kept == before
+
+    def stop(_: Any, row: Any, __: float) -> None:
+        if row.step > 30:
+            raise KeyboardInterrupt
+
+    parts = Session(plan, tmp_path / "parts")
+    often = dataclasses.replace(plan.training, log_every=40)
+    parts.plan = dataclasses.replace(plan, training=often)
+    with pytest.raises(KeyboardInterrupt):
+        parts.train(parts.plan.runs()[0], stop)
+    again = parts.train(parts.plan.runs()[0], lambda *_: None)
+    assert again == result
+
+
+def test_a_digest_outlives_new_keys(tmp_path: Path) -> None:
+    """Keys that plans did not have change the digest where they say something new."""
+    plain = plan_of(tmp_path).runs()[0].digest()
+    assert plan_of(tmp_path, "bottleneck.weight_bits=12").runs()[0].digest() == plain
+    for change in ("bottleneck.weight_bits=8", "training.quantise_from=10"):
+        assert plan_of(tmp_path, change).runs()[0].digest() != plain
+
+
+def test_narrow_integers_are_those_of_a_hyperprior(tmp_path: Path) -> None:
+    for change in ("bottleneck.weight_bits=8", "training.quantise_from=10"):
+        with pytest.raises(CallerError, match=r"of a hyperprior|of the training of a"):
+            plan_of(tmp_path, "bottleneck.hyper=[]", "bottleneck.stride=2", change)

@@ -17,11 +17,12 @@ from typer.testing import CliRunner
 
 import refcodec
 from refcodec.allocate import methods, sensitivity
+from refcodec.allocate.descent import TailAware, _feature_loss
 from refcodec.allocate.methods import METHODS, Allocation, method_of, write_features
 from refcodec.allocate.rate import RateModel
 from refcodec.allocate.sensitivity import measure
 from refcodec.allocate.statistics import choose_statistics
-from refcodec.allocate.tail_aware import TailAware, _feature_loss, choose_levels, precondition
+from refcodec.allocate.tail_aware import choose_levels, precondition
 from refcodec.allocate.targets import Goal, meet, trials
 from refcodec.arrays import described, with_entries
 from refcodec.cli import app

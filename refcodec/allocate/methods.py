@@ -19,9 +19,11 @@ import torch
 import refcodec
 from refcodec.allocate import gradients
 from refcodec.allocate.alone import Floats, base_qp, spread
+from refcodec.allocate.descent import TailAware
+from refcodec.allocate.latents import refine_latents
 from refcodec.allocate.selection import select_qps
 from refcodec.allocate.sensitivity import QP_RANGE, algorithm1_qps, load, measure
-from refcodec.allocate.tail_aware import TailAware, choose_levels, precondition
+from refcodec.allocate.tail_aware import choose_levels, precondition
 from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError
 from refcodec.registry import LARGEST_QP
@@ -183,18 +185,22 @@ class Selection:
 
 @dataclass(frozen=True)
 class ThroughTheTail(TailAware):
-    """Levels that keep the output (native), or features modified to take fewer bits (hevc)."""
+    """Levels or latents that keep the output (native, learned), or features that take fewer bits (hevc)."""
 
     def advise(
         self, features: Floats, config: EncoderConfig, ends: Ends | None
     ) -> tuple[EncoderConfig, Iterator[Advised]]:
-        """The levels to code, or other features."""
+        """The levels or latents to code, or other features."""
         given, tails = np.asarray(features, np.float32), [_needed(ends).tail]
+        if config.coder == "learned":
+            found = refine_latents(given, tails, config, self)
+            pairs = zip(features, found, strict=True)
+            return config, (Advised(feature, {"latents": one}) for feature, one in pairs)
         if config.coder == "hevc":
             return config, map(Advised, precondition(given, tails, config, self))
         config, choices = choose_levels(given, tails, config, self)
-        pairs = zip(features, choices, strict=True)
-        return config, (Advised(feature, {"choice": choice}) for feature, choice in pairs)
+        chosen = zip(features, choices, strict=True)
+        return config, (Advised(feature, {"choice": choice}) for feature, choice in chosen)
 
 
 def _with_qps(features: Floats, qps: npt.NDArray[np.int64]) -> Iterator[Advised]:

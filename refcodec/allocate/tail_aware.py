@@ -3,8 +3,7 @@
     levels --inverse transform--> feature --tail--> output --error--> gradient of the levels
 
 Decoders need not know of it: the levels are coded as any others (8.3.7). Among the many features with about
-the same output, the search finds one of low rate. Rounding passes the gradient unchanged (Bengio et al. 2013,
-straight-through); the rate is that of ``rate.RateModel``.
+the same output, the search finds one of low rate; the rate is that of ``rate.RateModel``.
 
 Information that the tail does not need is lost, and other tails may need it. With ``mu`` above 0 the feature
 is kept for them too: decoders restore the mean of each channel, and the loss includes one of the feature
@@ -15,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -24,6 +23,14 @@ import numpy.typing as npt
 import torch
 
 from refcodec.allocate.alone import Floats, Tail, spread
+from refcodec.allocate.descent import (
+    BATCH_ELEMENTS,
+    LARGEST_BLOCK,
+    TailAware,
+    Wanted,
+    descend,
+    means_of,
+)
 from refcodec.allocate.rate import RateModel
 from refcodec.coders.native.channels import cuts
 from refcodec.coders.native.encoder.choice import Choice
@@ -33,55 +40,8 @@ from refcodec.config import EncoderConfig
 from refcodec.encoder.encoding import signal_parameters
 from refcodec.encoder.parameter_sets import make_parameter_set
 from refcodec.errors import CallerError
-from refcodec.registry import LARGEST_QP
 
 __all__ = ["TailAware", "choose_levels", "precondition"]
-
-_BATCH_ELEMENTS = 1 << 20  # of the features that are optimised at a time
-
-_FIRST_STRENGTH, _SETTLED = 100, 0.8
-"""Initial factor on the weight of the rate, and share of the iterations after which it has fallen to 1.
-
-Levels that the output does not need are so set to 0 before the others have adapted to them; without this
-the method ends at two to three times the rate."""
-
-_MOST_STRENGTH = 2000
-"""Strength that the initial one does not exceed, unless it is given: more leaves no level to go on from."""
-
-
-@dataclass(frozen=True, slots=True)
-class TailAware:
-    """Parameters of the search for levels.
-
-    strength   : Lagrange multiplier of a bit per element, in hundredths of the output's variance: a larger
-                 one gives less rate and more error.
-    qp         : QP of all channels; None finds one on some of the features.
-    iterations : of Adam (Kingma and Ba 2015).
-    stride     : initial learning rate, in steps of the quantiser; it falls to 0.
-    mu         : weight of the loss of the feature itself, for tails that are not given, in hundredths of that
-                 of the output's loss. Above 0, channels keep their means at any rate.
-    block      : largest side of a transform block.
-    """
-
-    strength: float = 5.0
-    qp: int | None = None
-    iterations: int = 60
-    stride: float = 0.16
-    mu: float = 0.0
-    block: int = 16
-
-    def __post_init__(self) -> None:
-        if self.block not in (8, 16, 32):
-            raise CallerError(f"block is {self.block}; it is 8, 16 or 32")
-        for name, least in (("iterations", 1), ("strength", 0), ("mu", 0)):
-            value = getattr(self, name)
-            if not value >= least:
-                raise CallerError(f"{name} is {value}; it is {least} or more")
-        if not self.stride > 0:
-            raise CallerError(f"stride is {self.stride}; it is above 0")
-        if self.qp is not None and not 0 <= self.qp <= LARGEST_QP["native"]:
-            raise CallerError(f"qp is {self.qp}; it lies in 0..{LARGEST_QP['native']}")
-
 
 _FIRST_QP, _QP_STRIDE, _FINEST_QP, _COARSEST_QP = 40, 4, 16, 56
 """First QP to try, its increment, and the bounds of the search: finer steps cost rate, coarser ones restrict
@@ -177,7 +137,7 @@ def _batches(
     features: Floats, tails: Sequence[Tail], synthesis: _Synthesis, settings: TailAware
 ) -> Iterator[tuple[_Descent, torch.Tensor]]:
     """Yield, batch by batch, the search for levels and its result."""
-    portion = max(1, _BATCH_ELEMENTS // features[0].size)
+    portion = max(1, BATCH_ELEMENTS // features[0].size)
     for start in range(0, len(features), portion):
         batch = torch.from_numpy(np.array(features[start : start + portion]))
         descent = _Descent(batch, tails, synthesis, settings)
@@ -207,9 +167,10 @@ class _Synthesis:
         steps = step_sizes(fps, signal_parameters(fps, own, qps))
         self._low, self._span = clip[0], clip[1] - clip[0]
         self._step = float(steps[0]) / 65536 * self._span / ((1 << bits) - 1)
-        self.ys, self.xs = (cuts(side, settings.block) for side in shape[1:])
+        block = settings.block or LARGEST_BLOCK
+        self.ys, self.xs = (cuts(side, block) for side in shape[1:])
         self._down, self._right = _basis(self.ys), _basis(self.xs)
-        self._block, self._keeps_means = settings.block, settings.mu > 0
+        self._block, self._keeps_means = block, settings.mu > 0
 
     def analyse(self, features: torch.Tensor) -> torch.Tensor:
         """Features to coefficients, in steps."""
@@ -219,7 +180,7 @@ class _Synthesis:
         """Levels to features, clipped to their range; each channel is then shifted to its mean."""
         features = self._down.T @ (levels * self._step) @ self._right
         features = features.clamp(0, self._span) + self._low
-        return features - _means(features) + means if self._keeps_means else features
+        return features - means_of(features) + means if self._keeps_means else features
 
     def choice(self, levels: npt.NDArray[np.int32]) -> Choice:
         """The choice of the coder for levels C x H x W, with blocks that are not split."""
@@ -253,42 +214,32 @@ class _Descent:
         synthesis: _Synthesis,
         settings: TailAware,
     ) -> None:
-        self._features, self._tails = features, tails
-        self._synthesis, self._settings = synthesis, settings
-        self._means = _means(features)
+        self._features, self._synthesis, self._settings = features, synthesis, settings
+        self._means = means_of(features)
         self._rates = RateModel(synthesis.ys, synthesis.xs)
-        with torch.no_grad():
-            self._wanted = [tail(features) for tail in tails]
+        self._wanted = Wanted(features, tails, settings.mu)
 
     def run(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Run the descent; returns the levels of least loss that it met, and the losses, of each feature."""
         settings, best = self._settings, _Best(self._features)
-        with torch.no_grad():
-            nothing = torch.zeros_like(
-                self._features
-            )  # whatever its strength, a rate need not exceed 0
-            errors, rates = self._losses(nothing, nothing)
-            best.see(nothing, errors + settings.strength * rates)
+        nothing = torch.zeros_like(
+            self._features
+        )  # whatever its strength, a rate need not exceed 0
         exact = self._synthesis.analyse(self._features).requires_grad_(True)
-        method = torch.optim.Adam([exact], lr=settings.stride, betas=(0.5, 0.99))
-        slowdown = torch.optim.lr_scheduler.CosineAnnealingLR(method, settings.iterations)
-        for number in range(settings.iterations):
-            early = max(0.0, 1 - number / (_SETTLED * settings.iterations))
-            strength = max(
-                settings.strength, min(settings.strength * _FIRST_STRENGTH**early, _MOST_STRENGTH)
-            )
-            rounded = exact.round()
-            levels = exact + (rounded - exact).detach()
-            errors, rates = self._losses(exact, levels)
-            best.see(rounded, errors + settings.strength * rates)
-            method.zero_grad()
-            (errors + strength * rates).sum().backward()
-            method.step()
-            slowdown.step()
+
+        def seen(of: torch.Tensor, levels: torch.Tensor, strength: float) -> torch.Tensor:
+            errors, rates = self._losses(of, levels)
+            best.see(levels, errors + settings.strength * rates)
+            return (errors + strength * rates).mean()
+
+        def loss(strength: float) -> torch.Tensor:
+            return seen(exact, exact + (exact.round() - exact).detach(), strength)
+
         with torch.no_grad():
-            rounded = exact.round()
-            errors, rates = self._losses(exact, rounded)
-            best.see(rounded, errors + settings.strength * rates)
+            seen(nothing, nothing, 0)
+        descend([exact], loss, settings)
+        with torch.no_grad():
+            seen(exact, exact.round(), 0)
         return best.levels, best.losses
 
     def found(self, levels: torch.Tensor) -> torch.Tensor:
@@ -299,15 +250,8 @@ class _Descent:
         self, exact: torch.Tensor, levels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Error of outputs and feature, and bits per element, of each feature, N."""
-        found = self.found(levels)
-        errors = [
-            _error(tail(found), wanted)
-            for tail, wanted in zip(self._tails, self._wanted, strict=True)
-        ]
-        loss = 100 * torch.stack(errors).mean(dim=0)
-        if self._settings.mu:
-            loss = loss + self._settings.mu * _feature_loss(found, self._features)
-        return loss, self._rates.bits(levels, exact) / exact[0].numel()
+        errors = self._wanted.losses(self.found(levels))
+        return errors, self._rates.bits(levels, exact) / exact[0].numel()
 
 
 class _Best:
@@ -321,35 +265,5 @@ class _Best:
         """Keep those levels whose loss is less than any before."""
         better = losses.detach() < self.losses
         self.losses = torch.where(better, losses.detach(), self.losses)
-        self.levels = torch.where(better[:, None, None, None], levels.detach(), self.levels)
-
-
-def _error(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Squared error of each, N, divided by the variance of all: the inverse of a signal-to-noise ratio."""
-    errors = ((found - wanted) ** 2).flatten(1).mean(dim=1)
-    return errors / wanted.var(unbiased=False).clamp(min=1e-12)
-
-
-_SPREAD = 2.0  # additional weight of the error of standard deviations, three in all
-
-
-def _feature_loss(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Loss for tails the encoder has not seen: relative squared error, with lost spread weighted three times.
-
-    The squared error of a channel has three parts: the difference of the means, that of the standard
-    deviations, and a lack of correlation. Minimising it at a given rate shrinks the standard deviations,
-    which harms networks more than noise does.
-    """
-    variance = wanted.var(unbiased=False).clamp(min=1e-12)
-    spreads = _spreads(found, variance) - _spreads(wanted, variance)
-    return _error(found, wanted) + _SPREAD * (spreads**2).mean(dim=1) / variance
-
-
-def _means(features: torch.Tensor) -> torch.Tensor:
-    """Means of the channels, N x C x 1 x 1."""
-    return features.mean(dim=(2, 3), keepdim=True)
-
-
-def _spreads(features: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
-    """Standard deviations of the channels, N x C; differentiable at 0, too."""
-    return (features.var(dim=(2, 3), unbiased=False) + 1e-6 * variance).sqrt()
+        rounded = levels.detach().round()
+        self.levels = torch.where(better[:, None, None, None], rounded, self.levels)

@@ -81,14 +81,14 @@ def meet(
     quality decodes them and runs the tail. If the goal is out of reach, the nearest setting is used and a
     warning logged. Raises CallerError.
     """
-    if config.coder not in LARGEST_QP or config.lossless:
+    tail_aware = allocation.method == "tail-aware"
+    if not (config.coder in LARGEST_QP or tail_aware) or config.lossless:
         raise CallerError(
             f"targets are met by the QP of hevc or native; the coder is {config.coder}",
             hint="choose one of these, and lossy",
         )
     if config.aims:
         raise CallerError("a target of all features leaves none to single ones")
-    tail_aware = allocation.method == "tail-aware"
     if tail_aware and "strength" in allocation.parameters:
         raise CallerError("a target finds the strength", hint="give one of them")
     wanted = None if goal.size else _outputs(ends, features)
@@ -109,7 +109,8 @@ def meet(
         stream = target.getvalue()
         if wanted is None:
             return stream, len(stream) <= (goal.size or 0) * len(features)
-        return stream, goal.kept(_outputs(ends, refcodec.open(io.BytesIO(stream))), wanted)
+        decoded = refcodec.open(io.BytesIO(stream), models=config.model)
+        return stream, goal.kept(_outputs(ends, decoded), wanted)
 
     values = _values(config, allocation)
     stream, value, met = _last(values if wanted is not None else values[::-1], trial)

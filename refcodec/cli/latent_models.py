@@ -1,4 +1,4 @@
-"""``refcodec model fit``, ``info`` and ``verify``: files of models."""
+"""``refcodec model fit``, ``suit``, ``info`` and ``verify``: files of models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from refcodec.cli import options
 from refcodec.cli.networks import cut_network, require_library, stack_features
-from refcodec.cli.terminal import console, may_replace, print_facts, print_json
+from refcodec.cli.terminal import console, may_replace, print_facts, print_json, print_note
 from refcodec.errors import CallerError
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ _File = Annotated[
 ]
 
 app = typer.Typer(
-    help="Fit, look at and verify models (.dfcm), of latents or of channels.", no_args_is_help=True
+    help="Fit, suit to a network, look at and verify models (.dfcm), of latents or of channels.",
+    no_args_is_help=True,
 )
 
 
@@ -172,3 +173,67 @@ def verify(file: _File, as_json: options.Json = False) -> None:
         print_json(found)
         return
     print_facts(console(), str(file), list(found.items()))
+
+
+@app.command()
+def suit(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FEATURES", help="Features of training: .npy, .npz, .safetensors or .dfc."
+        ),
+    ],
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="For model.dfcm and analysis.safetensors; made."),
+    ],
+    model: options.NetworkModel,
+    layer: options.NetworkLayer,
+    model_file: Annotated[
+        Path, typer.Option(metavar="FILE.dfcm", help="A trained hyperprior with a synthesis.")
+    ],
+    analysis: Annotated[
+        Path, typer.Option(metavar="FILE.safetensors", help="The analysis trained with it.")
+    ],
+    weights: options.NetworkWeights = None,
+    input_size: options.NetworkInputSize = None,
+    parameter: options.Parameter = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Features to take; by default all.")
+    ] = None,
+    force: options.Force = False,
+) -> None:
+    """Suit a trained model to tail-aware encoding with the same parameters.
+
+    The result codes features for this network in far fewer bits than the trained model does; give it to
+    refcodec encode as --model-file, with the analysis beside it. --parameter takes those of tail-aware.
+    """
+    from refcodec.cli.networks import cut_network, stack_features, wanted_allocation
+    from refcodec.config import EncoderConfig
+    from refcodec.files import storage_error
+
+    paths = [target / name for name in ("model.dfcm", "analysis.safetensors")]
+    for path in paths:
+        may_replace(str(path), force)
+    wanted = wanted_allocation("tail-aware", parameter or (), None)
+    cut = cut_network(model, layer, weights, input_size)
+    import numpy as np
+
+    from refcodec.allocate.descent import TailAware
+    from refcodec.allocate.methods import method_of
+    from refcodec.allocate.suited import suit as suited_to
+
+    config = EncoderConfig(
+        coder="learned", model=model_file, analysis=analysis, feature_type=cut.feature_type
+    )
+    settings = method_of(wanted)
+    assert isinstance(settings, TailAware)
+    features = stack_features(source, config, cut, count=count).astype(np.float32, copy=False)
+    found = suited_to(features, [cut.tail], config, settings)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, target) from None
+    found.model.save(paths[0])
+    found.analysis.save(paths[1])
+    print_note(f"{paths[0]}: {found.model.size:,} bytes")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,7 @@ from refcodec.models import load
 from refcodec.models.images import normalise
 from refcodec.models.macs import counting
 
-__all__ = ["TestImages", "measure"]
+__all__ = ["TestImages", "kind_of", "measure"]
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -96,6 +96,13 @@ def measure(
         found["macs"]["classifier of images"] = _macs(module, inputs[:1])
         found["milliseconds"]["classifier of images"] = milliseconds
     return found
+
+
+def kind_of(result: Mapping[str, Any]) -> str:
+    """Name of the training that a result is of: "frozen", "control", or "joint" with its task."""
+    if result["task"]:
+        return f"joint, task {result['task']:g}"
+    return "control" if result.get("control") else "frozen"
 
 
 class _Fitted(nn.Module):

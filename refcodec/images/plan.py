@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
-from refcodec.checked import Table, data_path, read_toml
+from refcodec.checked import Table, data_path, instead, read_toml
 from refcodec.errors import CallerError
+from refcodec.images.similarity import scales_of
 from refcodec.learn.plan import PRECISIONS, DataPlan
 from refcodec.learn.reading import section
 
 __all__ = [
+    "DISTORTIONS",
     "ClassifierPlan",
     "CodecPlan",
     "ImagePlan",
@@ -25,13 +29,20 @@ __all__ = [
     "read_images_plan",
 ]
 
+DISTORTIONS: Final = ("mse", "ms-ssim")
+
+_LATER: Final = (("codec", "distortion", "mse"), ("training", "alternate", 0))
+"""Keys that plans did not always have, with what they were without them: it leaves a digest as it was."""
+
 
 @dataclass(frozen=True)
 class CodecPlan:
     """The image codec: ``[codec]``; see `refcodec.images.ImageCodec`.
 
-    weights : a checkpoint of CompressAI, which says channels and latents; None to train one.
-    lambdas : weights of the squared error of pixels, 0 to 255, against bits a pixel, a codec each.
+    weights    : a checkpoint of CompressAI, which says channels and latents; None to train one.
+    distortion : of `DISTORTIONS`: ``mse``, the squared error of pixels from 0 to 255, or ``ms-ssim``, what a
+                 picture lacks of an MS-SSIM of 1.
+    lambdas    : weights of the distortion against bits a pixel, a codec each.
     """
 
     channels: int = 128
@@ -39,6 +50,7 @@ class CodecPlan:
     means: bool = False
     halvings: int = 4
     weights: str | None = None
+    distortion: str = "mse"
     lambdas: tuple[float, ...] = (0.01,)
 
 
@@ -78,6 +90,9 @@ class ImageTraining:
     classifier_steps, classifier_rate : of the classifier alone, on latents of the codec as it is.
     joint_steps, joint_rate           : of both, from there.
     tasks            : weights of the cross-entropy in the joint training, a run each.
+    alternate        : steps that the joint training takes by the loss of the codec, and then by the
+                       cross-entropy, in turn; 0 for the sum of both in each step.
+    control          : true for one more joint training, whose cross-entropy does not reach the codec.
     batch            : images a step.
     weight_decay     : of the classifier.
     seed             : of everything random.
@@ -93,6 +108,8 @@ class ImageTraining:
     joint_steps: int = 1000
     joint_rate: float = 2e-4
     tasks: tuple[float, ...] = (1.0,)
+    alternate: int = 0
+    control: bool = False
     batch: int = 64
     weight_decay: float = 1e-4
     seed: int = 0
@@ -130,9 +147,12 @@ class ImagePlan:
             name: asdict(getattr(self, name))
             for name in ("data", "codec", "classifier", "pixels", "training")
         }
-        for key in ("log_every", "checkpoint_every", "tasks"):
+        for key in ("log_every", "checkpoint_every", "tasks", "control"):
             del matters["training"][key]
         del matters["codec"]["lambdas"]
+        for name, key, default in _LATER:
+            if matters[name][key] == default:
+                del matters[name][key]
         text = json.dumps([matters, *map(str, also)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -180,6 +200,18 @@ def _check(plan: ImagePlan) -> None:
         raise CallerError("'lambdas' of [codec] are numbers above 0")
     if codec.weights and len(codec.lambdas) > 1:
         raise CallerError("[codec] has weights of one codec, and several 'lambdas'")
+    if codec.distortion not in DISTORTIONS:
+        known = instead(codec.distortion, DISTORTIONS)
+        raise CallerError(f"'distortion' of [codec] is {codec.distortion!r}{known}")
+    if codec.distortion == "ms-ssim":
+        scales_of(plan.data.size, plan.data.size)
+    if any(not 0 < one < math.inf for one in training.tasks):
+        raise CallerError(
+            "'tasks' of [training] are numbers above 0",
+            hint="control = true trains the codec on without a task",
+        )
+    if training.alternate and not training.tasks:
+        raise CallerError("'alternate' of [training] has no effect without 'tasks'")
     if training.precision not in PRECISIONS or training.device not in ("auto", "cpu", "cuda"):
         raise CallerError(
             f"[training] has device {training.device!r} and precision {training.precision!r}",

@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from refcodec import plotting
+from refcodec.images.measure import kind_of
 from refcodec.images.training import PhaseRow
 from refcodec.plotting import BLUE, FAINT, look, save, styled
 
@@ -37,10 +38,12 @@ def draw_accuracy(results: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
     """
     curves = defaultdict[str, list[tuple[float, float]]](list)
     for one in results:
-        kind = f"latents, joint, task {one['task']:g}" if one["task"] else "latents, codec frozen"
-        curves[kind].append((one["bits"], one["accuracy"]["latents"]))
-        if not one["task"] and "decoded images" in one["accuracy"]:
-            curves["decoded images"].append((one["bits"], one["accuracy"]["decoded images"]))
+        kind = kind_of(one)
+        curves[f"latents, {kind}"].append((one["bits"], one["accuracy"]["latents"]))
+        if kind == "frozen" and "decoded images" in one["accuracy"]:
+            curves["decoded images, frozen"].append(
+                (one["bits"], one["accuracy"]["decoded images"])
+            )
     with styled():
         figure = Figure(figsize=(6, 3.8), layout="constrained")
         panel = figure.subplots()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refcodec.files import atomic_file, json_value
+from refcodec.images.measure import kind_of
 from refcodec.images.plan import ImagePlan
 from refcodec.images.plots import draw_accuracy
 
@@ -25,9 +26,8 @@ def tables_of(plan: ImagePlan, results: Sequence[dict[str, Any]]) -> Iterator[st
             f"{accuracy[name]:.4f}" if name in accuracy else ""
             for name in ("latents", "decoded images", "images")
         ]
-        kind = f"joint, task {one['task']:g}" if one["task"] else "frozen"
         yield (
-            f"| {one['lambda']:g} | {kind} | {one['bits']:.4f} | {one['psnr']:.2f} | "
+            f"| {one['lambda']:g} | {kind_of(one)} | {one['bits']:.4f} | {one['psnr']:.2f} | "
             f"{' | '.join(cells)} |"
         )
 

@@ -1,7 +1,7 @@
 """The runs of a plan for images: codecs and classifiers are trained, measured, and left in folders.
 
-Each lambda has a folder, "lambda-0.01", with the codec as it is trained first; in it "frozen" and, for
-each weight of the task, "task-1" hold::
+Each lambda has a folder, "lambda-0.01", with the codec as it is trained first; in it "frozen", for each
+weight of the task "task-1", and "control" hold::
 
 codec.safetensors, classifier.safetensors   parameters
 model.dfcm                                  the hyperprior in integers
@@ -82,14 +82,16 @@ class ImageSession:
             frozen = self._phase("codec", trade, codec, self._classifier(codec))
             self._train(frozen, folder, report)
             self._train(self._next(frozen, "classifier"), folder / "frozen", report)
-            results.append(self._result(frozen, folder / "frozen", 0.0))
-            for task in self.plan.training.tasks:
+            results.append(self._result(frozen, folder / "frozen"))
+            tasks = self.plan.training.tasks
+            for task in (0.0, *tasks) if self.plan.training.control else tasks:
                 joint = self._phase("joint", trade, frozen.codec, frozen.classifier, task)
                 _load(joint, folder / "frozen")
-                own = folder / f"task-{task:g}"
-                pull = None if (own / "result.json").exists() else conflict(joint, self._stock)
+                own = folder / ("control" if joint.control else f"task-{task:g}")
+                measured = joint.control or (own / "result.json").exists()
+                pull = None if measured else conflict(joint, self._stock)
                 self._train(joint, own, report)
-                results.append(self._result(joint, own, task, pull))
+                results.append(self._result(joint, own, pull))
         return results
 
     # --- training
@@ -154,10 +156,10 @@ class ImageSession:
     # --- measuring
 
     def _result(
-        self, phase: Phase, folder: Path, task: float, pull: dict[str, float] | None = None
+        self, phase: Phase, folder: Path, pull: dict[str, float] | None = None
     ) -> dict[str, Any]:
         """Measure a codec and its classifier, unless that has been done."""
-        digest = self.plan.digest(phase.trade, task)
+        digest = self.plan.digest(phase.trade, "control" if phase.control else phase.task)
         path = folder / "result.json"
         try:
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -167,7 +169,8 @@ class ImageSession:
             pass
         frozen = freeze_images(phase.codec, list(self._some()))
         frozen.model.save(folder / "model.dfcm")
-        found = {"digest": digest, "lambda": phase.trade, "task": task, "conflict": pull}
+        found = {"digest": digest, "lambda": phase.trade, "task": phase.task, "conflict": pull}
+        found["control"] = phase.control
         found |= measure(frozen, phase.classifier, self._test, folder / "images.dfc", self.plan)
         _write(path, json.dumps(json_value(found), indent=1).encode())
         return found

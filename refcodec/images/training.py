@@ -27,6 +27,7 @@ from refcodec.errors import CallerError
 from refcodec.images.classifier import LatentClassifier
 from refcodec.images.codec import ImageCodec
 from refcodec.images.plan import ClassifierPlan, ImagePlan
+from refcodec.images.similarity import ms_ssim
 from refcodec.learn.checkpoint import load_checkpoint, save_checkpoint
 from refcodec.learn.schedule import Schedule
 from refcodec.learn.stock import Stock
@@ -70,7 +71,8 @@ class Phase:
     codec      : the codec.
     classifier : the classifier; not used in the first phase.
     trade      : weight of the squared error.
-    task       : weight of the cross-entropy in the last phase.
+    task       : weight of the cross-entropy in the last phase; 0 keeps it away from the codec, while the
+                 classifier learns on.
     """
 
     name: str
@@ -89,6 +91,19 @@ class Phase:
     def rate(self) -> float:
         """The learning rate at first."""
         return float(getattr(self.plan.training, f"{self.name}_rate"))
+
+    @property
+    def control(self) -> bool:
+        """True for a joint training whose codec has no task."""
+        return self.name == "joint" and not self.task
+
+    def total(self, step: int, codec: torch.Tensor, entropy: torch.Tensor) -> torch.Tensor:
+        """The loss of a step of two losses: their sum, or one of them in turn."""
+        own = self.task or 1.0
+        every = self.plan.training.alternate
+        if not every:
+            return codec + own * entropy
+        return own * entropy if step // every % 2 else codec
 
     def modules(self) -> list[nn.Module]:
         """The modules that are trained."""
@@ -124,8 +139,10 @@ def fitted(
 class _Losses:
     """The losses of a batch.
 
-    bits    : a pixel; ``squares`` the mean squared error of pixels from 0 to 1, 1 where no image is made.
-    logits  : None in the first phase.
+    bits       : a pixel.
+    squares    : mean squared error of pixels from 0 to 1; 1 where no image is made.
+    distortion : as the plan measures it; that of equal images is 0.
+    logits     : None in the first phase.
     """
 
     def __init__(self, phase: Phase, images: torch.Tensor, generator: torch.Generator) -> None:
@@ -137,9 +154,13 @@ class _Losses:
             coded = (phase.codec.encode if alone else phase.codec)(images, noise)
         self.bits = coded.bits.mean() / (images.shape[2] * images.shape[3])
         self.squares = torch.ones(()) if alone else ((coded.images - images) ** 2).mean()
+        self.distortion = _PEAK * self.squares
+        if phase.plan.codec.distortion == "ms-ssim" and not alone:
+            self.distortion = 1 - ms_ssim(coded.images.float(), images)
         self.logits: torch.Tensor | None = None
         if phase.name != "codec":
             both = torch.cat([coded.latents, coded.deviations], dim=1)
+            both = both.detach() if phase.control else both
             chance = torch.Generator().manual_seed(int(generator.initial_seed()) + 1)
             latents, deviations = fitted(both, phase.plan.classifier, chance).chunk(2, dim=1)
             self.logits = phase.classifier(latents, deviations)
@@ -225,11 +246,11 @@ def _advance(
     with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
         found = _Losses(phase, images, generator)
     entropy, error = torch.zeros(()), torch.zeros(())
-    total = found.bits + phase.trade * _PEAK * found.squares
+    total = found.bits + phase.trade * found.distortion
     if found.logits is not None:
         entropy = functional.cross_entropy(found.logits.float(), targets)
         error = (found.logits.argmax(dim=1) != targets).float().mean()
-        total = entropy if phase.name == "classifier" else total + phase.task * entropy
+        total = entropy if phase.name == "classifier" else phase.total(step, total, entropy)
     optimiser.zero_grad()
     total.backward()
     optimiser.step()
@@ -253,7 +274,7 @@ def conflict(phase: Phase, stock: Stock, batches: int = 8) -> dict[str, float]:
         )
         assert losses.logits is not None
         pair = (
-            losses.bits + phase.trade * _PEAK * losses.squares,
+            losses.bits + phase.trade * losses.distortion,
             functional.cross_entropy(losses.logits, targets.to(device)),
         )
         codec, task = (

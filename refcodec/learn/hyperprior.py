@@ -29,6 +29,7 @@ from refcodec.errors import CallerError
 from refcodec.learn.bottleneck import Coded, Noise, round_through
 from refcodec.learn.bounds import Least
 from refcodec.learn.density import FactorizedDensity
+from refcodec.learn.rounded import Widths, run_rounded
 from refcodec.learn.transforms import (
     SLOPE,
     analysis_of,
@@ -73,7 +74,8 @@ class HyperpriorBottleneck(nn.Module):
 
     Attributes: the networks ``analysis``, ``synthesis``, ``hyper_analysis``, ``hyper_synthesis``;
     ``density``, of hyper-latents; ``log_steps``, logarithms of the steps of latents; ``scale``, the standard
-    deviation of features; ``rectified``, true if they are not negative.
+    deviation of features; ``rectified``, true if they are not negative; ``widths``, those that synthesis and
+    hyper-synthesis are rounded to in training, None for floats.
 
     Raises CallerError for layers that do not fit.
     """
@@ -108,6 +110,7 @@ class HyperpriorBottleneck(nn.Module):
                 "the strides of the networks together"
             )
         self.channels, self.stride = channels, stride
+        self.widths: Widths | None = None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.analysis = analysis_of(channels, analysis, latents, stride)
@@ -220,14 +223,25 @@ class HyperpriorBottleneck(nn.Module):
 
     def distributions(self, hyper: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Means and standard deviations of latents, in steps, for rounded hyper-latents."""
-        means, logarithms = self.hyper_synthesis(hyper).float().chunk(2, dim=1)
+        means, logarithms = self._run(self.hyper_synthesis, hyper).chunk(2, dim=1)
         limited = Least.apply(logarithms, math.log2(_LEAST_DEVIATION))
         return means, torch.exp2(limited.clamp(max=math.log2(_LARGEST_DEVIATION)))
 
     def restore(self, latents: torch.Tensor) -> torch.Tensor:
         """Features from latents in steps, N x C x H x W."""
-        values = self.synthesis(latents * self.steps.reshape(1, -1, 1, 1)).float() * self.scale
+        values = self._run(self.synthesis, latents, self.steps) * self.scale
         return functional.relu(values) if self.rectified else values
+
+    def _run(
+        self, network: nn.Sequential, values: torch.Tensor, gains: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Outputs of a network that becomes one of integers, for values times gains of their channels."""
+        if self.widths is not None:
+            return run_rounded(network, values, self.widths, gains)
+        if gains is not None:
+            values = values * gains.reshape(1, -1, 1, 1)
+        found: torch.Tensor = network(values).float()
+        return found
 
     @torch.no_grad()
     def hyper_latents(self, features: torch.Tensor) -> torch.Tensor:

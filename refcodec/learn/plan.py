@@ -27,6 +27,13 @@ _IMMATERIAL: Final = (
 )
 """Keys that trained weights do not depend on, or that a run has a value of; of weights the bytes count."""
 
+_LATER: Final = (
+    ("bottleneck", "weight_bits", 12),
+    ("bottleneck", "value_bits", 14),
+    ("training", "quantise_from", None),
+)
+"""Keys that plans did not always have, with what they were without them: it leaves a digest as it was."""
+
 
 @dataclass(frozen=True)
 class NetworkPlan:
@@ -97,6 +104,7 @@ class BottleneckPlan:
     stride    : side of the blocks of a hyperprior's transform; ``step`` is then relative to the step that is
                 best for lambda, if it is small.
     feature_weight : weight of the error of features, relative to their variance, beside the loss.
+    weight_bits, value_bits : of the integer networks of a hyperprior, see `refcodec.learn.rounded.Widths`.
     """
 
     lambdas: tuple[float, ...] = (0.01,)
@@ -108,6 +116,8 @@ class BottleneckPlan:
     hyper: tuple[int, ...] = ()
     stride: int = 2
     feature_weight: float = 0.0
+    weight_bits: int = 12
+    value_bits: int = 14
 
 
 @dataclass(frozen=True)
@@ -122,6 +132,8 @@ class TrainingPlan:
     schedule, decay, decay_every, warmup, lambda_ramp : see `refcodec.learn.schedule.Schedule`.
     weight_decay     : of the network's parameters.
     seeds            : a run each.
+    quantise_from    : step from which on the networks of a hyperprior are rounded as their integers will be;
+                       None for never.
     views            : augmented versions of each input, of which the outputs of a frozen part are kept.
     device           : ``cpu``, ``cuda``, or ``auto``.
     precision        : of `PRECISIONS`; ``mixed`` computes products in bfloat16.
@@ -142,6 +154,7 @@ class TrainingPlan:
     lambda_ramp: int = 0
     weight_decay: float = 1e-4
     seeds: tuple[int, ...] = (0,)
+    quantise_from: int | None = None
     views: int = 1
     device: str = "auto"
     precision: str = "float32"
@@ -222,6 +235,9 @@ class Run:
         for key in _IMMATERIAL:
             section, name = key.split(".")
             del matters[section][name]
+        for section, name, default in _LATER:
+            if matters[section][name] == default:
+                del matters[section][name]
         found.update(json.dumps(matters, sort_keys=True).encode())
         if plan.network.weights is not None:
             found.update(plan.path(plan.network.weights).read_bytes())

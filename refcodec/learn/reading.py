@@ -39,7 +39,10 @@ _KINDS: dict[str, Any] = {
 }
 """Types of values in the file, by the annotations of the fields."""
 
-_ZERO_ALLOWED = ("pad", "seed", "warmup", "lambda_ramp", "weight_decay", "decay")
+_ZERO_ALLOWED = (
+    *("pad", "seed", "warmup", "lambda_ramp", "weight_decay", "decay"),
+    *("alternate", "quantise_from"),
+)
 
 
 def read(path: Path, *, data: Path | None = None, changes: Iterable[str] = ()) -> Plan:
@@ -127,6 +130,8 @@ def _bottleneck(table: Table) -> BottleneckPlan:
         _whole(table, "hyper", default.hyper),
         table.take("stride", int, default.stride),
         float(table.take("feature_weight", (int, float), default.feature_weight)),
+        table.take("weight_bits", int, default.weight_bits),
+        table.take("value_bits", int, default.value_bits),
     )
     table.finish()
     if plan.synthesis and not plan.analysis:
@@ -137,6 +142,12 @@ def _bottleneck(table: Table) -> BottleneckPlan:
         )
     if plan.stride != default.stride and not plan.hyper:
         raise CallerError(f"'stride' of {table.where} is that of a hyperprior; give 'hyper', too")
+    for name in ("weight_bits", "value_bits"):
+        bits = getattr(plan, name)
+        if not 2 <= bits <= 16:
+            raise CallerError(f"{name!r} of {table.where} is {bits}; it is 2 to 16")
+        if bits != getattr(default, name) and not plan.hyper:
+            raise CallerError(f"{name!r} of {table.where} is of the networks of a hyperprior")
     if not 0 <= plan.feature_weight < math.inf:
         raise CallerError(
             f"'feature_weight' of {table.where} is {plan.feature_weight}; it is 0 or more"
@@ -172,6 +183,13 @@ def _check(plan: Plan) -> None:
     ):
         if value not in known:
             raise CallerError(f"{key!r} of [{section}] is {value!r}{instead(value, known)}")
+    if training.quantise_from is not None and not (
+        plan.bottleneck.hyper and training.quantise_from < training.steps
+    ):
+        raise CallerError(
+            f"'quantise_from' of [training] is {training.quantise_from}; it is a step of the training of a "
+            "hyperprior, which has networks that become integers"
+        )
     if plan.baselines and 0 not in plan.bottleneck.lambdas:
         raise CallerError(
             "[[baselines]] store the features of the network without a bottleneck, which is not trained",

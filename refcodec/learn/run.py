@@ -9,6 +9,7 @@ features.dfc            the test features, each of which can be decoded alone
 joint.dfc               the test features, coded together in units; not under a hyperprior
 log.csv, log.png        the log, a `refcodec.learn.trainer.Row` a line, and its plot
 result.json             sizes, errors, probes
+before.json             sizes and quality at the step from which on networks were rounded
 checkpoint.safetensors  the state of the training
 """
 
@@ -42,6 +43,9 @@ _FROZEN_ON: Final = 10_000
 
 _CONVERTED_ON: Final = 2_000
 """The same under a hyperprior, whose maps are large."""
+
+_COMPARED: Final = ("bytes", "output_snr", "feature_snr", "floats")
+"""Measures of a run before its networks were rounded in training, and at its end."""
 
 Report = Callable[[Run, Row, float], None]
 """Called with a run, each row of its log, and the seconds left."""
@@ -105,15 +109,32 @@ class Session:
         checkpoint = folder / "checkpoint.safetensors"
         if checkpoint.exists():
             trainer.resume(checkpoint)
-        trainer.train(checkpoint, lambda row, left: report(run, row, left))
+        before = self._train(trainer, checkpoint, lambda row, left: report(run, row, left))
         _write_log(trainer.rows, folder, LOSSES[self.plan.training.loss].measures)
         state = trainer.network.module.state_dict()
         weights = {name: one.cpu().contiguous() for name, one in state.items()}
         _write(folder / "weights.safetensors", save(weights))
         result = {"digest": run.digest(), "lambda": run.trade, "seed": run.seed}
-        result |= self._measure(trainer)
+        result |= self._measure(trainer) | before
         _write(folder / "result.json", json.dumps(json_value(result), indent=1).encode())
         return result
+
+    def _train(
+        self, trainer: Trainer, checkpoint: Path, report: Callable[[Row, float], None]
+    ) -> dict[str, Any]:
+        """Do the steps of a run; returns what was measured before its networks were rounded, if they are."""
+        first = self.plan.training.quantise_from
+        kept = checkpoint.with_name("before.json")
+        before: dict[str, Any] = {}
+        if first is not None:
+            if trainer.step <= first:
+                trainer.train(checkpoint, report, until=first)
+                found = self._measure(trainer)
+                own = {name: found[name] for name in _COMPARED}
+                _write(kept, json.dumps(json_value(own), indent=1).encode())
+            before = {"before_rounding": json.loads(kept.read_text(encoding="utf-8"))}
+        trainer.train(checkpoint, report)
+        return before
 
     def _measure(self, trainer: Trainer) -> dict[str, Any]:
         plan, network, loss = self.plan, trainer.network, trainer.loss
@@ -128,7 +149,7 @@ class Session:
         decoded = training.features, test.features
         if network.bottleneck is not None:
             more, decoded = store(
-                network, training, test, self.folder(trainer.run), refine=plan.bottleneck.refine
+                network, training, test, self.folder(trainer.run), plan.bottleneck
             )
             found |= more
         elif plan.baselines:

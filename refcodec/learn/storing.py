@@ -16,6 +16,7 @@ from refcodec.learn.hyperprior import HyperpriorBottleneck
 from refcodec.learn.integers import freeze_codec
 from refcodec.learn.measure import Collected, outputs_of
 from refcodec.learn.network import Bottlenecked
+from refcodec.learn.plan import BottleneckPlan
 from refcodec.metrics import signal_to_noise
 
 __all__ = ["store"]
@@ -26,19 +27,19 @@ _AT_ONCE: Final = 250
 
 
 def store(
-    network: Bottlenecked, training: Collected, test: Collected, folder: Path, *, refine: bool
+    network: Bottlenecked, training: Collected, test: Collected, folder: Path, plan: BottleneckPlan
 ) -> tuple[dict[str, Any], tuple[Floats, Floats]]:
     """Freeze the bottleneck of a network, and write the model and files of test features.
 
-    refine : of `refcodec.learn.frozen.freeze`.
+    plan : says how tables are refined, and the widths of integers.
 
     Returns what was measured, and the features of training and test as they are decoded.
     """
     bottleneck = network.bottleneck
     if isinstance(bottleneck, HyperpriorBottleneck):
-        return _under_hyperprior(network, bottleneck, training, test, folder)
+        return _under_hyperprior(network, bottleneck, training, test, folder, plan)
     assert bottleneck is not None
-    return _factorised(bottleneck, training, test, folder, refine=refine)
+    return _factorised(bottleneck, training, test, folder, refine=plan.refine)
 
 
 def _factorised(
@@ -67,9 +68,11 @@ def _under_hyperprior(
     training: Collected,
     test: Collected,
     folder: Path,
+    plan: BottleneckPlan,
 ) -> tuple[dict[str, Any], tuple[Floats, Floats]]:
     """The model is stored apart, since it is larger than many features; those of training pass as floats."""
-    frozen = freeze_codec(bottleneck, training.features)
+    widths = {"weight_bits": plan.weight_bits, "value_bits": plan.value_bits}
+    frozen = freeze_codec(bottleneck, training.features, **widths)
     frozen.save(folder)
     path = folder / "features.dfc"
     frozen.write(path, test.features, apart=True)

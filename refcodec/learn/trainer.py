@@ -29,6 +29,7 @@ from refcodec.learn.hyperprior import HyperpriorBottleneck
 from refcodec.learn.losses import LOSSES, relative_error
 from refcodec.learn.network import Bottlenecked
 from refcodec.learn.plan import Run
+from refcodec.learn.rounded import Widths
 from refcodec.learn.stock import Prepared, Stock, prepare
 from refcodec.models import load
 
@@ -179,6 +180,7 @@ class Trainer:
             return torch.rand(shape, generator=generator, device=self.device) - 0.5
 
         self.network.set_training(True)
+        self._round()
         with self._precision():
             passed = self.network.forward(inputs, noise)
         outputs, bits = passed.outputs.float(), passed.bits
@@ -208,6 +210,17 @@ class Trainer:
         self.rows.append(row)
         return row
 
+    def _round(self) -> None:
+        """Round the networks that become integers, from the step on that the plan names."""
+        plan, bottleneck = self.run.plan, self.network.bottleneck
+        first = plan.training.quantise_from
+        if (
+            first is not None
+            and self.step >= first
+            and isinstance(bottleneck, HyperpriorBottleneck)
+        ):
+            bottleneck.widths = Widths(plan.bottleneck.weight_bits, plan.bottleneck.value_bits)
+
     @torch.no_grad()
     def reference(self, inputs: torch.Tensor, features: torch.Tensor) -> torch.Tensor | None:
         """Outputs of the network as it was before training; None if the loss does not ask for them.
@@ -221,16 +234,23 @@ class Trainer:
                 return self.network.cut.tail(features).float()
             return self.teacher.forward(inputs).outputs.float()
 
-    def train(self, checkpoint: Path, report: Callable[[Row, float], None]) -> None:
-        """Do all steps that are left, and leave checkpoints.
+    def train(
+        self,
+        checkpoint: Path,
+        report: Callable[[Row, float], None],
+        *,
+        until: int | None = None,
+    ) -> None:
+        """Do the steps that are left, and leave checkpoints.
 
         checkpoint : file to write.
         report     : called with each row of the log, and the seconds left.
+        until      : number of steps to stop after; None for all.
         """
         training = self.run.plan.training
         first, began = self.step, time.monotonic()
         with _reproducible(self.device):
-            while self.step < training.steps:
+            while self.step < (training.steps if until is None else until):
                 row = self.advance()
                 if row is not None:
                     pace = (time.monotonic() - began) / (self.step - first)
@@ -238,6 +258,8 @@ class Trainer:
                 if self.step % training.checkpoint_every == 0 or self.step == training.steps:
                     self.save(checkpoint)
         self.network.set_training(False)
+        if isinstance(self.network.bottleneck, HyperpriorBottleneck):
+            self.network.bottleneck.widths = None
 
     # --- checkpoints -------------------------------------------------------------------------------
 

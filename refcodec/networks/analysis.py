@@ -67,16 +67,13 @@ class AnalysisLayer:
         height, width = (-(-side // self.stride) for side in values.shape[1:])
         reach = self.stride * (max(height, width) - 1) + size
         padded = np.pad(values, ((0, 0), *[(self.padding, reach)] * 2))
-        found = np.tile(self.bias[:, None, None].astype(np.float32), (1, height, width))
-        for i in range(size):
-            for j in range(size):
-                seen = padded[
-                    :,
-                    i : i + self.stride * height : self.stride,
-                    j : j + self.stride * width : self.stride,
-                ]
-                found += np.tensordot(self.weight[:, :, i, j], seen, axes=1)
-        return np.where(found > 0, found, np.float32(_SLOPES[self.activation]) * found)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
+        seen = windows[:, : self.stride * height : self.stride, : self.stride * width : self.stride]
+        columns = seen.transpose(0, 3, 4, 1, 2).reshape(-1, height * width)  # C k k x positions
+        found = self.weight.reshape(len(self.bias), -1) @ columns + self.bias[:, None]
+        if self.activation != "linear":
+            found = np.where(found > 0, found, np.float32(_SLOPES[self.activation]) * found)
+        return found.reshape(-1, height, width)
 
 
 @dataclass(frozen=True, eq=False)

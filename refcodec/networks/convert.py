@@ -22,7 +22,7 @@ from refcodec.networks.network import IntegerNetwork, LayerNumbers, encode_netwo
 from refcodec.syntax.codes import Activation
 from refcodec.syntax.structures import NETWORK_LAYER, NetworkLayer
 
-__all__ = ["Conversion", "FloatLayer", "convert", "run_floats"]
+__all__ = ["Conversion", "FloatLayer", "convert", "run_floats", "scale_inputs"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -238,7 +238,7 @@ def _integers(
     units = np.maximum(units, units.max() / _SPREAD)
     units = np.where(units > 0, units, 1.0)
     ratios = units * scale / wanted
-    shift = min(max(math.floor(16 - math.log2(ratios.max())), 1), _LARGEST_SHIFT)
+    shift = _shift_of(ratios)
     multipliers = np.clip(np.ceil(np.ldexp(ratios, shift)), 1, _LARGEST_MULTIPLIER)
     units = np.ldexp(multipliers, -shift) * wanted / scale
     if (units * ((1 << (bits - 1)) - 0.5) < most).any():
@@ -251,6 +251,11 @@ def _integers(
         ),
         shift,
     )
+
+
+def _shift_of(ratios: Floats) -> int:
+    """The shift that leaves multipliers of these ratios the most bits."""
+    return min(max(math.floor(16 - math.log2(ratios.max())), 1), _LARGEST_SHIFT)
 
 
 def _coded(layer: FloatLayer, weight_bits: int, output_bits: int, shift: int) -> NetworkLayer:
@@ -281,3 +286,27 @@ def _errors(
             noise[place] += float(((outputs * scales[place] - wanted) ** 2).sum())
             signal[place] += float((wanted**2).sum())
     return tuple(np.sqrt(noise / np.maximum(signal, 1e-300)).tolist())
+
+
+def scale_inputs(network: IntegerNetwork, factor: float) -> IntegerNetwork:
+    """The network for inputs in a unit that is ``factor`` times as large.
+
+    Multipliers are rounded, which changes outputs by about 2^-16 of their size.
+
+    Raises CallerError for a factor that multipliers and shifts do not reach.
+    """
+    (first, *others), (own, *numbers) = network.coded.layers, network.numbers
+    ratios = np.ldexp(own.multipliers.astype(np.float64), -(first.shift_minus1 + 1))
+    shift = _shift_of(ratios * factor)
+    multipliers = np.rint(np.ldexp(ratios * factor, shift))
+    if multipliers.min() < 1 or multipliers.max() > _LARGEST_MULTIPLIER:
+        raise CallerError(f"inputs of a network cannot be scaled by {factor:g}")
+    biases = np.rint(own.biases * ratios / np.ldexp(multipliers, -shift)).astype(np.int64)
+    layer = NETWORK_LAYER.make({**vars(first), "shift_minus1": shift - 1})
+    return IntegerNetwork(
+        encode_network(
+            [layer, *others],
+            [LayerNumbers(own.weights, biases, multipliers.astype(np.int64)), *numbers],
+            network.coded.input_bits_minus1 + 1,
+        )
+    )

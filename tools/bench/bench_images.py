@@ -17,6 +17,7 @@ from page import fill, table
 from record import DOCS, Record, machine
 
 from refcodec.files import atomic_file
+from refcodec.images.measure import kind_of
 from refcodec.images.plots import draw_accuracy
 
 TRAINING = Path(__file__).resolve().parents[1] / "training" / "cifar10-images.toml"
@@ -63,10 +64,6 @@ def _machine(found: Record, count: int) -> str:
     )
 
 
-def _kind(one: Record) -> str:
-    return f"joint, task {one['task']:g}" if one["task"] else "frozen"
-
-
 def accuracy(results: Iterable[Record]) -> str:
     """Accuracy from latents and images, by codec."""
 
@@ -75,7 +72,7 @@ def accuracy(results: Iterable[Record]) -> str:
             found = one["accuracy"]
             yield (
                 f"{one['lambda']:g}",
-                _kind(one),
+                kind_of(one),
                 f"{one['bits']:.3f}",
                 f"{one['psnr']:.2f}",
                 *(f"{found[name]:.3f}" for name in ("latents", "decoded images", "images")),

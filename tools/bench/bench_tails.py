@@ -24,7 +24,8 @@ import unseen
 from coding import read, timed, write
 from record import DOCS, Record, command, load, machine, parser, save
 
-from refcodec.allocate.tail_aware import TailAware, choose_levels
+from refcodec.allocate.descent import TailAware
+from refcodec.allocate.tail_aware import choose_levels
 from refcodec.config import EncoderConfig
 from refcodec.metrics import bits_per_element, fidelity, signal_to_noise
 from refcodec.models import load as load_network

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
+from refcodec.probability.hyperprior import HyperpriorModel
 from refcodec.probability.model import EntropyModel
 from refcodec.suite.assemble import Edit, Insert
 from refcodec.suite.make.define import edited, vector
@@ -315,3 +317,21 @@ def hyperprior_several_models(_: Features) -> bytes:
     target = io.BytesIO()
     concat(target, parts)
     return target.getvalue()
+
+
+_DIGITS = (
+    ((5, -6, 6, -5, 3, 3, 4, 5, 2, -2, 1, -1, 1, 0, 2, -1), (3, -2)),
+    ((6, -7, 4, -4, 5, 3, 0, 5, 1, -2, 2, 2, 2, 1, 1, 0), (3, -2)),
+    ((4, -6, 5, -5, 3, 1, 1, 0, 2, -1, 4, 4, -1, 1, 0, 1), (3, -2)),
+)
+"""Latents and hyper-latents of three digits, as ``tools/train_suite_codec.py`` prints them."""
+
+
+@vector(499)
+def hyperprior_converted(_: Features) -> bytes:
+    """a trained codec whose float networks were converted to integers; features of a small network"""
+    trained = HyperpriorModel.load(str(files(__package__) / "converted.dfcm"))
+    pairs = [
+        (np.reshape(latents, (4, 2, 2)), np.reshape(hyper, (2, 1, 1))) for latents, hyper in _DIGITS
+    ]
+    return under(trained, (16, 4, 4), pairs, step=2.0**-10)
