@@ -2,11 +2,13 @@
 
 The feature is the output of the named module. If the network's forward pass can be traced
 (`refcodec.models.traced`), head and tail are two graphs; else (`refcodec.models.hooked`) the network itself
-is stopped at the module, or run with the module's output replaced.
+is stopped at the module, or run with the module's output replaced. `Pyramid` cuts at several modules at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -19,7 +21,7 @@ from refcodec.models.macs import counting
 from refcodec.models.parts import Crossing, close, main_output
 from refcodec.models.traced import trace
 
-__all__ = ["Cut", "Macs"]
+__all__ = ["Cut", "Macs", "Pyramid"]
 
 
 class Macs(NamedTuple):
@@ -132,6 +134,66 @@ class Cut:
         return Macs(head.total, tail.total - replayed)
 
 
+class Pyramid:
+    """A network cut at several of its modules at once: the tail needs the features of all of them.
+
+    module      : the network, whose forward pass can be traced; as of `Cut`.
+    layers      : names of the modules, such as the stages of a backbone.
+    input_shape : channels, height and width of the images.
+
+    ``feature_shapes`` has the shape of one image's feature for each layer, C x H x W or D.
+
+    Raises CallerError as `Cut`, and if the network has no graph, or does without one of the layers.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        layers: Sequence[str],
+        input_shape: tuple[int, ...] = (3, 224, 224),
+    ) -> None:
+        self.layers, self.input_shape = tuple(layers), tuple(input_shape)
+        if not layers or len(set(layers)) != len(layers):
+            raise CallerError(f"a network is cut at different layers, not at {', '.join(layers)}")
+        module.eval().requires_grad_(False)
+        for layer in layers:
+            _find(module, layer)
+        together = " and ".join(layers)
+        with _trial(module, self.input_shape) as (images, others):
+            observed = [_observe(module, layer, images) for layer in layers]
+            try:
+                traced = trace(module, layers, images, others)
+            except Crossing as crossing:
+                raise CallerError(f"cut at {together}: {crossing}") from None
+            if traced is None or not close(traced.tail_of(traced.heads(images)), observed[0][1]):
+                raise CallerError(
+                    f"cut at {together}: the network has no graph that torch.fx can find",
+                    hint="cut it at one layer",
+                )
+        self._traced = traced
+        self.feature_shapes = {
+            layer: tuple(feature.shape[1:])
+            for layer, (feature, _) in zip(layers, observed, strict=True)
+        }
+
+    def head(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Images, N x channels x height x width, float32, to features by layer, N x C x H x W or N x D.
+
+        Raises CallerError for images of another shape.
+        """
+        _check("images", images, self.input_shape, self.layers[0])
+        return dict(zip(self.layers, self._traced.heads(images), strict=True))
+
+    def tail(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Features by layer to the network's output, as `Cut.tail` gives it.
+
+        Raises CallerError for features of another shape.
+        """
+        for layer, shape in self.feature_shapes.items():
+            _check("features", features[layer], shape, layer)
+        return self._traced.tail_of([features[layer].clone() for layer in self.layers])
+
+
 # --- making the cut --------------------------------------------------------------------------------
 
 
@@ -142,16 +204,25 @@ def _split(
 
     Raises Crossing if something bypasses the layer.
     """
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        images, others = torch.randn(2, 2, *input_shape, device=_device(module)).unbind()
+    with _trial(module, input_shape) as (images, others):
         feature, output = _observe(module, layer, images)
-        traced = trace(module, layer, images, others)
+        traced = trace(module, [layer], images, others)
         if traced is not None and close(traced.tail(traced.head(images)), output):
             return traced, feature
         hooked = Hooked(module, layer, input_shape)
         hooked.check(feature, output, images, others)
         return hooked, feature
+
+
+@contextmanager
+def _trial(
+    module: nn.Module, input_shape: tuple[int, ...]
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Two different batches of random images, and no trace of the trial in the caller's random numbers."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        images, others = torch.randn(2, 2, *input_shape, device=_device(module)).unbind()
+        yield images, others
 
 
 def _observe(
