@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from refcodec.probability.model import EntropyModel
     from refcodec.reader import Reader, decode
     from refcodec.reader import open_stream as open
+    from refcodec.splitting import split
     from refcodec.tensors import to_torch
     from refcodec.validator import Report, validate
     from refcodec.writer import Writer, concat, create, encode
@@ -52,6 +53,7 @@ _HOME = {
     "create": "writer",
     "encode": "writer",
     "inspect": "inspector",
+    "split": "splitting",
     "to_torch": "tensors",
     "Report": "validator",
     "validate": "validator",
@@ -82,6 +84,7 @@ __all__ = [
     "encode",
     "inspect",
     "open",
+    "split",
     "to_torch",
     "validate",
 ]
