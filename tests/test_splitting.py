@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -33,6 +35,8 @@ from refcodec.splitting.wire import CUT_KEY, Outgoing, wire_config  # noqa: E402
 
 LOSSLESS: dict[str, Any] = {"coder": "native-lossless"}
 SMALL = (3, 16, 16)
+ROOT = Path(__file__).parents[1]
+COMMAND = [sys.executable, "-m", "refcodec"]
 
 
 def network() -> Any:
@@ -530,3 +534,25 @@ def test_an_output_may_be_coded() -> None:
             assert torch.equal(client(images(1)), own(images(1)))
         sizes.append(client.stats.bytes_received - sum(sizes))
     assert sizes[1] < sizes[0]
+
+
+def test_the_command_serves(tmp_path: Path) -> None:
+    """``refcodec serve``, for a pyramid, until it is interrupted."""
+    call = [*COMMAND, "serve", "--model", "pyramid_network:build", "--input-size", "16"]
+    call = [*call, *(word for name in LAYERS for word in ("--layer", name)), "--port", "0"]
+    places = {"PYTHONPATH": os.pathsep.join(map(str, (Path(__file__).parent / "support", ROOT)))}
+    call += ["--record", str(tmp_path)]
+    process = subprocess.Popen(call, env=os.environ | places, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        line = next(one for one in process.stderr if " at 127.0.0.1:" in one)
+        own = Pyramidal.seeded()
+        client = refcodec.split(own, LAYERS, input_shape=SHAPE, **LOSSLESS)[0]
+        with client.connect("127.0.0.1", int(line.rpartition(":")[2])):
+            torch.testing.assert_close(client(images(2)), own(images(2)))
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.stderr.close()
+        assert process.wait(PATIENCE) == 0
+    done = subprocess.run([*COMMAND, "validate", str(tmp_path / "00001.dfc")], capture_output=True)
+    assert done.returncode == 0

@@ -32,6 +32,7 @@ from refcodec.cli import (
     latent_models,
     looking,
     plotting,
+    serving,
     training,
     warming,
 )
@@ -123,6 +124,7 @@ app.command()(looking.compare)
 app.command()(plotting.plot)
 app.command()(evaluation.evaluate)
 app.command()(training.train)
+app.command()(serving.serve)
 app.add_typer(latent_models.app, name="model")
 app.command()(warming.warm_up)
 app.command()(doctoring.doctor)

@@ -119,10 +119,14 @@ class Server:
     def serve(self, host: str = "127.0.0.1", port: int = 0, **options: Any) -> None:
         """Serve until interrupted, or closed by another thread; takes the options of `start`."""
         with self.start(host, port, **options):
-            try:
-                self._closing.wait()
-            except KeyboardInterrupt:
-                return
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait until interrupted, or closed by another thread."""
+        try:
+            self._closing.wait()
+        except KeyboardInterrupt:
+            return
 
     def answer(self, data: bytes, *, max_level: int = 3, images: int = 256) -> bytes:
         """The output, as a stream, for a request of `Client.encode`: for HTTP and other transports.

@@ -36,3 +36,8 @@ class Pyramidal(nn.Module):
         coarse = self.coarse(fine)
         above = functional.interpolate(self.lateral(coarse), scale_factor=2.0)
         return self.last(functional.relu(fine + above))
+
+
+def build() -> Pyramidal:
+    """The network, for ``pyramid_network:build``."""
+    return Pyramidal.seeded()
