@@ -29,7 +29,9 @@ __all__ = ["Client"]
 
 
 class Client:
-    """Runs the head of a network, and has a server run its tail. Made by :func:`split`.
+    """Runs the head of a network, and has a server run its tail. Made by :func:`refcodec.split`.
+
+    ::
 
         with client.connect("server.example", 9000):
             logits = client(images)

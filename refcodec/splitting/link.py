@@ -111,7 +111,9 @@ class Link:
         body = self._outgoing.put(features, qp)
         size = len(body) + HEADER_SIZE
         coded = perf_counter()
-        sleep(self._control.wait(8 * size, coded))
+        pause = self._control.wait(8 * size, coded)
+        if pause > 0:
+            sleep(pause)
         leaves = perf_counter()
         request.seconds |= {"encode": coded - start, "hold": leaves - coded}
         request.sent = leaves

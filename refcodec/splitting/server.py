@@ -31,7 +31,9 @@ _PATIENCE = 10.0
 
 
 class Server:
-    """Runs the tail of a network for clients. Made by :func:`split`.
+    """Runs the tail of a network for clients. Made by :func:`refcodec.split`.
+
+    ::
 
         with server.start() as running: client.connect(*running.address)
         server.serve("0.0.0.0", 9000)                                      # until it is interrupted

@@ -26,11 +26,16 @@ class Stats:
     """
 
     def __init__(self) -> None:
-        self.requests = self.images = self.failed = self.connections = 0
-        self.bytes_sent = self.bytes_received = 0
-        self.qp: float | None = None
-        self._recent: deque[Mapping[str, float]] = deque(maxlen=_RECENT)
         self._turn = Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, after requests that only warm up."""
+        with self._turn:
+            self.requests = self.images = self.failed = self.connections = 0
+            self.bytes_sent = self.bytes_received = 0
+            self.qp: float | None = None
+            self._recent: deque[Mapping[str, float]] = deque(maxlen=_RECENT)
 
     def answered(self, images: int, seconds: Mapping[str, float]) -> None:
         """Count a request; ``seconds`` are those of its stages, in their order."""
