@@ -33,6 +33,7 @@ from refcodec.cli import (
     looking,
     plotting,
     serving,
+    storing,
     training,
     warming,
 )
@@ -129,6 +130,7 @@ app.add_typer(latent_models.app, name="model")
 app.command()(warming.warm_up)
 app.command()(doctoring.doctor)
 app.add_typer(conformance.app, name="conformance")
+app.add_typer(storing.app, name="store")
 
 
 @app.command()
