@@ -51,7 +51,10 @@ else:
 templates_path = []
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:class", r"(collections|concurrent|contextlib|numpy|os|pathlib|torch)\..+"),  # of other projects
+    (
+        "py:class",
+        r"(collections|concurrent|contextlib|numpy|os|pathlib|torch)\..+",
+    ),  # of other projects
     ("py:class", r"Axis|refcodec\.models\.images\.Source"),  # aliases of types
     ("py:class", r"refcodec\.syntax\.(codes\.\w+|records\.R)"),  # code points: clause 7 has them
     ("py:class", r"refcodec\.syntax\.structures\.StreamHeader"),  # clause 6.2 has its elements

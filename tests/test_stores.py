@@ -101,7 +101,9 @@ def test_a_chunk_that_fails_is_tried_again_and_the_others_are_built(
     lossy = replace(plan, options={"coder": "native", "qp": 20})
     with pytest.raises(CallerError, match=r"1 chunks failed; the first one is chunk 2: .*NaN"):
         stores.build(lossy, client, retries=1)
-    assert sorted(Manifest.load(plan.target).entries) == [0, 1, 3, 4, 5, 6]
+    found = Manifest.load(plan.target)
+    assert found is not None
+    assert sorted(found.entries) == [0, 1, 3, 4, 5, 6]
     assert stores.verify(plan.target, client) == [("c/2/0", "was not built")]
     np.save(plan.source, VECTORS)
     stores.build(lossy, client)
@@ -112,7 +114,7 @@ def test_a_store_of_something_else_is_not_gone_on_with(plan: StorePlan, client: 
     stores.build(plan, client)
     for change in ({"chunk": 4}, {"options": {"coder": "zlib"}}):
         with pytest.raises(CallerError, match=f"begun with another {next(iter(change))}"):
-            stores.build(replace(plan, **change), client)  # type: ignore[arg-type]
+            stores.build(replace(plan, **change), client)
     (plan.target / "manifest.jsonl").unlink()
     with pytest.raises(CallerError, match="has no manifest"):
         stores.build(plan, client)
