@@ -1,6 +1,6 @@
 """The manifest of a store: size and SHA-256 of each chunk, kept as they are built.
 
-A file of lines in JSON, ``manifest.jsonl``, in the folder of the array. The first line says what the store is
+A file of lines in JSON in the folder of the array. The first line says what the store is
 built from; each further one is a chunk. Lines are added as chunks are done, so that a build that was killed
 loses none; a last line that was cut is ignored.
 """
