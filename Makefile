@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test bench lint docs clean
+.PHONY: demo test bench lint docs release-check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/refcodec demo
@@ -16,7 +16,7 @@ test: $(VENV)/.test
 bench: $(VENV)/.test
 	$(BIN)/python tools/bench
 
-lint docs: $(VENV)/.test
+lint docs release-check: $(VENV)/.test
 	$(PIP) install --quiet tox
 	$(BIN)/tox -e $@
 

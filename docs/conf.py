@@ -40,6 +40,7 @@ if tags.has("print"):  # noqa: F821 - the specification on one page: -t print -b
         "requirements.rst",
         "vectors.rst",
         "changelog.rst",
+        "versions.rst",
     ]
     exclude_patterns += ["spec/index.rst", "api", "guides", "results"]
     html_use_index = False
@@ -50,7 +51,10 @@ else:
 templates_path = []
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:class", r"(collections|numpy|os|pathlib|torch)\..+"),  # of other projects
+    (
+        "py:class",
+        r"(collections|concurrent|contextlib|numpy|os|pathlib|torch)\..+",
+    ),  # of other projects
     ("py:class", r"Axis|refcodec\.models\.images\.Source"),  # aliases of types
     ("py:class", r"refcodec\.syntax\.(codes\.\w+|records\.R)"),  # code points: clause 7 has them
     ("py:class", r"refcodec\.syntax\.structures\.StreamHeader"),  # clause 6.2 has its elements

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from refcodec.probability.model import EntropyModel
     from refcodec.reader import Reader, decode
     from refcodec.reader import open_stream as open
+    from refcodec.splitting import split
     from refcodec.tensors import to_torch
     from refcodec.transform.channel import ChannelTransform
     from refcodec.validator import Report, validate
@@ -54,6 +55,7 @@ _HOME = {
     "create": "writer",
     "encode": "writer",
     "inspect": "inspector",
+    "split": "splitting",
     "to_torch": "tensors",
     "Report": "validator",
     "validate": "validator",
@@ -85,6 +87,7 @@ __all__ = [
     "encode",
     "inspect",
     "open",
+    "split",
     "to_torch",
     "validate",
 ]

@@ -591,6 +591,8 @@ def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     if "import zarr" in code:
         pytest.importorskip("zarr")
         pytest.importorskip("xarray")
+    if "import stores" in code:
+        pytest.importorskip("distributed")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, str(path), "exec"), {"__name__": "example"})
 

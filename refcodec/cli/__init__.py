@@ -32,6 +32,8 @@ from refcodec.cli import (
     latent_models,
     looking,
     plotting,
+    serving,
+    storing,
     training,
     warming,
 )
@@ -123,10 +125,12 @@ app.command()(looking.compare)
 app.command()(plotting.plot)
 app.command()(evaluation.evaluate)
 app.command()(training.train)
+app.command()(serving.serve)
 app.add_typer(latent_models.app, name="model")
 app.command()(warming.warm_up)
 app.command()(doctoring.doctor)
 app.add_typer(conformance.app, name="conformance")
+app.add_typer(storing.app, name="store")
 
 
 @app.command()

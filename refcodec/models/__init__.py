@@ -11,7 +11,7 @@
 `refcodec.models.images` the images.
 """
 
-from refcodec.models.cut import Cut
+from refcodec.models.cut import Cut, Pyramid
 from refcodec.models.loading import Network, load
 
-__all__ = ["Cut", "Network", "load"]
+__all__ = ["Cut", "Network", "Pyramid", "load"]

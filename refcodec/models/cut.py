@@ -2,12 +2,13 @@
 
 The feature is the output of the named module. If the network's forward pass can be traced
 (`refcodec.models.traced`), head and tail are two graphs; else (`refcodec.models.hooked`) the network itself
-is stopped at the module, or run with the module's output replaced.
+is stopped at the module, or run with the module's output replaced. `Pyramid` cuts at several modules at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -20,7 +21,7 @@ from refcodec.models.macs import counting
 from refcodec.models.parts import Bundle, Crossing, Inputs, close, main_output
 from refcodec.models.traced import Traced, trace
 
-__all__ = ["Cut", "Macs"]
+__all__ = ["Cut", "Macs", "Pyramid"]
 
 
 class Macs(NamedTuple):
@@ -151,6 +152,68 @@ class Cut:
         return Macs(head.total, tail.total - replayed)
 
 
+class Pyramid:
+    """A network cut at several of its modules at once: the tail needs the features of all of them.
+
+    module      : the network, whose forward pass can be traced; as of `Cut`.
+    layers      : names of the modules, such as the stages of a backbone.
+    input_shape : channels, height and width of the images.
+
+    ``feature_shapes`` has the shape of one image's feature for each layer, C x H x W or D.
+
+    Raises CallerError as `Cut`, and if the network has no graph, or does without one of the layers.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        layers: Sequence[str],
+        input_shape: tuple[int, ...] = (3, 224, 224),
+    ) -> None:
+        self.layers, self.input_shape = tuple(layers), tuple(input_shape)
+        if not layers or len(set(layers)) != len(layers):
+            raise CallerError(f"a network is cut at different layers, not at {', '.join(layers)}")
+        module.eval().requires_grad_(False)
+        for layer in layers:
+            _find(module, layer)
+        together = " and ".join(layers)
+        inputs = Inputs(self.input_shape)
+        with _trial(module, inputs) as (images, others):
+            observed = [_observe(module, layer, images) for layer in layers]
+            bundles = [bundle for bundle, _, _ in observed]
+            try:
+                traced = trace(module, layers, inputs, bundles, images, others)
+            except Crossing as crossing:
+                raise CallerError(f"cut at {together}: {crossing}") from None
+            if traced is None or not _agrees(traced, images, observed[0][2]):
+                raise CallerError(
+                    f"cut at {together}: the network has no graph that torch.fx can find",
+                    hint="cut it at one layer",
+                )
+        self._traced = traced
+        self.feature_shapes = {
+            layer: tuple(feature.shape[1:])
+            for layer, (_, feature, _) in zip(layers, observed, strict=True)
+        }
+
+    def head(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Images, N x channels x height x width, float32, to features by layer, N x C x H x W or N x D.
+
+        Raises CallerError for images of another shape.
+        """
+        _check("images", images, self.input_shape, self.layers[0])
+        return dict(zip(self.layers, self._traced.heads(images), strict=True))
+
+    def tail(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Features by layer to the network's output, as `Cut.tail` gives it.
+
+        Raises CallerError for features of another shape.
+        """
+        for layer, shape in self.feature_shapes.items():
+            _check("features", features[layer], shape, layer)
+        return self._traced.tail_of([features[layer].clone() for layer in self.layers])
+
+
 # --- making the cut --------------------------------------------------------------------------------
 
 
@@ -159,11 +222,9 @@ def _split(module: nn.Module, layer: str, inputs: Inputs) -> tuple[_Split, torch
 
     Raises Crossing if something bypasses the layer.
     """
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        images, others = inputs.random(2, _device(module)), inputs.random(2, _device(module))
+    with _trial(module, inputs) as (images, others):
         bundle, feature, output = _observe(module, layer, images)
-        traced = trace(module, layer, inputs, bundle, images, others)
+        traced = trace(module, [layer], inputs, [bundle], images, others)
         if traced is not None and _agrees(traced, images, output):
             return traced, feature
         hooked = Hooked(module, layer, inputs, bundle)
@@ -174,9 +235,18 @@ def _split(module: nn.Module, layer: str, inputs: Inputs) -> tuple[_Split, torch
 def _agrees(traced: Traced, images: torch.Tensor, output: torch.Tensor) -> bool:
     """True if a graph does what the network does; one that took another path may even fail."""
     try:
-        return close(traced.tail(traced.head(images)), output)
+        return close(traced.tail_of(traced.heads(images)), output)
     except Exception:
         return False
+
+
+@contextmanager
+def _trial(module: nn.Module, inputs: Inputs) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Two different batches of random inputs, and no trace of the trial in the caller's random numbers."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        device = _device(module)
+        yield inputs.random(2, device), inputs.random(2, device)
 
 
 def _observe(

@@ -39,34 +39,38 @@ def trace_between(module: nn.Module, first: str, second: str) -> fx.GraphModule 
 
 def trace(
     module: nn.Module,
-    layer: str,
+    layers: Sequence[str],
     inputs: Inputs,
-    bundle: Bundle,
+    bundles: Sequence[Bundle],
     images: torch.Tensor,
     others: torch.Tensor,
 ) -> Traced | None:
-    """Cut the graph of a network at a module; None if it has no graph.
+    """Cut the graph of a network at one module, or at several; None if it has no graph.
 
-    bundle         : the form of the module's output.
-    images, others : two different batches of inputs. A value that bypasses the module and is the same
-                     for both, such as the height of the images, becomes a constant of the tail.
+    bundles        : the form of the output of each module.
+    images, others : two different batches of inputs. A value that bypasses the modules and is the same for
+                     both, such as the height of the images, becomes a constant of the tail.
 
-    Raises Crossing if a value that depends on the images bypasses the module.
+    Raises Crossing if a value that depends on the images bypasses the modules.
     """
-    target = module.get_submodule(layer)
-    tracer = _Tracer(target)
+    targets = [module.get_submodule(layer) for layer in layers]
+    tracer = _Tracer(*targets)
     try:
         graph = tracer.trace(module, concrete_args=_defaults(module))
     except Exception:  # any error that a forward pass raises for a proxy in place of a tensor
         return None
-    cuts = [node for node in graph.nodes if _called(module, node) is target]
-    if len(cuts) != 1:  # the module runs once, but the traced graph takes another path
+    found = [[node for node in graph.nodes if _called(module, node) is one] for one in targets]
+    if any(len(nodes) != 1 for nodes in found):  # it runs once, but the graph takes another path
         return None
-    return Traced(module, graph, cuts[0], inputs, bundle, images, others)
+    cuts = [node for (node,) in found]
+    return Traced(module, graph, cuts, inputs, bundles, images, others)
 
 
 class Traced:
-    """Head and tail as graphs; `refcodec.models.cut.Cut` documents their inputs and outputs."""
+    """Head and tail as graphs; `refcodec.models.cut.Cut` documents their inputs and outputs.
+
+    ``heads`` and ``tail_of`` are of cuts at several modules: a feature for each, in their order.
+    """
 
     replays_head = False
 
@@ -74,23 +78,28 @@ class Traced:
         self,
         module: nn.Module,
         graph: fx.Graph,
-        cut: fx.Node,
+        cuts: Sequence[fx.Node],
         inputs: Inputs,
-        bundle: Bundle,
+        bundles: Sequence[Bundle],
         images: torch.Tensor,
         others: torch.Tensor,
     ) -> None:
         source = next(node for node in graph.nodes if node.op == "placeholder")
         output = _main_node(graph)
         before = _dependents([source])
-        after = _dependents([cut]) - {cut}
-        needed = _needed([output], stop=[cut])
-        if cut not in needed:
-            raise Crossing("the output does not depend on it")
+        after = _dependents(cuts) - {*cuts}
+        needed = _needed([output], stop=cuts)
+        for cut in cuts:
+            if cut not in needed:
+                raise Crossing(
+                    "the output does not depend on it"
+                    if len(cuts) == 1
+                    else f"the output does not depend on {_place(cut)}, beside the others"
+                )
         sides = [  # inputs of the tail besides the feature that depend on the images
             node
             for node in graph.nodes
-            if node in needed & before - after - {cut}
+            if node in needed & before - after - {*cuts}
             and any(user in after & needed for user in node.users)
         ]
 
@@ -108,27 +117,37 @@ class Traced:
             if node in after & needed and isinstance(_called(module, node), WEIGHTED)
         ]
         self.classifier = _called(module, weighted[-1]) if weighted else None
-        self._head = part([source], cut)
-        self._tail = part([cut, *sides], output)
-        self._representation = part([cut, *sides], weighted[-1].args[0] if weighted else cut)
-        self._inputs, self._bundle = inputs, bundle
+        self._head = part([source], tuple(cuts))
+        self._tail = part([*cuts, *sides], output)
+        self._representation = part([*cuts, *sides], weighted[-1].args[0] if weighted else cuts[0])
+        self._inputs, self._bundles = inputs, bundles
         self._known: dict[tuple[torch.Size, torch.device], Sequence[Any]] = {}
 
     def head(self, images: torch.Tensor) -> torch.Tensor:
         """Images to features."""
-        features: torch.Tensor = self._bundle.unwrap(self._head(images))
+        (features,) = self.heads(images)
         return features
+
+    def heads(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Images to the features of each module."""
+        outputs = zip(self._bundles, self._head(images), strict=True)
+        return tuple(bundle.unwrap(output) for bundle, output in outputs)
 
     def tail(self, features: torch.Tensor) -> torch.Tensor:
         """Features to output."""
-        sides = self._side_values(features)
-        return main_output(self._tail(self._bundle.wrap(features), *sides))
+        return self.tail_of([features])
+
+    def tail_of(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Features of each module to output."""
+        given = zip(self._bundles, features, strict=True)
+        wrapped = [bundle.wrap(one) for bundle, one in given]
+        return main_output(self._tail(*wrapped, *self._side_values(features[0])))
 
     def representation(self, features: torch.Tensor) -> torch.Tensor:
         """Features to the input of the last weighted layer."""
-        sides, given = self._side_values(features), self._bundle.wrap(features)
-        found = self._representation(given, *sides)
-        return torch.as_tensor(found if self.classifier else self._bundle.unwrap(found))
+        (bundle,), sides = self._bundles, self._side_values(features)
+        found = self._representation(bundle.wrap(features), *sides)
+        return torch.as_tensor(found if self.classifier else bundle.unwrap(found))
 
     def _side_values(self, features: torch.Tensor) -> Sequence[Any]:
         """Further inputs of the tail, which depend only on the size and the number of the images."""

@@ -53,6 +53,20 @@ def part(layer: str, size: str, count: int | None) -> Floats:
     return maps[np.arange(count) * len(maps) // count]
 
 
+def of_shapes() -> dict[str, Floats]:
+    """Single features of usual shapes, by their names: photographs at layer3, some cut to tiles."""
+    maps = load("layer3", "large")
+    tiles = maps[:2].reshape(2, 64, 4, 14, 4, 14).transpose(0, 2, 4, 1, 3, 5)
+    quarters = maps[:2].reshape(2, 64, 2, 28, 2, 28).transpose(0, 2, 4, 1, 3, 5)
+    found = {
+        "256x14x14": tiles[0, :2, :2].reshape(256, 14, 14),
+        "512x28x28": quarters.reshape(512, 28, 28),
+        "64x56x56": maps[0],
+        "16x8x8": maps[0, :16, :8, :8],
+    }
+    return {name: np.ascontiguousarray(one) for name, one in found.items()}
+
+
 class Source:
     """A set of features, or a part of it, and what the network makes of it.
 

@@ -80,18 +80,9 @@ def _nearest(points: list[Point]) -> int:
 
 def single_features() -> list[Record]:
     """Milliseconds to write and to read one feature, warm, and its size, by several coders."""
-    maps = features.load("layer3", "large")
-    tiles = maps[:2].reshape(2, 64, 4, 14, 4, 14).transpose(0, 2, 4, 1, 3, 5)
-    quarters = maps[:2].reshape(2, 64, 2, 28, 2, 28).transpose(0, 2, 4, 1, 3, 5)
-    shapes = {
-        "256x14x14": tiles[0, :2, :2].reshape(256, 14, 14),
-        "512x28x28": quarters.reshape(512, 28, 28),
-        "64x56x56": maps[0],
-        "16x8x8": np.ascontiguousarray(maps[0, :16, :8, :8]),
-    }
     return [
-        {"shape": name, "coder": coder, **_single(np.ascontiguousarray(one), coder)}
-        for name, one in shapes.items()
+        {"shape": name, "coder": coder, **_single(one, coder)}
+        for name, one in features.of_shapes().items()
         for coder in ("native-static", "native", "raw float16", "zlib float16", "A2")
         if not (coder == "A2" and name == "16x8x8")
     ]

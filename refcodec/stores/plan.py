@@ -1,0 +1,72 @@
+"""The plan of a store: where features come from, where they go, and how they are coded.
+
+[source]
+path = "features.npy"
+[store]
+path = "features.zarr"
+chunk = 4096
+[encoder]
+coder = "native-lossless"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from refcodec.checked import Table, data_path, read_toml
+from refcodec.chunks import ChunkCoder
+from refcodec.errors import CallerError
+
+__all__ = ["StorePlan", "read_plan"]
+
+_FEATURES = 4096
+"""Features of a chunk, where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class StorePlan:
+    """A store to build.
+
+    source  : ``.npy``, ``.zarr`` (a folder), ``.h5`` or ``.safetensors``.
+    array   : name of the array in the source; "" for the only one.
+    target  : the zarr array, a folder.
+    chunk   : features of a chunk.
+    options : of the encoder, as `refcodec.zarr.encoding` takes them.
+    """
+
+    source: Path
+    target: Path
+    array: str = ""
+    chunk: int = _FEATURES
+    options: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.chunk < 1:
+            raise CallerError(f"chunk is {self.chunk}; it is the number of features of a chunk")
+        ChunkCoder(self.options or {})
+
+
+def read_plan(path: Path, *, data: Path | None = None, changes: Iterable[str] = ()) -> StorePlan:
+    """Read a plan from a TOML file.
+
+    data    : folder that paths are relative to; None for ``$REFCODEC_DATA``, else that of the plan.
+    changes : as of `refcodec.checked.read_toml`.
+
+    Raises CallerError.
+    """
+    content, _, folder = read_toml(path, data=data, changes=changes)
+    plan = Table(str(path), content)
+    source, store = (Table(f"[{name}]", plan.take(name, dict)) for name in ("source", "store"))
+    found = StorePlan(
+        source=data_path(folder, source.take("path", str)),
+        array=source.take("array", str, ""),
+        target=data_path(folder, store.take("path", str)),
+        chunk=store.take("chunk", int, _FEATURES),
+        options=plan.take("encoder", dict, {}),
+    )
+    for table in (plan, source, store):
+        table.finish()
+    return found
