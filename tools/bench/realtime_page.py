@@ -34,14 +34,14 @@ def _machine(record: Record) -> str:
     return (
         f"Measured by ``{own['command']}`` on {own['processor']}, {own['cores']} cores, shared with "
         f"other work (load\n{own['load']}), Python {own['python']}, {packages}.\n"
-        f"Sections take {_durations(record)}.\n"
+        f"{_durations(record)}"
     )
 
 
 def _durations(record: Record) -> str:
-    """How long each section takes."""
+    """A sentence on how long each section takes."""
     found = [f"{-(-s // 60)} min ({name})" for name, s in record.get("seconds", {}).items()]
-    return ", ".join(found)
+    return f"Its sections take {', '.join(found)}.\n" if found else ""
 
 
 def _place(place: str) -> tuple[str, str]:
