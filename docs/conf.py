@@ -23,6 +23,7 @@ extensions = [
     "drawings",
     "examples",
     "decisions",
+    "symbols",
     "sources",
     "vectors",
     "editions",

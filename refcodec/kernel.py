@@ -30,7 +30,6 @@ __all__ = [
     "KERNELS",
     "cache_folder",
     "compiled",
-    "compiled_inline",
     "inlined",
     "kernel",
     "kernel_hash",
@@ -84,24 +83,15 @@ def inlined(function: Function) -> Function:
     To compiled code an array is seven numbers, and a call copies all of them.
     """
     _register(function)
-    return compiled_inline(function)
+    return compiled(function, forceinline=True)
 
 
-def compiled(function: Function) -> Function:
+def compiled(function: Function, forceinline: bool = False) -> Function:
     """Compile a function at its first call; it may use floats, as a choice of an encoder does."""
-    return _compiled(function, inline=False)
-
-
-def compiled_inline(function: Function) -> Function:
-    """Compile a function as a part of its callers; see `inlined`."""
-    return _compiled(function, inline=True)
-
-
-def _compiled(function: Function, *, inline: bool) -> Function:
     if numba.config.DISABLE_JIT:
         return function
     cache = KernelCache(function, cache_folder, announce_compilation)
-    dispatcher: Any = KernelDispatcher(function, cache, inlined=inline)
+    dispatcher: Any = KernelDispatcher(function, cache, inlined=forceinline)
     found: Function = dispatcher
     return found
 

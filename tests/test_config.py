@@ -136,6 +136,7 @@ def test_lossless_frames_have_neither_qp_nor_restoration(option: str) -> None:
         ({"speed": "quick"}, "it is one of fast, default, best"),
         ({"coder": "hevc", "packing": "tiles"}, "did you mean tile"),
         ({"coder": "zlib", "gop": 4}, "zlib has no option gop .gop is for native, hevc"),
+        ({"coder": "native-static", "gop": 4}, "native-static has no option gop .gop is for"),
     ],
 )
 def test_refusals_say_what_to_do(options: dict[str, Any], said: str) -> None:

@@ -16,6 +16,8 @@ import pytest
 
 from refcodec.coders.native.payload import decode_payload
 from refcodec.coders.native_lossless.payload import decode_words
+from refcodec.coders.native_static.contexts import first_tables, tables
+from refcodec.coders.native_static.payload import decode_payload as decode_static
 from refcodec.ranges import convert_reference
 from refcodec.syntax import structures
 from refcodec.syntax.tabulate import tabulate
@@ -86,6 +88,29 @@ def test_traced_decisions_are_those_of_the_decoder(name: str, number: int, exten
         if not later.bit:
             width = earlier.width - width
         assert later.width == width << 8 * (later.read - earlier.read)
+
+
+@pytest.mark.parametrize("start", ["decode_substream", "code_tree", "code_corrections"])
+def test_traced_symbols_are_those_of_the_decoder(start: str, extension: Load) -> None:
+    symbols = extension("symbols")
+    one, _ = payload(extension("decisions"), "static-gains", 0)
+    samples = np.empty((one.fps.channels, one.fps.height, one.fps.width), np.int32)
+    decode = symbols.interpreted(lambda _, function: function)["decode_substream"]
+    decode(one, one.data, range(one.fps.channels), samples)
+    assert np.array_equal(samples, decode_static(one))
+    found = symbols.first_symbols(one, start)
+    assert len(found) == symbols.SHOWN
+    for earlier, later in pairwise(found):
+        assert earlier.after == later.before  # of the only lane
+        slot = later.before % 2**14
+        assert 0 <= slot - later.low < later.frequency
+        state = later.frequency * (later.before >> 14) + slot - later.low
+        taken = later.words - earlier.words
+        assert later.after >> 16 * taken == state
+        assert taken == (state < 2**16)
+        assert later.table == first_tables()[later.context]
+        begin = tables().begin[later.table] + later.symbol
+        assert tables().bounds[begin] == later.low
 
 
 @pytest.mark.parametrize("name", ["exact-repeats", "exact-fast-plain"])

@@ -30,6 +30,7 @@ from refcodec.coders.native_lossless import context, fast
 from refcodec.coders.native_lossless import payload as lossless
 from refcodec.coders.native_lossless.fast import RANKS
 from refcodec.coders.native_lossless.header import FAST_MODE
+from refcodec.coders.native_static import payload as static
 from refcodec.coders.protocol import Machine, Payload, Reference
 from refcodec.kernel import KERNELS
 from refcodec.ranges import convert_reference
@@ -47,6 +48,7 @@ _NAMES = {family: name.upper() for name, family in FAMILIES.items()}
 _PLAIN: list[Callable[..., Any]] = [
     *(native.decode_payload, native.code_payload, native._start, native._finish),
     *(lossless.decode_words, context.decode_context, fast.decode_fast),
+    *(static.decode_substream, static.decode_head, static.code_feature),
 ]
 """Functions that call kernels and are none themselves."""
 

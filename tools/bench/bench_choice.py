@@ -115,6 +115,15 @@ def _point(source: Source, decoded: Any, size: int, speed: float) -> Point:
     return source.judge(decoded, size) | {"decode": round(speed)}
 
 
+_SIDES = {
+    "HEVC, x265 slower (A2)": (1, -1),
+    "HEVC, x265 medium": (-1, -1),
+    "uniform, zstd": (-1, -1),
+    "native-lossless, fast": (-1, 1),
+    "pcodec": (-1, -1),
+}
+"""Where the name of a coder stands: to the right (1) or left (-1) of its mark, and above or below it."""
+
 # --- the picture -----------------------------------------------------------------------------------
 
 
@@ -134,16 +143,16 @@ def draw(record: Record) -> bytes:
             shown = name.replace("native", "native-lossless")
             place = (speed / 4, 100 * size)
             lossless.plot(*place, linestyle="", markersize=6, **plotting.look(number))
-            plotting.label(lossless, shown, place, (5, 5))
+            _label(lossless, shown, place)
+        lossy.set_yscale("log")
+        lossy.set_yticks([50, 75, 100, 150, 200, 300, 500])
         for panel in (lossy, lossless):
-            panel.set_xscale("log")
+            panel.set_xscale("log", base=2)
             panel.xaxis.set_major_formatter("{x:g}")
             panel.yaxis.set_major_formatter("{x:g} %")
+            panel.minorticks_off()
+            panel.margins(0.12)
             panel.grid(visible=True)
-        lossy.set_yscale("log")
-        lossy.set_yticks([75, 100, 150, 200, 300, 500, 800])
-        lossy.yaxis.minorticks_off()
-        lossless.set_xlim(right=2000)
         figure.supxlabel("decoded elements a second, millions, one thread", fontsize="medium")
         return plotting.save(figure, "png")
 
@@ -160,7 +169,14 @@ def _curve(
     panel.plot(*zip(*place, strict=True), color=style["color"], linewidth=1.2)
     middle = place[shared.index(18.0)]
     panel.plot(*middle, linestyle="", markersize=6, **style)
-    plotting.label(panel, name, middle, (5, 5), color=style["color"])
+    _label(panel, name, middle, color=style["color"])
+
+
+def _label(panel: Any, name: str, point: tuple[float, float], **options: Any) -> None:
+    """Write the name of a coder beside its mark, on the side where there is room."""
+    across, up = _SIDES.get(name, (1, 1))
+    align = "left" if across > 0 else "right"
+    plotting.label(panel, name, point, (6 * across, 6 if up > 0 else -10), ha=align, **options)
 
 
 def _at_equal_quality(points: Iterable[Point]) -> dict[float, tuple[float, float]]:

@@ -28,6 +28,7 @@ from curves import bd_rate
 from features import LAYERS, SIZES, Source
 from float_coders import float_curve, package
 from native_curves import QPS, point
+from realtime_search import trials
 from record import DOCS, Record, command, machine, parser, save
 
 from refcodec.errors import EnvironmentFault
@@ -143,9 +144,17 @@ def _floats(
     return {"points": points, "A2": None if found is None else list(found)}
 
 
+def _search(
+    layer: str, size: str, options: argparse.Namespace, record: Record, known: Record
+) -> Record:
+    """Searches of the encoder that were tried."""
+    return trials(layer, size)
+
+
 _PLACES: dict[str, Measure] = {
     "curves": _curves,
     "speed": _speed,
+    "search": _search,
     "lossless": _lossless,
     "floats": _floats,
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from page import fill, percent, table
+from realtime_search import means
 from realtime_speed import SPEED_SNR
 from record import Record
 
@@ -13,17 +14,18 @@ _SIZES = {"small": "small maps", "large": "large maps"}
 
 
 def write(record: Record, page: Path) -> None:
-    """Fill the page."""
+    """Fill the page with the sections that the record has."""
     parts = {
-        "machine": _machine(record),
-        "rates": _rates(record),
-        "speeds": _speeds(record),
-        "lossless": _lossless(record),
-        "floats": _floats(record),
-        "single": _single(record),
-        "threads": _threads(record),
+        "rates": ("curves", _rates),
+        "speeds": ("speed", _speeds),
+        "search": ("search", _search),
+        "lossless": ("lossless", _lossless),
+        "floats": ("floats", _floats),
+        "single": ("single", _single),
+        "threads": ("threads", _threads),
     }
-    fill(page, parts)
+    made = {part: show(record) for part, (section, show) in parts.items() if section in record}
+    fill(page, {"machine": _machine(record)} | made)
 
 
 def _machine(record: Record) -> str:
@@ -31,15 +33,15 @@ def _machine(record: Record) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in own["packages"].items())
     return (
         f"Measured by ``{own['command']}`` on {own['processor']}, {own['cores']} cores, shared with "
-        f"other work (load\n{own['load']}), Python {own['python']}, {packages}. Its sections take "
-        f"{_durations(record)}.\n"
+        f"other work (load\n{own['load']}), Python {own['python']}, {packages}.\n"
+        f"{_durations(record)}"
     )
 
 
 def _durations(record: Record) -> str:
-    """How long each section takes."""
-    found = [f"{max(round(s / 60), 1)} min ({name})" for name, s in record["seconds"].items()]
-    return ", ".join(found)
+    """A sentence on how long each section takes."""
+    found = [f"{-(-s // 60)} min ({name})" for name, s in record.get("seconds", {}).items()]
+    return f"Its sections take {', '.join(found)}.\n" if found else ""
 
 
 def _place(place: str) -> tuple[str, str]:
@@ -83,6 +85,12 @@ def _speeds(record: Record) -> str:
     heads = ["maps", "layer", "QP", "encode, M/s, ours / x265 medium", "ratio"]
     heads += ["decode, M/s, ours / ffmpeg", "ratio", "payloads alone, M/s", "ratio"]
     return table(heads, rows)
+
+
+def _search(record: Record) -> str:
+    """Searches that were tried."""
+    rows = [[name, percent(rate), f"{speed:.1f}"] for name, rate, speed in means(record["search"])]
+    return table(["search (Lagrange multiplier)", "BD-rate, mean", "encode, M/s, mean"], rows)
 
 
 def _lossless(record: Record) -> str:

@@ -151,11 +151,17 @@ def _forward(plane: npt.NDArray[Any], cuts: Any) -> npt.NDArray[Any]:
     lengths = np.diff(cuts)
     if (lengths == lengths[0]).all():  # one product for all blocks
         n = int(lengths[0])
-        basis = cosine_basis(n).T.astype(plane.dtype)
-        product: npt.NDArray[Any] = np.ascontiguousarray(plane).reshape(-1, n) @ basis
+        rows = np.ascontiguousarray(plane).reshape(-1, n)
+        product: npt.NDArray[Any] = rows @ _upright(n, plane.dtype)
         return product.reshape(plane.shape)
     parts = [
-        plane[..., start:stop] @ cosine_basis(int(stop - start)).T.astype(plane.dtype)
+        plane[..., start:stop] @ _upright(int(stop - start), plane.dtype)
         for start, stop in pairwise(cuts)
     ]
     return np.concatenate(parts, axis=-1)
+
+
+@cache
+def _upright(length: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """The basis of one length, position x frequency, in units of 2^-14."""
+    return cosine_basis(length).T.astype(dtype)

@@ -37,7 +37,7 @@ ZERO = 15
 
 def decode_fast(data: Uint8, words: Int32, shape: Int64, kind: Int64, header: Int64) -> None:
     """(8.3.8.3) Decode frequencies and ranks from the front, raw bits from the end; no bytes may remain."""
-    frequencies, begin = read_frequencies(data.tobytes()[: CLASSES * (RANKS + 2)])
+    frequencies, begin = read_frequencies(data[: CLASSES * (RANKS + 2)].tobytes())
     data = data[begin:]
     if data.size < 4:
         raise refusal("fewer than four bytes follow the frequencies")

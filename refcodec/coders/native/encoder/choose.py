@@ -12,7 +12,7 @@ from refcodec.coders.native.encoder.advice import Advice
 from refcodec.coders.native.encoder.blocks import choose_channels
 from refcodec.coders.native.encoder.choice import Choice
 from refcodec.coders.native.encoder.corrections import restoration_mode
-from refcodec.coders.native.encoder.grids import list_blocks, split_grids
+from refcodec.coders.native.encoder.grids import division
 from refcodec.coders.native.encoder.planes import coefficient_planes
 from refcodec.coders.native.encoder.prediction import Prediction
 from refcodec.coders.native.encoder.rates import initial_rates
@@ -108,13 +108,13 @@ def _choose_blocks(
     sums: npt.NDArray[np.float64],
 ) -> float:
     """Choose the blocks and levels of all channels; returns their cost. See ``blocks.choose_channels``."""
-    ys, xs, scans, scan_at = geometry(*exact.shape[1:], block)
-    grids = split_grids(ys, xs, tuning.depths + (block > 16))
+    height, width = exact.shape[1:]
+    _, _, scans, scan_at = geometry(height, width, block)
+    grids, blocks, starts = division(height, width, block, tuning.depths + (block > 16))
     planes = coefficient_planes(exact, grids, slope)[:, None]
     if prediction is not None:
         residual = coefficient_planes(exact - prediction.displaced, grids, slope)[:, None]
         planes = np.concatenate([planes, residual], axis=1)
-    blocks, starts = list_blocks(grids)
     trial = np.zeros(planes.shape[1:], np.int32)
     weights = weight_planes(advice, len(exact), grids)
     return float(

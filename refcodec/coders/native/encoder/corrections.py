@@ -39,10 +39,16 @@ def find_corrections(
     """
     wanted = exact.reshape(len(steps), -1)
     found = samples.reshape(len(steps), -1).astype(np.float64)
-    means, spreads = zip(
-        *((one.mean(axis=1), one.std(axis=1)) for one in (wanted, found)), strict=True
-    )
+    means, spreads = zip(*map(_moments, (wanted, found)), strict=True)
     return corrections_between(means, spreads, wanted.shape[1], steps, mode)
+
+
+def _moments(channels: npt.NDArray[np.float64]) -> Pair:
+    """Mean and standard deviation of each channel, as numpy's own functions compute them, in one go."""
+    count = channels.shape[1]
+    means = channels.sum(axis=1) / count
+    apart = channels - means[:, None]
+    return means, np.sqrt((apart * apart).sum(axis=1) / count)
 
 
 def corrections_between(

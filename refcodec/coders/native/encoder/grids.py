@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
+from refcodec.coders.native.channels import geometry
 from refcodec.coders.native.tree import SPLIT_FROM
 from refcodec.entropy.arrays import Int64
 
-__all__ = ["Grid", "list_blocks", "split_grids"]
+__all__ = ["Division", "Grid", "division", "list_blocks", "split_grids"]
 
 Grid = tuple[Int64, Int64]
 """Boundaries of rows and columns, from 0 to H and W."""
+
+
+class Division(NamedTuple):
+    """The blocks of a channel at every depth of splitting; see `split_grids` and `list_blocks`."""
+
+    grids: list[Grid]
+    blocks: Int64
+    starts: Int64
+
+
+@lru_cache(64)
+def division(height: int, width: int, block: int, depths: int) -> Division:
+    """Divide a channel into largest blocks of one side, whole, split once, and so on."""
+    ys, xs = geometry(height, width, block)[:2]
+    grids = split_grids(ys, xs, depths)
+    return Division(grids, *list_blocks(grids))
 
 
 def split_grids(ys: Int64, xs: Int64, depths: int) -> list[Grid]:

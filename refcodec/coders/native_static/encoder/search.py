@@ -163,7 +163,7 @@ def choose_channels(
 
 @compiled
 def transform_block(
-    samples: Floats, height: int, down: Floats, across: Floats, scale: float, half: Floats,
+    samples: Floats, height: int, down: Floats, across: Floats, scale: np.float32, half: Floats,
     result: Floats,
 ) -> None:  # fmt: skip
     """Transform a block of 16 x 16 samples or fewer to coefficients in units of the step.
@@ -189,7 +189,7 @@ def transform_block(
 
 
 @compiled
-def expected_cost(coefficients: Floats, height: int) -> float:
+def expected_cost(coefficients: Floats, height: int) -> np.float32:
     """Cost of the coefficients of a block, about."""
     columns = np.zeros(SIDE, np.float32)
     for u in range(height):
@@ -204,7 +204,7 @@ def expected_cost(coefficients: Floats, height: int) -> float:
 
 @compiled
 def choose_levels(
-    coefficients: Floats, top: int, left: int, height: int, width: int, strength: float,
+    coefficients: Floats, top: int, left: int, height: int, width: int, strength: np.float32,
     rates: Floats, scans: Int64, scan_at: Int64, near: Int64, costs: Floats, levels: Int32, y: int,
     x: int, sums: Doubles,
 ) -> None:  # fmt: skip
