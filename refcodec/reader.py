@@ -24,7 +24,7 @@ from refcodec.errors import CallerError, StreamError
 from refcodec.latents import decode_latents
 from refcodec.numbers import numbers_of
 from refcodec.salvage import salvaged_units
-from refcodec.sequences import TokenSequence, joined, sequences_of
+from refcodec.sequences import Joining, TokenSequence, sequences_of
 from refcodec.sources import Anything, Pipe, Source, StreamWindow, open_source
 from refcodec.stream.arriving import Arriving, windows_at_hand
 from refcodec.stream.directory import Directory
@@ -245,7 +245,13 @@ class Reader:
             raise CallerError(
                 "arrays of a damaged stream have gaps", hint="iterate over its features"
             )
-        return self._given(joined(self._in_order()))
+        return self._given(self._joined())
+
+    def _joined(self) -> Iterator[Any]:
+        joining = Joining()
+        for unit in self._in_order():
+            yield from joining.add(unit)
+        yield from joining.rest()
 
     def _in_order(self) -> Iterator[DecodedUnit]:
         for walk, source in self._streams():

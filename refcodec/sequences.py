@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from refcodec.stream.order import nothing_to_continue
 from refcodec.syntax.codes import FeatureType
 from refcodec.syntax.structures import FeatureParameterSet
 
-__all__ = ["TokenSequence", "joined", "sequences_of"]
+__all__ = ["Joining", "TokenSequence", "sequences_of"]
 
 Array = npt.NDArray[Any]
 Features = Callable[[Sequence[int]], Iterator[Any]]
@@ -143,21 +143,34 @@ def _sequences_in(directory: Directory, start: int) -> list[_Found]:
     return found
 
 
-def joined(units: Iterable[DecodedUnit]) -> Iterator[Any]:
-    """The arrays of a stream: its features, those of a sequence of tokens as one, in the order they begin."""
-    waiting: deque[list[Any]] = deque()
-    under_way: dict[int, list[Any]] = {}  # sequences that may go on, by fps_id
-    for unit in units:
+class Joining:
+    """The arrays of a stream that is read in order: features, those of a sequence of tokens as one.
+
+    An array is given once all before it are whole; a sequence is when another one begins in its place.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[list[Any]] = deque()
+        self._under_way: dict[int, list[Any]] = {}  # sequences that may go on, by fps_id
+
+    def add(self, unit: DecodedUnit) -> Iterator[Any]:
+        """Take in the next unit; yields arrays that are whole, in the order in which they begin."""
         fps = unit.unit.fps
         if unit.unit.continues:
-            under_way[fps.fps_id] += unit.features
-            continue
-        waiting.extend([one] for one in unit.features)
+            self._under_way[fps.fps_id] += unit.features
+            return
+        self._waiting.extend([one] for one in unit.features)
         if fps.feature_type == FeatureType.TOKENS:
-            under_way[fps.fps_id] = waiting[-1]
-        while waiting and not any(waiting[0] is one for one in under_way.values()):
-            yield _stacked(waiting.popleft())
-    yield from map(_stacked, waiting)
+            self._under_way[fps.fps_id] = self._waiting[-1]
+        while self._waiting and not self._goes_on(self._waiting[0]):
+            yield _stacked(self._waiting.popleft())
+
+    def _goes_on(self, array: list[Any]) -> bool:
+        return any(array is one for one in self._under_way.values())
+
+    def rest(self) -> Iterator[Any]:
+        """Yield the arrays that waited for the end of the stream."""
+        yield from map(_stacked, self._waiting)
 
 
 def _stacked(parts: list[Any]) -> Any:

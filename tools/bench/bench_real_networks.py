@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import bench_lossless
+import numpy as np
 import outputs
 import real_networks_page
 from coding import read, timed, write
 from peers import PEERS, Coder
-from real_networks import MAPS, TOKENS, Maps, Tokens, maps, tokens
+from real_networks import MAPS, TOKENS, Maps, Tokens, maps, tokens, transform
 from record import DOCS, Record, command, load, machine, parser, save
 from token_peers import PEERS as TOKEN_PEERS
 
@@ -31,15 +32,29 @@ from refcodec.allocate.tail_aware import TailAware, choose_levels
 from refcodec.config import EncoderConfig
 
 # A curve of one of refcodec's coders is one line: its name, the fields of its configuration, its QPs.
-MAP_CURVES: Mapping[str, tuple[Mapping[str, Any], tuple[int, ...]]] = {
-    "native": ({"coder": "native"}, (10, 14, 18, 22, 26, 29, 32, 35, 38, 41)),
-    "native-static": ({"coder": "native-static"}, (10, 14, 18, 22, 26, 29, 32, 35, 38, 41)),
-}
-TOKEN_CURVES: Mapping[str, tuple[Mapping[str, Any], tuple[int, ...]]] = {
-    "native fc": (
-        {"coder": "native", "feature_type": "fc"},
-        (8, 12, 16, 20, 24, 28, 32, 36, 40, 44),
+# ``transform`` is that of `real_networks.transform`, which the file names and does not hold.
+_QPS = (10, 14, 18, 22, 26, 29, 32, 35, 38, 41)
+_TOKEN_QPS = (8, 12, 16, 20, 24, 28, 32, 36, 40, 44)
+_FC: Mapping[str, Any] = {"coder": "native", "feature_type": "fc"}
+_SEQUENCES: Mapping[str, Any] = {"coder": "native", "feature_type": "tokens"}
+Curves = Mapping[str, tuple[Mapping[str, Any], tuple[int, ...]]]
+MAP_CURVES: Curves = {
+    "native": ({"coder": "native"}, _QPS),
+    "native-static": ({"coder": "native-static"}, _QPS),
+    "native, transform": ({"coder": "native", "transform": "plain"}, _QPS),
+    "native, weighted transform": ({"coder": "native", "transform": "weighted"}, _QPS),
+    "native-static, weighted transform": (
+        {"coder": "native-static", "transform": "weighted"},
+        _QPS,
     ),
+}
+TOKEN_CURVES: Curves = {
+    "native fc": (_FC, _TOKEN_QPS),
+    "native tokens": (_SEQUENCES, _TOKEN_QPS),
+    "native fc, transform": ({**_FC, "transform": "plain"}, _TOKEN_QPS),
+    "native tokens, transform": ({**_SEQUENCES, "transform": "plain"}, _TOKEN_QPS),
+    "native fc, weighted transform": ({**_FC, "transform": "weighted"}, _TOKEN_QPS),
+    "native tokens, weighted transform": ({**_SEQUENCES, "transform": "weighted"}, _TOKEN_QPS),
 }
 PEER_QPS = {
     "A1-uniform": (12, 16, 20, 24, 27, 30, 33, 36, 39),
@@ -158,11 +173,22 @@ SECTIONS: Mapping[str, Callable[[str, argparse.Namespace], Wanted]] = {
 # --- points ----------------------------------------------------------------------------------------
 
 
-def _point(place: Callable[[], Maps], **choices: Any) -> Record:
+def _with_transform(layer: str, choices: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Choices of a configuration, and the models that reading needs."""
+    found = dict(choices)
+    kind = found.pop("transform", None)
+    if kind is None:
+        return found, None
+    model = transform(layer, kind)
+    return found | {"model": model, "model_apart": True}, model
+
+
+def _point(place: Callable[[], Maps], **given: Any) -> Record:
     source = place()
+    choices, models = _with_transform(source.layer, given)
     write(source.maps[:1], **choices)  # loads, or compiles, the kernels
     data, forth = timed(write, source.maps, **choices)
-    decoded, back = timed(read, data)
+    decoded, back = timed(read, data, models)
     return source.judge(decoded, len(data)) | _seconds(source.maps, forth, back)
 
 
@@ -194,10 +220,13 @@ def _output(place: Callable[[], Maps], choices: Mapping[str, Any]) -> Record:
     return source.judge_logits(decoded, size) | _seconds(source.logits, forth, back)
 
 
-def _token_point(place: Callable[[], Tokens], **choices: Any) -> Record:
+def _token_point(place: Callable[[], Tokens], **given: Any) -> Record:
     source = place()
-    data, forth = timed(write, source.rows, **choices)
-    decoded, back = timed(read, data)
+    choices, models = _with_transform(source.layer, given)
+    whole = choices["feature_type"] == "tokens"
+    features = list(source.texts(source.rows)) if whole else source.rows
+    data, forth = timed(write, features, **choices)
+    decoded, back = timed(read, data, models, np.concatenate if whole else np.stack)
     return source.judge(decoded, len(data)) | _seconds(source.lengths, forth, back)
 
 

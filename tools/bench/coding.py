@@ -39,10 +39,14 @@ def write(
     return target.getvalue()
 
 
-def read(data: bytes) -> Any:
-    """All features of a file, which have one shape, N x C x H x W or N x D."""
-    with refcodec.open(io.BytesIO(data)) as reader:
-        return np.stack(list(reader))
+def read(data: bytes, models: Any = None, join: Callable[[list[Any]], Any] = np.stack) -> Any:
+    """All features of a file, which have one shape, N x C x H x W or N x D.
+
+    models : that the file names without holding them.
+    join   : of the features to one array; ``numpy.concatenate`` for token sequences.
+    """
+    with refcodec.open(io.BytesIO(data), models=models) as reader:
+        return join(list(reader))
 
 
 def timed(

@@ -14,6 +14,7 @@ import torch
 from curves import Point
 from features import Floats
 
+from refcodec.allocate.curvature import channel_metric
 from refcodec.evaluate.statistics import gather, measures
 from refcodec.metrics import (
     bits_per_element,
@@ -26,6 +27,7 @@ from refcodec.models import Cut, Network, load, minilm
 from refcodec.models.images import normalise, open_images
 from refcodec.models.texts import WordPiece, sentences
 from refcodec.models.trained import data_folder
+from refcodec.transform.channel import ChannelTransform
 
 MAPS = ("block0", "block4", "block10", "pooled")
 TOKENS = ("layer2", "layer4", "layer6")
@@ -131,6 +133,45 @@ class Tokens:
             "bits": round(bits_per_element(size, self.rows.size), 5),
             **{key: round(float(figures[name][0]), 5) for key, name in names.items()},
         }
+
+
+# --- transforms over channels ----------------------------------------------------------------------
+
+FEATURE_WEIGHTS = {"plain": None, "weighted": 0.01}
+"""Weight of the features' own error in the metric of a transform, by name; None for no metric."""
+
+_CALIBRATION = 80
+"""Photographs, and five times as many sentences, that transforms are fitted to; none is tested."""
+
+_PROBED = 24
+"""Photographs, or sentences, whose gradients make the metric."""
+
+
+@cache
+def transform(layer: str, kind: str) -> ChannelTransform:
+    """A transform over the channels of a layer of either network, by a name of `FEATURE_WEIGHTS`."""
+    cut = network("minilm" if layer in TOKENS else "efficientnet-lite0").cut(layer)
+    with torch.inference_mode():
+        parts = [cut.head(one) for one in _calibration(layer in TOKENS)]
+    metric, weight = None, FEATURE_WEIGHTS[kind]
+    if weight is not None:
+        some = [one.clone() for one in parts[:: max(1, len(parts) // _PROBED)]]
+        axis = -1 if layer in TOKENS else 1
+        metric = channel_metric(cut.tail, some, feature_weight=weight, axis=axis)
+    return ChannelTransform.fit((one.numpy()[0] for one in parts), metric)
+
+
+def _calibration(texts: bool) -> Iterator[torch.Tensor]:
+    """Inputs of a network, one by one, that no test has."""
+    if texts:
+        pieces = WordPiece(minilm.WORDS.path())
+        for one in sentences(f"docstrings-calibration:{5 * _CALIBRATION}"):
+            yield torch.tensor([pieces(one)])
+        return
+    source = open_images(f"{data_folder()}/imagenet-sample")
+    others = [number for number in range(len(source)) if number % _EVERY]
+    for number in others[:: len(others) // _CALIBRATION][:_CALIBRATION]:
+        yield normalise(source[number].image[None])
 
 
 @lru_cache(maxsize=1)
