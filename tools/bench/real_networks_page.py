@@ -29,6 +29,7 @@ def write(record: Record, page: Path, plot: Path) -> None:
             "machine": _machine(record),
             "bands": _bands(record),
             "points": _points(record.get("maps", {}), ("fidelity", "top1", "top5")),
+            "transforms": _transforms(record.get("transforms", {})),
             "lossless": _lossless(record),
             "tail-aware": _tail_aware(record),
             "tokens": _tokens(record),
@@ -95,6 +96,20 @@ def _points(places: Mapping[str, Any], more: Sequence[str]) -> str:
         for layer, curves in places.items()
         for curve, points in curves.items()
         for name, one in points.items()
+    ]
+    return table(heads, rows)
+
+
+def _transforms(places: Mapping[str, Any]) -> str:
+    """Sizes of the transforms."""
+    heads = ["layer", "channels", "plain, bytes", "weighted, bytes"]
+    rows = [
+        [
+            layer,
+            own["plain"]["size"]["channels"],
+            *(f"{one['size']['bytes']:,}" for one in own.values()),
+        ]
+        for layer, own in places.items()
     ]
     return table(heads, rows)
 
