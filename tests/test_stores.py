@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -240,6 +241,15 @@ def test_commands(tmp_path: Path, client: Any) -> None:
     run("store", "build", config, "--set", "store.chunks=3", status=CALL_AT_FAULT)
     run("store", "build", config, "--set", "store.chunk=0", status=CALL_AT_FAULT)
     run("store", "build", config, "--set", "encoder.coder=nothing", status=CALL_AT_FAULT)
+
+
+def test_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with (
+        pytest.raises(EnvironmentFault, match=r"pip install 'refcodec\[stores\]'"),
+        stores.cluster(),
+    ):
+        pass
 
 
 def test_a_scheduler_that_is_not_there() -> None:

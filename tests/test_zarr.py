@@ -450,7 +450,7 @@ def test_dask_in_several_processes(tmp_path: Path) -> None:
     cluster = distributed.LocalCluster(
         n_workers=2,
         threads_per_worker=1,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         local_directory=tmp_path / "workers",
     )
     with cluster, distributed.Client(cluster) as client:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from refcodec.cli import options
-from refcodec.cli.networks import require_library
 from refcodec.cli.progress import progress
 from refcodec.cli.terminal import many, printable
 
@@ -47,7 +46,6 @@ def build(
 
     What is there already stays: a build that was interrupted goes on.
     """
-    _require_libraries()
     from refcodec import stores
 
     found = stores.read_plan(plan, data=data, changes=changes or ())
@@ -64,7 +62,6 @@ def verify(
     decode: Annotated[bool, typer.Option("--decode", help="Decode every chunk, too.")] = False,
 ) -> None:
     """Compare each chunk of a store with the manifest: size and SHA-256. Exit status 1 if one differs."""
-    _require_libraries()
     from refcodec import stores
 
     with stores.cluster(cluster, workers) as client, progress("verifying", None, "chunks") as show:
@@ -74,11 +71,6 @@ def verify(
     if faults:
         raise typer.Exit(_DIFFERS)
     typer.echo(f"{store}: every chunk is as the manifest says")
-
-
-def _require_libraries() -> None:
-    for library in ("zarr", "distributed"):
-        require_library(library, "stores")
 
 
 def _summary(manifest: Manifest) -> str:

@@ -192,16 +192,19 @@ class Server:
             peer = f"the client {place[0]}:{place[1]}"
             limits = self._limits
             connection = Connection(own, peer, timeout=limits.timeout, largest=limits.largest)
-            alive = [of for one, of in self._threads.items() if one.is_alive() and of is not None]
-            if len(alive) >= clients:
+            alive = [of for one, of in self._threads.items() if one.is_alive()]
+            if len(alive) >= 2 * clients:  # as many are being refused already
+                connection.close()
+                continue
+            if sum(of is not None for of in alive) >= clients:
                 fault = EnvironmentFault(
                     f"it has {clients} clients already", hint="try again later"
                 )
                 self._run(Thread(target=_refuse, args=[connection, fault], daemon=True), None)
                 continue
             self.stats.count(connections=1)
-            number = self._recorded + self.stats.connections
-            session = Session(connection, self._halves, limits, self.stats, number=number)
+            self._recorded += 1
+            session = Session(connection, self._halves, limits, self.stats, number=self._recorded)
             self._run(Thread(target=session.run, daemon=True), session)
 
     def _run(self, thread: Thread, session: Session | None) -> None:

@@ -39,18 +39,22 @@ def cluster(address: str | None = None, workers: int = 2) -> Iterator[Any]:
     address : of the scheduler, ``tcp://host:8786``; its workers see the files under the same paths.
     workers : processes, where there is no address.
 
-    Raises EnvironmentFault where dask is missing, or the scheduler does not answer.
+    Raises EnvironmentFault where zarr or dask is missing, or the scheduler does not answer.
     """
     try:
+        import zarr  # noqa: F401 - the tasks need it
         from distributed import Client, LocalCluster
-    except ImportError:
+    except ImportError as error:
         raise EnvironmentFault(
-            "stores are built by dask, which is missing", hint="pip install 'refcodec[stores]'"
+            f"stores are zarr arrays built by dask: {error}", hint="pip install 'refcodec[stores]'"
         ) from None
     if address is None:
         with (
             LocalCluster(
-                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address="127.0.0.1:0",
             ) as local,
             Client(local) as client,
         ):
