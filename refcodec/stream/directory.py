@@ -180,9 +180,8 @@ class Directory:
         with suppress(StreamError):  # beyond the front
             parse_unit(unit, in_force, trace)
         elements = {one.name: one.value for one in trace}
-        if (
-            fps is None or "continuation_flag" not in elements
-        ):  # the whole unit has an error to raise
+        if fps is None or "continuation_flag" not in elements:
+            # the whole unit has an error to raise
             whole = self.visit(entry)
             assert whole.coded is not None
             return whole.coded.fps, vars(whole.content)

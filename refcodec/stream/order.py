@@ -180,7 +180,7 @@ def no_access_point(coded: CodedUnit) -> StreamError:
 def nothing_to_continue(bit_offset: int) -> StreamError:
     """The error of tokens that follow others, where the parameter set has no feature before them."""
     return OrderError(
-        "the first tokens of a feature parameter set follow no others",
+        "continuation_flag is 1 in the first feature of its parameter set",
         bit_offset=bit_offset,
         requirement="9.1-13",
     )

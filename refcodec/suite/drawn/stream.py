@@ -118,9 +118,8 @@ def draw_stream(
         walk.group(chance.choose(own if own and chance.below(3) else chosen))
     if chance.one_in(50) and CODERS["raw"] in chosen:
         walk.many()
-    extra = Chance(
-        "tokens", WALK, profile.name, level, seed
-    )  # streams without tokens stay as they were
+    # choices of their own, so that streams without tokens stay as they were
+    extra = Chance("tokens", WALK, profile.name, level, seed)
     coding = [record for record in chosen if record.tokens]
     if coding and extra.one_in(4):
         walk.tokens(extra, extra.choose(coding))
