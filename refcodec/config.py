@@ -193,7 +193,7 @@ class EncoderConfig:
         self._set("given", given)
         defaults = {**_NEUTRAL, "hash_size": 8 if record.needs_hash else 0, **record.options}
         if _is_transform(given.get("model")):
-            defaults |= {"quantiser": "transform", "bits": 16}
+            defaults |= {"quantiser": "transform"}
         for name in options:
             self._set(name, given.get(name, defaults.get(name)))
         self._set("lossy_quantiser", None if self.quantiser == "none" else self.quantiser)

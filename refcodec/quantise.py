@@ -9,6 +9,7 @@ Samples are int32, C x H x W; parameters have one entry (per tensor) or C entrie
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -43,6 +44,8 @@ __all__ = [
 Samples = npt.NDArray[np.int32]
 Values = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
+
+_log = logging.getLogger("refcodec")
 
 NUMPY_TYPES: dict[SourceType, np.dtype[Any]] = {
     SourceType.FLOAT32: np.dtype(np.float32),
@@ -349,6 +352,14 @@ def quantise(
     if transform is not None:
         positions = transform.coefficients(feature)
         limit = 1 << (fps.bits - 1)
+        beyond = int(((positions < -limit) | (positions >= limit)).sum())
+        if beyond:
+            _log.warning(
+                "%d coefficients of a feature exceed %d bits and saturate: "
+                "fit the transform to features like these",
+                beyond,
+                fps.bits,
+            )
         np.clip(positions, -limit, limit - 1, out=positions)
         return np.rint(positions).astype(np.int32), positions
     log_step, exponent = parameters.log_step, parameters.log_exponent

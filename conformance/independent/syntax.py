@@ -152,8 +152,8 @@ def parse_parameter_set(payload: bytes) -> FeatureParameterSet:
     head_count = read.ue(1 << 12) if tokens else 0
     quantiser = code_point(Quantiser, read.u(3))
     quantised = quantiser != Quantiser.NONE
-    bits = read.u(4) + 1 if quantised else WIDTHS[source_type]
     has_ranges = quantised and quantiser != Quantiser.TRANSFORM
+    bits = read.u(4) + 1 if has_ranges else 18 if quantised else WIDTHS[source_type]
     range_per_channel_flag = has_ranges and read.flag()
     restoration_enabled_flag = quantiser == Quantiser.UNIFORM and read.flag()
     log_signed_flag = quantiser == Quantiser.LOGARITHMIC and read.flag()

@@ -93,7 +93,7 @@ def check_parameter_set(
             else "codes integer samples: quantiser must not be none"
         )
         yield wrong("quantiser", f"{record.name} {needs}", _QUANTISERS[fps.coder_id])
-    elif fps.quantiser != Quantiser.NONE and fps.bits > record.largest_bits:
+    elif fps.bits_minus1 is not None and fps.bits > record.largest_bits:
         yield wrong(
             "bits_minus1",
             f"{fps.bits} bits; {record.name} takes at most {record.largest_bits}",

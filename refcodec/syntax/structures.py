@@ -45,6 +45,7 @@ __all__ = [
     "CHANNEL_TRANSFORM_UNIT",
     "CODED_FEATURE",
     "CODED_FEATURE_BATCH",
+    "COEFFICIENT_BITS",
     "END",
     "ENTROPY_MODEL_UNIT",
     "ENTROPY_TABLES",
@@ -112,6 +113,9 @@ LARGEST_HEAD_COUNT = 2**12
 LARGEST_TOKEN_COUNT = 2**16
 """Tokens of a coded feature at most; longer sequences are several that continue one another."""
 
+COEFFICIENT_BITS = 18
+"""Bits of the coefficients of a transform over channels, with a sign."""
+
 LARGEST_WIDTH = 4096
 """Channels of a layer of a network at most."""
 
@@ -167,11 +171,17 @@ class FeatureParameterSet(Record):
         )
     )
     quantiser: Quantiser = element(U(3, Quantiser))
-    bits_minus1: int | None = element(If(this.quantiser != Quantiser.NONE, U(4)))
+    bits_minus1: int | None = element(
+        If((this.quantiser != Quantiser.NONE) & (this.quantiser != Quantiser.TRANSFORM), U(4))
+    )
     bits: int = element(
         IfThenElse(
             this.quantiser != Quantiser.NONE,
-            Computed(this.bits_minus1 + 1),
+            IfThenElse(
+                this.quantiser != Quantiser.TRANSFORM,
+                Computed(this.bits_minus1 + 1),
+                Computed(COEFFICIENT_BITS),
+            ),
             IfThenElse(
                 this.source_type == SourceType.FLOAT32,
                 Computed(32),

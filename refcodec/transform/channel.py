@@ -32,6 +32,7 @@ from refcodec.stored_model import StoredModel
 from refcodec.syntax.codes import Profile, Quantiser, UnitType
 from refcodec.syntax.structures import (
     CHANNEL_TRANSFORM,
+    COEFFICIENT_BITS,
     CodedChannelTransform,
     FeatureParameterSet,
 )
@@ -42,7 +43,7 @@ __all__ = ["ChannelTransform", "encode_transform", "weights_of_transform"]
 
 Values = npt.NDArray[np.float64]
 
-_LARGEST_COEFFICIENT = 1 << 17
+_LARGEST_COEFFICIENT = 1 << (COEFFICIENT_BITS - 1)
 """Greatest magnitude of a coefficient: samples after corrections may lie beyond their bits."""
 
 _LARGEST_WEIGHTS = 1 << 35
@@ -211,8 +212,8 @@ class ChannelTransform(StoredModel):
                  the squared error.
         groups : of consecutive channels that are transformed one by one, which bounds the work.
 
-        At equal QP a feature then has the error of one coded without a transform whose range is that of all
-        ``features`` together. Raises CallerError.
+        At equal QP a feature then has the error of one coded without a transform in the usual range of the
+        features, 16 standard deviations where their values are normal. Raises CallerError.
         """
         moments = moments_of(features)
         matrix = klt_of(moments, metric, groups)
@@ -244,7 +245,8 @@ class ChannelTransform(StoredModel):
         offsets = np.asarray(offset, np.float32)
         if offsets.shape not in ((), (channels,)):
             raise CallerError(f"{offsets.size} offsets for {channels} channels")
-        most = np.abs(table).max(axis=1)  # of each coefficient
+        rows = np.abs(table).max(axis=2)
+        most = (np.abs(table) / rows[:, :, None]).max(axis=1)  # of each coefficient
         shifts = np.floor(np.log2(most / most.min())).astype(np.int64)
         room = _LARGEST_WEIGHTS / (table.shape[1] << (_WEIGHT_BITS - 1))
         shifts = np.minimum(shifts, min(_LARGEST_SHIFT, int(np.log2(room))))

@@ -15,7 +15,21 @@ __all__ = ["Moments", "klt_of", "moments_of"]
 Values = npt.NDArray[np.float64]
 
 _UNITS = 1023
-"""Coefficients of 1 in the range of the features: those of samples of 10 bits."""
+"""Coefficients of 1 in the usual range of the features: those of samples of 10 bits."""
+
+_USUAL_RANGE = 24.0
+"""Usual range of features, in medians of the distances of values from the means of their channels: that of 16
+standard deviations of normal values. Outliers, of channels, tokens or features, do not change it."""
+
+_FARTHEST = 12.0
+"""Root mean square of a position, in medians of distances, above which it counts less, so that outliers
+do not decide the transform."""
+
+_REMEMBERED = 64
+"""Features whose distances tell what is usual while features are read."""
+
+_LARGEST_DEVIATION = 4096.0
+"""Standard deviation of a coefficient at most, in its units: those of larger ones are coarser."""
 
 _FLOOR = 1e-6
 """Least eigenvalue of a metric, relative to the greatest: directions of less weight count as of this."""
@@ -26,7 +40,7 @@ class Moments(NamedTuple):
 
     mean       : of each channel.
     covariance : channels x channels.
-    extent     : from the least value of all channels to the greatest.
+    extent     : usual range of the values, which outliers do not change.
     """
 
     mean: Values
@@ -40,29 +54,39 @@ def moments_of(features: Iterable[Any]) -> Moments:
     Raises CallerError for no features, features that differ in their number of channels, and values that are
     not finite.
     """
-    count, low, high = 0, np.inf, -np.inf
+    distances: list[float] = []
+    total, usual, shift = 0.0, 0.0, np.zeros(0)
     first, second = np.zeros(0), np.zeros((0, 0))
-    shift = np.zeros(0)  # keeps the sums small where means are large
     for feature in features:
         table = _by_channel(np.asarray(feature))
         if not np.isfinite(table).all():
             raise CallerError("a feature to fit a transform to has values that are not finite")
-        if count == 0:
-            shift = table.mean(axis=1)
+        if not distances:
+            shift = np.median(table, axis=1)  # keeps the sums small where means are large
             first, second = np.zeros(len(table)), np.zeros((len(table), len(table)))
         if len(table) != len(shift):
             raise CallerError(
                 f"features of {len(shift)} and of {len(table)} channels have no common transform"
             )
-        low, high = min(low, float(table.min())), max(high, float(table.max()))
         table = table - shift[:, None]
-        first += table.sum(axis=1)
-        second += table @ table.T
-        count += table.shape[1]
-    if count == 0:
+        distances.append(float(np.median(np.abs(table))))
+        if distances[-1] > 0 or not usual:
+            usual = float(np.median(distances[-_REMEMBERED:]))
+        sizes = np.sqrt((table**2).mean(axis=0))
+        weights = np.minimum(1.0, _FARTHEST * usual / np.maximum(sizes, 1e-300)) ** 2
+        if usual == 0:
+            weights = np.ones_like(weights)
+        first += table @ weights
+        second += (table * weights) @ table.T
+        total += float(weights.sum())
+    if not distances:
         raise CallerError("there are no features to fit a transform to")
-    mean = first / count
-    return Moments(mean + shift, second / count - np.outer(mean, mean), high - low)
+    mean = first / total
+    covariance = second / total - np.outer(mean, mean)
+    found = float(np.median(distances))
+    if found == 0:  # most values are alike
+        found = float(np.sqrt(np.trace(covariance) / len(covariance)))
+    return Moments(mean + shift, covariance, _USUAL_RANGE * found)
 
 
 def _by_channel(feature: npt.NDArray[Any]) -> Values:
@@ -84,7 +108,8 @@ def klt_of(moments: Moments, metric: npt.ArrayLike | None = None, groups: int = 
     groups : of consecutive channels, each with a transform of its own.
 
     Returns groups x channels x coefficients, in the form that `ChannelTransform.from_matrix` takes: a
-    coefficient of 1 is 1/1023 of the extent of the features. Raises CallerError.
+    coefficient of 1 is 1/1023 of the extent of the features, or of a coefficient that varies by more than 64
+    usual deviations a power of two of that. Raises CallerError.
     """
     channels = len(moments.mean)
     if not 1 <= groups <= channels or channels % groups:
@@ -106,6 +131,8 @@ def klt_of(moments: Moments, metric: npt.ArrayLike | None = None, groups: int = 
         weights /= np.exp(np.log(weights).mean())
         root = (axes * np.sqrt(weights)) @ axes.T
         inverse = (axes / np.sqrt(weights)) @ axes.T
-        _, vectors = np.linalg.eigh(root @ moments.covariance[own, own] @ root)
-        found[group] = unit * inverse @ vectors[:, ::-1]
+        variances, vectors = np.linalg.eigh(root @ moments.covariance[own, own] @ root)
+        deviations = np.sqrt(np.maximum(variances[::-1], 0)) / unit
+        coarser = np.exp2(np.ceil(np.log2(np.maximum(deviations / _LARGEST_DEVIATION, 1))))
+        found[group] = unit * coarser * (inverse @ vectors[:, ::-1])
     return found
