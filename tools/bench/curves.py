@@ -19,9 +19,11 @@ def frontier(points: Iterable[Point]) -> tuple[Axis, Axis]:
     return curves.frontier(_curve(points))
 
 
-def bd_rate(anchor: Iterable[Point], other: Iterable[Point]) -> Difference | None:
+def bd_rate(
+    anchor: Iterable[Point], other: Iterable[Point], within: tuple[float, float] = SNR_RANGE
+) -> Difference | None:
     """BD-rate against the anchor in %, and its range of SNRs; None where they share less than 1 dB."""
-    return curves.bd_rate(_curve(anchor), _curve(other), within=SNR_RANGE, least=1)
+    return curves.bd_rate(_curve(anchor), _curve(other), within=within, least=1)
 
 
 def _curve(points: Iterable[Point]) -> Curve:
