@@ -4,10 +4,13 @@
         --output R/resnet56-layer2-codec-results --threads 1
     python tools/bench/bench_codecs.py --results R [--resume]
 
-and likewise for the other plans of PLANS; those without results are left out. The 200 features of each layer,
+and likewise for the other plans of PLANS, and for other weights of the features at layer2 (WEIGHTS), from the
+linear plan with ``--set bottleneck.feature_weight=0.05`` in R/resnet56-layer2-linear-weight-0.05-results.
+Those without results are left out. The 200 features of each layer,
 and the curves of A1, A2 and the native coder, are those of the page on the native coder
 (``docs/results/native.json``). The model is stored apart, and its size stated apart. Other tails are those of
-``bench_tails.py``. One thread; some ten minutes.
+``bench_tails.py``, and tail-aware encoding is that of ``refined.py``. Run it with ``OMP_NUM_THREADS=1``, else
+numpy takes all cores for the analysis. Some ten minutes, and twenty for tail-aware encoding.
 
 The record, ``docs/results/codecs.json``, holds every point; ``--render`` makes page and plot from it alone.
 """
@@ -26,6 +29,7 @@ from bench_tails import CONFIG, QPS, TESTED, Place
 from coding import read, timed
 from features import Source
 from record import DOCS, Record, command, load, machine, save
+from refined import PLACES, refined
 
 import refcodec
 from refcodec.learn.reading import read as read_plan
@@ -44,6 +48,9 @@ PLANS = {
 TAILS = ("layer1", "layer2")
 """Layers that other tails were trained for."""
 
+WEIGHTS = (0.0005, 0.05, 0.5)
+"""Weights of the error of features at layer2 that are tried beside that of the plan."""
+
 NATIVE = {"layer1": 38, "layer2": 38, "layer3": 48}
 """QPs of the native coder whose speed is compared."""
 
@@ -53,7 +60,7 @@ TRAININGS = Path(__file__).resolve().parents[1] / "training"
 def main() -> int:
     """Measure, then write record, page and plot."""
     options = _options()
-    record = load(options, {"plans": {}, "speed": {}, "tails": {}})
+    record = load(options, {"plans": {}, "speed": {}, "tails": {}, "weights": {}, "refined": {}})
     if not options.render:
         record |= {"machine": machine() | {"command": command()}}
         for curve, plan in PLANS.items():
@@ -65,6 +72,16 @@ def main() -> int:
             folder = options.results / f"{PLANS[f'{layer} learned']}-results"
             if folder.is_dir() and layer not in record["tails"]:
                 record["tails"][layer] = tails(layer, folder)
+                save(record, options.record)
+        for weight in WEIGHTS:
+            folder = options.results / f"{PLANS['layer2 linear']}-weight-{weight:g}-results"
+            if folder.is_dir() and f"{weight:g}" not in record["weights"]:
+                record["weights"][f"{weight:g}"] = tails("layer2", folder)
+                save(record, options.record)
+        for layer, place in PLACES.items():
+            folder = options.results / f"{place.plan}-results"
+            if folder.is_dir() and layer not in record["refined"]:
+                record["refined"][layer] = refined(layer, options.results)
                 save(record, options.record)
     codecs_page.render(record, json.loads((DOCS / "results" / "native.json").read_text()), DOCS)
     return 0

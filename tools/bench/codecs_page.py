@@ -37,7 +37,10 @@ def render(record: Record, native: Record, docs: Path) -> None:
         "rates": rates(record, native),
         "points": points(record),
         "speed": speed(record, tails),
-        "tails": other_tails(record),
+        "tails": other_tails("layer", record["tails"]),
+        "weights": other_tails("feature_weight", record["weights"]) if record["weights"] else "",
+        "refined": refined_points(record),
+        "refined-rates": refined_rates(record),
     }
     fill(docs / "results" / "codecs.rst", parts)
     with atomic_file(docs / "images" / "codecs.png") as file:
@@ -123,16 +126,16 @@ def _range(points: Iterable[Record], key: str) -> str:
     return f"{min(values):.1f} to {max(values):.1f}"
 
 
-def other_tails(record: Record) -> str:
-    """BD-rates of the codec against the native coder by the quality of each tail."""
+def other_tails(head: str, record: Record) -> str:
+    """BD-rates of codecs against the native coder by the quality of each tail; ``head`` tells them apart."""
 
     def rows() -> Iterable[Sequence[str]]:
-        for layer, curves in record["tails"].items():
+        for name, curves in record.items():
             cells = []
             for measure in _TAILS:
                 anchor, other = (
-                    [{"bits": one["bits"], "snr": one[measure]} for one in curves[name]]
-                    for name in ("native", "learned")
+                    [{"bits": one["bits"], "snr": one[measure]} for one in curves[curve]]
+                    for curve in ("native", "learned")
                 )
                 found = bd_rate(anchor, other)
                 cells.append(
@@ -140,9 +143,50 @@ def other_tails(record: Record) -> str:
                     if found is None
                     else f"{percent(found.value)} ({found[1]:.0f} to {found[2]:.0f} dB)"
                 )
-            yield layer, *cells
+            yield name, *cells
 
-    return table(("layer", *_TAILS.values()), rows())
+    return table((head, *_TAILS.values()), rows())
+
+
+def refined_points(record: Record) -> str:
+    """Every point of tail-aware encoding, of latents and of native levels."""
+
+    def rows() -> Iterable[Sequence[str]]:
+        for layer, found in record["refined"].items():
+            for name in ("learned", "native"):
+                for one in found[name]:
+                    yield (
+                        f"{layer} {name}",
+                        f"{one['strength']:g}",
+                        f"{one['bytes'] / found['tested']:.1f}",
+                        f"{one['snr']:.1f}",
+                        f"{one['fidelity']:.3f}",
+                        f"{one['feature_snr']:.1f}",
+                        f"{one['encode_ms']:.0f}",
+                        f"{one['model_bytes'] / 1000:.0f} kB" if "model_bytes" in one else "",
+                    )
+
+    heads = (
+        *("curve", "strength", "bytes a feature", "output SNR, dB", "fidelity"),
+        *("feature SNR, dB", "encode, ms", "model"),
+    )
+    return table(heads, rows())
+
+
+def refined_rates(record: Record) -> str:
+    """BD-rates of tail-aware latents against tail-aware levels."""
+
+    def rows() -> Iterable[Sequence[str]]:
+        for layer, one in record["refined"].items():
+            found = bd_rate(one["native"], one["learned"], within=(8, 45))
+            yield (
+                layer,
+                percent(None if found is None else found.value),
+                "" if found is None else f"{found[1]:.1f} to {found[2]:.1f}",
+                str(one["tested"]),
+            )
+
+    return table(("layer", "against native, tail-aware", "between, dB", "features"), rows())
 
 
 def draw(record: Record, native: Record) -> bytes:

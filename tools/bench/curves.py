@@ -13,14 +13,13 @@ Point = dict[str, Any]
 SNR_RANGE = (8.0, 30.0)
 """Logit SNRs over which BD-rates are taken, dB, as far as both curves reach."""
 
+BANDS = ((8.0, 15.0), (15.0, 22.0), (22.0, 30.0))
+"""Parts of it, since one mean hides that coders lead at low quality or at high."""
+
 
 def frontier(points: Iterable[Point]) -> tuple[Axis, Axis]:
     """Bits an element and SNRs by rising rate, without points that cost more and are no better."""
     return curves.frontier(_curve(points))
-
-
-BANDS = ((8.0, 15.0), (15.0, 22.0), (22.0, 30.0))
-"""Parts of it, since one mean hides that coders lead at low quality or at high."""
 
 
 def bd_rate(
