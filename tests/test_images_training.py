@@ -347,8 +347,8 @@ def test_the_plan_of_the_results_page_runs(folder: Path, tmp_path: Path) -> None
 def test_the_command_trains_measures_and_goes_on(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = ("train", folder / "plan.toml", "--output", tmp_path, "--threads", 1)
-    arguments = (*arguments, "--set", "training.control=true")
+    plan = ("train", folder / "plan.toml", "--output", tmp_path, "--threads", 1)
+    arguments = (*plan, "--set", "training.control=true")
     shown = run(*arguments)
     assert "from latents" in shown.output
     assert "lambda-0.01/task-0.5  joint  step 20/20" in shown.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import sys
-from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_tail import NETWORK, SHAPE, Ends, features, outputs
 from typer.testing import CliRunner
 
 import refcodec
@@ -32,61 +32,11 @@ from refcodec.metrics import fidelity, signal_to_noise
 from refcodec.models import trained
 
 LEVELS = refcodec.EncoderConfig(workers=1)
-SHAPE = (8, 12, 12)
-
-
-class Network(torch.nn.Module):
-    """Two layers, whose first makes maps of SHAPE of an image."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = torch.nn.Sequential(
-            torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.AvgPool2d(2)
-        )
-        self.second = torch.nn.Sequential(torch.nn.Conv2d(8, 12, 3, stride=2), torch.nn.ReLU())
-        self.classifier = torch.nn.Linear(12, 5)
-
-    def forward(self, images: Any) -> Any:
-        return self.classifier(self.second(self.first(images)).mean(dim=(2, 3)))
-
-
-def make() -> Network:
-    """A factory, as the command line names it."""
-    torch.manual_seed(3)
-    return Network()
-
-
-class Ends:
-    """The rest of the network behind its first layer."""
-
-    def __init__(self) -> None:
-        self._network = make().eval().requires_grad_(False)
-
-    def representation(self, features: Any) -> Any:
-        return self._network.second(features).mean(dim=(2, 3))
-
-    def tail(self, features: Any) -> Any:
-        return self._network.classifier(self.representation(features))
-
-
-@cache
-def features(count: int = 6) -> Any:
-    """Features of smooth random pictures after the first layer, N x C x H x W."""
-    generator = torch.Generator().manual_seed(1)
-    coarse = torch.rand(count, 3, 6, 6, generator=generator)
-    pictures = torch.nn.functional.interpolate(coarse, size=24, mode="bilinear")
-    with torch.no_grad():
-        return make().first(pictures).numpy()
 
 
 def batch_of(maps: Any) -> dict[str, str]:
     """What the command line notes of a file that holds these features as one array."""
     return with_entries({}, [described(maps.shape)])
-
-
-def outputs(maps: Any) -> Any:
-    with torch.no_grad():
-        return Ends().tail(torch.from_numpy(np.stack(list(maps)))).numpy()
 
 
 def coded(method: str, config: Any = LEVELS, **parameters: Any) -> tuple[int, float]:
@@ -484,7 +434,6 @@ def test_targets_find_the_strength() -> None:
 # --- the command line ------------------------------------------------------------------------------
 
 RUN = CliRunner()
-NETWORK = ["--model", "test_tail_aware:make", "--layer", "first", "--input-size", "24"]
 
 
 @pytest.fixture
@@ -546,7 +495,7 @@ def test_streams_say_what_kind_of_layer_it_was(source: str, tmp_path: Path) -> N
         assert [one.feature_type.name for one in reader.parameters] == ["POOL"]
 
 
-@pytest.mark.parametrize("options", [NETWORK, ["--sensitivity", "s.json"]])
+@pytest.mark.parametrize("options", [[*NETWORK], ["--sensitivity", "s.json"]])
 def test_torch_is_missed(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
 ) -> None:
@@ -588,7 +537,7 @@ def test_encode_with_fitted_statistics(source: str, tmp_path: Path) -> None:
     [
         (["--allocation", "gradient"], "give --model and --layer"),
         (["--target-fidelity", "0.9"], "give --model and --layer"),
-        (["--model", "test_tail_aware:make"], "give both --model and --layer"),
+        (["--model", "small_tail:make"], "give both --model and --layer"),
         ([*NETWORK[:-1], "32"], "Give --input-size"),
         ([*NETWORK, "--parameter", "strength"], "NAME=VALUE"),
         ([*NETWORK, "--qp-file", "q.json"], "exclude each other"),

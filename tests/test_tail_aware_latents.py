@@ -12,7 +12,7 @@ import pytest
 import torch
 from command import CALL_AT_FAULT, run
 from numpy.testing import assert_allclose
-from test_tail_aware import NETWORK, SHAPE, Ends, features, outputs
+from small_tail import NETWORK, SHAPE, Ends, features, outputs
 
 import refcodec
 from refcodec.allocate.descent import TailAware
@@ -181,7 +181,8 @@ def test_streams_are_ordinary_and_the_search_repeats() -> None:
     assert streams[0] == streams[1]
     assert refcodec.validate(streams[0]).conforming
     with refcodec.open(streams[0], output="latents") as reader:
-        decoded = [one.values for one in reader]
+        latents: list[Any] = list(reader)
+    decoded = [one.values for one in latents]
     settings = TailAware(strength=3, iterations=10)
     found = refine_latents(features(), [Ends().tail], config_of(suited()), settings)
     for one, pair in zip(decoded, found, strict=True):
@@ -251,7 +252,7 @@ def test_a_coarser_step_is_found_where_the_output_needs_less() -> None:
 def test_commands_suit_a_model_and_encode_with_it(tmp_path: Path) -> None:
     codec().save(tmp_path)
     np.save(tmp_path / "f.npy", features(8))
-    files = [
+    files: list[Any] = [
         "--model-file",
         tmp_path / "model.dfcm",
         "--analysis",

@@ -101,7 +101,7 @@ def code(maps: np.ndarray, config: EncoderConfig, parameters: Record, cut: Cut) 
     return target.getvalue()
 
 
-def _decoded(data: bytes, config: EncoderConfig) -> np.ndarray:
+def _decoded(data: bytes, config: EncoderConfig) -> Any:
     if config.model is None:
         return read(data)
     with refcodec.open(io.BytesIO(data), models=config.model) as reader:
@@ -140,7 +140,7 @@ def _cut(layer: str) -> Cut:
     return load_network("resnet56", trained.weights("resnet56")).cut(layer)
 
 
-def _training(cut: Cut, count: int) -> np.ndarray:
+def _training(cut: Cut, count: int) -> Any:
     """Features of training images, N x C x H x W."""
     found: Sequence[torch.Tensor] = []
     with torch.no_grad():

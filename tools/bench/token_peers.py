@@ -6,6 +6,7 @@ Every function takes rows, float32 N x D, and returns the number of bytes and th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,14 +38,12 @@ def scaled(rows: Floats, bits: int, axis: int) -> Coded:
 
 
 PEERS: Mapping[str, Mapping[str, Callable[[Any], Coded]]] = {
-    "uniform, zstd": {
-        f"{bits} bits": lambda rows, bits=bits: uniform(rows, bits) for bits in range(2, 9)
-    },
+    "uniform, zstd": {f"{bits} bits": partial(uniform, bits=bits) for bits in range(2, 9)},
     "integers for each token": {
-        f"int{bits}": lambda rows, bits=bits: scaled(rows, bits, 1) for bits in (4, 8)
+        f"int{bits}": partial(scaled, bits=bits, axis=1) for bits in (4, 8)
     },
     "integers for each channel": {
-        f"int{bits}": lambda rows, bits=bits: scaled(rows, bits, 0) for bits in (4, 8)
+        f"int{bits}": partial(scaled, bits=bits, axis=0) for bits in (4, 8)
     },
 }
 """Points of each way, by its name."""
