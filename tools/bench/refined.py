@@ -45,13 +45,13 @@ class Suiting(NamedTuple):
 
 
 PLACES: Final = {
-    "layer1": Suiting("resnet56-layer1-codec", "1e-05", 2.0),
+    "layer1": Suiting("resnet56-layer1-codec", "1e-05", 2.9),
     "layer2": Suiting("resnet56-layer2-linear", "2e-05", 1.4),
     "layer3": Suiting("resnet56-layer3-codec", "0.0002", 1.3),
 }
 
 STRENGTHS: Final = (6.0, 20.0, 60.0)
-TESTED, SUITED_ON, ROUNDS = 40, 40, 3
+TESTED, SUITED_ON, ROUNDS = 40, 60, 4
 
 
 def refined(layer: str, results: Path) -> Record:
