@@ -57,6 +57,7 @@ nitpick_ignore_regex = [
         r"(collections|concurrent|contextlib|numpy|os|pathlib|torch)\..+",
     ),  # of other projects
     ("py:class", r"Axis|refcodec\.models\.images\.Source"),  # aliases of types
+    ("py:class", r"refcodec\.encoder\.analysis\.Latents"),  # a pair of arrays that a writer takes
     ("py:class", r"refcodec\.syntax\.(codes\.\w+|records\.R)"),  # code points: clause 7 has them
     ("py:class", r"refcodec\.syntax\.structures\.StreamHeader"),  # clause 6.2 has its elements
     ("py:class", r".*[\[|].*"),  # types within a union, which autodoc does not take apart
