@@ -62,7 +62,7 @@ DETERMINISTIC = [Profile.LOSSLESS, Profile.NATIVE, Profile.LEARNED]
 @pytest.mark.parametrize(
     ("profile", "sha256"),
     [
-        (Profile.LOSSLESS, "bc055190887fb5667eef320154a88dd021c8c78592289bb2da93dfc2dfffe57d"),
+        (Profile.LOSSLESS, "be915859644e3b72b898de7fec192b0e27c7ae1ecb81fa0b571ad1ae446c86b3"),
         (Profile.NATIVE, "d9d3b61b0462157d30d297de368827b1ad13165d08f907d0cefe70e8caf5cd94"),
         (Profile.LEARNED, "bd35192ba25cba624763e1ad4f87c1b8d56498654ac560e79aad33f34696bb55"),
         (Profile.REALTIME, "ebb73146737630d540d5b2f6a006ac29d6da97974ae0293a160270b2c9b8c2ff"),

@@ -90,7 +90,7 @@ def _levels(coder: Any, data: Any, w: Any, setting: Any, planes: Any) -> tuple[s
         *(coder, data, data.size, w.states, w.weights, w.edges, w.edges.shape[1]),
         *(w.field, w.field.shape[1], w.channel, w.scans, w.scan_at, ROOTS, BASIS, BASIS_AT),
         *(head[BLOCK], head[FREQUENCY_SLOPE], head[POINTS : POINTS + 3], head[ORIGIN]),
-        *(setting.steps, setting.bounds.largest, setting.ys, setting.ys.size - 1),
+        *(setting.steps, setting.largest, setting.ys, setting.ys.size - 1),
         *(setting.xs, setting.xs.size - 1, levels, planes.samples),
         *(planes.displaced if planes.displaced.size else None, *levels.shape),
     ]

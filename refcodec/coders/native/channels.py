@@ -48,13 +48,15 @@ class Setting(NamedTuple):
 
     head    : head of its payload.
     steps   : step of each channel, in units of 2^-16 samples.
-    bounds  : least and largest sample value.
+    least   : least sample value.
+    largest : largest sample value.
     ys, xs  : boundaries of the largest blocks.
     """
 
     head: Int64
     steps: Int64
-    bounds: Bounds
+    least: int
+    largest: int
     ys: Int64
     xs: Int64
 
@@ -136,8 +138,8 @@ def code_levels(coder: Int64, data: Uint8, w: Workspace, setting: Setting, plane
     xs = setting.xs
     levels = planes.levels
     sizes = planes.sizes
-    w.channel[LEAST] = setting.bounds.least
-    w.channel[LARGEST] = setting.bounds.largest
+    w.channel[LEAST] = setting.least
+    w.channel[LARGEST] = setting.largest
     w.channel[SLOPE] = int(head[FREQUENCY_SLOPE])
     for i in range(3):
         w.channel[POINT + 1 + i] = int(head[POINTS + i])

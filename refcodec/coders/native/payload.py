@@ -145,7 +145,7 @@ def code_payload(
     samples = np.zeros(shape, np.int32)
     displaced = displaced_samples(reference_feature, head, bounds, shape)
     planes = Planes(content.levels, content.sizes, samples, displaced)
-    code_levels(coder, data, w, Setting(head, steps, bounds, ys, xs), planes)
+    code_levels(coder, data, w, Setting(head, steps, *bounds, ys, xs), planes)
     offsets, gains = corrections(samples)
     code_restoration(coder, data, w, head, offsets, gains)
     size = _finish(coder, data)

@@ -45,7 +45,7 @@ def bits_of_channels(payload: Payload) -> npt.NDArray[np.float64] | None:
     passed = [_passed(coder)]
     for channel in range(fps.channels):
         levels, sizes, samples = np.zeros((3, *shape), np.int32)
-        setting = Setting(head, steps[channel : channel + 1], bounds, ys, xs)
+        setting = Setting(head, steps[channel : channel + 1], *bounds, ys, xs)
         code_levels(coder, data, w, setting, Planes(levels, sizes, samples, undisplaced))
         passed.append(_passed(coder))
     return np.diff(passed)

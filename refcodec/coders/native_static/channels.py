@@ -71,8 +71,8 @@ def code_levels(
     head = setting.head
     ys = setting.ys
     xs = setting.xs
-    w.channel[LEAST] = setting.bounds.least
-    w.channel[LARGEST] = setting.bounds.largest
+    w.channel[LEAST] = setting.least
+    w.channel[LARGEST] = setting.largest
     w.channel[SLOPE] = int(head[FREQUENCY_SLOPE])
     for i in range(3):
         w.channel[POINT + 1 + i] = int(head[POINTS + i])

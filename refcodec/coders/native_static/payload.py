@@ -126,7 +126,7 @@ def code_feature(
     height, width = samples.shape[1:]
     w, ys, xs = workspace(height, width, block_side(head), NO_MODEL)
     near = np.zeros((NEAR_SIDE, NEAR_SIDE), np.int64)
-    setting = Setting(head, steps, bounds, ys, xs)
+    setting = Setting(head, steps, *bounds, ys, xs)
     code_levels(symbols, w, near, setting, levels, sizes, samples)
     offsets, gains = corrections(samples)
     code_corrections(symbols, head, offsets, gains)

@@ -13,7 +13,7 @@ from refcodec.errors import CallerError
 from refcodec.registry import QUANTISERS, CoderRecord
 from refcodec.suite.drawn.chance import Chance
 from refcodec.suite.drawn.stream import WALK, coders_of
-from refcodec.syntax.codes import Profile
+from refcodec.syntax.codes import Profile, Quantiser
 from refcodec.writer import create
 
 __all__ = ["draw_featured_stream"]
@@ -67,7 +67,8 @@ def _draw_config(
 ) -> EncoderConfig:
     """A configuration, of which the encoder may refuse the options. Raises CallerError."""
     drawn: dict[str, Any] = {"coder": record.name, "level": level, "narrow": True, "workers": 1}
-    quantisers = [name for name, one in QUANTISERS.items() if one in record.quantisers]
+    found = record.quantisers - {Quantiser.TRANSFORM}  # which needs a model
+    quantisers = [name for name, one in QUANTISERS.items() if one in found]
     lossy = chance.choose(quantisers)
     drawn |= {
         "quantiser": lossy,

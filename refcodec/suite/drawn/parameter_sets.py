@@ -62,7 +62,7 @@ def draw_parameter_set(
 
     One of HEVC has a byte in place of the parameter sets to come, one of latents any model_id.
     """
-    quantiser = chance.choose(sorted(record.quantisers))
+    quantiser = chance.choose(sorted(record.quantisers - {Quantiser.TRANSFORM}))  # no models here
     if tokens:
         feature_type = FeatureType.TOKENS
         shape = chance.number(1, max(1, budget.elements >> 3)), 1, 1
