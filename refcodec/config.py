@@ -53,7 +53,7 @@ _NEUTRAL: dict[str, Any] = {
 """Options that some coders lack, each with the value that means "without it", which every coder accepts."""
 
 CHOICES: Mapping[str, tuple[Any, ...]] = {
-    "quantiser": tuple(QUANTISERS),
+    "quantiser": tuple(name for name in QUANTISERS if name != "transform"),  # which a model implies
     "range": ("tensor", "channel"),
     "packing": ("tile", "frame"),
     "feature_type": ("conv", "pool", "fc", "tokens"),
@@ -74,7 +74,8 @@ class EncoderConfig:
     coder        : payload coder, by name.
 
     Quantisation:
-    quantiser    : uniform, log, lattice (latents), transform (that of the model), or none (bit for bit).
+    quantiser    : uniform, log, lattice (latents), or none (bit for bit). A transform over channels, given as
+                   model, takes its place.
     bits         : bits per sample, 1 to 16; at most 12 with hevc.
     range        : one range for the whole tensor, or one per channel (per element, for vectors).
     clip         : range (low, high) to use instead of the feature's own; values beyond it saturate.
@@ -228,7 +229,7 @@ class EncoderConfig:
 
     def _contradictions(self, record: CoderRecord) -> Iterator[CallerError]:
         """Errors of options that contradict each other or the coder."""
-        allowed = [q for q in CHOICES["quantiser"] if QUANTISERS[q] in record.quantisers]
+        allowed = [q for q in QUANTISERS if QUANTISERS[q] in record.quantisers]
         if self.quantiser not in allowed:
             having = [
                 name for name, one in CODERS.items() if QUANTISERS[self.quantiser] in one.quantisers
@@ -291,11 +292,6 @@ class EncoderConfig:
     def _about_model(self, record: CoderRecord) -> Iterator[CallerError]:
         """Errors of a model that does not suit the coder, or the quantiser."""
         if self.quantiser == "transform":
-            if not _is_transform(self.model):
-                yield CallerError(
-                    "the quantiser transform needs a transform over channels",
-                    hint="give one as model: refcodec.ChannelTransform.fit makes it of features",
-                )
             for name in ("bits", "range", "clip"):
                 if name in self.given and self.given[name] != _NEUTRAL[name]:
                     yield CallerError(

@@ -211,6 +211,7 @@ def test_help_tells_coders_and_defaults() -> None:
         "One of native, native-lossless, native-static, hevc, zlib, gzip, bzip2, lzma, raw, learned. "
         "[default: native]",
         "--quantiser uniform|log|lattice|none uniform, log, lattice (latents), or none (bit for bit). "
+        "A transform over channels, given as model, takes its place. "
         "[default: lattice for learned, uniform for native and native-static and hevc, else none]",
         "[not native-lossless, learned; default: 16 for native and native-static, else 10]",
         "[native, native-static, hevc; mean: native, native-static; tensor: hevc; default: auto]",

@@ -170,6 +170,7 @@ def test_kernels_that_are_not_compiled_yet(tmp_path: Path) -> None:
     found = elsewhere(REFCODEC_CACHE=str(tmp_path))
     assert found["cache"].text.endswith(", 0 compiled")
     for name, record in CODERS.items():
-        assert (found[name].state == "slow") == record.compiled
-        assert ("kernels were compiled now" in found[name].text) == record.compiled
+        slow = found[name].state == "slow"  # others may be the first to need the uniform quantiser
+        assert slow or not record.compiled
+        assert ("kernels were compiled now" in found[name].text) == slow
     assert "refcodec warm-up" in found["native"].hint

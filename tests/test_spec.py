@@ -501,7 +501,7 @@ def test_a_choice_within_a_choice_keeps_every_branch() -> None:
         row for row in tabulate(structures.FEATURE_PARAMETER_SET) if row.text.startswith("bits = ")
     )
     assert row.text == (
-        "bits = quantiser != NONE ? bits_minus1 + 1 "
+        "bits = quantiser == TRANSFORM ? 18 : quantiser != NONE ? bits_minus1 + 1 "
         ": source_type == FLOAT32 ? 32 : source_type <= INT16 ? 16 : 8"
     )
 

@@ -537,7 +537,7 @@ def test_an_output_may_be_coded() -> None:
 
 
 def test_the_command_serves(tmp_path: Path) -> None:
-    """``refcodec serve``, for a pyramid, until it is interrupted."""
+    """``refcodec serve``, for a pyramid, until it is terminated; an interrupt may be ignored, as in CI."""
     call = [*COMMAND, "serve", "--model", "pyramid_network:build", "--input-size", "16"]
     call = [*call, *(word for name in LAYERS for word in ("--layer", name)), "--port", "0"]
     places = {"PYTHONPATH": os.pathsep.join(map(str, (Path(__file__).parent / "support", ROOT)))}
@@ -551,7 +551,7 @@ def test_the_command_serves(tmp_path: Path) -> None:
         with client.connect("127.0.0.1", int(line.rpartition(":")[2])):
             torch.testing.assert_close(client(images(2)), own(images(2)))
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         process.stderr.close()
         assert process.wait(PATIENCE) == 0
     done = subprocess.run([*COMMAND, "validate", str(tmp_path / "00001.dfc")], capture_output=True)

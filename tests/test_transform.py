@@ -179,6 +179,16 @@ def test_a_model_apart_is_found_and_checked(tmp_path: Path) -> None:
     assert not refcodec.validate(stream).violations
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_the_level_of_a_stream_admits_its_transform(apart: bool) -> None:
+    model = ChannelTransform.from_matrix(np.eye(600))
+    stream = refcodec.encode(
+        np.ones(600, np.float32), coder="native", model=model, model_apart=apart
+    )
+    assert stream[6] >> 4 == 2
+    assert refcodec.decode(stream, models=model).shape == (600,)
+
+
 def _renamed(model: refcodec.EntropyModel | ChannelTransform, features: np.ndarray) -> bytes:
     """A stream that names the file of ``model`` as its transform."""
     own = ChannelTransform.fit(correlated(5, 4, 4))
@@ -230,7 +240,7 @@ def test_options_that_do_not_go_together(options: dict[str, Any], message: str) 
 
 
 def test_a_quantiser_without_its_transform() -> None:
-    with pytest.raises(CallerError, match="needs a transform"):
+    with pytest.raises(CallerError, match="quantiser is 'transform'; it is one of"):
         refcodec.EncoderConfig(coder="native", quantiser="transform")
     model = refcodec.EntropyModel.fit(np.arange(12).reshape(3, 4) % 3)
     with pytest.raises(CallerError, match="takes no model of latents"):

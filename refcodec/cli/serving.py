@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,7 @@ def serve(
         Path | None, typer.Option(metavar="FOLDER", help="Keep the stream of each connection.")
     ] = None,
 ) -> None:
-    """Run the tail of a network for clients of refcodec.split, until interrupted.
+    """Run the tail of a network for clients of refcodec.split, until interrupted or terminated.
 
     Bytes and times are shown as they change. There is no encryption and no password: listen within a network
     that you trust, or behind a tunnel.
@@ -39,8 +40,14 @@ def serve(
     from refcodec.splitting import split
 
     _, server = split(network, layer)
+    signal.signal(signal.SIGTERM, _interrupt)  # as services are stopped
     with server.start(host, port, clients=clients, record=record) as running:
         name, number = running.address
         typer.echo(f"{model} from {', '.join(layer)} on, at {name}:{number}", err=True)
         with server.watch():
             server.wait()
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Stop as by an interrupt."""
+    raise KeyboardInterrupt

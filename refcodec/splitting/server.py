@@ -23,6 +23,9 @@ from refcodec.writer import encode
 
 __all__ = ["Server"]
 
+_REFUSALS = 16
+"""Clients that are told at a time that there is no room; more are sent away without a word."""
+
 _GLANCE = 0.2
 """Seconds from one look whether the server shall close to the next."""
 
@@ -193,7 +196,7 @@ class Server:
             limits = self._limits
             connection = Connection(own, peer, timeout=limits.timeout, largest=limits.largest)
             alive = [of for one, of in self._threads.items() if one.is_alive()]
-            if len(alive) >= 2 * clients:  # as many are being refused already
+            if len(alive) >= clients + _REFUSALS:  # as many are being refused already
                 connection.close()
                 continue
             if sum(of is not None for of in alive) >= clients:

@@ -184,13 +184,6 @@ def check_model_of(
         )
     elif isinstance(reference.model, ChannelTransform):
         yield from reference.model.check_features(fps, place)
-    elif fps.quantiser == Quantiser.TRANSFORM:
-        if reference.model is not None:
-            yield ConstraintError(
-                f"model {fps.model_id} is no transform over channels",
-                bit_offset=place,
-                requirement="9.9-5",
-            )
     elif isinstance(reference.model, HyperpriorModel):
         yield from check_features(reference.model.coded, fps, limits_of(header), place)
     elif reference.model is not None and reference.model.contexts not in (1, fps.channels):

@@ -176,16 +176,16 @@ class FeatureParameterSet(Record):
     )
     bits: int = element(
         IfThenElse(
-            this.quantiser != Quantiser.NONE,
+            this.quantiser == Quantiser.TRANSFORM,
+            Computed(COEFFICIENT_BITS),
             IfThenElse(
-                this.quantiser != Quantiser.TRANSFORM,
+                this.quantiser != Quantiser.NONE,
                 Computed(this.bits_minus1 + 1),
-                Computed(COEFFICIENT_BITS),
-            ),
-            IfThenElse(
-                this.source_type == SourceType.FLOAT32,
-                Computed(32),
-                IfThenElse(this.source_type <= SourceType.INT16, Computed(16), Computed(8)),
+                IfThenElse(
+                    this.source_type == SourceType.FLOAT32,
+                    Computed(32),
+                    IfThenElse(this.source_type <= SourceType.INT16, Computed(16), Computed(8)),
+                ),
             ),
         )
     )

@@ -17,6 +17,7 @@ from refcodec.stream.limits import Demand
 from refcodec.syntax.codes import Coder, Profile
 from refcodec.syntax.structures import (
     ChannelTransformUnit,
+    CodedChannelTransform,
     EntropyModelUnit,
     EntropyTables,
     FeatureParameterSet,
@@ -26,7 +27,7 @@ from refcodec.syntax.structures import (
     StreamHeader,
 )
 from refcodec.tables import HIGHEST_LEVEL, level
-from refcodec.transform.channel import weights_of_transform
+from refcodec.transform.channel import ChannelTransform, weights_of_transform
 
 __all__ = ["StreamLimits"]
 
@@ -95,6 +96,8 @@ class StreamLimits:
         if isinstance(config.model, HyperpriorModel):
             work, room = cost_of(config.model.coded, fps)
             self.require(_demand_of_networks(config.model.coded), "a model with networks")
+        if isinstance(config.model, ChannelTransform):
+            self.require(_demand_of_transform(config.model.coded), "a transform over channels")
         length = max(config.gop, 1)
         demand = Demand(
             channels=fps.channels,
@@ -116,8 +119,7 @@ class StreamLimits:
                 self.require(_demand_of_networks(unit.hyperprior), "a model with networks")
         elif isinstance(unit, ChannelTransformUnit):
             if unit.transform is not None:
-                count = weights_of_transform(unit.transform)
-                self.require(Demand(network_weights=count), "a transform over channels")
+                self.require(_demand_of_transform(unit.transform), "a transform over channels")
         elif isinstance(unit, EntropyModelUnit) and unit.tables is not None:
             self.require(_demand_of(unit.tables), "an entropy model")
 
@@ -165,3 +167,7 @@ def _demand_of_networks(coded: Hyperprior) -> Demand:
 def _profile_of(coder: Coder) -> Profile:
     """The first profile that has a coder; lossless if all profiles have it."""
     return next(profile for profile, coders in profile_coders().items() if coder in coders)
+
+
+def _demand_of_transform(coded: CodedChannelTransform) -> Demand:
+    return Demand(network_weights=weights_of_transform(coded))

@@ -110,6 +110,8 @@ def _maps(layer: str, options: argparse.Namespace) -> Wanted:
     """Curves of lossy coders."""
     place = partial(maps, layer, options.features)
     for curve, (choices, qps) in MAP_CURVES.items():
+        if layer == "pooled" and "transform" in choices:
+            continue  # 1,280 values want more vectors than there are photographs
         for qp in qps:
             yield curve, f"QP {qp}", partial(_point, place, qp=qp, **choices)
     if layer != "pooled":
@@ -153,7 +155,7 @@ def _lossless(layer: str, options: argparse.Namespace) -> Wanted:
 
 def _transforms(layer: str, options: argparse.Namespace) -> Wanted:
     """Sizes of the transforms that curves use."""
-    for kind in FEATURE_WEIGHTS:
+    for kind in FEATURE_WEIGHTS if layer != "pooled" else ():
         yield kind, "size", partial(_size_of, layer, kind)
 
 

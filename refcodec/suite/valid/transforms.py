@@ -8,13 +8,15 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from refcodec.suite.assemble import Edit, Set
+from refcodec.suite.assemble import Edit, Insert, Set
 from refcodec.suite.make.define import edited, vector
 from refcodec.suite.make.native import Content, pattern, payloads
 from refcodec.suite.make.transforms import mixing, transform
 from refcodec.suite.valid.build import coded
 from refcodec.suite.valid.content import every_other
 from refcodec.suite.vectors import Features
+from refcodec.syntax.codes import UnitType
+from refcodec.syntax.structures import CHANNEL_TRANSFORM_UNIT
 from refcodec.transform.channel import ChannelTransform
 from refcodec.writer import concat
 
@@ -166,6 +168,13 @@ def transform_single(_: Features) -> bytes:
     """a transform of one channel: a scale and an offset"""
     model = transform(mixing(1, 1, 0, 1), scales=0.5, offsets=-3.0)
     return under(model, Content(pattern((1, 6, 6), 2, 5), block=8), qp=4, batch=False)
+
+
+@edited(564, "transform-map", "a transform in a file of its own comes first", "7.14")
+def transform_external_unused() -> Edit:
+    """a stream names a transform that no parameter set uses, by the greatest number"""
+    unit = {"model_id": 255, "external_flag": 1, "sha256": bytes(range(32))}
+    return Insert(1, UnitType.CHANNEL_TRANSFORM, 0, CHANNEL_TRANSFORM_UNIT.build_whole(unit).hex())
 
 
 @edited(563, "transform-map", "the transform and the parameter set say 3")
