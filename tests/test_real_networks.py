@@ -64,7 +64,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.masked, self.form = masked, form
         self.words = nn.Embedding(WORDS, WIDTH)
-        self.places = nn.Parameter(torch.randn(64, WIDTH))
+        self.places = nn.Parameter(torch.randn(512, WIDTH))
         self.layers = nn.ModuleList(Block(form) for _ in range(3))
 
     def forward(self, tokens: Any) -> Any:
