@@ -8,6 +8,7 @@ from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import ConstraintError, UnsupportedError
 from refcodec.pack import channel_qps
+from refcodec.quantise import PLAIN
 from refcodec.ranges import bounds_of
 from refcodec.registry import record_of
 from refcodec.shapes import parameter_set_of
@@ -121,7 +122,7 @@ def check_ranges(batch: CodedFeatureBatch, fps: FeatureParameterSet, trace: Elem
     def wrong(name: str, what: str, requirement: str) -> ConstraintError:
         return ConstraintError(what, bit_offset=position_of(trace, name), requirement=requirement)
 
-    if fps.quantiser in (Quantiser.NONE, Quantiser.LATTICE, Quantiser.TRANSFORM):
+    if fps.quantiser in PLAIN:
         yield wrong("range_codes_flag", "features without a range have none to code", "9.2-22")
         return
     first, second = bounds_of(batch, fps)

@@ -12,12 +12,13 @@ from construct import Container
 from refcodec.coders.protocol import Coded
 from refcodec.hashes import sample_hash
 from refcodec.probability.model import EntropyModel
+from refcodec.quantise import PLAIN
 from refcodec.stream.index import CodedUnitTable
 from refcodec.suite.assemble import leb128
 from refcodec.suite.drawn.chance import Chance
 from refcodec.suite.drawn.parameter_sets import plain_value
 from refcodec.suite.drawn.parameters import draw_range_codes
-from refcodec.syntax.codes import MODEL_UNITS, Quantiser, UnitType
+from refcodec.syntax.codes import MODEL_UNITS, UnitType
 from refcodec.syntax.follow import Place, follow
 from refcodec.syntax.structures import (
     CODED_FEATURE_BATCH,
@@ -106,7 +107,7 @@ def batch_unit(
     bits = chance.number(least_bits, 15)
     hashes = [sample_hash(one.samples, fps.sample_hash_size) for one in features]
     codes: dict[str, Any] = {}
-    if fps.quantiser not in (Quantiser.NONE, Quantiser.LATTICE) and chance.below(2):
+    if fps.quantiser not in PLAIN and chance.below(2):
         codes = draw_range_codes(chance, fps, parameters, len(features))
     known = {
         "fps_id": fps.fps_id,
