@@ -8,7 +8,7 @@ from typing import Any
 
 from curves import SNR_RANGE, Point, frontier
 from matplotlib.figure import Figure
-from page import fill, percent, table
+from page import fill, measured, percent, table
 from record import Record
 
 from refcodec import plotting
@@ -61,11 +61,7 @@ def _mega(speed: float) -> str:
 
 def _machine(record: Record) -> str:
     ours, theirs = record["machine"], record["peers_by"]
-    packages = ", ".join(f"{name} {number}" for name, number in ours["packages"].items())
-    text = (
-        f"Measured by ``{ours['command']}`` on {ours['processor']}, {ours['cores']} cores, shared with "
-        f"other work,\nPython {ours['python']}, {packages}.\n"
-    )
+    text = f"{measured(ours)}.\n"
     if theirs["command"] != ours["command"]:
         same = all(theirs[key] == ours[key] for key in ("processor", "cores", "packages"))
         text += (

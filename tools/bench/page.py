@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from refcodec.files import atomic_file
 
@@ -27,6 +28,20 @@ def fill(page: Path, parts: Mapping[str, str]) -> None:
 
 def _between(lines: str, _: re.Match[str]) -> str:
     return f"\n{lines}\n"
+
+
+def measured(machine: Mapping[str, Any], *, load: bool = False) -> str:
+    """Words on how a record was measured, without the full stop: command, machine, versions.
+
+    machine : that of `record.machine`, with its command.
+    load    : true to state the load.
+    """
+    packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
+    busy = f" (load\n{machine['load']}), " if load else ",\n"
+    return (
+        f"Measured by ``{machine['command']}`` on {machine['processor']}, {machine['cores']} cores, "
+        f"shared with other work{busy}Python {machine['python']}, {packages}"
+    )
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from curves import BANDS, SNR_RANGE, Point, bd_rate, rate_at
 from matplotlib.figure import Figure
-from page import fill, percent, table
+from page import fill, measured, percent, table
 from record import Record
 
 from refcodec import plotting
@@ -40,11 +40,8 @@ def write(record: Record, page: Path, plot: Path) -> None:
 
 
 def _machine(record: Record) -> str:
-    ours = record["machine"]
-    packages = ", ".join(f"{name} {number}" for name, number in ours["packages"].items())
     return (
-        f"Measured by ``{ours['command']}`` on {ours['processor']}, {ours['cores']} cores, shared with "
-        f"other work,\nPython {ours['python']}, {packages}: {record['photographs']} photographs, of which "
+        f"{measured(record['machine'])}: {record['photographs']} photographs, of which "
         f"{record['aware']} for lossless\ncoders and for one tail, and {record['sentences']} sentences.\n"
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from page import fill, percent, table
+from page import fill, measured, percent, table
 from realtime_search import means
 from realtime_speed import SPEED_SNR
 from record import Record
@@ -29,13 +29,7 @@ def write(record: Record, page: Path) -> None:
 
 
 def _machine(record: Record) -> str:
-    own = record["machine"]
-    packages = ", ".join(f"{name} {number}" for name, number in own["packages"].items())
-    return (
-        f"Measured by ``{own['command']}`` on {own['processor']}, {own['cores']} cores, shared with "
-        f"other work (load\n{own['load']}), Python {own['python']}, {packages}.\n"
-        f"{_durations(record)}"
-    )
+    return f"{measured(record['machine'], load=True)}.\n{_durations(record)}"
 
 
 def _durations(record: Record) -> str:
