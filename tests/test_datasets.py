@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 from itertools import chain, islice, pairwise
 from pathlib import Path
@@ -126,6 +127,7 @@ def test_many_files(tmp_path: Path) -> None:
     for number in range(150):
         paths.append(tmp_path / f"{number}.dfc")
         paths[-1].write_bytes(data[number % 50])
+    gc.collect()  # what earlier tests left open may not close in between
     before = open_files()
     dataset = FeatureDataset(paths)
     assert numbers_of(dataset) == 3 * list(range(50))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import gc
 import importlib
 import pkgutil
 import re
@@ -12,6 +13,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+import warnings
 from collections import Counter
 from functools import cache
 from importlib.util import find_spec
@@ -594,6 +596,9 @@ def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     if "import stores" in code:
         pytest.importorskip("distributed")
     monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():  # what earlier tests left open is none of this example's
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
     exec(compile(code, str(path), "exec"), {"__name__": "example"})
 
 
