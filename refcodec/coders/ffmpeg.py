@@ -17,8 +17,17 @@ from refcodec.coders.process import run_filter
 from refcodec.errors import CallerError, EnvironmentFault, PayloadError
 from refcodec.syntax.annexb import Standard
 from refcodec.syntax.hevc import HEVC
+from refcodec.syntax.vvc import VVC
 
-__all__ = ["HEVC_PROGRAM", "VARIABLE", "Program", "decode_video", "encode_video", "find_ffmpeg"]
+__all__ = [
+    "HEVC_PROGRAM",
+    "VARIABLE",
+    "VVC_PROGRAM",
+    "Program",
+    "decode_video",
+    "encode_video",
+    "find_ffmpeg",
+]
 
 VARIABLE = "REFCODEC_FFMPEG"
 """The environment variable that names another ffmpeg."""
@@ -26,7 +35,7 @@ VARIABLE = "REFCODEC_FFMPEG"
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What ffmpeg needs to know of a video standard.
+    """A video standard as ffmpeg knows it.
 
     standard : the standard.
     muxer    : ffmpeg's name of its byte streams.
@@ -50,6 +59,17 @@ HEVC_PROGRAM = Program(
     probe=bytes.fromhex(
         "0000000140010c01ffff0408000003009fe800000300001eba0240000000014201010408000003009fe80000030000"
         "1ec221165baabcae6c08000003000800000300c840000000014401c17181120000012801ae1cc0deae"
+    ),
+)
+
+VVC_PROGRAM = Program(
+    VVC,
+    muxer="vvc",
+    encoder="libvvenc",
+    needs="libvvenc, which takes no frame of more bytes than samples",
+    probe=bytes.fromhex(
+        "000000010079000302108000822112a03ffac60aa19821c5000003000100000300193100000001008100011088980c02"
+        "0000010041c4001780ca3c"
     ),
 )
 

@@ -38,7 +38,7 @@ __all__ = ["VideoCoder", "VideoFrames"]
 
 
 class VideoFrames(NamedTuple):
-    """What an encoder of video makes of frames.
+    """Frames as an encoder of video leaves them.
 
     payloads       : the NAL units of each frame, with their start codes.
     parameter_sets : those that all frames share, likewise.

@@ -31,6 +31,7 @@ from refcodec.suite.valid import (
     types,
     units,
     unusual,
+    vvc,
 )
 
 __all__ = ["VALID"]
@@ -62,4 +63,5 @@ VALID = definitions(
     native_static,
     transforms,
     tokens,
+    vvc,
 )
