@@ -13,10 +13,12 @@ import pytest
 import refcodec
 from refcodec.coders.ffmpeg import find_ffmpeg
 from refcodec.coders.vvc.encoding import _PORTION
-from refcodec.errors import DFCError, EnvironmentFault, StreamError
+from refcodec.errors import CallerError, DFCError, EnvironmentFault, StreamError
 from refcodec.metrics import signal_to_noise
 from refcodec.suite.assemble import Edit, Patch
+from refcodec.suite.drawn.stream import draw_stream
 from refcodec.suite.make.edits import change_payload, element, with_headers
+from refcodec.syntax.codes import Profile
 from refcodec.syntax.vvc import NAL, nal_type, split_nals
 from refcodec.tables import vvc_constraints
 
@@ -224,3 +226,9 @@ def test_an_ffmpeg_without_vvc(tmp_path: Path) -> None:
         refcodec.decode(vector("vvc-10-bit"), ffmpeg=str(program))
     with pytest.raises(EnvironmentFault, match="could not encode"):
         refcodec.encode(maps(1, 8, 8), coder="vvc", ffmpeg=str(program))
+
+
+def test_no_streams_are_drawn() -> None:
+    with pytest.raises(CallerError, match="payloads of vvc are not drawn"):
+        draw_stream(Profile.VVC, 1, 0)
+    assert draw_stream(Profile.VVC, 1, 0, coders=("raw", "zlib")).stream

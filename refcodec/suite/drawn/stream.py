@@ -107,11 +107,17 @@ def draw_stream(
     coders : names of the coders to draw; none for all of the profile.
     ffmpeg : program for HEVC; None for the bundled one.
 
-    Raises EnvironmentFault where HEVC is drawn and there is no program for it; CallerError as `coders_of`.
+    Raises EnvironmentFault where HEVC is drawn and there is no program for it; CallerError where VVC is drawn,
+    and as `coders_of`.
     """
     chance = Chance("stream", WALK, profile.name, level, seed)
     walk = _Walk(chance, Budget(_MOST_ELEMENTS, level), ffmpeg)
     chosen = coders_of(profile, coders)
+    if CODERS["vvc"] in chosen:
+        raise CallerError(
+            "payloads of vvc are not drawn: vvenc refuses frames that do not compress",
+            hint="draw the other coders of the profile, or give features to code",
+        )
     own = [record for record in chosen if len(record.profiles) == 1]
     walk.begin()
     for _ in range(chance.choose([1, 1, 1, 2, 2, 3]) if chance.below(40) else 0):
