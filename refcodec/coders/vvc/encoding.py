@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from refcodec.pack import Frames
 from refcodec.syntax.structures import FeatureParameterSet
 from refcodec.syntax.vvc import NAL, nal_type, split_nals
 
-__all__ = ["RUN", "encode_frames", "vvenc_options"]
+__all__ = ["RUN", "encode_frames", "encode_portions"]
 
 RUN = Run(frames=96, bytes=1 << 18)
 """Most work that is decoded at once."""
@@ -44,14 +45,34 @@ def encode_frames(
     preset: str,
     machine: Machine,
 ) -> VideoFrames:
-    """The NAL units of each frame, and the parameter sets that all share; frames of one QP run together."""
+    """The NAL units of each frame, and the parameter sets that all share."""
+    return encode_portions(frames, qps, frame_depth(fps.bits), preset, machine)
+
+
+def encode_portions(
+    frames: Frames,
+    qps: Sequence[int],
+    depth: int,
+    preset: str,
+    machine: Machine,
+    tools: str = "",
+) -> VideoFrames:
+    """Code frames at the QP of each; a few of one QP run together.
+
+    depth : bit depth of the frames, 8 or 10.
+    tools : further options of vvenc, as in ``-vvenc-params``.
+
+    Raises EnvironmentFault.
+    """
+    options = ":".join(filter(None, [_DETERMINISTIC, f"InternalBitDepth={depth}", tools]))
     payloads = [b""] * len(frames)
     sets: dict[bytes, None] = {}
     for qp in dict.fromkeys(qps):
         alike = [number for number, own in enumerate(qps) if own == qp]
         for start in range(0, len(alike), _PORTION):
             portion = alike[start : start + _PORTION]
-            found = _encode_alike(frames[portion], qp, fps, preset, machine)
+            luma = frames[portion].astype("<u2") << (_DEPTH - depth)
+            found = _encode_alike(luma, {"preset": preset, "qp": qp}, options, machine)
             for number, payload in zip(portion, found.payloads, strict=True):
                 payloads[number] = payload
             sets[found.parameter_sets] = None
@@ -61,25 +82,18 @@ def encode_frames(
 
 
 def _encode_alike(
-    frames: Frames, qp: int, fps: FeatureParameterSet, preset: str, machine: Machine
+    frames: Frames, choices: Mapping[str, Any], options: str, machine: Machine
 ) -> VideoFrames:
-    """Frames of one QP, in one run of vvenc."""
-    depth = frame_depth(fps.bits)
+    """Frames of 10 bits and one QP, in one run of vvenc."""
     count, height, width = frames.shape
     chroma = np.full((count, 2 * (-(-height // 2)) * (-(-width // 2))), 1 << _DEPTH - 1, "<u2")
-    luma = frames.reshape(count, -1).astype("<u2") << (_DEPTH - depth)
+    planes = np.concatenate([frames.reshape(count, -1), chroma], axis=1)  # ffmpeg takes 4:2:0 alone
     stream = encode_video(
-        np.concatenate([luma, chroma], axis=1).tobytes(),  # ffmpeg hands over nothing but 4:2:0
+        planes.tobytes(),
         VVC_PROGRAM,
         pixel_format="yuv420p10le",
         size=(width, height),
-        options={
-            "preset": preset,
-            "qp": qp,
-            "qpa": 0,
-            "threads": 1,
-            "vvenc-params": vvenc_options(depth),
-        },
+        options={**choices, "qpa": 0, "threads": 1, "vvenc-params": options},
         ffmpeg=machine.ffmpeg,
         timeout=machine.seconds(_SLOWNESS * frames.size),
     )
@@ -104,8 +118,3 @@ def _encode_alike(
             f"vvenc wrote {len(payloads)} slices and {len(distinct)} parameter sets for {count} frames"
         )
     return VideoFrames(payloads, b"".join(distinct))
-
-
-def vvenc_options(depth: int) -> str:
-    """The value of ``-vvenc-params`` for frames of 8 or 10 bits."""
-    return f"{_DETERMINISTIC}:InternalBitDepth={depth}"

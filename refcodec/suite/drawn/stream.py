@@ -107,7 +107,7 @@ def draw_stream(
     coders : names of the coders to draw; none for all of the profile.
     ffmpeg : program for HEVC; None for the bundled one.
 
-    Raises EnvironmentFault where HEVC is drawn and there is no program for it; CallerError where VVC is drawn,
+    Raises EnvironmentFault where HEVC is drawn and there is no program for it; CallerError where VVC is,
     and as `coders_of`.
     """
     chance = Chance("stream", WALK, profile.name, level, seed)
