@@ -1,7 +1,7 @@
 """Payload coders: integer samples to payload bytes and back (clause 8.3).
 
-``protocol`` is the interface of a coder. ``lossless`` has raw and the byte compressors, ``hevc`` the video
-coder, ``native`` and ``native_lossless`` the format's own coders, ``learned`` that of latents. A coder is
+``protocol`` is the interface of a coder. ``lossless`` has raw and the byte compressors, ``hevc`` and ``vvc`` are
+video coders, ``video`` what they share, ``native`` and ``native_lossless`` the format's own coders, ``learned`` that of latents. A coder is
 imported when it is first used, as importing kernels and their compiler takes time.
 """
 

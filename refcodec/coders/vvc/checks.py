@@ -75,12 +75,14 @@ def _check_headers(
         ("the frame width", width - beside, frame_width),
         ("the frame height", height - above, frame_height),
         ("the bit depth", sps.sps_bitdepth_minus8 + 8, frame_depth(fps.bits)),
-        ("pps_pic_width_in_luma_samples", pps.pps_pic_width_in_luma_samples, width),
-        ("pps_pic_height_in_luma_samples", pps.pps_pic_height_in_luma_samples, height),
         ("pps_no_pic_partition_flag", pps.pps_no_pic_partition_flag, 1),
     ):
         if value != expected:
             yield wrong(name, value, expected, "9.10.1-3")
+    picture = pps.pps_pic_width_in_luma_samples, pps.pps_pic_height_in_luma_samples
+    cropped = width - beside, height - above
+    if cropped == (frame_width, frame_height) and picture != (width, height):
+        yield wrong("the picture size of the PPS", picture, (width, height), "9.10.1-3")
     for name in rules["zero"]:
         owner = next(header for header in (sps, tier, pps) if name in vars(header))
         if owner[name] != 0:
