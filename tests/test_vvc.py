@@ -18,6 +18,7 @@ from refcodec.metrics import signal_to_noise
 from refcodec.suite.assemble import Edit, Patch
 from refcodec.suite.drawn.stream import draw_stream
 from refcodec.suite.make.edits import change_payload, element, with_headers
+from refcodec.suite.valid.build import replaced
 from refcodec.syntax.codes import Profile
 from refcodec.syntax.vvc import NAL, nal_type, split_nals
 from refcodec.tables import vvc_constraints
@@ -88,7 +89,12 @@ def test_more_frames_than_one_run_takes() -> None:
     """Frames come back in their order, whatever runs of vvenc they were in."""
     features = [maps(2, 16, 16, seed=seed) + seed for seed in range(_PORTION)]
     target = io.BytesIO()
-    options = {"coder": "vvc", "packing": "frame", "preset": "faster", "qp": (12, 18)}
+    options: dict[str, Any] = {
+        "coder": "vvc",
+        "packing": "frame",
+        "preset": "faster",
+        "qp": (12, 18),
+    }
     with refcodec.create(target, **options) as writer:
         for one in features:
             writer.write(one)
@@ -114,8 +120,9 @@ def test_frames_that_do_not_compress() -> None:
 def test_byte_streams() -> None:
     """A payload begins with a start code and has no three zeros, whoever looks at it."""
     stream = vector("vvc-10-bit")
+    payload = element(stream, 2, "coded_feature.payload").value
     for change in (b"\1", b"\0\0\1\0\x41\0\0\0\1\0\x41\1"):
-        damaged = change_payload(stream, lambda payload, start=change: start + payload[3:])(stream)
+        damaged = replaced(stream, change + payload[3:])
         with pytest.raises(StreamError, match="VVC") as caught:
             refcodec.decode(damaged)
         assert caught.value.clause == "8.3.12"
@@ -206,9 +213,8 @@ def test_damaged_slices() -> None:
     for bit in range(40, 8 * len(payload), 13):
         damaged = bytearray(payload)
         damaged[bit // 8] ^= 0x80 >> bit % 8
-        edit = change_payload(stream, lambda _, data=bytes(damaged): data)
         try:
-            assert np.array_equal(refcodec.decode(edit(stream)), right)
+            assert np.array_equal(refcodec.decode(replaced(stream, bytes(damaged))), right)
         except StreamError:
             noticed += 1
     assert noticed > 8

@@ -134,7 +134,8 @@ def _point(source: Any, curve: str, qp: int) -> Record:
         decoded, back = coder.decode(stream)
         size = coder.size(stream)
     seconds = {"encode_s": forth / len(source.maps), "decode_s": back / len(source.maps)}
-    return source.judge(decoded, size) | {key: round(one, 5) for key, one in seconds.items()}
+    judged: Record = source.judge(decoded, size)
+    return judged | {key: round(one, 5) for key, one in seconds.items()}
 
 
 def _options() -> argparse.Namespace:

@@ -71,7 +71,7 @@ def encode_portions(
         alike = [number for number, own in enumerate(qps) if own == qp]
         for start in range(0, len(alike), _PORTION):
             portion = alike[start : start + _PORTION]
-            luma = frames[portion].astype("<u2") << (_DEPTH - depth)
+            luma = frames[portion].astype(np.uint16) << np.uint16(_DEPTH - depth)
             found = _encode_alike(luma, {"preset": preset, "qp": qp}, options, machine)
             for number, payload in zip(portion, found.payloads, strict=True):
                 payloads[number] = payload
@@ -87,7 +87,9 @@ def _encode_alike(
     """Frames of 10 bits and one QP, in one run of vvenc."""
     count, height, width = frames.shape
     chroma = np.full((count, 2 * (-(-height // 2)) * (-(-width // 2))), 1 << _DEPTH - 1, "<u2")
-    planes = np.concatenate([frames.reshape(count, -1), chroma], axis=1)  # ffmpeg takes 4:2:0 alone
+    planes = np.concatenate(
+        [frames.reshape(count, -1).astype("<u2"), chroma], axis=1
+    )  # ffmpeg takes 4:2:0 alone
     stream = encode_video(
         planes.tobytes(),
         VVC_PROGRAM,
