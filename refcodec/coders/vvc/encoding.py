@@ -87,9 +87,8 @@ def _encode_alike(
     """Frames of 10 bits and one QP, in one run of vvenc."""
     count, height, width = frames.shape
     chroma = np.full((count, 2 * (-(-height // 2)) * (-(-width // 2))), 1 << _DEPTH - 1, "<u2")
-    planes = np.concatenate(
-        [frames.reshape(count, -1).astype("<u2"), chroma], axis=1
-    )  # ffmpeg takes 4:2:0 alone
+    luma = frames.reshape(count, -1).astype("<u2")
+    planes = np.concatenate([luma, chroma], axis=1)  # ffmpeg hands over nothing but 4:2:0
     stream = encode_video(
         planes.tobytes(),
         VVC_PROGRAM,
