@@ -220,10 +220,10 @@ class BlockDecoder:
                 (min(bucket(last - k), 9) * 10 + min(bucket(total), 9)) * 4 + shape,
             )
             quantiser = state >> 1  # always 0 unless quantisation is dependent
-            contexts = tuple(quantiser * 480 + context for context in contexts)
+            own_contexts = [quantiser * 480 + context for context in contexts]
             weight_set = quantiser * 12 + shape * 3 + (ring >> 2)
             magnitude = self.decisions.magnitude(
-                family, weight_set, contexts, UNARY_COEFFICIENT, order,
+                family, weight_set, own_contexts, UNARY_COEFFICIENT, order,
                 least=int(k == last),
             )  # fmt: skip
             if magnitude:

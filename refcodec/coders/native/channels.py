@@ -11,7 +11,7 @@ from refcodec.clauses import clause
 from refcodec.coders.native.coefficients import scan
 from refcodec.coders.native.head import (
     BLOCK,
-    DEPENDENT,
+    DEPENDENT_QUANTISATION,
     FREQUENCY_SLOPE,
     ORIGIN,
     POINTS,
@@ -142,7 +142,7 @@ def code_levels(coder: Int64, data: Uint8, w: Workspace, setting: Setting, plane
     w.channel[LEAST] = setting.least
     w.channel[LARGEST] = setting.largest
     w.channel[SLOPE] = int(head[FREQUENCY_SLOPE])
-    w.channel[COUPLED] = int(head[DEPENDENT])
+    w.channel[COUPLED] = int(head[DEPENDENT_QUANTISATION])
     for i in range(3):
         w.channel[POINT + 1 + i] = int(head[POINTS + i])
     for c in range(levels.shape[0]):

@@ -22,7 +22,7 @@ from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 
 __all__ = [
     "BLOCK",
-    "DEPENDENT",
+    "DEPENDENT_QUANTISATION",
     "FREQUENCY_SLOPE",
     "HEAD_SIZE",
     "LARGEST_SHIFT",
@@ -52,7 +52,7 @@ PREDICTED = 7
 """Not coded: 1 if there is a reference feature, else 0."""
 SHIFT_DOWN = 8
 SHIFT_RIGHT = 9
-DEPENDENT = 10
+DEPENDENT_QUANTISATION = 10
 """1 for dependent quantisation."""
 HEAD_SIZE = 11
 
@@ -91,10 +91,10 @@ def code_head(coder: Int64, data: Uint8, head: Int64) -> None:
             head[i] = min(max(shift, -LARGEST_SHIFT), LARGEST_SHIFT)
     for i in range(3):
         head[POINTS + i] = code_bits(coder, data, int(head[POINTS + i]) + 8, 4) - 8
-    mode = 3 if int(head[DEPENDENT]) == 1 else int(head[RESTORATION])
+    mode = 3 if int(head[DEPENDENT_QUANTISATION]) == 1 else int(head[RESTORATION])
     mode = code_bits(coder, data, mode, 2)
     if mode == 3 and int(head[BLOCK]) > 0:
-        head[DEPENDENT] = 1
+        head[DEPENDENT_QUANTISATION] = 1
         mode = code_bits(coder, data, int(head[RESTORATION]), 2)
     head[RESTORATION] = mode
 
@@ -153,7 +153,7 @@ def named_elements(head: Int64) -> dict[str, int]:
     if head[PREDICTED]:
         entries |= {"shift_down": SHIFT_DOWN, "shift_right": SHIFT_RIGHT}
     entries |= {f"point_{level + 1}": POINTS + level for level in range(3)}
-    if head[DEPENDENT]:
-        entries["dependent"] = DEPENDENT
+    if head[DEPENDENT_QUANTISATION]:
+        entries["dependent"] = DEPENDENT_QUANTISATION
     entries["restoration"] = RESTORATION
     return {name: int(head[entry]) for name, entry in entries.items()}

@@ -19,7 +19,7 @@ from refcodec.coders.native.encoder.choice import Choice
 from refcodec.coders.native.encoder.forwards import encoding_coder
 from refcodec.coders.native.head import (
     BLOCK,
-    DEPENDENT,
+    DEPENDENT_QUANTISATION,
     FREQUENCY_SLOPE,
     HEAD_SIZE,
     ORIGIN,
@@ -150,7 +150,7 @@ class Content:
         head[POINTS : POINTS + 3] = self.points
         head[SHIFT_DOWN : SHIFT_RIGHT + 1] = self.shift
         head[PREDICTED], head[RESTORATION] = predicted, self.mode
-        head[DEPENDENT] = self.dependent
+        head[DEPENDENT_QUANTISATION] = self.dependent
         return head
 
     def _sizes(self) -> Samples:

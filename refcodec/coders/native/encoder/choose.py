@@ -20,7 +20,7 @@ from refcodec.coders.native.encoder.tuning import Tuning
 from refcodec.coders.native.encoder.weights import weight_planes
 from refcodec.coders.native.head import (
     BLOCK,
-    DEPENDENT,
+    DEPENDENT_QUANTISATION,
     FREQUENCY_SLOPE,
     HEAD_SIZE,
     ORIGIN,
@@ -72,7 +72,7 @@ def choose(
     else:
         sizes = np.zeros(exact.shape, np.int32)
         head[BLOCK] = block.bit_length() - 3
-        head[DEPENDENT] = tuning.dependent
+        head[DEPENDENT_QUANTISATION] = tuning.dependent
         if rates is None:
             rates = initial_magnitude_rates() if tuning.dependent else initial_rates()
         cost = _choose_blocks(
