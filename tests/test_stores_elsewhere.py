@@ -150,11 +150,14 @@ def test_processes_and_commands(s3: dict[str, Any], tmp_path: Path) -> None:
     assert shown.startswith("c/1/0 has 0 bytes")
 
 
-def test_places_that_cannot_be_used(tmp_path: Path, s3: dict[str, Any]) -> None:
+def test_places_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(CallerError, match="takes no options"):
         StorePlan(tmp_path / "a.npy", tmp_path / "a.zarr", storage={"key": "k"})
     with pytest.raises(EnvironmentFault, match="nothing://a cannot be used"):
         Manifest.load("nothing://a")
+
+
+def test_a_server_that_is_not_there(s3: dict[str, Any]) -> None:
     closed = {
         **s3,
         "endpoint_url": "http://127.0.0.1:9",

@@ -84,6 +84,16 @@ def test_parquet_with_tensors(tmp_path: Path, values: Any) -> None:
         pass
 
 
+def test_parquet_without_rows(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    column = arrow.array([], arrow.list_(arrow.float32()))
+    parquet.write_table(arrow.table({"x": column}), tmp_path / "a.parquet")
+    with open_rows(tmp_path / "a.parquet") as rows:
+        assert rows.shape == (0, 0)
+        assert rows[0:5].shape == (0, 0)
+
+
 def test_parquet_without_features(tmp_path: Path) -> None:
     arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     parquet = pytest.importorskip("pyarrow.parquet")
@@ -99,6 +109,7 @@ def test_parquet_without_features(tmp_path: Path) -> None:
         [[1.0, 2.0], [1.0]],
         [[1.0, 2.0], [1.0], [1.0, 2.0, 3.0]],
         [[1.0, 2.0], None],
+        [None, [1.0, 2.0]],
         [[1.0, 2.0], [None, 2.0]],
     ):
         parquet.write_table(arrow.table({"x": uneven}), path)

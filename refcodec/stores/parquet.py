@@ -70,9 +70,7 @@ class Column:
         self._ends = np.cumsum(rows, dtype=np.int64)
         count = int(sum(rows))
         own = _shape(kind)
-        if own is None:
-            own = self._group(0).shape[1:] if count else (0,)
-        self.shape = (count, *own)
+        self.shape = (count, *(self._first() if own is None else own))
 
     def __getitem__(self, rows: slice) -> Array:
         start, stop, _ = rows.indices(self.shape[0])
@@ -85,6 +83,15 @@ class Column:
                     raise self._uneven()
                 parts.append(values)
         return np.concatenate(parts)
+
+    def _first(self) -> tuple[int]:
+        """The shape of the first feature."""
+        for batch in self._file.iter_batches(1, columns=[self._name]):
+            first = batch.column(0)[0].as_py()
+            if first is None:
+                raise self._uneven()
+            return (len(first),)
+        return (0,)
 
     def _group(self, number: int) -> Array:
         """The features of a row group."""
