@@ -70,7 +70,7 @@ def export(
     if target.suffix.lower() not in (".safetensors", ".parquet"):
         raise CallerError(f"{target} is neither .safetensors nor .parquet")
     manifest = manifest_of(Place(store, options))
-    parts = _parts(manifest, target, features)
+    parts = _parts(manifest, target.absolute(), features)
     write = partial(_write, manifest.place, manifest.facts)
     failed = []
     for done, (part, outcome) in enumerate(outcomes(client, write, parts, 0), 1):
