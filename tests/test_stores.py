@@ -87,6 +87,58 @@ def test_a_build_goes_on_where_it_was(plan: StorePlan, client: Any) -> None:
     assert len(steps) == 4
 
 
+@pytest.mark.parametrize("at_a_time", [1, 2, 3, 6, 7])
+def test_a_scheduler_holds_few_tasks(at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Further tasks follow as others are done: all of them, each once, and never more than are let."""
+    held: set[Any] = set()
+    most = [0]
+
+    class Client:
+        """Counts the tasks that it holds, and does them at once."""
+
+        def map(self, task: Any, items: list[int], **_: Any) -> list[Any]:
+            made = [Future(task(item)) for item in items]
+            held.update(made)
+            most[0] = max(most[0], len(held))
+            return made
+
+    class Future:
+        status = "finished"
+
+        def __init__(self, found: int) -> None:
+            self._found = found
+
+        def result(self) -> int:
+            held.remove(self)
+            return self._found
+
+    class Completed:
+        def __init__(self) -> None:
+            self._waiting: list[Future] = []
+
+        def update(self, futures: list[Future]) -> None:
+            self._waiting += futures
+
+        def __iter__(self) -> Iterator[Future]:
+            while self._waiting:
+                yield self._waiting.pop()
+
+    monkeypatch.setattr(work, "_AT_A_TIME", at_a_time)
+    monkeypatch.setattr(distributed, "as_completed", Completed)
+    found = dict(work.outcomes(Client(), lambda item: 10 * item, list(range(7)), 0))
+    assert found == {n: 10 * n for n in range(7)}
+    assert most == [min(at_a_time, 7)]
+    assert not held
+
+
+def test_chunks_beyond_the_first_tasks(
+    plan: StorePlan, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "_AT_A_TIME", 3)
+    assert sorted(stores.build(plan, client).entries) == list(range(7))
+    assert stores.verify(plan.target, client) == []
+
+
 def test_building_again_gives_the_same_bytes(plan: StorePlan, client: Any) -> None:
     first = stores.build(plan, client)
     second = stores.build(replace(plan, target=Path(plan.target).with_name("b.zarr")), client)

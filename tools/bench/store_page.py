@@ -22,14 +22,13 @@ _TERABYTE_MONTH = 23.0
 
 def render(record: Record) -> None:
     """Put the tables into the guide."""
-    rows = [one for one in record["rows"] if "schedule" in one["phases"]]
+    rows = [one for one in record["rows"] if "build" in one["phases"]]
+    whole = [one for one in rows if one["workers"] == 1 and "schedule" in one["phases"]]
     how = measured(record["machine"])
     parts = {
         "measured": f"{table(_HEADS, map(_row, rows))}\n{how}.\n",
-        "simulated": table(
-            _SIMULATED_HEADS, [_simulated_row(one) for one in rows if one["workers"] == 1]
-        ),
-        "cost": table(_COST_HEADS, [_cost_row(one) for one in rows if one["workers"] == 1]),
+        "simulated": table(_SIMULATED_HEADS, map(_simulated_row, whole)),
+        "cost": table(_COST_HEADS, map(_cost_row, whole)),
     }
     fill(DOCS / "guides" / "stores.rst", parts)
 
@@ -47,14 +46,15 @@ _HEADS += ["Read by ranges", "Load"]
 
 
 def _row(one: dict[str, Any]) -> list[str]:
-    rates = [f"{count / seconds:,.0f}" for count, seconds in _phases(one)]
-    size = one["size"] / one["features"]
     key = [one["coder"], str(one["workers"]), f"{one['features']:,}"]
+    rates = [_rate(one["phases"].get(phase)) for phase in ("build", "verify", "decode", "read")]
+    size = one["size"] / one["features"]
     return [*key, f"{size:,.0f}", *rates, str(one.get("load", "not noted"))]
 
 
-def _phases(one: dict[str, Any]) -> list[list[float]]:
-    return [one["phases"][name] for name in ("build", "verify", "decode", "read")]
+def _rate(phase: list[float] | None) -> str:
+    """Features a second, of their number and the seconds."""
+    return "not reached" if phase is None else f"{phase[0] / phase[1]:,.0f}"
 
 
 # --- simulation ------------------------------------------------------------------------------------
