@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol
 
@@ -191,7 +191,8 @@ class ThroughTheTail(TailAware):
         self, features: Floats, config: EncoderConfig, ends: Ends | None
     ) -> tuple[EncoderConfig, Iterator[Advised]]:
         """The levels or latents to code, or other features."""
-        given, tails = np.asarray(features, np.float32), [_needed(ends).tail]
+        given = [np.asarray(feature, np.float32) for feature in features]
+        tails = [_needed(ends).tail]
         if config.coder == "learned":
             found = refine_latents(given, tails, config, self)
             pairs = zip(features, found, strict=True)
@@ -277,7 +278,7 @@ _TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
 
 def write_features(
     target: str | os.PathLike[str] | BinaryIO,
-    features: Floats,
+    features: Sequence[Floats] | Floats,
     config: EncoderConfig,
     allocation: Allocation = Allocation(),
     ends: Ends | None = None,
@@ -288,7 +289,8 @@ def write_features(
     """Code features as one stream, with bits allocated.
 
     target   : a path, written whole or not at all, or a binary file.
-    features : N x C x H x W, or N x D, of a type that is coded, and signalled; may be a memory map.
+    features : C x H x W or D each, or tokens, T x D or heads x T x D, of a type that is coded, and signalled;
+               an array of them may be a memory map. Only ``none`` and ``tail-aware`` take tokens.
     config   : the coder, and the QP that the allocation starts from.
     ends     : the rest of the network, if the allocation uses it.
     progress : called with the number of features analysed so far, which takes longer than coding them.
@@ -298,7 +300,7 @@ def write_features(
     """
     config, advised = method_of(allocation).advise(features, config, ends)
     with refcodec.create(target, config, exist_ok=exist_ok) as writer:
-        for number, (feature, arguments) in enumerate(advised, 1):
-            writer.write(feature.astype(features.dtype, copy=False), **arguments)
+        for number, (one, original) in enumerate(zip(advised, features, strict=True), 1):
+            writer.write(one.feature.astype(original.dtype, copy=False), **one.arguments)
             if progress:
                 progress(number)
