@@ -119,6 +119,7 @@ def test_levels_are_those_that_are_coded(case: str) -> None:
     with refcodec.create(target, config) as writer:
         for feature, choice in zip(features, chosen, strict=True):
             writer.write(feature, choice=choice)
+    assert config.clip is not None
     sample = (config.clip[1] - config.clip[0]) / (2**config.bits - 1)
     step, rounding = sample * 2 ** (config.bits - 8 + (36 - 4) / 6), 1.5 * sample
     with refcodec.open(target.getvalue()) as reader:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol
 
@@ -18,7 +18,7 @@ import torch
 
 import refcodec
 from refcodec.allocate import gradients
-from refcodec.allocate.alone import Floats, base_qp, spread
+from refcodec.allocate.alone import Floats, Several, base_qp, spread
 from refcodec.allocate.descent import TailAware
 from refcodec.allocate.latents import refine_latents
 from refcodec.allocate.selection import select_qps
@@ -56,7 +56,7 @@ class Method(Protocol):
     """A way to allocate bits; its fields are its parameters."""
 
     def advise(
-        self, features: Floats, config: EncoderConfig, ends: Ends | None
+        self, features: Several, config: EncoderConfig, ends: Ends | None
     ) -> tuple[EncoderConfig, Iterator[Advised]]:
         """The configuration to code with, and the advice on each feature, in order.
 
@@ -188,13 +188,13 @@ class ThroughTheTail(TailAware):
     """Levels or latents that keep the output (native, learned), or features that take fewer bits (hevc)."""
 
     def advise(
-        self, features: Floats, config: EncoderConfig, ends: Ends | None
+        self, features: Several, config: EncoderConfig, ends: Ends | None
     ) -> tuple[EncoderConfig, Iterator[Advised]]:
         """The levels or latents to code, or other features."""
         given = [np.asarray(feature, np.float32) for feature in features]
         tails = [_needed(ends).tail]
         if config.coder == "learned":
-            found = refine_latents(given, tails, config, self)
+            found = refine_latents(np.stack(given), tails, config, self)
             pairs = zip(features, found, strict=True)
             return config, (Advised(feature, {"latents": one}) for feature, one in pairs)
         if config.coder == "hevc":
@@ -278,7 +278,7 @@ _TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
 
 def write_features(
     target: str | os.PathLike[str] | BinaryIO,
-    features: Sequence[Floats] | Floats,
+    features: Several,
     config: EncoderConfig,
     allocation: Allocation = Allocation(),
     ends: Ends | None = None,

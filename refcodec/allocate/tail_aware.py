@@ -21,7 +21,7 @@ from itertools import groupby
 import numpy as np
 import torch
 
-from refcodec.allocate.alone import Floats, Tail
+from refcodec.allocate.alone import Floats, Several, Tail
 from refcodec.allocate.descent import (
     BATCH_ELEMENTS,
     LARGEST_BLOCK,
@@ -47,7 +47,7 @@ _PILOTS, _PILOT_ELEMENTS = 2, 1 << 16
 
 
 def choose_levels(
-    features: Sequence[Floats] | Floats,
+    features: Several,
     tails: Sequence[Tail],
     config: EncoderConfig,
     settings: TailAware,
@@ -80,7 +80,7 @@ def choose_levels(
 
 
 def precondition(
-    features: Sequence[Floats] | Floats,
+    features: Several,
     tails: Sequence[Tail],
     config: EncoderConfig,
     settings: TailAware,
@@ -104,7 +104,7 @@ def precondition(
         yield from descent.found(descent.run().levels).numpy()
 
 
-def _clip(features: Sequence[Floats] | Floats, config: EncoderConfig) -> tuple[float, float]:
+def _clip(features: Several, config: EncoderConfig) -> tuple[float, float]:
     """The range of all features; it includes 0 if a ReLU has clipped them there."""
     if config.lossy_quantiser != "uniform":
         raise CallerError(
@@ -120,7 +120,7 @@ def _clip(features: Sequence[Floats] | Floats, config: EncoderConfig) -> tuple[f
 
 
 def _suit_qp(
-    features: Sequence[Floats] | Floats,
+    features: Several,
     tails: Sequence[Tail],
     config: EncoderConfig,
     settings: TailAware,
@@ -151,7 +151,7 @@ def _suit_qp(
 
 
 def _descents(
-    features: Sequence[Floats] | Floats,
+    features: Several,
     tails: Sequence[Tail],
     config: EncoderConfig,
     settings: TailAware,
