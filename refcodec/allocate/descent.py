@@ -55,7 +55,8 @@ class TailAware:
     iterations : of Adam (Kingma and Ba 2015).
     stride     : initial learning rate, in steps of the quantiser or of latents; it falls to 0.
     mu         : weight of the loss of the feature itself, for tails that are not given, in hundredths of that
-                 of the output's loss. Above 0, the native coder keeps means of channels at any rate.
+                 of the output's loss, which is tripled at the end. Above 0, the native coder keeps means of
+                 the channels of maps at any rate. About 100 leaves other tails what plain coding does.
     block      : largest side of a transform block; None for `LARGEST_BLOCK`. Not for latents.
     """
 
