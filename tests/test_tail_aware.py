@@ -124,7 +124,7 @@ def test_more_strength_never_costs_more() -> None:
     assert zeros
 
 
-@drawn(max_examples=8, deadline=None, derandomize=True)
+@drawn(max_examples=4, deadline=None, derandomize=True)
 @given(strength=st.floats(0.1, 1000), times=st.floats(4, 100))
 def test_any_strength_costs_no_more_than_a_fourth_of_it(strength: float, times: float) -> None:
     more, less = (

@@ -41,6 +41,10 @@ LAST_WEIGHT = 3.0
 It is 1 until the levels have settled: first the feature finds the levels that it needs, as under a coder that
 knows no tail, then a few of them are moved until the outputs are right."""
 
+_MEMORY, _LONG_MEMORY = 0.95, 0.99
+"""Memory of Adam for squared gradients, without and with mu. A shorter one lets late steps be longer, once the
+large gradients of the first rates are forgotten; where many levels are to stay as they are, that is noise."""
+
 _MOST_STRENGTH = 2000
 """Strength that the initial one does not exceed, unless it is given: more leaves no level to go on from."""
 
@@ -127,7 +131,8 @@ def descend(
 
     loss : the loss for a strength and a weight of the outputs, by the variables as they are.
     """
-    method = torch.optim.Adam(list(variables), lr=settings.stride, betas=(0.5, 0.95))
+    betas = 0.5, _LONG_MEMORY if settings.mu else _MEMORY
+    method = torch.optim.Adam(list(variables), lr=settings.stride, betas=betas)
     slowdown = torch.optim.lr_scheduler.CosineAnnealingLR(method, settings.iterations)
     for number in range(settings.iterations):
         early = max(0.0, 1 - number / (_SETTLED * settings.iterations))

@@ -196,9 +196,7 @@ class _Source(NamedTuple):
     share: float
 
 
-SETTINGS = tuple(
-    TailAware(mu=100, strength=strength, qp=40, iterations=120) for strength in (7, 12)
-)
+SETTINGS = tuple(TailAware(mu=100, strength=strength, qp=40) for strength in (7, 10))
 
 PLACES = {"layer2": _Source(resnet, 1.0), "scenes": _Source(segmenter, 0.25)}
 
