@@ -42,8 +42,8 @@ It is 1 until the levels have settled: first the feature finds the levels that i
 knows no tail, then a few of them are moved until the outputs are right."""
 
 _MEMORY, _LONG_MEMORY = 0.95, 0.99
-"""Memory of Adam for squared gradients, without and with mu. A shorter one lets late steps be longer, once the
-large gradients of the first rates are forgotten; where many levels are to stay as they are, that is noise."""
+"""Memory of Adam for squared gradients, without and with mu. A shorter one forgets the large gradients of the
+first rates, so that late steps are longer; where many levels are to stay as they are, that is noise."""
 
 _MOST_STRENGTH = 2000
 """Strength that the initial one does not exceed, unless it is given: more leaves no level to go on from."""

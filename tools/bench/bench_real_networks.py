@@ -65,12 +65,6 @@ PEER_QPS = {
 STRENGTHS = (2, 8, 30, 120, 400)
 """Of tail-aware encoding."""
 
-AWARE: Mapping[str, Mapping[str, Any]] = {
-    "native, tail-aware": {},
-    "native, tail-aware, 30 passes": {"iterations": 30, "stride": 0.2},
-}
-"""Its curves, and their settings."""
-
 AWARE_TOKENS, TOKEN_STRENGTHS = ("layer4",), (1, 4, 16, 64)
 """Layers whose tokens are coded for the embedding, and strengths there."""
 
@@ -138,10 +132,9 @@ def _maps(layer: str, options: argparse.Namespace) -> Wanted:
 def _tail_aware(layer: str, options: argparse.Namespace) -> Wanted:
     """Levels that keep the logits, on some of the photographs."""
     place = partial(maps, layer, options.aware)
-    for curve, choices in AWARE.items():
-        for one in STRENGTHS:
-            settings = TailAware(strength=one, **choices)
-            yield curve, f"strength {one}", partial(_aware, place, settings)
+    for one in STRENGTHS:
+        run = partial(_aware, place, TailAware(strength=one))
+        yield "native, tail-aware", f"strength {one}", run
 
 
 def _outputs(layer: str, options: argparse.Namespace) -> Wanted:
