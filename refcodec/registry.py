@@ -173,7 +173,7 @@ _RECORDS = (
         restorable=False,
         compiled=True,
         written_by="encoder",
-        options={**_TRANSFORMED, "speed": "default", "gop": 0},
+        options={**_TRANSFORMED, "speed": "default", "dependent": False, "gop": 0},
         choices={"restoration": _RESTORATIONS, "speed": ("fast", "default", "best")},
     ),
     CoderRecord(
