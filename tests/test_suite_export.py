@@ -172,7 +172,15 @@ def test_form_of_fluster(tmp_path: Path) -> None:
         for path in (tmp_path / "test_suites").glob("*.json")
     }
     assert set(documents) == {
-        *("DFC-ALL", "DFC-LOSSLESS", "DFC-NATIVE", "DFC-HEVC", "DFC-LEARNED", "DFC-REALTIME")
+        *(
+            "DFC-ALL",
+            "DFC-LOSSLESS",
+            "DFC-NATIVE",
+            "DFC-HEVC",
+            "DFC-LEARNED",
+            "DFC-REALTIME",
+            "DFC-VVC",
+        )
     }
     whole = documents.pop("DFC-ALL")["test_vectors"]
     assert len(whole) == len(SUITE.vectors)
