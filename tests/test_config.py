@@ -84,6 +84,8 @@ def change(coder: str, option: str) -> Any:
     own = {
         ("native", "restoration"): "mean",
         ("hevc", "restoration"): "tensor",
+        ("vvc", "restoration"): "tensor",
+        ("vvc", "preset"): "faster",
         ("native", "batch"): False,
         ("native-static", "restoration"): "mean",
         ("native-static", "batch"): False,

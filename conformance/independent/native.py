@@ -31,6 +31,7 @@ class Head:
     shift_down: int
     shift_right: int
     points: tuple[int, int, int]
+    dependent: bool
     restoration: int
 
 
@@ -52,8 +53,11 @@ def decode_head(arithmetic: ArithmeticDecoder, predicted: bool) -> Head:
         right = limited(arithmetic.signed_golomb(), -LARGEST_SHIFT, LARGEST_SHIFT)
     points = arithmetic.bits(4) - 8, arithmetic.bits(4) - 8, arithmetic.bits(4) - 8
     restoration = arithmetic.bits(2)
+    dependent = restoration == 3 and block > 0
+    if dependent:
+        restoration = arithmetic.bits(2)
     require(restoration != 3, "payload", "R8.3.7.1-1", "restoration is 3")
-    return Head(block, slope, origin, down, right, points, restoration)
+    return Head(block, slope, origin, down, right, points, dependent, restoration)
 
 
 def step_sizes(fps: FeatureParameterSet, parameters: Parameters) -> list[int]:
@@ -96,7 +100,7 @@ def decode_native(
         samples = decode_plain(decisions, fps.shape, steps, bounds, head.origin, head.points)
     else:
         blocks = BlockDecoder(decisions, fps.shape, 4 << head.block, bounds)
-        blocks.slope, blocks.points = head.slope, head.points
+        blocks.slope, blocks.points, blocks.dependent = head.slope, head.points, head.dependent
         displaced = None if reference is None else displace(reference, head, bounds)
         samples = blocks.decode(steps, displaced)
     offsets, gains = decode_corrections(decisions, head.restoration, fps.channels)

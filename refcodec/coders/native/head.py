@@ -22,6 +22,7 @@ from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 
 __all__ = [
     "BLOCK",
+    "DEPENDENT_QUANTISATION",
     "FREQUENCY_SLOPE",
     "HEAD_SIZE",
     "LARGEST_SHIFT",
@@ -51,7 +52,9 @@ PREDICTED = 7
 """Not coded: 1 if there is a reference feature, else 0."""
 SHIFT_DOWN = 8
 SHIFT_RIGHT = 9
-HEAD_SIZE = 10
+DEPENDENT_QUANTISATION = 10
+"""1 for dependent quantisation."""
+HEAD_SIZE = 11
 
 LARGEST_SHIFT = 64
 """Greatest displacement, in samples."""
@@ -88,7 +91,12 @@ def code_head(coder: Int64, data: Uint8, head: Int64) -> None:
             head[i] = min(max(shift, -LARGEST_SHIFT), LARGEST_SHIFT)
     for i in range(3):
         head[POINTS + i] = code_bits(coder, data, int(head[POINTS + i]) + 8, 4) - 8
-    head[RESTORATION] = code_bits(coder, data, int(head[RESTORATION]), 2)
+    mode = 3 if int(head[DEPENDENT_QUANTISATION]) == 1 else int(head[RESTORATION])
+    mode = code_bits(coder, data, mode, 2)
+    if mode == 3 and int(head[BLOCK]) > 0:
+        head[DEPENDENT_QUANTISATION] = 1
+        mode = code_bits(coder, data, int(head[RESTORATION]), 2)
+    head[RESTORATION] = mode
 
 
 @clause("8.3.7.1")
@@ -145,5 +153,7 @@ def named_elements(head: Int64) -> dict[str, int]:
     if head[PREDICTED]:
         entries |= {"shift_down": SHIFT_DOWN, "shift_right": SHIFT_RIGHT}
     entries |= {f"point_{level + 1}": POINTS + level for level in range(3)}
+    if head[DEPENDENT_QUANTISATION]:
+        entries["dependent"] = DEPENDENT_QUANTISATION
     entries["restoration"] = RESTORATION
     return {name: int(head[entry]) for name, entry in entries.items()}

@@ -16,6 +16,7 @@ from refcodec.suite.valid import (
     limits,
     lossless,
     native_blocks,
+    native_dependent,
     native_limits,
     native_lossless,
     native_restoration,
@@ -31,6 +32,7 @@ from refcodec.suite.valid import (
     types,
     units,
     unusual,
+    vvc,
 )
 
 __all__ = ["VALID"]
@@ -62,4 +64,6 @@ VALID = definitions(
     native_static,
     transforms,
     tokens,
+    native_dependent,
+    vvc,
 )
