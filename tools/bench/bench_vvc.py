@@ -49,17 +49,17 @@ NATIVE_QPS = {
 """QPs of the native coder, whose samples have 16 bits."""
 
 SEARCHED = ("layer2", "block4")
-"""Where the search for the strongest VVC is made, at every other QP."""
+"""Where the search for the strongest VVC is made."""
 
 TRIED = (
-    ("faster", ""),
-    ("fast", ""),
     ("medium", ""),
     ("medium", "MTS=1"),
+    ("medium", "MTS=1:DepQuant=0:SignHideFlag=1"),
+    ("faster", ""),
+    ("fast", ""),
     ("medium", "IBC=1"),
     ("medium", "TransformSkip=0:BDPCM=0"),
     ("medium", "DepQuant=0:SignHideFlag=1"),
-    ("medium", "MTS=1:DepQuant=0:SignHideFlag=1"),
     ("slow", ""),
 )
 """Presets and tools of vvenc."""
@@ -97,10 +97,8 @@ def _measure(section: str, options: argparse.Namespace, record: Record) -> None:
 def _wanted(section: str, layer: str) -> Iterator[tuple[str, int]]:
     """Curves and QPs of a section; a curve of A3 is named by preset and tools."""
     if section == "search":
-        for preset, tools in TRIED:
-            for qp in QPS[layer][::2]:
-                yield f"A3 {preset} {tools}".strip(), qp
-        yield from (("A2", qp) for qp in QPS[layer])
+        for curve in ("A2", *(f"A3 {preset} {tools}".strip() for preset, tools in TRIED)):
+            yield from ((curve, qp) for qp in QPS[layer])
         return
     for curve in ("A1-uniform", "A2", f"A3 {PRESET} {TOOLS}"):
         yield from ((curve, qp) for qp in QPS[layer])

@@ -16,14 +16,16 @@ def write(record: Record, page: Path) -> None:
     """Fill the page."""
     bands = [f"{low:g} to {high:g} dB" for low, high in (*BANDS, SNR_RANGE)]
     heads = ["layer", "coder", "against", *bands]
-    curves, search = record.get("curves", {}), record.get("search", {})
+    curves, rows = record.get("curves", {}), [*_tried(record.get("search", {}))]
     fill(
         page,
         {
             "machine": f"{measured(record['machine'], load=True)}: {record['features']} features a layer "
             f"of\nResNet-56, {record['photographs']} photographs. A3 is vvenc with {record['tools']}.\n",
             "bands": table(heads, _rates(curves)),
-            "search": table(["layer", "vvenc", *bands, "encoding, s"], _tried(search)),
+            "search": table(["layer", "vvenc", *bands, "encoding, s"], rows)
+            if rows
+            else "Not measured.\n",
             "seconds": table(["layer", "coder", "encoding, s", "decoding, s"], _seconds(curves)),
         },
     )

@@ -20,7 +20,7 @@ __all__ = ["A3", "PRESET", "TOOLS"]
 PRESET = "medium"
 
 TOOLS = "MTS=1:DepQuant=0:SignHideFlag=1"
-"""Further options of vvenc, the best of those tried at layer2 (docs/results/vvc.rst)."""
+"""Further options of vvenc (the search of docs/results/vvc.rst)."""
 
 _TIMEOUT = 86_400.0  # seconds: no measurement is cut short
 
