@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, BinaryIO, Final, NamedTuple, Protocol
+from typing import Any, BinaryIO, Final, NamedTuple, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -277,7 +277,7 @@ _TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
 
 def write_features(
     target: str | os.PathLike[str] | BinaryIO,
-    features: Floats,
+    features: Floats | list[Floats],
     config: EncoderConfig,
     allocation: Allocation = Allocation(),
     ends: Ends | None = None,
@@ -288,7 +288,8 @@ def write_features(
     """Code features as one stream, with bits allocated.
 
     target   : a path, written whole or not at all, or a binary file.
-    features : N x C x H x W, or N x D, of a type that is coded, and signalled; may be a memory map.
+    features : N x C x H x W, or N x D, of a type that is coded, and signalled; may be a memory map. A list of
+               token sequences, T x D each, has one QP.
     config   : the coder, and the QP that the allocation starts from.
     ends     : the rest of the network, if the allocation uses it.
     progress : called with the number of features analysed so far, which takes longer than coding them.
@@ -296,9 +297,15 @@ def write_features(
 
     Raises CallerError.
     """
-    config, advised = method_of(allocation).advise(features, config, ends)
+    method = method_of(allocation)
+    if isinstance(features, list) and not isinstance(method, Unified):
+        raise CallerError(
+            f"{allocation.method} allocates bits of features of one shape, and these are sequences of tokens",
+            hint="choose the allocation none",
+        )
+    config, advised = method.advise(cast("Floats", features), config, ends)
     with refcodec.create(target, config, exist_ok=exist_ok) as writer:
         for number, (feature, arguments) in enumerate(advised, 1):
-            writer.write(feature.astype(features.dtype, copy=False), **arguments)
+            writer.write(feature.astype(features[0].dtype, copy=False), **arguments)
             if progress:
                 progress(number)

@@ -120,6 +120,11 @@ def _opened(
 ) -> tuple[nn.Module, Mapping[str, str], tuple[int, ...]]:
     """A module, its layers by name, and the shape of its images."""
     if isinstance(model, Network):
+        if model.vocabulary:
+            raise CallerError(
+                f"{model.name} reads texts, whose features have no common shape",
+                hint="run Cut.heads here and Cut.tails there, and send the stream that they share",
+            )
         return model.module, model.layers, (3, *model.input_size)
     if not isinstance(model, nn.Module):
         raise CallerError(f"a network is split, a torch.nn.Module, not a {type(model).__name__}")
