@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import refcodec
 from refcodec.cli import app
-from refcodec.errors import CallerError, EnvironmentFault
+from refcodec.errors import CallerError, EnvironmentFault, StreamError
 from refcodec.evaluate.statistics import retrieval
 from refcodec.models import Cut, load, minilm
 from refcodec.models.efficientnet import BLOCKS, layers
@@ -440,8 +440,26 @@ def test_extraction_of_texts(words: None, tmp_path: Path) -> None:
         result = CliRunner().invoke(app, [*given, str(tmp_path / "none.dfc")])
         assert result.exit_code == CALL_AT_FAULT
         assert what in result.output
-    with pytest.raises(CallerError, match="words reads texts"):
-        refcodec.split(load("words"), "second")
+
+
+def test_a_network_of_texts_is_split(words: None) -> None:
+    """Requests are sequences of tokens, each of its own length."""
+    network = load("words")
+    given = [texts(1, length)[0] for length in (5, 2, 9)]
+    whole = torch.cat([network.module(one[None]) for one in given])
+    client, server = refcodec.split(network, "second", coder="native-lossless")
+    with server.start() as running, client.connect(*running.address):
+        torch.testing.assert_close(client(given), whole)
+        torch.testing.assert_close(client(given[:1]), whole[:1])
+    torch.testing.assert_close(client.decode(server.answer(client.encode(given))), whole)
+    with pytest.raises(CallerError, match="takes texts, T each, and is given none"):
+        client.encode([])
+    with pytest.raises(StreamError, match="features of second are 8 x 8 of float32"):
+        server.answer(refcodec.encode(np.zeros((3, 8, 8), np.float32)))
+    with pytest.raises(CallerError, match="split at one layer"):
+        refcodec.split(network, ["first", "second"])
+    lossy, _ = refcodec.split(network, "second", coder="native", qp=30)
+    assert len(lossy.encode(given)) < len(client.encode(given))
 
 
 def test_an_evaluation_of_texts(words: None, tmp_path: Path) -> None:
