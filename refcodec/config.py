@@ -45,6 +45,7 @@ _NEUTRAL: dict[str, Any] = {
     "analysis": None,
     "joint": False,
     "substreams": 1,
+    "token_gain": False,
     "batch": False,
     "workers": 1,
     "ffmpeg": None,
@@ -93,6 +94,8 @@ class EncoderConfig:
     target_size  : bytes of a feature's payload to aim at, by its QP.
     target_snr   : signal-to-noise ratio of a feature to aim at, in dB, by its QP.
     speed        : effort of the encoder: fast, default or best.
+    token_gain   : give each token a step that follows its size, under a transform over channels: one a
+                   thousand times the others then costs no more than they do.
 
     HEVC frames:
     packing      : tile (channels side by side on near-square frames, one frame for each QP) or frame (one
@@ -158,6 +161,7 @@ class EncoderConfig:
     analysis: Any = None
     joint: bool = _UNSET
     substreams: int = _UNSET
+    token_gain: bool = _UNSET
     shuffle: bool = _UNSET
     feature_type: str | None = None
     batch: bool | None = None
@@ -285,6 +289,11 @@ class EncoderConfig:
             yield CallerError(
                 f"{'gop' if self.gop else 'batch'} has no effect with tokens, whose number differs from "
                 "feature to feature"
+            )
+        if self.token_gain and not (self.tokens and self.quantiser == "transform"):
+            yield CallerError(
+                "token_gain has no effect: gains are of tokens under a transform",
+                hint='give a transform as model, and the feature_type "tokens"',
             )
         if self.batch and (self.aims or self.gop):
             yield CallerError("features with a target, or of a sequence, are not batched")

@@ -20,6 +20,7 @@ from refcodec.coders.native.encoder.forwards import encoding_coder
 from refcodec.coders.native.head import (
     BLOCK,
     FREQUENCY_SLOPE,
+    GAINED,
     HEAD_SIZE,
     ORIGIN,
     POINTS,
@@ -77,6 +78,7 @@ class Content:
     origin   : origin of samples without a transform.
     mode     : mode of restoration; its corrections are ``offsets`` and ``gains``, per channel.
     shift    : displacement, down and right.
+    token_gains : of each token (8.3.7.11); empty for none.
     """
 
     levels: Samples
@@ -90,6 +92,7 @@ class Content:
     offsets: Sequence[int] = ()
     gains: Sequence[int] = ()
     shift: tuple[int, int] = (0, 0)
+    token_gains: Sequence[int] = ()
 
     def code(
         self,
@@ -147,7 +150,9 @@ class Content:
         head[POINTS : POINTS + 3] = self.points
         head[SHIFT_DOWN : SHIFT_RIGHT + 1] = self.shift
         head[PREDICTED], head[RESTORATION] = predicted, self.mode
-        return head
+        if self.token_gains:
+            head[GAINED] = 1
+        return np.concatenate([head, np.array(self.token_gains, np.int64)])
 
     def _sizes(self) -> Samples:
         """Sizes of blocks at their first samples, marked if predicted from the reference feature."""

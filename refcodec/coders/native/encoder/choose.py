@@ -21,6 +21,7 @@ from refcodec.coders.native.encoder.weights import weight_planes
 from refcodec.coders.native.head import (
     BLOCK,
     FREQUENCY_SLOPE,
+    GAINED,
     HEAD_SIZE,
     ORIGIN,
     POINTS,
@@ -48,12 +49,15 @@ def choose(
 ) -> Choice:
     """Choose block sizes and levels, with largest blocks of one side (0: without a transform).
 
-    exact      : samples before rounding, C x H x W.
+    exact      : samples before rounding, and before gains, C x H x W.
     steps      : of each channel, in units of 2^-16 samples.
     rates      : see ``rates.rate_table``; None for those of the initial states.
     prediction : samples that blocks may be predicted from.
     """
     head = np.zeros(HEAD_SIZE, np.int64)
+    if advice.gains is not None:
+        head = np.concatenate([head, advice.gains])
+        head[GAINED] = 1
     head[FREQUENCY_SLOPE] = slope
     head[RESTORATION] = restoration_mode(exact.shape, tuning)
     if prediction is not None:

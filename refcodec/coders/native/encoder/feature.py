@@ -12,6 +12,7 @@ from refcodec.coders.native.encoder.choose import choose
 from refcodec.coders.native.encoder.forwards import run_forwards
 from refcodec.coders.native.encoder.prediction import find_prediction
 from refcodec.coders.native.encoder.tuning import Tuning
+from refcodec.coders.native.gains import divided, gains_in
 from refcodec.coders.native.head import (
     sample_bounds,
     step_sizes,
@@ -45,6 +46,8 @@ def encode_payload(
     Returns the payload and the decoded samples.
     """
     steps, bounds = step_sizes(fps, parameters), sample_bounds(fps)
+    gains = advice.gains if advice.choice is None else gains_in(advice.choice.head)
+    exact = divided(exact, gains)
     prediction = None
     if reference_feature is not None:
         prediction = find_prediction(exact, reference_feature, bounds)
@@ -54,7 +57,7 @@ def encode_payload(
 
     def cost(trial: tuple[bytes, Int32]) -> float:
         payload, samples = trial
-        error = (samples - exact) * (65536 / steps)[:, None, None]
+        error = (divided(samples, gains) - exact) * (65536 / steps)[:, None, None]
         if advice.spectral:
             error = forward(error, *([0, side] for side in error.shape[1:]))
         weights = 1.0 if advice.weights is None else advice.weights
