@@ -585,7 +585,6 @@ def test_the_site_has_examples() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # loaders fork, as they do
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <_io.FileIO")  # pipes whose owner was not found
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.stem)
 def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = examples(path)
