@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -31,7 +32,10 @@ extensions = [
     "requirements",
     "docstrings",
     "markdown",
+    "notebook",
 ]
+if find_spec("nbformat"):
+    tags.add("notebook")  # noqa: F821
 exclude_patterns = ["_build", "_ext"]
 if tags.has("print"):  # noqa: F821 - the specification on one page: -t print -b singlehtml
     root_doc = "print"

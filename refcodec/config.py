@@ -33,6 +33,7 @@ _NEUTRAL: dict[str, Any] = {
     "target_size": None,
     "target_snr": None,
     "speed": "default",
+    "dependent": False,
     "packing": "",
     "order": None,
     "lossless": False,
@@ -94,6 +95,8 @@ class EncoderConfig:
     target_size  : bytes of a feature's payload to aim at, by its QP.
     target_snr   : signal-to-noise ratio of a feature to aim at, in dB, by its QP.
     speed        : effort of the encoder: fast, default or best.
+    dependent    : dependent quantisation of transformed maps: some 3 % fewer bytes at equal quality, and
+                   encoding takes half as long again.
     token_gain   : give each token a step that follows its size, under a transform over channels: one a
                    thousand times the others then costs no more than they do.
 
@@ -150,6 +153,7 @@ class EncoderConfig:
     target_size: int | None = None
     target_snr: float | None = None
     speed: str = _UNSET
+    dependent: bool = _UNSET
     packing: str = _UNSET
     order: tuple[int, ...] | None = None
     lossless: bool = _UNSET
@@ -260,6 +264,9 @@ class EncoderConfig:
             )
         if self.target_size is not None and self.target_snr is not None:
             yield CallerError("target_size and target_snr exclude each other")
+        if self.dependent and (self.speed == "fast" or self.tokens or self.feature_type == "fc"):
+            what = "the speed fast, which only rounds" if self.speed == "fast" else "vectors"
+            yield CallerError(f"dependent has no effect with {what}", hint="leave it out")
         if self.aims and self.gop:
             yield CallerError("a target needs features that are not predicted: gop must be 0")
         if self.low_latency and self.gop:

@@ -122,6 +122,38 @@ def test_an_edited_callee_is_compiled_anew(tree: Path) -> None:
     assert len(kept(tree)) == 2 * len(before)
 
 
+def test_an_image_keeps_what_its_building_compiled(tree: Path) -> None:
+    """Copies of the package and of the folder serve elsewhere: at other paths, of another time, read-only."""
+    first, _ = call(tree)
+    image = tree.parent / "image"
+    image.mkdir()
+    shutil.copytree(tree, image / "refcodec", copy_function=shutil.copy)  # files of now
+    shutil.copytree(tree.parent / "cache", image / "cache")
+    before = kept(image / "refcodec")
+    assert before
+    folders = [image / "cache", *(one for one in (image / "cache").rglob("*") if one.is_dir())]
+    for folder in folders:
+        folder.chmod(0o500)
+    try:
+        assert call(image / "refcodec") == (first, "")
+    finally:
+        for folder in folders:
+            folder.chmod(0o700)
+    assert kept(image / "refcodec") == before
+
+
+@pytest.mark.skipif("NUMBA_CPU_NAME" in os.environ, reason="this run names a processor for all")
+def test_a_generic_processor_has_kernels_of_its_own(tree: Path) -> None:
+    """Kernels for any processor of an architecture serve all of them, and stand beside those of this one."""
+    first, _ = call(tree)
+    native = kept(tree)
+    assert call(tree, NUMBA_CPU_NAME="generic")[0] == first
+    generic = kept(tree).keys() - native.keys()
+    assert len(generic) == len(native)
+    assert call(tree, NUMBA_CPU_NAME="generic") == (first, "")
+    assert kept(tree).keys() == native.keys() | generic
+
+
 def test_a_second_process_compiles_nothing_and_says_nothing(tree: Path) -> None:
     first, log = call(tree)
     assert log.count("WARNING refcodec compiling kernels for this machine: once") == 1
@@ -153,6 +185,17 @@ for choices, features in ways:
         assert len(list(reader)) == len(features)
 print(len(ways))
 """
+EVERY_VECTOR = """
+import sys
+from pathlib import Path
+import refcodec
+streams = sorted(Path(sys.argv[1]).glob("*/stream.dfc"))
+for path in streams:
+    with refcodec.open(path, max_level=4) as reader:
+        for _ in reader:
+            pass
+print(len(streams) > 400)
+"""
 
 
 @pytest.mark.slow
@@ -164,6 +207,8 @@ def test_after_a_warm_up_nothing_is_compiled(private: Path) -> None:
     warm = sorted(folder.rglob("*.nbc"))
     assert len(warm) > 20
     assert end(start(SOURCE, EVERY_WAY, REFCODEC_CACHE=str(folder))) == ("16", "")
+    valid = str(SOURCE.parent / "bitstreams" / "valid")
+    assert end(start(SOURCE, EVERY_VECTOR, valid, REFCODEC_CACHE=str(folder))) == ("True", "")
     assert sorted(folder.rglob("*.nbc")) == warm
 
 

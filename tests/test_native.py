@@ -63,6 +63,7 @@ tunings = st.builds(
     strength=st.sampled_from([0.0, 0.04, 0.3]),
     slopes=st.sampled_from([(0,), (-7,), (24,), (0, -2, 3)]),
     restoration=st.sampled_from([None, 0, 1, 2]),
+    dependent=st.booleans(),
 )
 
 

@@ -169,6 +169,7 @@ BARE = {
     "4.5": "meaning of words",
     "6.1": "the order of units, of which 8.2 says how it is read",
     "7.11": "names the elements of another document",
+    "7.15": "names the elements of another document",
     "B.1": "a definition",
     "B.2": "a definition",
     "C.2": "a promise about later versions",

@@ -101,6 +101,24 @@ def test_split_equals_whole() -> None:
     assert list(server.stats.ms) == ["decode", "tail", "answer", "total"]
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_tensors_of_a_gpu() -> None:
+    """Images of a GPU give an output there, whichever side has the GPU."""
+    given = torch.rand(2, *SMALL, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        wanted = network()(given)
+    for device in ("cuda", "cpu"):
+        own = network().to(device)
+        client, server = refcodec.split(own, "pool1", input_shape=SMALL, **LOSSLESS)
+        with server.start() as running, client.connect(*running.address):
+            found = client(given.cuda())
+        assert found.device.type == "cuda"
+        assert torch.allclose(found.cpu(), wanted, atol=1e-3)
+        assert torch.allclose(
+            client.decode(server.answer(client.encode(given.cuda()))).cpu(), wanted, atol=1e-3
+        )
+
+
 def test_qp_decides_the_bytes() -> None:
     sizes, errors = [], []
     for qp in (10, 40):

@@ -53,7 +53,7 @@ def test_a_store_is_an_array_and_its_manifest(plan: StorePlan, client: Any) -> N
     steps: list[int] = []
     manifest = stores.build(plan, client, progress=steps.append)
     assert steps == [1, 2, 3, 4, 5, 6, 7]
-    assert read(plan.target).tobytes() == VECTORS.tobytes()
+    assert read(Path(plan.target)).tobytes() == VECTORS.tobytes()
     assert sorted(manifest.entries) == list(range(7))
     assert manifest.facts == {
         "source": "features.npy",
@@ -64,32 +64,84 @@ def test_a_store_is_an_array_and_its_manifest(plan: StorePlan, client: Any) -> N
         "options": {"coder": "native-lossless"},
     }
     for entry in manifest.entries.values():
-        assert refcodec.validate(plan.target / entry.key).conforming
+        assert refcodec.validate(Path(plan.target) / entry.key).conforming
     assert Manifest.load(plan.target) == manifest
     assert stores.verify(plan.target, client, decode=True) == []
 
 
 def test_a_build_goes_on_where_it_was(plan: StorePlan, client: Any) -> None:
     stores.build(plan, client)
-    path = plan.target / "manifest.jsonl"
+    path = Path(plan.target) / "manifest.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:4]) + lines[4][:20])  # killed within a line
     kept = {json.loads(line)["number"] for line in lines[1:4]}
-    before = {n: (plan.target / f"c/{n}/0").stat().st_mtime_ns for n in range(7)}
+    before = {n: (Path(plan.target) / f"c/{n}/0").stat().st_mtime_ns for n in range(7)}
     steps: list[int] = []
     manifest = stores.build(plan, client, progress=steps.append)
     assert steps == [4, 5, 6, 7]
-    after = {n: (plan.target / f"c/{n}/0").stat().st_mtime_ns for n in range(7)}
+    after = {n: (Path(plan.target) / f"c/{n}/0").stat().st_mtime_ns for n in range(7)}
     assert {n for n in range(7) if before[n] == after[n]} == kept
     assert Manifest.load(plan.target) == manifest
-    assert read(plan.target).tobytes() == VECTORS.tobytes()
+    assert read(Path(plan.target)).tobytes() == VECTORS.tobytes()
     assert stores.build(plan, client, progress=steps.append).entries == manifest.entries
     assert len(steps) == 4
 
 
+@pytest.mark.parametrize("at_a_time", [1, 2, 3, 6, 7])
+def test_a_scheduler_holds_few_tasks(at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Further tasks follow as others are done: all of them, each once, and never more than are let."""
+    held: set[Any] = set()
+    most = [0]
+
+    class Client:
+        """Counts the tasks that it holds, and does them at once."""
+
+        def map(self, task: Any, items: list[int], **_: Any) -> list[Any]:
+            made = [Future(task(item)) for item in items]
+            held.update(made)
+            most[0] = max(most[0], len(held))
+            return made
+
+    class Future:
+        status = "finished"
+
+        def __init__(self, found: int) -> None:
+            self._found = found
+
+        def result(self) -> int:
+            held.remove(self)
+            return self._found
+
+    class Completed:
+        def __init__(self) -> None:
+            self._waiting: list[Future] = []
+
+        def update(self, futures: list[Future]) -> None:
+            self._waiting += futures
+
+        def __iter__(self) -> Iterator[Future]:
+            while self._waiting:
+                yield self._waiting.pop()
+
+    monkeypatch.setattr(work, "_AT_A_TIME", at_a_time)
+    monkeypatch.setattr(distributed, "as_completed", Completed)
+    found = dict(work.outcomes(Client(), lambda item: 10 * item, list(range(7)), 0))
+    assert found == {n: 10 * n for n in range(7)}
+    assert most == [min(at_a_time, 7)]
+    assert not held
+
+
+def test_chunks_beyond_the_first_tasks(
+    plan: StorePlan, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "_AT_A_TIME", 3)
+    assert sorted(stores.build(plan, client).entries) == list(range(7))
+    assert stores.verify(plan.target, client) == []
+
+
 def test_building_again_gives_the_same_bytes(plan: StorePlan, client: Any) -> None:
     first = stores.build(plan, client)
-    second = stores.build(replace(plan, target=plan.target.with_name("b.zarr")), client)
+    second = stores.build(replace(plan, target=Path(plan.target).with_name("b.zarr")), client)
     assert first.entries == second.entries
 
 
@@ -116,7 +168,7 @@ def test_a_store_of_something_else_is_not_gone_on_with(plan: StorePlan, client: 
     for change in ({"chunk": 4}, {"options": {"coder": "zlib"}}):
         with pytest.raises(CallerError, match=f"begun with another {next(iter(change))}"):
             stores.build(replace(plan, **change), client)
-    (plan.target / "manifest.jsonl").unlink()
+    (Path(plan.target) / "manifest.jsonl").unlink()
     with pytest.raises(CallerError, match="has no manifest"):
         stores.build(plan, client)
     with pytest.raises(CallerError, match="has no manifest"):
@@ -133,20 +185,51 @@ def test_sources(tmp_path: Path, shape: tuple[int, ...]) -> None:
     save_file({"x": given, "y": given[:0]}, tmp_path / "a.safetensors")
     zarr.create_array(tmp_path / "a.zarr", data=given)
     zarr.open_group(tmp_path / "g.zarr").create_array("x", data=given)
-    names = {"a.npy": "", "a.safetensors": "x", "a.zarr": "", "g.zarr": "x"}
-    try:
-        import h5py
-    except ImportError:
-        pass
-    else:
-        with h5py.File(tmp_path / "a.h5", "w") as file:
-            file["x"] = given
-        names["a.h5"] = ""
-    for name, array in names.items():
+    for name, array in {"a.npy": "", "a.safetensors": "x", "a.zarr": "", "g.zarr": "x"}.items():
         with open_rows(tmp_path / name, array) as rows:
             assert tuple(rows.shape) == shape
             assert np.dtype(rows.dtype) == np.float16
             assert np.array_equal(rows[2:5], given[2:5])
+
+
+@pytest.mark.parametrize("shape", [(9, 5), (9, 2, 3, 4)])
+def test_sources_of_hdf5(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+    given = np.random.default_rng(1).normal(size=shape).astype(np.float16)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=given, chunks=(4, *shape[1:]), compression="gzip")
+        file.create_group("nothing")
+    with open_rows(tmp_path / "a.h5") as rows:
+        assert (tuple(rows.shape), rows.dtype) == (shape, np.float16)
+        assert np.array_equal(rows[2:7], given[2:7])
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file["y"] = given[:, 0]
+    with pytest.raises(CallerError, match="has the arrays x, y"), open_rows(tmp_path / "a.h5"):
+        pass
+    (tmp_path / "bad.hdf5").write_bytes(b"no arrays")
+    with pytest.raises(CallerError, match="is no HDF5"), open_rows(tmp_path / "bad.hdf5"):
+        pass
+
+
+def test_a_store_of_hdf5(tmp_path: Path, client: Any) -> None:
+    h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = VECTORS
+    plan = StorePlan(tmp_path / "a.h5", tmp_path / "a.zarr", array="x", chunk=20)
+    stores.build(plan, client)
+    assert read(tmp_path / "a.zarr").tobytes() == VECTORS.tobytes()
+
+
+def test_a_library_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for library, extra, name in [("h5py", "hdf5", "a.h5"), ("pyarrow", "parquet", "a.parquet")]:
+        (tmp_path / name).touch()
+        for module in (library, f"{library}.parquet"):
+            monkeypatch.setitem(sys.modules, module, None)
+        with (
+            pytest.raises(EnvironmentFault, match=rf"{library} is not.*refcodec\[{extra}\]"),
+            open_rows(tmp_path / name),
+        ):
+            pass
 
 
 def test_maps_are_built_from_safetensors(tmp_path: Path, client: Any) -> None:
@@ -156,7 +239,7 @@ def test_maps_are_built_from_safetensors(tmp_path: Path, client: Any) -> None:
     assert sorted(one.key for one in stores.build(plan, client).entries.values()) == [
         f"c/{n}/0/0/0" for n in range(3)
     ]
-    assert np.array_equal(read(plan.target), given)
+    assert np.array_equal(read(Path(plan.target)), given)
 
 
 def test_sources_that_are_none(tmp_path: Path) -> None:
@@ -178,7 +261,7 @@ def test_sources_that_are_none(tmp_path: Path) -> None:
         with pytest.raises(CallerError, match=what), open_rows(tmp_path / name):
             pass
     (tmp_path / "a.csv").touch()
-    with pytest.raises(CallerError, match=r"is no \.npy"), open_rows(tmp_path / "a.csv"):
+    with pytest.raises(CallerError, match=r"is none of \.npy"), open_rows(tmp_path / "a.csv"):
         pass
 
 
@@ -187,7 +270,7 @@ def test_sources_that_are_none(tmp_path: Path) -> None:
 
 def test_every_change_is_found(plan: StorePlan, client: Any) -> None:
     stores.build(plan, client)
-    chunks = [plan.target / f"c/{n}/0" for n in range(7)]
+    chunks = [Path(plan.target) / f"c/{n}/0" for n in range(7)]
     chunks[0].unlink()
     data = bytearray(chunks[1].read_bytes())
     data[-20] ^= 1
@@ -202,9 +285,9 @@ def test_every_change_is_found(plan: StorePlan, client: Any) -> None:
 def test_a_chunk_that_was_wrong_from_the_start(plan: StorePlan, client: Any) -> None:
     """What is hashed as it is, but does not decode, is found by decoding."""
     manifest = stores.build(plan, client)
-    chunk = plan.target / "c/3/0"
+    chunk = Path(plan.target) / "c/3/0"
     chunk.write_bytes(b"nothing")
-    manifest.add(work.entry_of(plan.target, 3, [50, 12]))
+    manifest.add(work.entry_of(plan.place, 3, [50, 12]))
     assert stores.verify(plan.target, client) == []
     (fault,) = stores.verify(plan.target, client, decode=True)
     assert fault.key == "c/3/0"

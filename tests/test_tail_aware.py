@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import settings as drawn
+from hypothesis import strategies as st
 from small_tail import NETWORK, SHAPE, Ends, features, outputs
 from typer.testing import CliRunner
 
@@ -121,6 +124,16 @@ def test_more_strength_never_costs_more() -> None:
     assert zeros
 
 
+@drawn(max_examples=4, deadline=None, derandomize=True)
+@given(strength=st.floats(0.1, 1000), times=st.floats(4, 100))
+def test_any_strength_costs_no_more_than_a_fourth_of_it(strength: float, times: float) -> None:
+    more, less = (
+        coded("tail-aware", strength=one, qp=40, iterations=20)[0]
+        for one in (strength * times, strength)
+    )
+    assert more <= less
+
+
 def test_the_least_loss_of_a_descent_is_kept() -> None:
     """More steps of a stride far too long do not undo what the first ones have found."""
     found = []
@@ -184,6 +197,21 @@ def test_mu_keeps_the_feature() -> None:
     assert error(100) < 0.5 * error(0)
 
 
+def test_much_mu_keeps_the_feature_as_plain_coding_does() -> None:
+    """At equal size; so tails that are not given have about what plain coding leaves them."""
+
+    def feature_snr(method: str, config: Any, **parameters: Any) -> tuple[int, float]:
+        target = io.BytesIO()
+        write_features(target, features(), config, Allocation(method, parameters), Ends())
+        with refcodec.open(target.getvalue()) as reader:
+            return target.tell(), signal_to_noise(np.stack(list(reader)), features())
+
+    plain_size, plain_snr = feature_snr("none", LEVELS.but(qp=40))
+    size, snr = feature_snr("tail-aware", LEVELS, mu=100, strength=7, qp=40)
+    assert size < 1.02 * plain_size
+    assert snr > plain_snr - 0.5
+
+
 def test_mu_keeps_means_at_any_rate() -> None:
     """Also if almost nothing else is left of the feature."""
 
@@ -228,11 +256,14 @@ def test_what_has_no_levels_to_choose_is_refused(wrong: Any) -> None:
         coded("tail-aware", refcodec.EncoderConfig(**wrong))
 
 
-@pytest.mark.parametrize("method", ["tail-aware", "gradient", "algorithm1"])
-def test_vectors_are_refused(method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "coder"),
+    [("tail-aware", "hevc"), ("gradient", "native"), ("algorithm1", "native")],
+)
+def test_vectors_are_refused(method: str, coder: str) -> None:
     vectors = np.ones((2, 4), np.float32)
     with pytest.raises(CallerError, match=r"maps|vectors"):
-        write_features(io.BytesIO(), vectors, LEVELS, Allocation(method), Ends())
+        write_features(io.BytesIO(), vectors, LEVELS.but(coder=coder), Allocation(method), Ends())
 
 
 @pytest.mark.parametrize("value", [0.0, -2.0])
@@ -595,7 +626,7 @@ def test_more_strength_costs_less_where_the_tail_is_a_mean() -> None:
     maps = stages.head(trained.cifar_images(20)[0], "layer3")
     cut = load("resnet56", trained.weights("resnet56")).cut("layer3")
     sizes = []
-    for strength in (120, 400, 1000):
+    for strength in (2.8, 11, 45, 120, 180, 400, 1000):
         target = io.BytesIO()
         write_features(target, maps, LEVELS, Allocation("tail-aware", {"strength": strength}), cut)
         sizes.append(target.tell())

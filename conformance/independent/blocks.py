@@ -11,6 +11,7 @@ from .decisions import (
     COEFFICIENT,
     DC,
     DC_SIGN,
+    DEPENDENT,
     LAST,
     LAST_REST,
     LONGEST_UNARY,
@@ -25,6 +26,7 @@ from .transform import residual_of
 
 SPLIT_FROM = 6
 UNARY_COEFFICIENT = 8
+NEXT_STATE = ((0, 2), (2, 0), (1, 3), (3, 1))  # by the parity of the magnitude
 NEITHER_SIZE, NEITHER_TEMPORAL = 3, 2  # beyond the border of a channel
 
 
@@ -33,6 +35,7 @@ class BlockDecoder:
 
     slope = 0
     points = 0, 0, 0
+    dependent = False
 
     def __init__(
         self, decisions: Decisions, shape: tuple[int, int, int], side: int, bounds: tuple[int, int]
@@ -122,7 +125,9 @@ class BlockDecoder:
         if block.area > 1:
             total += self.coefficients(block, around, levels, abs(first), abs(residual))
         levels[0][0] = first
-        change = residual_of(levels, height, width, self.step, self.slope, self.points)
+        change = residual_of(
+            levels, height, width, self.step, self.slope, self.points, dependent=self.dependent
+        )
         self.samples[area] = np.clip(base + change, *self.bounds)
         activity = min((total << 6) // block.area, 255)
         size = min(block.shape, 2)
@@ -197,12 +202,13 @@ class BlockDecoder:
         )
         last = self.last(shape, contexts, around, block.area)
         entries = scan(block.height, block.width)
-        total = nonzero = 0
+        total = nonzero = state = 0
+        family = DEPENDENT if self.dependent else COEFFICIENT
         for k in range(last, 0, -1):
             u, v, place, ring = entries[k]
             here, below, lower = levels[u], levels[u + 1], levels[u + 2]
-            near = 2 * abs(below[v]) + abs(below[v + 1]) + abs(lower[v])
-            near += 2 * abs(here[v + 1]) + abs(here[v + 2])
+            near = 2 * self.coded(below[v]) + self.coded(below[v + 1]) + self.coded(lower[v])
+            near += 2 * self.coded(here[v + 1]) + self.coded(here[v + 2])
             order = min((near >> 3).bit_length(), 12)
             near = bucket(near)
             contexts = (
@@ -213,16 +219,26 @@ class BlockDecoder:
                 (behind * 10 + ring) * 4 + min(near, 3),
                 (min(bucket(last - k), 9) * 10 + min(bucket(total), 9)) * 4 + shape,
             )
+            quantiser = state >> 1  # always 0 unless quantisation is dependent
+            own_contexts = [quantiser * 480 + context for context in contexts]
+            weight_set = quantiser * 12 + shape * 3 + (ring >> 2)
             magnitude = self.decisions.magnitude(
-                COEFFICIENT, shape * 3 + (ring >> 2), contexts, UNARY_COEFFICIENT, order,
+                family, weight_set, own_contexts, UNARY_COEFFICIENT, order,
                 least=int(k == last),
             )  # fmt: skip
             if magnitude:
                 magnitude = min(magnitude, LARGEST_LEVEL)
-                here[v] = self.decisions.sign(magnitude)
+                level = 2 * magnitude - quantiser if self.dependent else magnitude
+                here[v] = self.decisions.sign(level)
                 nonzero += 1
                 total += magnitude
+            if self.dependent:
+                state = NEXT_STATE[state][magnitude & 1]
         return total
+
+    def coded(self, level: int) -> int:
+        """The magnitude that was coded for a level (8.3.7.6)."""
+        return (abs(level) + 1) >> 1 if self.dependent else abs(level)
 
     def last(self, shape: int, contexts: tuple[int, ...], around: Surroundings, area: int) -> int:
         """Decode the number in the scan of the last level that is not 0 (8.3.7.6)."""

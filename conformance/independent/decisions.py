@@ -33,6 +33,7 @@ TEMPORAL = Family(31200, 1, 48, 146)
 SAMPLE = Family(31488, 6, 256, 150)
 SAMPLE_SIGN = Family(40704, 1, 144, 162)
 CORRECTION = Family(41568, 6, 64, 164)
+DEPENDENT = Family(43872, 4, 960, 176)
 
 
 class Decisions:

@@ -31,6 +31,7 @@ class Head:
     shift_down: int
     shift_right: int
     points: tuple[int, int, int]
+    dependent: bool
     restoration: int
     token_gains: list[int]
 
@@ -53,13 +54,18 @@ def decode_head(arithmetic: ArithmeticDecoder, predicted: bool, tokens: int) -> 
         right = limited(arithmetic.signed_golomb(), -LARGEST_SHIFT, LARGEST_SHIFT)
     points = arithmetic.bits(4) - 8, arithmetic.bits(4) - 8, arithmetic.bits(4) - 8
     restoration, gains = arithmetic.bits(2), []
-    gained = restoration == 3 and tokens > 0
-    if gained:
+    dependent = gained = False
+    if restoration == 3 and tokens > 0:
+        tools = arithmetic.bits(2)
+        dependent, gained = block > 0 and tools & 1 == 1, tools & 2 == 2
+        restoration = arithmetic.bits(2)
+    elif restoration == 3 and block > 0:
+        dependent = True
         restoration = arithmetic.bits(2)
     require(restoration != 3, "payload", "R8.3.7.1-1", "restoration is 3")
     if gained:
         gains = [limited(arithmetic.signed_golomb(), -64, 64) for _ in range(tokens)]
-    return Head(block, slope, origin, down, right, points, restoration, gains)
+    return Head(block, slope, origin, down, right, points, dependent, restoration, gains)
 
 
 def step_sizes(fps: FeatureParameterSet, parameters: Parameters) -> list[int]:
@@ -103,7 +109,7 @@ def decode_native(
         samples = decode_plain(decisions, fps.shape, steps, bounds, head.origin, head.points)
     else:
         blocks = BlockDecoder(decisions, fps.shape, 4 << head.block, bounds)
-        blocks.slope, blocks.points = head.slope, head.points
+        blocks.slope, blocks.points, blocks.dependent = head.slope, head.points, head.dependent
         displaced = None if reference is None else displace(reference, head, bounds)
         samples = blocks.decode(steps, displaced)
     offsets, gains = decode_corrections(decisions, head.restoration, fps.channels)

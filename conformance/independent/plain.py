@@ -19,13 +19,13 @@ def require_payload(decisions: Decisions) -> None:
         raise Refusal("payload", "R8.3.7-1", "the payload ends before its decisions")
 
 
-def dequantise(level: int, points: tuple[int, int, int], step: int) -> int:
+def dequantise(level: int, points: tuple[int, int, int], step: int, largest: int = 1 << 17) -> int:
     """A level as a coefficient or a sample, in units of 2^-4 samples (8.3.7.7)."""
     size = abs(level)
     if size == 0:
         return 0
     point = points[min(size, 3) - 1]
-    value = min(((32 * min(size, 1 << 17) + point) * step) >> 17, LARGEST_COEFFICIENT)
+    value = min(((32 * min(size, largest) + point) * step) >> 17, LARGEST_COEFFICIENT)
     return -value if level < 0 else value
 
 

@@ -24,7 +24,7 @@ def basis(length: int) -> Integers:
 
 def residual_of(
     levels: list[list[int]], height: int, width: int, step: int, slope: int,
-    points: tuple[int, int, int],
+    points: tuple[int, int, int], dependent: bool = False,
 ) -> Integers:  # fmt: skip
     """Dequantise the levels of a block and transform them inversely: height x width."""
     coefficients = np.zeros((height, width), np.int64)
@@ -37,7 +37,10 @@ def residual_of(
             elif level:
                 rise = slope * (u * width + v * height) // (height * width)
                 own_step = (step * (16 + rise)) >> 4
-                coefficients[u, v] = dequantise(level, points, own_step)
+                largest = 1 << 17
+                if dependent:
+                    own_step, largest = (9 * own_step) >> 4, 1 << 18
+                coefficients[u, v] = dequantise(level, points, own_step, largest)
     if not coefficients.any():
         return coefficients
     rows = (coefficients @ basis(width) + (1 << 9)) >> 10

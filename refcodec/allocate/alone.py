@@ -7,7 +7,7 @@ a feature of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from refcodec.syntax.structures import FeatureParameterSet
 __all__ = [
     "Alone",
     "Floats",
+    "Several",
     "Tail",
     "Values",
     "base_qp",
@@ -37,6 +38,9 @@ __all__ = [
 
 Floats = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
+
+Several = Floats | Sequence[Floats]
+"""Features, as one array, N first, or one by one, where those of tokens may differ in length."""
 
 Tail = Callable[[torch.Tensor], torch.Tensor]
 """The rest of a network: features N x C x H x W to outputs, N first."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -24,12 +25,25 @@ BATCH_ELEMENTS = 1 << 20
 LARGEST_BLOCK = 16
 """Largest side of a transform block of the native coder, unless another is given."""
 
+_WEIGHED = 0.5
+"""Share of the iterations after which outputs gain weight."""
+
 _FIRST_STRENGTH, _SETTLED = 100, 0.8
 """Initial factor on the weight of the rate, and share of the iterations after which it has fallen to 1.
 
 Levels that the output does not need are so set to 0 before the others have adapted to them; without this
 the method ends at two to three times the rate."""
 
+
+LAST_WEIGHT = 3.0
+"""Weight of the outputs beside the feature at the end of a descent.
+
+It is 1 until the levels have settled: first the feature finds the levels that it needs, as under a coder that
+knows no tail, then a few of them are moved until the outputs are right."""
+
+_MEMORY, _LONG_MEMORY = 0.95, 0.99
+"""Memory of Adam for squared gradients, without and with mu. A shorter one forgets the large gradients of the
+first rates, so that late steps are longer; where many levels are to stay as they are, that is noise."""
 
 _MOST_STRENGTH = 2000
 """Strength that the initial one does not exceed, unless it is given: more leaves no level to go on from."""
@@ -45,7 +59,8 @@ class TailAware:
     iterations : of Adam (Kingma and Ba 2015).
     stride     : initial learning rate, in steps of the quantiser or of latents; it falls to 0.
     mu         : weight of the loss of the feature itself, for tails that are not given, in hundredths of that
-                 of the output's loss. Above 0, the native coder keeps means of channels at any rate.
+                 of the output's loss, which is tripled at the end. Above 0, the native coder keeps means of
+                 the channels of maps at any rate. About 100 leaves other tails what plain coding does.
     block      : largest side of a transform block; None for `LARGEST_BLOCK`. Not for latents.
     """
 
@@ -69,6 +84,17 @@ class TailAware:
             raise CallerError(f"qp is {self.qp}; it lies in 0..{LARGEST_QP['native']}")
 
 
+class Lack(NamedTuple):
+    """Errors in hundredths of variances, of each feature, N: of the outputs, and of the feature times mu."""
+
+    outputs: torch.Tensor
+    feature: torch.Tensor | None
+
+    def losses(self, weight: float = LAST_WEIGHT) -> torch.Tensor:
+        """The loss of each feature, N, with a weight of the outputs if the feature counts, too."""
+        return self.outputs if self.feature is None else weight * self.outputs + self.feature
+
+
 class Wanted:
     """Outputs and features to keep, and what others lack of them.
 
@@ -82,37 +108,48 @@ class Wanted:
         with torch.no_grad():
             self._outputs = [tail(features) for tail in tails]
 
-    def losses(self, found: torch.Tensor) -> torch.Tensor:
-        """Error of the outputs and of the feature, in hundredths of their variances, of each feature, N."""
+    def lack(self, found: torch.Tensor) -> Lack:
+        """The errors of features that were found, and of their outputs."""
         errors = [
-            _error(tail(found), wanted)
+            _error(tail(_fast(found)), wanted)
             for tail, wanted in zip(self._tails, self._outputs, strict=True)
         ]
-        loss = 100 * torch.stack(errors).mean(dim=0)
-        return loss + self._mu * _feature_loss(found, self._features) if self._mu else loss
+        feature = self._mu * _feature_loss(found, self._features) if self._mu else None
+        return Lack(100 * torch.stack(errors).mean(dim=0), feature)
 
     def loss(self, found: torch.Tensor) -> torch.Tensor:
         """The mean of the losses."""
-        return self.losses(found).mean()
+        return self.lack(found).losses().mean()
 
 
 def descend(
-    variables: Sequence[torch.Tensor], loss: Callable[[float], torch.Tensor], settings: TailAware
+    variables: Sequence[torch.Tensor],
+    loss: Callable[[float, float], torch.Tensor],
+    settings: TailAware,
 ) -> None:
     """Run the descent; it changes the variables, which have gradients.
 
-    loss : the loss for a strength, by the variables as they are.
+    loss : the loss for a strength and a weight of the outputs, by the variables as they are.
     """
-    method = torch.optim.Adam(list(variables), lr=settings.stride, betas=(0.5, 0.99))
+    betas = 0.5, _LONG_MEMORY if settings.mu else _MEMORY
+    method = torch.optim.Adam(list(variables), lr=settings.stride, betas=betas)
     slowdown = torch.optim.lr_scheduler.CosineAnnealingLR(method, settings.iterations)
     for number in range(settings.iterations):
         early = max(0.0, 1 - number / (_SETTLED * settings.iterations))
         first = min(settings.strength * _FIRST_STRENGTH**early, _MOST_STRENGTH)
-        found = loss(max(settings.strength, first))
+        late = max(0.0, (number / settings.iterations - _WEIGHED) / (1 - _WEIGHED))
+        found = loss(max(settings.strength, first), LAST_WEIGHT**late)
         method.zero_grad()
         found.backward()
         method.step()
         slowdown.step()
+
+
+def _fast(features: torch.Tensor) -> torch.Tensor:
+    """Features in the layout of memory that convolutions are fastest with."""
+    return (
+        features.contiguous(memory_format=torch.channels_last) if features.ndim == 4 else features
+    )
 
 
 def _error(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

@@ -81,14 +81,14 @@ def _refined(
     if codec.has_choice:
         variables.append(hyper.requires_grad_())
 
-    def loss(strength: float) -> torch.Tensor:
+    def loss(strength: float, weight: float) -> torch.Tensor:
         whole = _through(hyper, codec.nearest(hyper))
         means, scales = codec.distributions(whole)
         offsets = exact - means
         rounded = offsets.detach().round()
         bits = codec.bits(offsets, rounded, scales) + codec.hyper_bits(hyper, whole.detach())
         found = codec.features(means + _through(offsets, rounded))
-        return wanted.loss(found) + strength * bits / features.numel()
+        return wanted.lack(found).losses(weight).mean() + strength * bits / features.numel()
 
     descend(variables, loss, settings)
     with torch.no_grad():

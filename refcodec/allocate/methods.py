@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, BinaryIO, Final, NamedTuple, Protocol, cast
+from typing import Any, BinaryIO, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ import torch
 
 import refcodec
 from refcodec.allocate import gradients
-from refcodec.allocate.alone import Floats, base_qp, spread
+from refcodec.allocate.alone import Floats, Several, base_qp, spread
 from refcodec.allocate.descent import TailAware
 from refcodec.allocate.latents import refine_latents
 from refcodec.allocate.selection import select_qps
@@ -56,7 +56,7 @@ class Method(Protocol):
     """A way to allocate bits; its fields are its parameters."""
 
     def advise(
-        self, features: Floats, config: EncoderConfig, ends: Ends | None
+        self, features: Several, config: EncoderConfig, ends: Ends | None
     ) -> tuple[EncoderConfig, Iterator[Advised]]:
         """The configuration to code with, and the advice on each feature, in order.
 
@@ -188,12 +188,13 @@ class ThroughTheTail(TailAware):
     """Levels or latents that keep the output (native, learned), or features that take fewer bits (hevc)."""
 
     def advise(
-        self, features: Floats, config: EncoderConfig, ends: Ends | None
+        self, features: Several, config: EncoderConfig, ends: Ends | None
     ) -> tuple[EncoderConfig, Iterator[Advised]]:
         """The levels or latents to code, or other features."""
-        given, tails = np.asarray(features, np.float32), [_needed(ends).tail]
+        given = [np.asarray(feature, np.float32) for feature in features]
+        tails = [_needed(ends).tail]
         if config.coder == "learned":
-            found = refine_latents(given, tails, config, self)
+            found = refine_latents(np.stack(given), tails, config, self)
             pairs = zip(features, found, strict=True)
             return config, (Advised(feature, {"latents": one}) for feature, one in pairs)
         if config.coder == "hevc":
@@ -277,7 +278,7 @@ _TYPES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
 
 def write_features(
     target: str | os.PathLike[str] | BinaryIO,
-    features: Floats | list[Floats],
+    features: Several,
     config: EncoderConfig,
     allocation: Allocation = Allocation(),
     ends: Ends | None = None,
@@ -288,8 +289,8 @@ def write_features(
     """Code features as one stream, with bits allocated.
 
     target   : a path, written whole or not at all, or a binary file.
-    features : N x C x H x W, or N x D, of a type that is coded, and signalled; may be a memory map. A list of
-               token sequences, T x D each, has one QP.
+    features : C x H x W or D each, or tokens, T x D or heads x T x D, of a type that is coded, and signalled;
+               an array of them may be a memory map. Only ``none`` and ``tail-aware`` take tokens.
     config   : the coder, and the QP that the allocation starts from.
     ends     : the rest of the network, if the allocation uses it.
     progress : called with the number of features analysed so far, which takes longer than coding them.
@@ -297,15 +298,9 @@ def write_features(
 
     Raises CallerError.
     """
-    method = method_of(allocation)
-    if isinstance(features, list) and not isinstance(method, Unified):
-        raise CallerError(
-            f"{allocation.method} allocates bits of features of one shape, and these are sequences of tokens",
-            hint="choose the allocation none",
-        )
-    config, advised = method.advise(cast("Floats", features), config, ends)
+    config, advised = method_of(allocation).advise(features, config, ends)
     with refcodec.create(target, config, exist_ok=exist_ok) as writer:
-        for number, (feature, arguments) in enumerate(advised, 1):
-            writer.write(feature.astype(features[0].dtype, copy=False), **arguments)
+        for number, (one, original) in enumerate(zip(advised, features, strict=True), 1):
+            writer.write(one.feature.astype(original.dtype, copy=False), **one.arguments)
             if progress:
                 progress(number)

@@ -1,23 +1,27 @@
-"""A progress bar for work that takes longer than a second."""
+"""Progress of work that takes long: a bar on a terminal, a line now and then anywhere else."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Timer
+from threading import Event, Thread, Timer
+from time import monotonic
 
 __all__ = ["progress"]
 
 _PATIENCE = 1.0
 """Seconds until the bar is shown."""
 
+_PAUSE = 20.0
+"""Seconds between lines, and until the first one, where standard error is no terminal."""
+
 
 @contextmanager
 def progress(
     what: str, total: int | None, unit: str = "features"
 ) -> Iterator[Callable[[int], None]]:
-    """Show a bar on standard error while the block runs, if that is a terminal.
+    """Show on standard error how far a block has come: a bar on a terminal, else a line every 20 seconds.
 
     what  : name of the work, ``encoding``.
     total : number of items; None if unknown.
@@ -25,7 +29,8 @@ def progress(
     Yields a function to call with the number done so far.
     """
     if not sys.stderr.isatty():
-        yield lambda done: None
+        with _lines(what, total, unit) as show:
+            yield show
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
@@ -64,6 +69,31 @@ def progress(
         timer.cancel()
         timer.join()
         bar.stop()
+
+
+@contextmanager
+def _lines(what: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+    """Print lines such as ``encoding: 8/50 features, 1:20 so far``, also while an item takes long."""
+    began, over = monotonic(), Event()
+    done = 0
+
+    def show(number: int) -> None:
+        nonlocal done
+        done = number
+
+    def tell() -> None:
+        while not over.wait(_PAUSE):
+            whole = "" if total is None else f"/{total:,}"
+            spent = _duration(monotonic() - began)
+            print(f"{what}: {done:,}{whole} {unit}, {spent} so far", file=sys.stderr, flush=True)
+
+    teller = Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield show
+    finally:
+        over.set()
+        teller.join()
 
 
 def _duration(seconds: float) -> str:

@@ -35,11 +35,25 @@ def warm_up(
         raise EnvironmentFault(
             "there is no folder to keep what is compiled: set REFCODEC_CACHE to one of your own"
         )
-    with progress("compiling", len(chosen), "coders") as show:
-        for number, name in enumerate(chosen, 1):
-            _WAYS[name]()
+    ways = [_quantiser, *(_WAYS[name] for name in chosen)]
+    with progress("compiling", len(ways), "parts") as show:
+        for number, way in enumerate(ways, 1):
+            way()
             show(number)
     print_note(f"{', '.join(chosen)}: compiled, in {folder}")
+
+
+def _quantiser() -> None:
+    """The uniform quantiser, which all lossy coders share, with samples and positions, in both precisions."""
+    import numpy as np
+
+    from refcodec.uniform import dequantise_uniform
+
+    bounds = np.zeros(1, np.float32), np.ones(1, np.float32)
+    given: list[Any] = [np.zeros((1, 1, 1), dtype) for dtype in (np.int32, np.int64)]
+    for one in given:
+        for dtype in (np.float32, np.float64):
+            dequantise_uniform(one, *bounds, 8, np.empty((1, 1, 1), dtype))
 
 
 def _native() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from refcodec.checked import Table, data_path, read_toml
 from refcodec.chunks import ChunkCoder
 from refcodec.errors import CallerError
+from refcodec.stores.place import Location, Place
 
 __all__ = ["StorePlan", "read_plan"]
 
@@ -30,23 +31,31 @@ _FEATURES = 4096
 class StorePlan:
     """A store to build.
 
-    source  : ``.npy``, ``.zarr`` (a folder), ``.h5`` or ``.safetensors``.
+    source  : ``.npy``, ``.zarr`` (a folder), ``.h5``, ``.parquet`` or ``.safetensors``.
     array   : name of the array in the source; "" for the only one.
-    target  : the zarr array, a folder.
+    target  : the zarr array: a folder, or a URL that fsspec knows, ``s3://bucket/features.zarr``.
     chunk   : features of a chunk.
     options : of the encoder, as `refcodec.zarr.encoding` takes them.
+    storage : options of the file system that a URL names, as fsspec takes them.
     """
 
     source: Path
-    target: Path
+    target: Location
     array: str = ""
     chunk: int = _FEATURES
     options: dict[str, Any] | None = None
+    storage: dict[str, Any] | None = None
+
+    @property
+    def place(self) -> Place:
+        """The place of the store."""
+        return Place(self.target, self.storage)
 
     def __post_init__(self) -> None:
         if self.chunk < 1:
             raise CallerError(f"chunk is {self.chunk}; it is the number of features of a chunk")
         ChunkCoder(self.options or {})
+        Place(self.target, self.storage)
 
 
 def read_plan(path: Path, *, data: Path | None = None, changes: Iterable[str] = ()) -> StorePlan:
@@ -60,12 +69,14 @@ def read_plan(path: Path, *, data: Path | None = None, changes: Iterable[str] = 
     content, _, folder = read_toml(path, data=data, changes=changes)
     plan = Table(str(path), content)
     source, store = (Table(f"[{name}]", plan.take(name, dict)) for name in ("source", "store"))
+    target = store.take("path", str)
     found = StorePlan(
         source=data_path(folder, source.take("path", str)),
         array=source.take("array", str, ""),
-        target=data_path(folder, store.take("path", str)),
+        target=target if "://" in target else data_path(folder, target),
         chunk=store.take("chunk", int, _FEATURES),
         options=plan.take("encoder", dict, {}),
+        storage=store.take("options", dict, None),
     )
     for table in (plan, source, store):
         table.finish()

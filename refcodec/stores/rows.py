@@ -24,10 +24,9 @@ def open_rows(path: Path, name: str = "") -> Iterator[Any]:
     """
     if not path.exists():
         raise CallerError(f"there is no {path}")
-    openers = {".npy": _npy, ".zarr": _zarr, ".h5": _hdf5, ".hdf5": _hdf5}
-    opener = {**openers, ".safetensors": _safetensors}.get(path.suffix.lower())
+    opener = _OPENERS.get(path.suffix.lower())
     if opener is None:
-        raise CallerError(f"{path} is no .npy, .zarr, .h5 or .safetensors")
+        raise CallerError(f"{path} is none of {', '.join(_OPENERS)}")
     with opener(path, name) as rows:
         if len(rows.shape) not in (2, 4):
             raise CallerError(
@@ -62,7 +61,9 @@ def _hdf5(path: Path, name: str) -> Iterator[Any]:
     try:
         import h5py
     except ImportError:
-        raise EnvironmentFault("h5py is not installed", hint="pip install h5py") from None
+        raise EnvironmentFault(
+            "h5py is not installed", hint="pip install 'refcodec[hdf5]'"
+        ) from None
     try:
         file = h5py.File(path, "r")
     except OSError as error:
@@ -83,6 +84,15 @@ def _safetensors(path: Path, name: str) -> Iterator[Any]:
         keys = list(file.keys())
         chosen = _chosen(keys, name, path)
         yield _Slices(file.get_slice(chosen))
+
+
+@contextmanager
+def _parquet(path: Path, name: str) -> Iterator[Any]:
+    from refcodec.stores.parquet import Column, features_of, parquet_file
+
+    with parquet_file(path) as file:
+        columns = features_of(file)
+        yield Column(path, file, _chosen(columns, name, path))
 
 
 class _Slices:
@@ -110,3 +120,13 @@ def _chosen(keys: list[str], name: str, path: Path) -> str:
             f"{path} has the arrays {', '.join(sorted(keys)) or 'none'}", hint="name one of them"
         )
     return keys[0]
+
+
+_OPENERS = {
+    ".npy": _npy,
+    ".zarr": _zarr,
+    ".h5": _hdf5,
+    ".hdf5": _hdf5,
+    ".parquet": _parquet,
+    ".safetensors": _safetensors,
+}

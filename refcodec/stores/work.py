@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,13 +14,24 @@ import numpy as np
 from refcodec.chunks import ChunkCoder
 from refcodec.errors import CallerError, DFCError, EnvironmentFault
 from refcodec.stores.manifest import Entry, Manifest
+from refcodec.stores.place import Location, Place
 from refcodec.stores.plan import StorePlan
 from refcodec.stores.rows import open_rows
 
-__all__ = ["Fault", "build", "cluster", "entry_of", "verify"]
+__all__ = [
+    "Fault",
+    "build",
+    "cluster",
+    "entry_of",
+    "fault_of",
+    "manifest_of",
+    "outcomes",
+    "raise_first",
+    "verify",
+]
 
-_AT_A_TIME = 1000
-"""Tasks that a scheduler is given at a time: with more it slows down."""
+_AT_A_TIME = 2000
+"""Tasks that a scheduler holds at most: with more it slows down."""
 
 Progress = Callable[[int], None]
 
@@ -95,59 +106,62 @@ def build(
         "chunk": plan.chunk,
         "options": dict(options),
     }
-    manifest = Manifest.load(plan.target)
+    manifest = Manifest.at(plan.place)
     if manifest is None:
-        if plan.target.exists() and any(plan.target.iterdir()):
+        if plan.place.holds_anything():
             raise CallerError(
                 f"{plan.target} is there, and has no manifest", hint="choose another folder"
             )
         zarr.create_array(
-            plan.target,
+            **plan.place.array,
             shape=shape,
             dtype=dtype,
             chunks=(plan.chunk, *shape[1:]),
             **encoding(**options),
         )
-        manifest = Manifest.begin(plan.target, facts)
+        manifest = Manifest.begin(plan.place, facts)
     manifest.continues(facts)
     numbers = [n for n in range(-(-shape[0] // plan.chunk)) if n not in manifest.entries]
     done, failed = len(manifest.entries), []
-    for number, outcome in _outcomes(client, partial(_build, plan), numbers, retries):
-        if isinstance(outcome, Entry):
-            manifest.add(outcome)
-            done += 1
-            if progress is not None:
-                progress(done)
-        else:
-            failed.append((number, outcome))
-    if failed:
-        number, error = min(failed, key=lambda one: one[0])
-        where = f"{len(failed)} chunks failed; the first one is chunk {number}"
-        if isinstance(error, DFCError):
-            raise type(error)(f"{where}: {error.what}", hint=error.hint)
-        raise EnvironmentFault(f"{where}: {error}", hint="build again: what is done stays")
+    try:
+        for number, outcome in outcomes(client, partial(_build, plan), numbers, retries):
+            if isinstance(outcome, Entry):
+                manifest.add(outcome)
+                done += 1
+                if progress is not None:
+                    progress(done)
+            else:
+                failed.append((number, outcome))
+    finally:
+        manifest.keep()
+    raise_first(failed, "chunks")
     return manifest
 
 
 def verify(
-    store: Path, client: Any, *, decode: bool = False, progress: Progress | None = None
+    store: Location,
+    client: Any,
+    *,
+    decode: bool = False,
+    options: dict[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> list[Fault]:
     """Compare a store with its manifest; returns the chunks that differ.
 
+    store    : path or URL.
     decode   : true to decode each chunk, too.
+    options  : of the file system, of a URL alone.
     progress : called with the number of chunks that were looked at.
 
     Raises CallerError where there is no manifest.
     """
-    manifest = Manifest.load(store)
-    if manifest is None:
-        raise CallerError(f"{store} has no manifest", hint="was it made by refcodec store build?")
+    manifest = manifest_of(Place(store, options))
     whole = -(-manifest.facts["shape"][0] // manifest.facts["chunk"])
     missing = [Fault(_key(n, manifest.facts["shape"]), "was not built") for n in range(whole)]
     found = [one for n, one in enumerate(missing) if n not in manifest.entries]
-    check = partial(_verify, store, decode)
-    outcomes = _outcomes(client, check, list(manifest.entries.values()), 0)
-    for done, (entry, outcome) in enumerate(outcomes, 1):
+    check = partial(fault_of, manifest.place, decode)
+    looked_at = outcomes(client, check, list(manifest.entries.values()), 0)
+    for done, (entry, outcome) in enumerate(looked_at, 1):
         if outcome is not None:
             found.append(Fault(entry.key, str(outcome)))
         if progress is not None:
@@ -155,18 +169,51 @@ def verify(
     return sorted(found)
 
 
-def _outcomes(
+def manifest_of(place: Place) -> Manifest:
+    """The manifest of a store. Raises CallerError where there is none."""
+    found = Manifest.at(place)
+    if found is None:
+        raise CallerError(f"{place} has no manifest", hint="was it made by refcodec store build?")
+    return found
+
+
+def raise_first(failed: list[tuple[Any, Any]], what: str) -> None:
+    """Raise the error of the first of some items that failed, if any did.
+
+    failed : each item by what it is ordered by, and its error.
+    what   : the name of the items, in the plural.
+    """
+    if not failed:
+        return
+    item, error = min(failed, key=lambda one: one[0])
+    where = f"{len(failed)} {what} failed; the first one is {what.removesuffix('s')} {item}"
+    if isinstance(error, DFCError):
+        raise type(error)(f"{where}: {error.what}", hint=error.hint)
+    raise EnvironmentFault(f"{where}: {error}", hint="try again: what is done stays")
+
+
+def outcomes(
     client: Any, task: Callable[[Any], Any], items: list[Any], retries: int
 ) -> Iterator[tuple[Any, Any]]:
     """Each item with what the task returned or raised for it, as they are done."""
     from distributed import as_completed
 
-    for start in range(0, len(items), _AT_A_TIME):
-        some = items[start : start + _AT_A_TIME]
-        futures = client.map(task, some, retries=retries, pure=False)
-        of = dict(zip(futures, some, strict=True))
-        for future in as_completed(futures):
-            yield of[future], future.exception() if future.status == "error" else future.result()
+    rest = iter(items)
+    given: dict[Any, Any] = {}
+    completed = as_completed()
+
+    def give(count: int) -> None:
+        if some := list(islice(rest, count)):
+            futures = client.map(task, some, retries=retries, pure=False)
+            given.update(zip(futures, some, strict=True))
+            completed.update(futures)
+
+    give(_AT_A_TIME)
+    for future in completed:
+        item = given.pop(future)
+        yield item, future.exception() if future.status == "error" else future.result()
+        if len(given) <= _AT_A_TIME // 2:
+            give(_AT_A_TIME - len(given))
 
 
 # --- on a worker -----------------------------------------------------------------------------------
@@ -180,21 +227,21 @@ def _build(plan: StorePlan, number: int) -> Entry:
         start, stop = number * plan.chunk, min((number + 1) * plan.chunk, int(rows.shape[0]))
         values, shape = np.asarray(rows[start:stop]), list(rows.shape)
     with zarr.config.set({"array.write_empty_chunks": True}):
-        zarr.open_array(plan.target, mode="r+")[start:stop] = values
-    return entry_of(plan.target, number, shape)
+        zarr.open_array(**plan.place.array, mode="r+")[start:stop] = values
+    return entry_of(plan.place, number, shape)
 
 
-def entry_of(store: Path, number: int, shape: list[int]) -> Entry:
+def entry_of(place: Place, number: int, shape: list[int]) -> Entry:
     """The entry of a chunk as it is in the store."""
     key = _key(number, shape)
-    data = (store / key).read_bytes()
+    data = place.read(key)
     return Entry(number, key, len(data), hashlib.sha256(data).hexdigest())
 
 
-def _verify(store: Path, decode: bool, entry: Entry) -> str | None:
+def fault_of(place: Place, decode: bool, entry: Entry) -> str | None:
     """Say what is wrong with a chunk; None where nothing is."""
     try:
-        data = (store / entry.key).read_bytes()
+        data = place.read(entry.key)
     except OSError:
         return "is missing"
     if len(data) != entry.size:
@@ -204,7 +251,7 @@ def _verify(store: Path, decode: bool, entry: Entry) -> str | None:
     if decode:
         import zarr
 
-        array = zarr.open_array(store, mode="r")
+        array = zarr.open_array(**place.array, mode="r")
         length = array.chunks[0]
         try:
             array[entry.number * length : (entry.number + 1) * length]

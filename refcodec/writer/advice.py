@@ -29,6 +29,10 @@ def advice_of(
         )
     if choice is not None and (config.aims or config.gop or choice.levels.shape != shape):
         raise CallerError("chosen levels have the feature's shape, and neither target nor gop")
+    if choice is not None and config.dependent:
+        raise CallerError(
+            "dependent has no effect on levels that are already chosen", hint="leave it out"
+        )
     return Advice(None if weights is None else _as_weights(weights, shape), spectral, choice)
 
 

@@ -22,13 +22,14 @@ import bench_lossless
 import numpy as np
 import outputs
 import real_networks_page
-from coding import read, timed, write
+from coding import processor, read, timed, write
 from peers import PEERS, Coder
 from real_networks import FEATURE_WEIGHTS, MAPS, TOKENS, Maps, Tokens, maps, tokens, transform
 from record import DOCS, Record, command, load, machine, parser, save
 from token_peers import PEERS as TOKEN_PEERS
 
-from refcodec.allocate.tail_aware import TailAware, choose_levels
+from refcodec.allocate.descent import TailAware
+from refcodec.allocate.tail_aware import choose_levels
 from refcodec.config import EncoderConfig
 
 # A curve of one of refcodec's coders is one line: its name, the fields of its configuration, its QPs.
@@ -64,6 +65,9 @@ PEER_QPS = {
 STRENGTHS = (2, 8, 30, 120, 400)
 """Of tail-aware encoding."""
 
+AWARE_TOKENS, TOKEN_STRENGTHS = ("layer4",), (1, 4, 16, 64)
+"""Layers whose tokens are coded for the embedding, and strengths there."""
+
 
 def main() -> int:
     """Measure what the record lacks, then fill the page and draw the plot."""
@@ -71,8 +75,8 @@ def main() -> int:
     record = load(options, {})
     if not options.render:
         record |= {"machine": machine() | {"command": command()}}
-        record |= {"photographs": options.features, "aware": options.aware}
-        record |= {"sentences": options.sentences}
+        record |= {"photographs": options.features, "sentences": options.sentences}
+        record.setdefault("some", {})
         for section in options.sections:
             _measure(section, options, record)
     real_networks_page.write(record, options.page, options.plot)
@@ -82,6 +86,8 @@ def main() -> int:
 def _measure(section: str, options: argparse.Namespace, record: Record) -> None:
     """Measure the points of a section that are missing, and say which is done."""
     jobs, held = SECTIONS[section], record.setdefault(section, {})
+    if section in _SOME:
+        record["some"][section] = options.aware
     places = {"tokens": TOKENS, "transforms": (*options.layers, *TOKENS)}
     for layer in places.get(section, options.layers):
         curves, began = held.setdefault(layer, {}), time.perf_counter()
@@ -101,6 +107,9 @@ def _measure(section: str, options: argparse.Namespace, record: Record) -> None:
 
 
 # --- sections --------------------------------------------------------------------------------------
+
+_SOME = ("lossless", "tail-aware", "outputs")
+"""Sections that take only some of the photographs."""
 
 Wanted = Iterator[tuple[str, str, Callable[[], Record]]]
 """Curve, what sets a point apart on it, and how to measure it."""
@@ -122,11 +131,10 @@ def _maps(layer: str, options: argparse.Namespace) -> Wanted:
 
 def _tail_aware(layer: str, options: argparse.Namespace) -> Wanted:
     """Levels that keep the logits, on some of the photographs."""
-    if layer == "pooled":
-        return
     place = partial(maps, layer, options.aware)
-    for strength in STRENGTHS:
-        yield "native, tail-aware", f"strength {strength}", partial(_aware, place, strength)
+    for one in STRENGTHS:
+        run = partial(_aware, place, TailAware(strength=one))
+        yield "native, tail-aware", f"strength {one}", run
 
 
 def _outputs(layer: str, options: argparse.Namespace) -> Wanted:
@@ -170,6 +178,9 @@ def _tokens(layer: str, options: argparse.Namespace) -> Wanted:
     for curve, (choices, qps) in TOKEN_CURVES.items():
         for qp in qps:
             yield curve, f"QP {qp}", partial(_token_point, place, qp=qp, **choices)
+    for strength in TOKEN_STRENGTHS if layer in AWARE_TOKENS else ():
+        run = partial(_token_aware, place, TailAware(strength=strength))
+        yield "native tokens, tail-aware", f"strength {strength}", run
     for curve, ways in TOKEN_PEERS.items():
         for name, way in ways.items():
             yield curve, name, partial(_token_peer, place, way)
@@ -215,18 +226,25 @@ def _peer(place: Callable[[], Maps], peer: str, qp: int) -> Record:
     return source.judge(decoded, coder.size(stream)) | _seconds(source.maps, forth, back)
 
 
-def _aware(place: Callable[[], Maps], strength: float) -> Record:
+def _aware(place: Callable[[], Maps], settings: TailAware) -> Record:
     source = place()
-    config = EncoderConfig(coder="native", workers=1)
-
-    def encode() -> bytes:
-        settings = TailAware(strength=strength)
-        own, choices = choose_levels(source.maps, [source.cut.tail], config, settings)
-        return write(source.maps, own, advice=[{"choice": one} for one in choices])
-
-    data, forth = timed(encode)
+    data, spent = _searched(source.maps, source.cut.tail, {}, settings)
     decoded, back = timed(read, data)
-    return source.judge(decoded, len(data)) | _seconds(source.maps, forth, back)
+    return source.judge(decoded, len(data)) | _seconds(source.maps, spent, back)
+
+
+def _searched(
+    features: Any, tail: Any, choices: Mapping[str, Any], settings: TailAware
+) -> tuple[bytes, float]:
+    """A file of features with levels that keep the output of a tail, and seconds of the processor."""
+    config, data = EncoderConfig(coder="native", workers=1).but(**choices), []
+
+    def encode() -> None:
+        own, chosen = choose_levels(features, [tail], config, settings)
+        data.append(write(features, own, advice=[{"choice": one} for one in chosen]))
+
+    spent = processor(encode)
+    return data[0], spent
 
 
 def _output(place: Callable[[], Maps], choices: Mapping[str, Any]) -> Record:
@@ -243,6 +261,18 @@ def _token_point(place: Callable[[], Tokens], **given: Any) -> Record:
     data, forth = timed(write, features, **choices)
     decoded, back = timed(read, data, models, np.concatenate if whole else np.stack)
     return source.judge(decoded, len(data)) | _seconds(source.lengths, forth, back)
+
+
+def _token_aware(place: Callable[[], Tokens], settings: TailAware) -> Record:
+    """Sentences are sorted by their length, as those of one length are searched together."""
+    source = place()
+    order = np.argsort(source.lengths, kind="stable")
+    texts = list(source.texts(source.rows))
+    chosen = [texts[n] for n in order]
+    data, spent = _searched(chosen, source.cut.tail, {"feature_type": "tokens"}, settings)
+    found, back = timed(read, data, None, list)
+    decoded = np.concatenate([found[n] for n in np.argsort(order)])
+    return source.judge(decoded, len(data)) | _seconds(source.lengths, spent, back)
 
 
 def _token_peer(place: Callable[[], Tokens], way: Callable[[Any], tuple[int, Any]]) -> Record:

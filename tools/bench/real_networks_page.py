@@ -40,9 +40,11 @@ def write(record: Record, page: Path, plot: Path) -> None:
 
 
 def _machine(record: Record) -> str:
+    some = record["some"]
     return (
         f"{measured(record['machine'])}: {record['photographs']} photographs, of which "
-        f"{record['aware']} for lossless\ncoders and for one tail, and {record['sentences']} sentences.\n"
+        f"{some['lossless']} for lossless\ncoders and {some['tail-aware']} for one tail, "
+        f"and {record['sentences']} sentences.\n"
     )
 
 
@@ -134,7 +136,7 @@ def _lossless(record: Record) -> str:
 
 def _tail_aware(record: Record) -> str:
     """Points of tail-aware encoding, and of the output sent in place of a feature."""
-    heads = ["layer", "coder", "", "bytes", "output SNR, dB", "fidelity", "top-1", "encode, s"]
+    heads = ["layer", "coder", "", "bytes", "output SNR, dB", "fidelity", "top-1", "processor, s"]
     rows = []
     for layer, curve, name, one in _by_rate(record):
         figures = (f"{one['snr']:.1f}", f"{one['fidelity']:.3f}", f"{one['top1']:.3f}")

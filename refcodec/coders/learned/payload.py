@@ -78,7 +78,7 @@ def decode_separate(
     """
     contexts = contexts_of(model, fps, range(fps.channels))
     elements = fps.channels * fps.height * fps.width
-    index = np.ascontiguousarray(np.broadcast_to(model.distributions.table_of[contexts], elements))
+    index = np.array(np.broadcast_to(model.distributions.table_of[contexts], elements), order="C")
     symbols = decode_apart(data, ends, index, _tables(model))
     return _latents(symbols, contexts, model, fps)
 

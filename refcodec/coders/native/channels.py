@@ -11,6 +11,7 @@ from refcodec.clauses import clause
 from refcodec.coders.native.coefficients import scan
 from refcodec.coders.native.head import (
     BLOCK,
+    DEPENDENT_QUANTISATION,
     FREQUENCY_SLOPE,
     ORIGIN,
     POINTS,
@@ -21,7 +22,7 @@ from refcodec.coders.native.head import (
 from refcodec.coders.native.samples import code_samples
 from refcodec.coders.native.transform import LARGEST_BLOCK
 from refcodec.coders.native.tree import SPLIT_FROM, code_tree
-from refcodec.coders.native.workspace import LARGEST, LEAST, POINT, SLOPE, STEP, Workspace
+from refcodec.coders.native.workspace import COUPLED, LARGEST, LEAST, POINT, SLOPE, STEP, Workspace
 from refcodec.entropy.arrays import Int32, Int64, Uint8
 from refcodec.kernel import kernel
 
@@ -141,6 +142,7 @@ def code_levels(coder: Int64, data: Uint8, w: Workspace, setting: Setting, plane
     w.channel[LEAST] = setting.least
     w.channel[LARGEST] = setting.largest
     w.channel[SLOPE] = int(head[FREQUENCY_SLOPE])
+    w.channel[COUPLED] = int(head[DEPENDENT_QUANTISATION])
     for i in range(3):
         w.channel[POINT + 1 + i] = int(head[POINTS + i])
     for c in range(levels.shape[0]):

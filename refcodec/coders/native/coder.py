@@ -21,6 +21,7 @@ from refcodec.coders.protocol import (
     Samples,
 )
 from refcodec.config import EncoderConfig
+from refcodec.errors import CallerError
 from refcodec.ranges import convert_reference
 from refcodec.syntax.bits import Element, Trace
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
@@ -46,7 +47,12 @@ class _Native(PayloadCoder):
     def encode(
         self, jobs: Sequence[Job], fps: FeatureParameterSet, config: EncoderConfig
     ) -> Encoded:
-        tuning = tuning_of(config.speed, config.restoration)
+        if config.dependent and fps.height * fps.width == 1:
+            raise CallerError(
+                "dependent has no effect: features of one value a channel have no transform",
+                hint="leave it out",
+            )
+        tuning = tuning_of(config.speed, config.restoration, dependent=config.dependent)
 
         def code(job: Job, reference: Reference | None = None) -> Coded:
             exact = job.samples if job.exact is None else job.exact
@@ -83,6 +89,8 @@ class _Native(PayloadCoder):
             yield "native:slope"
         if head.get("shift_down") or head.get("shift_right"):
             yield "native:displaced"
+        if head.get("dependent"):
+            yield "native:dependent"
         yield f"native:restoration-{head['restoration']}"
         if head.get("gains"):
             yield "native:gains"

@@ -15,16 +15,31 @@ from refcodec.coders.native.decisions import (
     code_decision,
     code_magnitude,
 )
-from refcodec.coders.native.workspace import Workspace
+from refcodec.coders.native.workspace import COUPLED, Workspace
 from refcodec.entropy.arithmetic import DIRECTION, code_bit, code_bits
 from refcodec.entropy.arrays import Int32, Int64, Uint8
 from refcodec.kernel import inlined
 
-__all__ = ["COEFFICIENT", "code_coefficients", "scan"]
+__all__ = [
+    "COEFFICIENT",
+    "CONTEXTS",
+    "DEPENDENT",
+    "NEXT",
+    "code_coefficients",
+    "magnitude_of",
+    "scan",
+]
 
 COEFFICIENT = FAMILIES["coefficient"]
+DEPENDENT = FAMILIES["dependent"]
 LAST = FAMILIES["last"]
 LAST_REST = FAMILIES["last_rest"]
+
+CONTEXTS = 480
+"""Contexts of one quantiser in the family of dependent quantisation."""
+
+NEXT = np.array([0, 2, 2, 0, 1, 3, 3, 1])
+"""Dependent quantisation: the state that follows a state (0 to 3) and the parity of a magnitude."""
 
 
 # --- normative -------------------------------------------------------------------------------------
@@ -51,11 +66,20 @@ def scan(height: int, width: int) -> Int64:
 
 
 @inlined
+def magnitude_of(level: int, coupled: int) -> int:
+    """(8.3.7.6) The magnitude that is coded for a level: half of it, rounded up, where levels are coupled."""
+    return (abs(level) + coupled) >> coupled
+
+
+@inlined
 def code_coefficients(
     coder: Int64, data: Uint8, w: Workspace, levels: Int32, y: int, x: int, height: int, width: int,
     shape: int, beside: int, behind: int, around: int, dc: int, residual: int,
 ) -> int:  # fmt: skip
     """(8.3.7.6) Code the levels that follow the first: the number of the last one, then all in reverse order.
+
+    With dependent quantisation, levels count half steps of the quantisers 0, which has the even ones, and 1,
+    which has 0 and the odd ones; the state says which of them a coefficient has.
 
     Returns the sum of their magnitudes.
     """
@@ -79,6 +103,9 @@ def code_coefficients(
 
     total = 0
     nonzero = 0
+    coupled = int(w.channel[COUPLED])
+    family = DEPENDENT if coupled == 1 else COEFFICIENT
+    state = 0
     for k in range(last, 0, -1):
         entry = int(w.scans[at + k])
         u = entry & 31
@@ -87,38 +114,44 @@ def code_coefficients(
         ring = entry >> 16
         near = 0  # neighbouring levels of higher frequency, nearer ones twice
         if u + 1 < height:
-            near += 2 * abs(int(levels[y + u + 1, x + v]))
+            near += 2 * magnitude_of(int(levels[y + u + 1, x + v]), coupled)
             if v + 1 < width:
-                near += abs(int(levels[y + u + 1, x + v + 1]))
+                near += magnitude_of(int(levels[y + u + 1, x + v + 1]), coupled)
             if u + 2 < height:
-                near += abs(int(levels[y + u + 2, x + v]))
+                near += magnitude_of(int(levels[y + u + 2, x + v]), coupled)
         if v + 1 < width:
-            near += 2 * abs(int(levels[y + u, x + v + 1]))
+            near += 2 * magnitude_of(int(levels[y + u, x + v + 1]), coupled)
             if v + 2 < width:
-                near += abs(int(levels[y + u, x + v + 2]))
+                near += magnitude_of(int(levels[y + u, x + v + 2]), coupled)
         order = bit_length(near >> 3)
         near = bucket(near)
+        quantiser = state >> 1
+        first = quantiser * CONTEXTS
         contexts = (
-            shape * 64 + place,
-            (near * 10 + ring) * 4 + shape,
-            (beside * 10 + ring) * 4 + shape,
-            (around * 10 + ring) * 4 + min(nonzero, 3),
-            (behind * 10 + ring) * 4 + min(near, 3),
-            (min(bucket(last - k), 9) * 10 + min(bucket(total), 9)) * 4 + shape,
+            first + shape * 64 + place,
+            first + (near * 10 + ring) * 4 + shape,
+            first + (beside * 10 + ring) * 4 + shape,
+            first + (around * 10 + ring) * 4 + min(nonzero, 3),
+            first + (behind * 10 + ring) * 4 + min(near, 3),
+            first + (min(bucket(last - k), 9) * 10 + min(bucket(total), 9)) * 4 + shape,
         )
         level = int(levels[y + u, x + v])
         magnitude = code_magnitude(
-            coder, data, w, COEFFICIENT, contexts, shape * 3 + (ring >> 2),
-            abs(level), int(k == last), 8, min(order, 12),
+            coder, data, w, family, contexts, quantiser * 12 + shape * 3 + (ring >> 2),
+            magnitude_of(level, coupled), int(k == last), 8, min(order, 12),
         )  # fmt: skip
         if magnitude > 0:
             magnitude = min(magnitude, 1 << 25)
-            level = -magnitude if code_bit(coder, data, 32768, int(level < 0)) == 1 else magnitude
-            levels[y + u, x + v] = level
+            size = (magnitude << coupled) - quantiser
+            levels[y + u, x + v] = (
+                -size if code_bit(coder, data, 32768, int(level < 0)) == 1 else size
+            )
             nonzero += 1
             total += magnitude
         else:
             levels[y + u, x + v] = 0
+        if coupled == 1:
+            state = int(NEXT[2 * state + (magnitude & 1)])
     return total
 
 

@@ -84,6 +84,7 @@ FAMILIES = _families(
     sample=(6, 256, 2),
     sample_sign=(1, 144, 2),
     correction=(6, 64, 2),
+    dependent=(4, 960, 24),
 )
 """The families of decisions, in the order of their states."""
 
@@ -97,9 +98,10 @@ TEMPORAL = FAMILIES["temporal"]
 SAMPLE = FAMILIES["sample"]
 SAMPLE_SIGN = FAMILIES["sample_sign"]
 CORRECTION = FAMILIES["correction"]
+DEPENDENT = FAMILIES["dependent"]
 
-STATES = CORRECTION.first_state + INPUTS * CORRECTION.flags * CORRECTION.contexts
-WEIGHT_SETS = CORRECTION.first_set + CORRECTION.flags * CORRECTION.sets
+STATES = DEPENDENT.first_state + INPUTS * DEPENDENT.flags * DEPENDENT.contexts
+WEIGHT_SETS = DEPENDENT.first_set + DEPENDENT.flags * DEPENDENT.sets
 
 
 # --- normative -------------------------------------------------------------------------------------

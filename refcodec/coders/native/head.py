@@ -22,6 +22,7 @@ from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 
 __all__ = [
     "BLOCK",
+    "DEPENDENT_QUANTISATION",
     "FREQUENCY_SLOPE",
     "GAINED",
     "HEAD_SIZE",
@@ -53,9 +54,11 @@ PREDICTED = 7
 """Not coded: 1 if there is a reference feature, else 0."""
 SHIFT_DOWN = 8
 SHIFT_RIGHT = 9
-GAINED = 10
-"""Coded as a restoration of 3 before the true one: 1 if tokens have gains, in entries from HEAD_SIZE on."""
-HEAD_SIZE = 11
+DEPENDENT_QUANTISATION = 10
+"""1 for dependent quantisation."""
+GAINED = 11
+"""1 if tokens have gains, in entries from HEAD_SIZE on."""
+HEAD_SIZE = 12
 
 LARGEST_SHIFT = 64
 """Greatest displacement, in samples."""
@@ -92,12 +95,19 @@ def code_head(coder: Int64, data: Uint8, head: Int64) -> None:
             head[i] = min(max(shift, -LARGEST_SHIFT), LARGEST_SHIFT)
     for i in range(3):
         head[POINTS + i] = code_bits(coder, data, int(head[POINTS + i]) + 8, 4) - 8
-    restoration = 3 if int(head[GAINED]) == 1 else int(head[RESTORATION])
-    restoration = code_bits(coder, data, restoration, 2)
-    if restoration == 3 and head.shape[0] > HEAD_SIZE:
-        head[GAINED] = 1
-        restoration = code_bits(coder, data, int(head[RESTORATION]), 2)
-    head[RESTORATION] = restoration
+    dependent = int(head[DEPENDENT_QUANTISATION])
+    gained = int(head[GAINED])
+    mode = 3 if dependent + gained > 0 else int(head[RESTORATION])
+    mode = code_bits(coder, data, mode, 2)
+    if mode == 3 and head.shape[0] > HEAD_SIZE:
+        tools = code_bits(coder, data, dependent + 2 * gained, 2)
+        head[DEPENDENT_QUANTISATION] = (tools & 1) * int(int(head[BLOCK]) > 0)
+        head[GAINED] = tools >> 1
+        mode = code_bits(coder, data, int(head[RESTORATION]), 2)
+    elif mode == 3 and int(head[BLOCK]) > 0:
+        head[DEPENDENT_QUANTISATION] = 1
+        mode = code_bits(coder, data, int(head[RESTORATION]), 2)
+    head[RESTORATION] = mode
 
 
 @clause("8.3.7.1")
@@ -161,6 +171,8 @@ def named_elements(head: Int64) -> dict[str, int]:
     if head[PREDICTED]:
         entries |= {"shift_down": SHIFT_DOWN, "shift_right": SHIFT_RIGHT}
     entries |= {f"point_{level + 1}": POINTS + level for level in range(3)}
+    if head[DEPENDENT_QUANTISATION]:
+        entries["dependent"] = DEPENDENT_QUANTISATION
     entries["restoration"] = RESTORATION
     if head[GAINED]:
         entries["gains"] = GAINED

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from refcodec.coders.native.transform import add_coefficient, inverse_block
-from refcodec.coders.native.workspace import LARGEST, LEAST, POINT, SLOPE, STEP, Workspace
+from refcodec.coders.native.workspace import COUPLED, LARGEST, LEAST, POINT, SLOPE, STEP, Workspace
 from refcodec.entropy.arrays import Int32
 from refcodec.kernel import inlined, kernel
 
-__all__ = ["add_level", "dequantise_level", "reconstruct_block"]
+__all__ = ["HALF_STEP", "add_level", "dequantise_level", "reconstruct_block"]
+
+
+HALF_STEP = 9
+"""Half a step of the quantisers of dependent quantisation, in sixteenths of the step."""
 
 
 # --- normative -------------------------------------------------------------------------------------
@@ -17,13 +21,15 @@ __all__ = ["add_level", "dequantise_level", "reconstruct_block"]
 def dequantise_level(w: Workspace, level: int, step: int) -> int:
     """(8.3.7.7) A level to a coefficient or sample, in units of 2^-4 samples.
 
-    step : in units of 2^-16 samples, below 2^40; |level| is first bounded by 2^17 so that int64 holds.
+    step : in units of 2^-16 samples, below 2^40; |level| is first bounded by 2^17, or 2^18 half steps,
+           so that int64 holds.
     """
     magnitude = abs(level)
     if magnitude == 0:
         return 0
     point = int(w.channel[POINT + min(magnitude, 3)])
-    value = ((32 * min(magnitude, 1 << 17) + point) * step) >> 17
+    bound = 1 << (17 + int(w.channel[COUPLED]))
+    value = ((32 * min(magnitude, bound) + point) * step) >> 17
     value = min(value, 1 << 26)
     return -value if level < 0 else value
 
@@ -41,11 +47,16 @@ def frequency_step(w: Workspace, u: int, v: int, height: int, width: int) -> int
 
 @inlined
 def add_level(w: Workspace, level: int, u: int, v: int, height: int, width: int) -> None:
-    """(8.3.7.7) Dequantise a level, and add its coefficient to the intermediate values of its block."""
+    """(8.3.7.7) Dequantise a level, and add its coefficient to the intermediate values of its block.
+
+    Levels of dependent quantisation count half steps of its quantisers.
+    """
     step = frequency_step(w, u, v, height, width)
     if u + v == 0:
         value = min(max((level * step) >> 12, -(1 << 26)), 1 << 26)
     else:
+        if int(w.channel[COUPLED]) == 1:
+            step = (HALF_STEP * step) >> 4
         value = dequantise_level(w, level, step)
     add_coefficient(w.rows, u, v, width, value)
 

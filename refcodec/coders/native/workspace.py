@@ -14,6 +14,7 @@ __all__ = [
     "ABOVE_TEMPORAL",
     "ACTIVITY",
     "CHANNEL_SIZE",
+    "COUPLED",
     "EDGES",
     "LARGEST",
     "LEAST",
@@ -48,7 +49,8 @@ SLOPE = 3
 LARGEST = 4
 POINT = 4  # entries 5, 6 and 7: reconstruction points of levels 1, 2 and more
 LEAST = 8
-CHANNEL_SIZE = 9
+COUPLED = 9  # 1 if quantisation is dependent
+CHANNEL_SIZE = 10
 
 
 class Workspace(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from typing import Any
 
 from refcodec.errors import HashError, PayloadError, StreamError
 from refcodec.reader import open_stream
@@ -25,15 +26,6 @@ def native_long(stream: bytes) -> Edit:
     """more bytes follow the decisions than a decoder reads ahead"""
     payload = _payload(stream)
     return _first(stream, PayloadError, (payload + bytes(size) for size in range(1, 9)))
-
-
-@invalid(132, "native-restoration-bounds", "payload", "8.3.7.1")
-def native_restoration_undefined(stream: bytes) -> Edit:
-    """restoration mode 3"""
-    one = payloads(stream)[0]
-    shape = (one.fps.channels, one.fps.height, one.fps.width)
-    payload, _ = Content(pattern(shape, 9, 0), block=8, mode=3).code(one.fps, one.parameters)
-    return feature("payload", payload.hex())
 
 
 @invalid(133, "native-sample-hash", "hash", "8.8")
@@ -118,3 +110,23 @@ def native_sequence_without_access_point() -> Edit:
 def native_qp_negative() -> Edit:
     """qp is 19, less than a qp_delta"""
     return parameter("qp", 19)
+
+
+@invalid(720, "native-restoration-bounds", "payload", "8.3.7.1")
+def native_samples_restoration(stream: bytes) -> Edit:
+    """samples without a transform, and restoration is 3"""
+    return _content(stream, block=4, mode=3)
+
+
+@invalid(721, "native-restoration-bounds", "payload", "8.3.7.1")
+def native_dependent_restoration(stream: bytes) -> Edit:
+    """quantisation is dependent, and restoration is 3 after that"""
+    return _content(stream, block=8, mode=3, dependent=True)
+
+
+def _content(stream: bytes, **chosen: Any) -> Edit:
+    """A payload of chosen content in place of the first one."""
+    one = payloads(stream)[0]
+    shape = (one.fps.channels, one.fps.height, one.fps.width)
+    payload, _ = Content(pattern(shape, 9, 0), **chosen).code(one.fps, one.parameters)
+    return feature("payload", payload.hex())

@@ -19,6 +19,7 @@ from refcodec.coders.native.encoder.choice import Choice
 from refcodec.coders.native.encoder.forwards import encoding_coder
 from refcodec.coders.native.head import (
     BLOCK,
+    DEPENDENT_QUANTISATION,
     FREQUENCY_SLOPE,
     GAINED,
     HEAD_SIZE,
@@ -69,7 +70,7 @@ def pattern(shape: tuple[int, ...], sparse: int, most: int) -> Samples:
 class Content:
     """Chosen content of a payload.
 
-    levels   : int32, C x H x W.
+    levels   : int32, C x H x W; with dependent quantisation, those with the same magnitudes to be coded.
     block    : largest side of a block, 8, 16 or 32; 4 for samples without a transform.
     split    : function of channel, row, column, height and width: true if that block is split.
     temporal : likewise: true if it is predicted from the reference feature.
@@ -78,6 +79,7 @@ class Content:
     origin   : origin of samples without a transform.
     mode     : mode of restoration; its corrections are ``offsets`` and ``gains``, per channel.
     shift    : displacement, down and right.
+    dependent: true for dependent quantisation.
     token_gains : of each token (8.3.7.11); empty for none.
     """
 
@@ -92,6 +94,7 @@ class Content:
     offsets: Sequence[int] = ()
     gains: Sequence[int] = ()
     shift: tuple[int, int] = (0, 0)
+    dependent: bool = False
     token_gains: Sequence[int] = ()
 
     def code(
@@ -150,6 +153,7 @@ class Content:
         head[POINTS : POINTS + 3] = self.points
         head[SHIFT_DOWN : SHIFT_RIGHT + 1] = self.shift
         head[PREDICTED], head[RESTORATION] = predicted, self.mode
+        head[DEPENDENT_QUANTISATION] = self.dependent
         if self.token_gains:
             head[GAINED] = 1
         return np.concatenate([head, np.array(self.token_gains, np.int64)])

@@ -16,6 +16,7 @@ from refcodec.suite.valid import (
     limits,
     lossless,
     native_blocks,
+    native_dependent,
     native_limits,
     native_lossless,
     native_restoration,
@@ -62,4 +63,5 @@ VALID = definitions(
     native_static,
     transforms,
     tokens,
+    native_dependent,
 )

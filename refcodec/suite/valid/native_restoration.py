@@ -22,7 +22,7 @@ _BOUNDS = Content(
 """Corrections that take samples out of 0..2^bits - 1."""
 
 
-def _large_levels() -> npt.NDArray[np.int32]:
+def large_levels() -> npt.NDArray[np.int32]:
     """Levels near and beyond every bound of their codes, 3 x 9 x 9."""
     levels = pattern((3, 9, 9), 5, 40)
     sizes = [1 << n for n in range(26)]
@@ -72,13 +72,13 @@ def native_log_signed_bounds(_: Features) -> bytes:
 @vector(118)
 def native_escapes(_: Features) -> bytes:
     """levels of coefficients up to 2^25, with a coarse step"""
-    return content(Content(_large_levels(), split=every_other), qp=51, bits=16)
+    return content(Content(large_levels(), split=every_other), qp=51, bits=16)
 
 
 @vector(119)
 def native_escapes_samples(_: Features) -> bytes:
     """levels of samples without a transform up to 2^25"""
-    return content(Content(_large_levels(), block=4, origin=9), qp=0, bits=16)
+    return content(Content(large_levels(), block=4, origin=9), qp=0, bits=16)
 
 
 @vector(432, "8.6.4")

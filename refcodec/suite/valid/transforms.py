@@ -195,6 +195,15 @@ def token_gains_beyond(_: Features) -> bytes:
     return under(PLAIN, gained, **_TOKENS)
 
 
+@vector(632)
+def token_gains_dependent(_: Features) -> bytes:
+    """gains and dependent quantisation at once"""
+    gained = Content(
+        pattern((5, 6, 1), 4, 6), block=8, dependent=True, token_gains=(1, 0, -2, 6, 0, 11)
+    )
+    return under(PLAIN, gained, **_TOKENS)
+
+
 @edited(564, "transform-map", "a transform in a file of its own comes first", "7.14")
 def transform_external_unused() -> Edit:
     """a stream names a transform that no parameter set uses, by the greatest number"""

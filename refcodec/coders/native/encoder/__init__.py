@@ -15,6 +15,8 @@ In the order of the work:
     weights      of the squared errors of coefficients
     rates        bits of a decision on a coefficient
     blocks       the search for blocks and levels, compiled
+    trellis      levels of dependent quantisation, chosen together, compiled
+    levels       parts of both ways of choosing levels, compiled
     corrections  of the mean and the deviation of each channel
     forwards     from a choice to a payload
 """

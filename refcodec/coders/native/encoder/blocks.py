@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.coders.native.decisions import bit_length, bucket, size_class
+from refcodec.coders.native.encoder.levels import choose_first, neighbours
+from refcodec.coders.native.encoder.trellis import HALF, choose_dependent
 from refcodec.coders.native.tree import SPLIT_FROM, TEMPORAL_MARK
 from refcodec.entropy.arrays import Int32, Int64, Uint8
 from refcodec.kernel import compiled
@@ -27,7 +29,7 @@ HOPELESS = 1.15
 def choose_channels(
     planes: Floats, scales: Floats, weights: Floats, strength: float, rates: Floats, scans: Int64,
     scan_at: Int64, blocks: Int64, starts: Int64, trial: Int32, levels: Int32, sizes: Int32,
-    sums: Doubles,
+    sums: Doubles, coupled: int,
 ) -> float:  # fmt: skip
     """Choose blocks and levels of all channels; see `choose_channel`. Returns their cost.
 
@@ -45,7 +47,7 @@ def choose_channels(
                         own[n, depth, y, x] = planes[c, n, depth, y, x] / scale
         cost += choose_channel(
             own, weights[c], strength, rates, scans, scan_at, blocks, starts, trial, levels[c],
-            sizes[c], sums,
+            sizes[c], sums, coupled,
         )  # fmt: skip
     return cost
 
@@ -54,6 +56,7 @@ def choose_channels(
 def choose_channel(
     planes: Floats, weights: Floats, strength: float, rates: Floats, scans: Int64, scan_at: Int64,
     blocks: Int64, starts: Int64, trial: Int32, levels: Int32, sizes: Int32, sums: Doubles,
+    coupled: int,
 ) -> float:  # fmt: skip
     """Choose blocks and levels of one channel.
 
@@ -65,6 +68,8 @@ def choose_channel(
     trial    : int32, n x depth x H x W, work space for candidates.
     levels   : int32, H x W, receives the choice, as does ``sizes``.
     sums     : 2 x 3, receives the sum of |coefficient| - |level| and the count, for levels 1, 2 and more.
+    coupled  : 1 for dependent quantisation, whose levels count half steps; ``rates`` are then those of
+               ``rates.magnitude_rates``.
 
     Returns the cost of the channel.
     """
@@ -80,12 +85,12 @@ def choose_channel(
                 continue
             whole, last = choose_block(
                 planes[0, depth], weights[depth], strength, rates, scans, scan_at, trial[0, depth],
-                costs, y, x, height, width,
+                costs, y, x, height, width, coupled,
             )  # fmt: skip
             if planes.shape[0] > 1:
                 displaced, last_displaced = choose_block(
                     planes[1, depth], weights[depth], strength, rates, scans, scan_at, trial[1, depth],
-                    costs, y, x, height, width,
+                    costs, y, x, height, width, coupled,
                 )  # fmt: skip
                 if displaced < whole:
                     whole = displaced
@@ -121,7 +126,16 @@ def choose_channel(
             if not taken[y, x] and sizes[y, x] % TEMPORAL_MARK == height * 64 + width:
                 n = sizes[y, x] // TEMPORAL_MARK
                 take_block(
-                    planes[n, depth], trial[n, depth], levels, taken, sums, y, x, height, width
+                    planes[n, depth],
+                    trial[n, depth],
+                    levels,
+                    taken,
+                    sums,
+                    y,
+                    x,
+                    height,
+                    width,
+                    coupled,
                 )
     return total
 
@@ -141,17 +155,19 @@ def cost_of_parts(cost: Doubles, y: int, x: int, height: int, width: int) -> flo
 @compiled
 def choose_block(
     plane: Floats, weights: Floats, strength: float, rates: Floats, scans: Int64, scan_at: Int64,
-    levels: Int32, costs: Doubles, y: int, x: int, height: int, width: int,
+    levels: Int32, costs: Doubles, y: int, x: int, height: int, width: int, coupled: int,
 ) -> tuple[float, int]:  # fmt: skip
     """Choose levels of a block of one size; returns their cost and the number of the last one."""
+    if coupled == 1:
+        return choose_dependent(
+            plane, weights, strength, rates, scans, scan_at, levels, y, x, height, width
+        )  # fmt: skip
     each = weights.shape[0] * weights.shape[1] > 1
     weight = float(weights[0, 0])
     shape = size_class(height, width)
     area = height * width
     at = scan_at[height, width]
-    first = plane[y, x]
-    levels[y, x] = int(np.rint(first))
-    total = strength * (2.0 + 1.5 * bit_length(int(0.5 * abs(first) + 0.5)))
+    total = choose_first(plane, levels, strength, y, x)
     nothing = 0.0
     end = area - 1  # nothing but zeros follows
     while end > 0:
@@ -172,17 +188,7 @@ def choose_block(
         level = int(size + 0.5)
         if each:
             weight = float(weights[y + u, x + v])
-        near = 0
-        if u + 1 < height:
-            near += 2 * abs(levels[y + u + 1, x + v])
-            if v + 1 < width:
-                near += abs(levels[y + u + 1, x + v + 1])
-            if u + 2 < height:
-                near += abs(levels[y + u + 2, x + v])
-        if v + 1 < width:
-            near += 2 * abs(levels[y + u, x + v + 1])
-            if v + 2 < width:
-                near += abs(levels[y + u, x + v + 2])
+        near = neighbours(levels, y, x, u, v, height, width)
         context = (bucket(near) * 10 + (entry >> 16)) * 4 + shape
         cost = weight * size * size + strength * rates[0, context, 0]
         if level > 0:
@@ -227,14 +233,15 @@ def choose_block(
 @compiled
 def take_block(
     plane: Floats, trial: Int32, levels: Int32, taken: Uint8, sums: Doubles, y: int, x: int,
-    height: int, width: int,
+    height: int, width: int, coupled: int,
 ) -> None:  # fmt: skip
     """Copy the chosen levels of a block, and add to the sums for reconstruction points."""
+    unit = HALF if coupled == 1 else 1.0
     for i in range(y, y + height):
         for j in range(x, x + width):
             taken[i, j] = 1
             levels[i, j] = trial[i, j]
             level = abs(trial[i, j])
             if level > 0 and (i > y or j > x):
-                sums[0, min(level, 3) - 1] += abs(plane[i, j]) - level
+                sums[0, min(level, 3) - 1] += abs(plane[i, j]) / unit - level
                 sums[1, min(level, 3) - 1] += 1

@@ -15,11 +15,12 @@ from refcodec.coders.native.encoder.corrections import restoration_mode
 from refcodec.coders.native.encoder.grids import division
 from refcodec.coders.native.encoder.planes import coefficient_planes
 from refcodec.coders.native.encoder.prediction import Prediction
-from refcodec.coders.native.encoder.rates import initial_rates
+from refcodec.coders.native.encoder.rates import initial_magnitude_rates, initial_rates
 from refcodec.coders.native.encoder.tuning import Tuning
 from refcodec.coders.native.encoder.weights import weight_planes
 from refcodec.coders.native.head import (
     BLOCK,
+    DEPENDENT_QUANTISATION,
     FREQUENCY_SLOPE,
     GAINED,
     HEAD_SIZE,
@@ -51,7 +52,8 @@ def choose(
 
     exact      : samples before rounding, and before gains, C x H x W.
     steps      : of each channel, in units of 2^-16 samples.
-    rates      : see ``rates.rate_table``; None for those of the initial states.
+    rates      : see ``rates.rate_table``, or ``rates.magnitude_rates`` for dependent quantisation; None for
+                 those of the initial states.
     prediction : samples that blocks may be predicted from.
     """
     head = np.zeros(HEAD_SIZE, np.int64)
@@ -74,7 +76,9 @@ def choose(
     else:
         sizes = np.zeros(exact.shape, np.int32)
         head[BLOCK] = block.bit_length() - 3
-        rates = initial_rates() if rates is None else rates
+        head[DEPENDENT_QUANTISATION] = tuning.dependent
+        if rates is None:
+            rates = initial_magnitude_rates() if tuning.dependent else initial_rates()
         cost = _choose_blocks(
             exact, scales, tuning, advice, block, slope, rates, prediction, levels, sizes, sums,
         )  # fmt: skip
@@ -124,6 +128,6 @@ def _choose_blocks(
     return float(
         choose_channels(
             planes, scales, weights, tuning.strength, rates, scans, scan_at, blocks, starts, trial,
-            levels, sizes, sums,
+            levels, sizes, sums, int(tuning.dependent),
         )
     )  # fmt: skip

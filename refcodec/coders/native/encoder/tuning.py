@@ -17,6 +17,7 @@ class Tuning:
     strength    : Lagrange multiplier of a bit, in squared steps.
     slopes      : frequency slopes to choose among.
     restoration : mode of restoration, 0, 1 or 2; None chooses by the size of a channel.
+    dependent   : true for dependent quantisation, where there is a transform.
     """
 
     blocks: tuple[int, ...] = (16, 32)
@@ -25,6 +26,7 @@ class Tuning:
     strength: float = 0.04
     slopes: tuple[int, ...] = (0,)
     restoration: int | None = None
+    dependent: bool = False
 
 
 _SPEEDS = {
@@ -33,12 +35,16 @@ _SPEEDS = {
     "best": Tuning(blocks=(16, 32), exhaustive=True),
 }
 
+_DEPENDENT_STRENGTH = 0.05
+"""Lagrange multiplier of dependent quantisation, whose steps are coarser."""
+
 _RESTORATIONS = {"off": 0, "mean": 1, "channel": 2, "auto": None}
 
 
-def tuning_of(speed: str, restoration: str) -> Tuning:
-    """The tuning of a speed, with the restoration of a configuration."""
-    return replace(_SPEEDS[speed], restoration=restoration_of(restoration))
+def tuning_of(speed: str, restoration: str, *, dependent: bool = False) -> Tuning:
+    """The tuning of a speed, with the restoration and the quantisation of a configuration."""
+    tuning = replace(_SPEEDS[speed], restoration=restoration_of(restoration))
+    return replace(tuning, dependent=True, strength=_DEPENDENT_STRENGTH) if dependent else tuning
 
 
 def restoration_of(name: str) -> int | None:
