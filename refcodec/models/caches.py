@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 
@@ -31,12 +31,6 @@ Pair = tuple[torch.Tensor, torch.Tensor]
 """Keys and values of a layer, N x heads x T x D each."""
 
 _NAME: Final = re.compile(r"layer(\d+)\.([kv])")
-
-
-class _Appends(Protocol):
-    """The part of `refcodec.Writer` that takes tokens."""
-
-    def append(self, tokens: Any, name: str | None = None) -> int: ...
 
 
 def pairs_of(cache: Any) -> list[Pair] | None:
@@ -71,12 +65,12 @@ def cache_names(layers: int) -> list[str]:
 class CacheWriter:
     """Writes a cache while it grows: each call appends the tokens that are new in it.
 
-    writer : of tokens, made with the names of `cache_names`.
+    writer : a `refcodec.Writer` of tokens, made with the names of `cache_names`.
 
     ``length`` is the number of tokens written.
     """
 
-    def __init__(self, writer: _Appends) -> None:
+    def __init__(self, writer: Any) -> None:
         self._writer, self.length = writer, 0
 
     def append(self, cache: Any) -> int:
