@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 import refcodec
 from refcodec.coders.ffmpeg import find_ffmpeg
-from refcodec.errors import DFCError
+from refcodec.errors import CallerError, DFCError, EnvironmentFault
 from refcodec.kernel import cache_folder
 from refcodec.metrics import signal_to_noise
 from refcodec.probability.store import default_folder, usual_places
@@ -37,6 +37,9 @@ _PROGRAM_SECONDS = 60.0
 
 _ENOUGH = 6.0
 """Signal-to-noise ratio in dB that every lossy coder exceeds by far, as it is by default."""
+
+_OPTIONAL = {"vvc"}
+"""Coders that many builds of ffmpeg lack."""
 
 _VARIABLES = ("REFCODEC_", "NUMBA_", "OMP_NUM_THREADS")
 """Beginnings of variables of the environment that change what this package does, or how fast."""
@@ -84,7 +87,8 @@ def _guarded(topic: str, name: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except DFCError as error:
-        return Finding(topic, name, "broken", error.what, error.hint)
+        lacking = name in _OPTIONAL and isinstance(error, (EnvironmentFault, CallerError))
+        return Finding(topic, name, "absent" if lacking else "broken", error.what, error.hint)
     except Exception as error:  # a broken library raises anything
         return Finding(topic, name, "broken", f"{type(error).__name__}: {error}")
 

@@ -47,7 +47,7 @@ class CoderRecord:
     restorable     : true if statistics restoration may follow it (8.5).
     needs_hash     : true if a sample hash is mandatory (9.3).
     resumes        : true if a predicted feature can be decoded from the samples of the previous one alone.
-    has_headers    : true if parameter sets and payloads hold headers of another standard (9.3).
+    video          : true if channels are tiles of frames of another standard, with its headers (8.4, 9.3).
     compiled       : true if it has kernels, which are compiled when they are first used.
     has_model      : true if its parameter sets name an entropy model (8.3.9).
     written_by     : what determines the bytes of a payload: the ``specification``, a ``library``, or an
@@ -71,7 +71,7 @@ class CoderRecord:
     restorable: bool = True
     needs_hash: bool = False
     resumes: bool = False
-    has_headers: bool = False
+    video: bool = False
     compiled: bool = False
     has_model: bool = False
     written_by: Literal["specification", "library", "encoder"] = "specification"
@@ -118,7 +118,30 @@ _TRANSFORMED: dict[str, Any] = {
 
 _RESTORATIONS = ("auto", "off", "mean", "channel")
 
-_PROCESS: dict[str, Any] = {"ffmpeg": None, "workers": None, "timeout": None}
+_FRAMES: dict[str, Any] = {
+    **_SAMPLES,
+    "ffmpeg": None,
+    "workers": None,
+    "timeout": None,
+    "bits": 10,
+    "qp": 32,
+    "restoration": "auto",
+    "packing": "tile",
+    "order": None,
+    "preset": "medium",
+}
+"""Options of the coders of channels as video."""
+
+_FRAME_RESTORATIONS = ("auto", "off", "tensor", "channel")
+
+_VIDEO: dict[str, Any] = {
+    "video": True,
+    "batchable": False,
+    "tokens": False,
+    "needs_hash": True,
+    "written_by": "library",
+}
+"""Facts on the coders of channels as video."""
 
 
 def _byte_coder(coder_id: Coder, summary: str, *clauses: str) -> CoderRecord:
@@ -194,24 +217,25 @@ _RECORDS = (
         quantisers=_INTEGERS,
         largest_bits=12,
         largest_qp=51,
-        batchable=False,
-        tokens=False,
-        needs_hash=True,
-        has_headers=True,
-        written_by="library",
-        options={
-            **_SAMPLES,
-            **_PROCESS,
-            "bits": 10,
-            "qp": 32,
-            "restoration": "auto",
-            "gop": 0,
-            "packing": "tile",
-            "order": None,
-            "lossless": False,
-            "preset": "medium",
+        options={**_FRAMES, "gop": 0, "lossless": False},
+        choices={"restoration": _FRAME_RESTORATIONS},
+        **_VIDEO,
+    ),
+    CoderRecord(
+        Coder.VVC,
+        "channels as monochrome intra frames, through ffmpeg; slow",
+        module="refcodec.coders.vvc",
+        clauses=("8.3.12", "9.10.1", "9.10.2"),
+        profiles=frozenset({Profile.VVC}),
+        quantisers=_INTEGERS,
+        largest_bits=10,
+        largest_qp=63,
+        options=_FRAMES,
+        choices={
+            "restoration": _FRAME_RESTORATIONS,
+            "preset": ("faster", "fast", "medium", "slow", "slower"),
         },
-        choices={"restoration": ("auto", "off", "tensor", "channel")},
+        **_VIDEO,
     ),
     _byte_coder(Coder.ZLIB, "zlib, at its default effort", "8.3.2"),
     _byte_coder(Coder.GZIP, "gzip, at its default effort", "8.3.3"),

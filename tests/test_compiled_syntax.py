@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from refcodec.errors import StreamError
 from refcodec.stream.limits import limits_of
-from refcodec.syntax import hevc, primitives, records, structures
+from refcodec.syntax import hevc, primitives, records, structures, vvc
 from refcodec.syntax.bits import BitReader
 from refcodec.syntax.codes import CODED_UNITS, UnitType, is_kept
 from refcodec.syntax.descriptors import F32, SE, UE, AlignmentBits, Array, Bytes, Leb128, Rest, U
@@ -30,7 +30,7 @@ SUITE = Path(__file__).parents[1] / "bitstreams"
 
 STRUCTURES = [
     one
-    for module in (structures, hevc)
+    for module in (structures, hevc, vvc)
     for one in vars(module).values()
     if isinstance(one, Structure)
 ]
@@ -192,6 +192,8 @@ def drawn_outer(data: st.DataObject, structure: Structure[Any]) -> dict[str, Any
     if structure is hevc.SLICE_HEADER:
         kind = data.draw(st.sampled_from([0, 1, 19, 20]))
         return {"nal_unit_type": kind, "sps": make(hevc.SPS), "pps": make(hevc.PPS)}
+    if structure is vvc.SLICE_HEADER:
+        return {"sps": make(vvc.SPS)}
     return {"fps": make(FEATURE_PARAMETER_SET), "unit_size": data.draw(st.sampled_from([0, 16]))}
 
 

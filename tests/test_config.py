@@ -39,6 +39,7 @@ CHANGES: dict[str, Any] = {
     "joint": True,
     "substreams": 3,
     "token_gain": True,
+    "dependent": True,
     "shuffle": True,
     "feature_type": "pool",
     "batch": True,
@@ -88,6 +89,8 @@ def change(coder: str, option: str) -> Any:
     own = {
         ("native", "restoration"): "mean",
         ("hevc", "restoration"): "tensor",
+        ("vvc", "restoration"): "tensor",
+        ("vvc", "preset"): "faster",
         ("native", "batch"): False,
         ("native-static", "restoration"): "mean",
         ("native-static", "batch"): False,

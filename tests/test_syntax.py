@@ -24,7 +24,8 @@ from refcodec.errors import (
     TruncatedError,
     UnsupportedError,
 )
-from refcodec.syntax import hevc, structures
+from refcodec.registry import record_of
+from refcodec.syntax import hevc, structures, vvc
 from refcodec.syntax.bits import BitReader, BitWriter, Element
 from refcodec.syntax.codes import (
     Activation,
@@ -318,7 +319,7 @@ def parsed_set(elements: dict[str, Any]) -> Any:
 def feature_parameters(draw: st.DrawFn, fps: Any) -> dict[str, Any]:
     restored: dict[Any, int] = {Restoration.TENSOR: 1, Restoration.CHANNEL: fps.channels}
     mode = draw(st.sampled_from(list(Restoration))) if fps.restoration_enabled_flag else None
-    hevc, uniform = fps.coder_id == Coder.HEVC, fps.quantiser == Quantiser.UNIFORM
+    video, uniform = record_of(fps.coder_id).video, fps.quantiser == Quantiser.UNIFORM
     count, at = restored.get(mode, 0), draw(st.integers(1, 31))
     delta = draw(st.integers(0, 7)) if fps.qp_present else 0
     return {
@@ -334,7 +335,7 @@ def feature_parameters(draw: st.DrawFn, fps: Any) -> dict[str, Any]:
         "qp_eighths": draw(st.integers(0, 7)),
         "qp_delta_bits": delta,
         "qp_delta": words(draw, fps.channels, delta),
-        "channel_order": draw(st.sampled_from(list(ChannelOrder))) if hevc else None,
+        "channel_order": draw(st.sampled_from(list(ChannelOrder))) if video else None,
         "channel_at_bits": at,
         "channel_at": words(draw, fps.channels, at),
     }
@@ -627,7 +628,7 @@ def test_stream_header(profile: Profile, level: int, ignored: int, crc: bytes) -
 
 ALL_STRUCTURES = [
     one
-    for module in (structures, hevc)
+    for module in (structures, hevc, vvc)
     for one in vars(module).values()
     if isinstance(one, Structure)
 ]

@@ -16,6 +16,7 @@ class Profile(IntEnum):
     NATIVE = 3
     LEARNED = 4
     REALTIME = 5
+    VVC = 6
 
 
 class UnitType(IntEnum):
@@ -81,6 +82,7 @@ class Coder(IntEnum):
     NATIVE_LOSSLESS = 7
     LEARNED = 8
     NATIVE_STATIC = 9  # which this decoder does not decode
+    VVC = 10
 
 
 class RestorationMode(IntEnum):
@@ -107,6 +109,7 @@ class HashTarget(IntEnum):
 
 
 INTEGER_TYPES = (SourceType.INT16, SourceType.INT8, SourceType.UINT8)
+VIDEO_CODERS = frozenset((Coder.HEVC, Coder.VVC))
 BYTE_CODERS = frozenset((Coder.RAW, Coder.ZLIB, Coder.GZIP, Coder.BZIP2, Coder.LZMA))
 CODERS = {
     Profile.LOSSLESS: BYTE_CODERS,
@@ -114,6 +117,7 @@ CODERS = {
     Profile.NATIVE: BYTE_CODERS | {Coder.NATIVE, Coder.NATIVE_LOSSLESS},
     Profile.LEARNED: BYTE_CODERS | {Coder.LEARNED},
     Profile.REALTIME: BYTE_CODERS | {Coder.NATIVE_STATIC},
+    Profile.VVC: BYTE_CODERS | {Coder.VVC},
 }
 
 

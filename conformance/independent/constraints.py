@@ -11,6 +11,7 @@ from .bits import Integers
 from .codes import (
     CODERS,
     INTEGER_TYPES,
+    VIDEO_CODERS,
     ChannelOrder,
     Coder,
     FeatureType,
@@ -36,21 +37,22 @@ def check_parameter_set(fps: FeatureParameterSet, profile: Profile) -> None:
     if fps.feature_type == FeatureType.TOKENS:
         equal = fps.head_count == 0 or fps.channels % fps.head_count == 0
         constrain(equal, "R9.2-41", f"{fps.head_count} heads of {fps.channels} channels")
-        others = fps.coder not in (Coder.HEVC, Coder.LEARNED)
+        others = fps.coder not in (*VIDEO_CODERS, Coder.LEARNED)
         constrain(others, "R9.2-42", f"tokens with {fps.coder!r}")
     none = fps.quantiser == Quantiser.NONE
     constrain(not (fps.log_signed_flag and fps.bits == 1), "R9.2-2", "signed samples of one bit")
     if fps.source_type in INTEGER_TYPES:
         constrain(none, "R9.2-19", "integer features have a quantiser")
         constrain(fps.coder != Coder.NATIVE_LOSSLESS, "R9.2-20", "integers in a coder of floats")
-    if fps.coder == Coder.HEVC:
-        constrain(not none, "R9.2-3", "HEVC without a quantiser")
-        constrain(fps.bits <= 12, "R9.2-4", f"HEVC samples of {fps.bits} bits")
+    if fps.coder in VIDEO_CODERS:
+        most = 12 if fps.coder == Coder.HEVC else 10
+        constrain(not none, "R9.2-3", "video without a quantiser")
+        constrain(fps.bits <= most, "R9.2-4", f"video samples of {fps.bits} bits")
         full = fps.tile_columns <= fps.channels
         full = full and (fps.tile_rows - 1) * fps.tile_columns < fps.channels
         constrain(full, "R9.2-5", "the grid of tiles has an empty column or row")
-        constrain(fps.sample_hash_size > 0, "R9.3-1", "HEVC without a sample hash")
-        constrain(len(fps.parameter_sets) > 0, "R9.3-2", "HEVC without parameter sets")
+        constrain(fps.sample_hash_size > 0, "R9.3-1", "video without a sample hash")
+        constrain(len(fps.parameter_sets) > 0, "R9.3-2", "video without parameter sets")
     if fps.coder in (Coder.NATIVE, Coder.NATIVE_STATIC):
         clause = "R9.2-15" if fps.coder == Coder.NATIVE else "R9.2-31"
         constrain(not none, clause, "the native coder without a quantiser")
@@ -96,7 +98,7 @@ def check_parameters(fps: FeatureParameterSet, parameters: Parameters) -> None:
 
 def check_batch(fps: FeatureParameterSet, batch: Batch, unit_size: int) -> None:
     """Check the values of a coded feature batch (9.2), but for the ranges of its features."""
-    constrain(fps.coder != Coder.HEVC, "R9.2-11", "a batch of HEVC features")
+    constrain(fps.coder not in VIDEO_CODERS, "R9.2-11", "a batch of video")
     constrain(fps.feature_type != FeatureType.TOKENS, "R9.2-43", "a batch of tokens")
     constrain(not fps.temporal_prediction_flag, "R9.2-18", "a batch of predicted features")
     constrain(fps.substream_count == 1, "R9.2-29", "a batch of features of several substreams")
@@ -148,12 +150,12 @@ def check_feature_limits(fps: FeatureParameterSet, level: Level) -> None:
     """Check the sizes of a feature (RA.3-1), before memory is reserved for it (RA.3-2)."""
     if fps.elements > level.max_elements or fps.channels > level.max_channels:
         exceed(f"a feature has {fps.elements} elements in {fps.channels} channels")
-    if fps.coder == Coder.HEVC and max(frame_size(fps)) > level.max_frame_side:
+    if fps.coder in VIDEO_CODERS and max(frame_size(fps)) > level.max_frame_side:
         exceed("frames are too wide or too high")
 
 
 def check_frame_limit(fps: FeatureParameterSet, frames: int, level: Level) -> None:
-    """Check the samples of the frames of an HEVC feature (RA.3-1)."""
+    """Check the samples of the frames of a feature (RA.3-1)."""
     width, height = frame_size(fps)
     if frames * width * height > level.max_frame_samples:
         exceed(f"{frames} frames of {width} x {height} samples")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .bits import Integers
 from .bytecoders import decode_bytes
 from .channels import ChannelTransform
-from .codes import BYTE_CODERS, Coder, FeatureType, HashTarget, Quantiser
+from .codes import BYTE_CODERS, VIDEO_CODERS, Coder, FeatureType, HashTarget, Quantiser
 from .hevc import SequenceDecoder
 from .learned import decode_joint, decode_separate, decode_substreams
 from .lossless import decode_lossless
@@ -56,7 +56,7 @@ class Decoder:
     """Decodes features in their order; holds the references of predicted ones."""
 
     def __init__(self) -> None:
-        self.hevc = SequenceDecoder()
+        self.video = SequenceDecoder()
         self.preceding: dict[FeatureParameterSet, tuple[Integers, Parameters]] = {}
 
     def samples(self, coded: CodedFeature) -> Integers:
@@ -64,8 +64,8 @@ class Decoder:
         fps = coded.fps
         if fps.coder in BYTE_CODERS:
             return decode_bytes(coded.payload, fps)
-        if fps.coder == Coder.HEVC:
-            return self.hevc.samples(coded)
+        if fps.coder in VIDEO_CODERS:
+            return self.video.samples(coded)
         if fps.coder == Coder.NATIVE_LOSSLESS:
             return decode_lossless(coded.payload, fps)
         if fps.coder == Coder.NATIVE_STATIC:

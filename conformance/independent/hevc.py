@@ -1,4 +1,4 @@
-"""The HEVC coder: clause 8.3.6. The program ffmpeg decodes the pictures."""
+"""The HEVC and the VVC coder: clauses 8.3.6 and 8.3.12. The program ffmpeg decodes the pictures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import subprocess
 import numpy as np
 
 from .bits import Integers
+from .codes import Coder
 from .frames import frame_size, layout, unpack
 from .hevc_constraints import check_slices, depth_of
 from .nal import nal_units
 from .refusal import Missing, Refusal, require
 from .stream import CodedFeature
 from .syntax import FeatureParameterSet
+from .vvc_constraints import check_units
 
 FFMPEG = "DFC_FFMPEG"  # environment variable with the program's path, where it is not on PATH
 FORMATS = {8: "gray", 10: "gray10le", 12: "gray12le"}
@@ -25,7 +27,7 @@ def ffmpeg() -> str:
     """The path of the program ffmpeg."""
     found = os.environ.get(FFMPEG) or shutil.which("ffmpeg")
     if not found:
-        raise Missing("ffmpeg is not installed: HEVC payloads cannot be decoded")
+        raise Missing("ffmpeg is not installed: HEVC and VVC payloads cannot be decoded")
     return found
 
 
@@ -35,7 +37,10 @@ def frame_count(coded: CodedFeature) -> int:
 
 
 def check_payload(coded: CodedFeature) -> None:
-    """Check the NAL units of a payload before ffmpeg sees it (R8.3.6-1, R8.3.6-2, 9.3.2)."""
+    """Check the NAL units of a payload before ffmpeg sees it (R8.3.6-1, R8.3.6-2, 9.3.2; 8.3.12)."""
+    if coded.fps.coder == Coder.VVC:
+        check_units(coded.payload, frame_count(coded))
+        return
     units = nal_units(coded.payload)
     frame_qps = layout(coded.fps, coded.parameters).frame_qps
     right = len(units) == len(frame_qps)
@@ -49,7 +54,7 @@ def decode_pictures(stream: bytes, fps: FeatureParameterSet, count: int) -> Inte
     """Decode a byte stream to its pictures, count x frameHeight x frameWidth (R8.3.6-3)."""
     command = [
         ffmpeg(), "-v", "error", "-nostdin", "-threads", "1", "-err_detect", "explode",
-        "-f", "hevc", "-i", "pipe:0", "-fps_mode", "passthrough",
+        "-f", fps.coder.name.lower(), "-i", "pipe:0", "-fps_mode", "passthrough",
         "-f", "rawvideo", "-pix_fmt", FORMATS[depth_of(fps)], "pipe:1",
     ]  # fmt: skip
     done = subprocess.run(command, input=stream, capture_output=True, check=False)
@@ -72,7 +77,7 @@ class SequenceDecoder:
         self.pictures: dict[CodedFeature, Integers] = {}
 
     def samples(self, coded: CodedFeature) -> Integers:
-        """The samples of a feature, C x H x W, limited to its bits (8.3.6)."""
+        """The samples of a feature, C x H x W, limited to its bits (8.3.6, 8.3.12)."""
         if coded not in self.pictures:
             self.decode(coded.sequence)
         frames = self.pictures.pop(coded)

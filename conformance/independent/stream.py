@@ -6,7 +6,16 @@ from dataclasses import dataclass, field, replace
 
 from .bits import BitReader
 from .channels import ChannelTransform, parse_transform
-from .codes import Coder, FeatureType, HashTarget, Profile, Quantiser, UnitType, code_point
+from .codes import (
+    VIDEO_CODERS,
+    Coder,
+    FeatureType,
+    HashTarget,
+    Profile,
+    Quantiser,
+    UnitType,
+    code_point,
+)
 from .constraints import (
     check_batch,
     check_channels,
@@ -31,6 +40,7 @@ from .syntax import (
     parse_parameter_set,
     parse_parameters,
 )
+from .vvc_constraints import check_vvc_sets
 
 END_SIZES = (0, 16)
 Model = EntropyModel | ChannelTransform | ModelFile
@@ -56,7 +66,7 @@ class CodedFeature:
     @property
     def cost(self) -> int:
         """The samples that count towards those of its sequence (A.3)."""
-        if self.fps.coder != Coder.HEVC:
+        if self.fps.coder not in VIDEO_CODERS:
             return self.fps.elements
         width, height = frame_size(self.fps)
         return len(layout(self.fps, self.parameters).frame_qps) * width * height
@@ -131,6 +141,8 @@ class StreamParser:
         check_parameter_set(fps, self.header.profile)
         if fps.coder == Coder.HEVC:
             check_parameter_sets(fps)
+        if fps.coder == Coder.VVC:
+            check_vvc_sets(fps)
         if fps.has_model:
             there = fps.model_id in self.models
             require(there, "order", "R7.4-2", f"there is no model {fps.model_id}")
@@ -186,7 +198,7 @@ class StreamParser:
             raise Refusal("order", "R9.1-4", "the first feature is no access point")
         feature.sequence = self.sequences[fps]
         feature.sequence.append(feature)
-        if fps.coder == Coder.HEVC:
+        if fps.coder in VIDEO_CODERS:
             frames = len(layout(fps, parameters).frame_qps)
             check_frame_limit(fps, frames, self.header.level)
         if fps.temporal_prediction_flag:

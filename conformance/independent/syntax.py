@@ -11,6 +11,7 @@ import numpy.typing as npt
 from .bits import BitReader, Integers
 from .codes import (
     BYTE_CODERS,
+    VIDEO_CODERS,
     ChannelOrder,
     Coder,
     FeatureType,
@@ -85,7 +86,7 @@ class FeatureParameterSet:
     @property
     def qp_present(self) -> bool:
         """True where feature_parameters() has a QP (7.4)."""
-        return self.coder in (Coder.NATIVE, Coder.NATIVE_STATIC) or (
+        return self.coder in (Coder.NATIVE, Coder.NATIVE_STATIC, Coder.VVC) or (
             self.coder == Coder.HEVC and not self.hevc_lossless_flag
         )
 
@@ -160,13 +161,13 @@ def parse_parameter_set(payload: bytes) -> FeatureParameterSet:
     sample_hash_size = HASH_SIZES[read.u(2)]
     coder = code_point(Coder, read.u(4))
     shuffle_flag = coder in BYTE_CODERS and coder != Coder.RAW and read.flag()
-    hevc = coder == Coder.HEVC
-    hevc_lossless_flag = hevc and read.flag()
+    video = coder in VIDEO_CODERS
+    hevc_lossless_flag = coder == Coder.HEVC and read.flag()
     predictable = coder in (Coder.HEVC, Coder.NATIVE) and not tokens
     temporal_prediction_flag = predictable and read.flag()
-    columns = read.ue(4095) + 1 if hevc else 1
-    rows = read.ue(4095) + 1 if hevc else 1
-    size = read.ue(4096) if hevc else 0
+    columns = read.ue(4095) + 1 if video else 1
+    rows = read.ue(4095) + 1 if video else 1
+    size = read.ue(4096) if video else 0
     has_model = coder == Coder.LEARNED or quantiser == Quantiser.TRANSFORM
     model_id = read.ue(255) if has_model else 0
     has_substreams = coder in (Coder.LEARNED, Coder.NATIVE_STATIC)
@@ -214,7 +215,7 @@ def parse_parameters(read: BitReader, fps: FeatureParameterSet) -> Parameters:
     if qp_delta_bits:
         qps -= read.array(fps.channels, qp_delta_bits)
     order = ChannelOrder.IDENTITY
-    if fps.coder == Coder.HEVC:
+    if fps.coder in VIDEO_CODERS:
         order = code_point(ChannelOrder, read.u(2))
     channel_at = np.arange(fps.channels, dtype=np.int64)
     if order == ChannelOrder.EXPLICIT:

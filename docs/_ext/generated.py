@@ -27,7 +27,7 @@ from refcodec.coders.native_lossless.models import initial_model
 from refcodec.errors import reject_classes
 from refcodec.quantise import NUMPY_TYPES
 from refcodec.registry import profile_coders
-from refcodec.syntax import codes, hevc, structures
+from refcodec.syntax import codes, hevc, structures, vvc
 from refcodec.syntax.codes import SKIPPABLE_UNITS, UnitType
 from refcodec.syntax.records import Structure
 from refcodec.syntax.tabulate import Row, tabulate
@@ -39,6 +39,7 @@ from refcodec.tables import (
     power_of_two,
     scale_frequencies,
     static_model,
+    vvc_constraints,
 )
 
 Cell = str | nodes.Node | Sequence[nodes.Node]
@@ -82,19 +83,19 @@ class Generated(SphinxDirective):
 
     def depend(self) -> None:
         """Build the page again when a module that its tables come from has changed."""
-        for module in (structures, hevc, codes):
+        for module in (structures, hevc, vvc, codes):
             self.env.note_dependency(str(module.__file__))
 
 
 class SyntaxTable(Generated):
-    """``.. syntax-table:: NAME``: a structure of refcodec.syntax.structures, or ``hevc.NAME``."""
+    """``.. syntax-table:: NAME``: a structure of structures.py, or of others: ``hevc.NAME``, ``vvc.NAME``."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         self.depend()
         module, _, name = self.arguments[0].rpartition(".")
-        structure = getattr(hevc if module else structures, name)
+        structure = getattr({"hevc": hevc, "vvc": vvc}.get(module, structures), name)
         rows = tabulate(structure)
         ranged = any(row.values for row in rows)
         head = ["Syntax", "Descriptor", "Range", "Semantics"]
@@ -255,17 +256,34 @@ class HevcProfiles(Generated):
         return [table(head, rows)]
 
 
+_OWNERS = {"PROFILE_TIER_LEVEL": "SPS"}
+"""Parameter sets that structures are part of."""
+
+
+def _zeros(module: Any, owners: Sequence[str], zero: Iterable[str]) -> nodes.Node:
+    """The elements that are 0, with the structures of a module that have them, of which the first counts."""
+    owner_of = {
+        element.name: owner
+        for owner in reversed(owners)
+        for element in getattr(module, owner).subcons
+    }
+    rows = [[_OWNERS.get(owner_of[name], owner_of[name]), f"``{name}``"] for name in zero]
+    return table(["Parameter set", "Element"], rows)
+
+
 class HevcZeros(Generated):
     """``.. hevc-zeros::``: the HEVC elements that are 0."""
 
     def run(self) -> list[nodes.Node]:
-        owners = {
-            element.name: owner
-            for owner in ("VPS", "SPS", "PPS")
-            for element in getattr(hevc, owner).subcons
-        }
-        rows = [[owners[name], f"``{name}``"] for name in hevc_constraints()["zero"]]
-        return [table(["Parameter set", "Element"], rows)]
+        return [_zeros(hevc, ("VPS", "SPS", "PPS"), hevc_constraints()["zero"])]
+
+
+class VvcZeros(Generated):
+    """``.. vvc-zeros::``: the VVC elements that are 0."""
+
+    def run(self) -> list[nodes.Node]:
+        zero = vvc_constraints()["zero"]
+        return [_zeros(vvc, ("SPS", "PROFILE_TIER_LEVEL", "PPS"), zero)]
 
 
 class SourceTypes(Generated):
@@ -442,6 +460,7 @@ DIRECTIVES = {
     "profiles": Profiles,
     "hevc-profiles": HevcProfiles,
     "hevc-zeros": HevcZeros,
+    "vvc-zeros": VvcZeros,
     "source-types": SourceTypes,
     "reject-classes": RejectClasses,
     "power-of-two-table": PowerOfTwoTable,

@@ -82,7 +82,9 @@ TargetFidelity = Annotated[
 ]
 
 MaxLevel = Annotated[int | None, _option(text="Highest level to accept.", panel=panel_of("ffmpeg"))]
-Ffmpeg = Annotated[str | None, _option(text="Program to run for HEVC.", panel=panel_of("ffmpeg"))]
+Ffmpeg = Annotated[
+    str | None, _option(text="Program to run for HEVC and VVC.", panel=panel_of("ffmpeg"))
+]
 Timeout = Annotated[
     float | None,
     _option(

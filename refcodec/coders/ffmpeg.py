@@ -8,22 +8,70 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from refcodec.coders.process import run_filter
 from refcodec.errors import CallerError, EnvironmentFault, PayloadError
+from refcodec.syntax.annexb import Standard
+from refcodec.syntax.hevc import HEVC
+from refcodec.syntax.vvc import VVC
 
-__all__ = ["VARIABLE", "decode_hevc", "encode_hevc", "find_ffmpeg"]
+__all__ = [
+    "HEVC_PROGRAM",
+    "VARIABLE",
+    "VVC_PROGRAM",
+    "Program",
+    "decode_video",
+    "encode_video",
+    "find_ffmpeg",
+]
 
 VARIABLE = "REFCODEC_FFMPEG"
 """The environment variable that names another ffmpeg."""
 
-_PROBE = bytes.fromhex(
-    "0000000140010c01ffff0408000003009fe800000300001eba0240000000014201010408000003009fe80000030000"
-    "1ec221165baabcae6c08000003000800000300c840000000014401c17181120000012801ae1cc0deae"
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A video standard as ffmpeg knows it.
+
+    standard : the standard.
+    muxer    : ffmpeg's name of its byte streams.
+    encoder  : ffmpeg's name of the encoder.
+    needs    : what the encoder must be capable of, for messages.
+    probe    : a monochrome picture of 16 x 16 samples of 8 bits, all 128.
+    """
+
+    standard: Standard
+    muxer: str
+    encoder: str
+    needs: str
+    probe: bytes
+
+
+HEVC_PROGRAM = Program(
+    HEVC,
+    muxer="hevc",
+    encoder="libx265",
+    needs="libx265 with 8, 10 and 12 bit",
+    probe=bytes.fromhex(
+        "0000000140010c01ffff0408000003009fe800000300001eba0240000000014201010408000003009fe80000030000"
+        "1ec221165baabcae6c08000003000800000300c840000000014401c17181120000012801ae1cc0deae"
+    ),
 )
-"""A monochrome picture of 16 x 16 samples, all 128."""
+
+VVC_PROGRAM = Program(
+    VVC,
+    muxer="vvc",
+    encoder="libvvenc",
+    needs="libvvenc, which takes no frame of more bytes than samples",
+    probe=bytes.fromhex(
+        "000000010079000302108000822112a03ffac60aa19821c5000003000100000300193100000001008100011088980c02"
+        "0000010041c4001780ca3c"
+    ),
+)
 
 _PROBE_SECONDS = 60.0
 
@@ -61,21 +109,21 @@ def _bundled_ffmpeg() -> str:
         ) from None
 
 
-def encode_hevc(
+def encode_video(
     frames: bytes,
+    program: Program,
     *,
     pixel_format: str,
     size: tuple[int, int],
-    preset: str,
-    x265: str,
+    options: Mapping[str, Any],
     ffmpeg: str | None,
     timeout: float,
 ) -> bytes:
-    """Encode raw monochrome frames to an Annex B stream by libx265.
+    """Encode raw frames to an Annex B stream.
 
-    pixel_format : ``gray``, ``gray10le`` or ``gray12le``.
+    pixel_format : ffmpeg's name, such as ``gray10le``.
     size         : width, height.
-    x265         : the value of ``-x265-params``.
+    options      : those of ffmpeg for its encoder.
 
     Raises EnvironmentFault.
     """
@@ -88,59 +136,71 @@ def encode_hevc(
         video_size=size,
         framerate=25,
         protocol_whitelist="pipe",
-    ).output("pipe:1", format="hevc", vcodec="libx265", preset=preset, **{"x265-params": x265})
-    program, most = find_ffmpeg(ffmpeg), 2 * len(frames) + (1 << 20)
-    output, complaint = _run(graph, frames, program, most, timeout)
+    ).output("pipe:1", format=program.muxer, vcodec=program.encoder, **options)
+    path, most = find_ffmpeg(ffmpeg), 2 * len(frames) + (1 << 20)
+    output, complaint = _run(graph, frames, path, most, timeout)
     if complaint or not 0 < len(output) <= most:
         raise EnvironmentFault(
             f"ffmpeg could not encode {size[0]}x{size[1]} {pixel_format} frames: "
             f"{complaint or f'it wrote {len(output)} bytes'}",
-            hint=f"it must have libx265 with 8, 10 and 12 bit; point {VARIABLE} to one that has",
+            hint=f"it must have {program.needs}; point {VARIABLE} to one that has",
         )
     return bytes(output)
 
 
-def decode_hevc(
-    stream: bytes, *, pixel_format: str, size: int | None, ffmpeg: str | None, timeout: float
+def decode_video(
+    stream: bytes,
+    program: Program,
+    *,
+    pixel_format: str,
+    size: int | None,
+    ffmpeg: str | None,
+    timeout: float,
 ) -> bytes | bytearray:
     """An Annex B stream to raw monochrome frames, in coding order.
 
     size : bytes that are expected; a program that writes more is ended. None for a stream of one's own.
 
     Raises PayloadError where ffmpeg rejects the stream or decodes it to another size, EnvironmentFault where
-    it does not run, or is no ffmpeg that decodes HEVC.
+    it does not run, or is no ffmpeg that decodes the standard.
     """
-    program = find_ffmpeg(ffmpeg)
+    path = find_ffmpeg(ffmpeg)
     most = _ANY_SIZE if size is None else size
-    output, complaint = _run(_decoding(pixel_format), stream, program, most, timeout)
+    output, complaint = _run(_decoding(program, pixel_format), stream, path, most, timeout)
     if not complaint and size in (None, len(output)):
         return output
-    _require_decoder(program)
+    _require_decoder(program, path)
+    standard = program.standard
     if complaint:
-        raise PayloadError(f"ffmpeg rejects the HEVC payload: {complaint}", clause="8.3.6")
+        raise PayloadError(
+            f"ffmpeg rejects the {standard.name} payload: {complaint}", clause=standard.clause
+        )
     found = f"{len(output)}" if len(output) < most else "more"
     raise PayloadError(
-        f"the HEVC payload decodes to {found} bytes; {size} are expected", clause="8.3.6"
+        f"the {standard.name} payload decodes to {found} bytes; {size} are expected",
+        clause=standard.clause,
     )
 
 
-def _decoding(pixel_format: str) -> Any:
+def _decoding(program: Program, pixel_format: str) -> Any:
+    """The graph of a decoder, of one thread: with two, that of VVC in ffmpeg 9.0.2 gives other pictures."""
     from ffmpeg import input as source
 
     return source(
-        "pipe:0", format="hevc", protocol_whitelist="pipe", threads=1, err_detect="explode"
+        "pipe:0", format=program.muxer, protocol_whitelist="pipe", threads=1, err_detect="explode"
     ).output("pipe:1", format="rawvideo", pix_fmt=pixel_format, fps_mode="passthrough")
 
 
 @cache
-def _require_decoder(program: str) -> None:
-    """Raise EnvironmentFault unless the program decodes a sound picture."""
-    output, complaint = _run(_decoding("gray"), _PROBE, program, 256, _PROBE_SECONDS)
+def _require_decoder(program: Program, path: str) -> None:
+    """Raise EnvironmentFault unless the program at ``path`` decodes a sound picture."""
+    output, complaint = _run(_decoding(program, "gray"), program.probe, path, 256, _PROBE_SECONDS)
     if output != bytes([128]) * 256:
+        name = program.standard.name
         raise EnvironmentFault(
-            f"{program} does not decode HEVC: a sound picture gives {len(output)} bytes"
+            f"{path} does not decode {name}: a sound picture gives {len(output)} bytes"
             + (f", and {complaint}" if complaint else ""),
-            hint=f"check {VARIABLE}: it must name an ffmpeg with a decoder of HEVC",
+            hint=f"check {VARIABLE}: it must name an ffmpeg with a decoder of {name}",
         )
 
 

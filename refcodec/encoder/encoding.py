@@ -96,7 +96,7 @@ class CodedRun:
 class FeatureEncoder:
     """Encodes the features of one parameter set.
 
-    fps   : the parameter set; HEVC's own parameter sets are added with the first features.
+    fps   : the parameter set; those of HEVC or VVC are added with the first features.
     model : the model that the parameter set names: that of the configuration, or of the first features.
     """
 
@@ -170,9 +170,9 @@ class FeatureEncoder:
         return CodedRun(self.fps, batched, config.hashes, coded, self.model)
 
     def _adopt(self, parameter_sets: bytes) -> None:
-        """Store HEVC's parameter sets, the same for all features, in the feature parameter set."""
+        """Store the parameter sets of HEVC or VVC, the same for all features, in that of the features."""
         if (self.fps.parameter_sets or parameter_sets) != parameter_sets:
-            raise EnvironmentFault("x265 wrote different parameter sets for frames of one size")
+            raise EnvironmentFault("ffmpeg wrote different parameter sets for frames of one size")
         self.fps = replace(
             self.fps, parameter_sets=parameter_sets, parameter_sets_size=len(parameter_sets)
         )
@@ -195,7 +195,7 @@ def whole_payload(run: CodedRun, kind: UnitType, features: Sequence[CodedFeature
 
 def is_batched(fps: FeatureParameterSet, config: EncoderConfig) -> bool:
     """True if features share coded feature batches."""
-    if fps.coder_id == Coder.HEVC or config.aims or config.gop:
+    if record_of(fps.coder_id).video or config.aims or config.gop:
         return False
     if fps.substream_count > 1 or fps.feature_type == FeatureType.TOKENS:
         return False

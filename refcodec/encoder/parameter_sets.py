@@ -15,7 +15,7 @@ from refcodec.pack import near_square
 from refcodec.quantise import source_type_of
 from refcodec.registry import QUANTISERS, coder_named
 from refcodec.shapes import volume_of
-from refcodec.syntax.codes import Coder, FeatureType
+from refcodec.syntax.codes import FeatureType
 from refcodec.syntax.structures import FEATURE_PARAMETER_SET, FeatureParameterSet
 
 __all__ = ["always_differ", "hashable", "is_signed", "kind_of", "make_parameter_set"]
@@ -38,9 +38,9 @@ def make_parameter_set(
 ) -> FeatureParameterSet:
     """The feature parameter set for features like ``first``, in the shape of its layer.
 
-    qps : one per channel; they determine the grid of tiles (hevc).
+    qps : one per channel; they determine the grid of tiles (hevc, vvc).
 
-    Its fps_id is 0: the stream assigns another one. HEVC's own parameter sets are still empty: they are known
+    Its fps_id is 0: the stream assigns another one. Those of HEVC or VVC are still empty: they are known
     once features are coded. Raises CallerError for shapes that the syntax cannot represent.
     """
     kind = config.feature_type or ("fc" if first.ndim == 1 else "conv")
@@ -48,9 +48,8 @@ def make_parameter_set(
     signed = is_signed(config, first)
     if signed and config.bits == 1:
         raise CallerError("negative values need at least 2 bits with the log quantiser")
-    hevc = record.coder_id == Coder.HEVC
     channels, height, width = volume_of(first, tokens=config.tokens).shape
-    columns, rows = _grid(config, (channels, height, width), qps) if hevc else (1, 1)
+    columns, rows = _grid(config, (channels, height, width), qps) if record.video else (1, 1)
     lattice = _lattice(config, channels)
     if config.substreams > channels:
         raise CallerError(
@@ -122,7 +121,7 @@ def kind_of(fps: FeatureParameterSet, config: EncoderConfig) -> Hashable:
     """Key that is equal for features that can share a parameter set.
 
     Their parameter sets would differ at most in the grid of tiles, which the first feature decides, and in
-    HEVC's own parameter sets, which depend on the preset.
+    those of HEVC or VVC, which depend on the preset.
     """
     return _fixed(fps), config.packing, config.preset, config.model, config.model_apart
 

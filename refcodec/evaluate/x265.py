@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from refcodec.coders.ffmpeg import decode_hevc, find_ffmpeg
+from refcodec.coders.ffmpeg import HEVC_PROGRAM, decode_video, find_ffmpeg
 from refcodec.errors import EnvironmentFault
 
 __all__ = ["LEAST_ERROR", "Counted", "hevc_to_raw", "raw_to_hevc"]
@@ -69,7 +69,9 @@ def hevc_to_raw(stream: bytes, pixels: str, frame_shape: tuple[int, ...]) -> npt
 
     Raises PayloadError if ffmpeg rejects the stream, EnvironmentFault if it does not run.
     """
-    raw = decode_hevc(stream, pixel_format=pixels, size=None, ffmpeg=None, timeout=_TIMEOUT)
+    raw = decode_video(
+        stream, HEVC_PROGRAM, pixel_format=pixels, size=None, ffmpeg=None, timeout=_TIMEOUT
+    )
     depth = "<u2" if pixels.endswith("le") else np.uint8
     return np.frombuffer(raw, depth).reshape(-1, *frame_shape)
 

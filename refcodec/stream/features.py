@@ -14,7 +14,7 @@ from refcodec.registry import record_of
 from refcodec.shapes import parameter_set_of
 from refcodec.stream.limits import decoded_size, element_count
 from refcodec.syntax.bits import Elements, position_of
-from refcodec.syntax.codes import Coder, FeatureType, Quantiser
+from refcodec.syntax.codes import FeatureType, Quantiser
 from refcodec.syntax.structures import (
     CodedFeature,
     CodedFeatureBatch,
@@ -67,7 +67,7 @@ def check_parameters(
     ):
         yield wrong("channel_at", "channel_at is no permutation of the channels", "9.2-10")
         return
-    if fps.coder_id == Coder.HEVC:
+    if record_of(fps.coder_id).video:
         samples = decoded_size(fps, parameters)
         if samples > limits.max_frame_samples:
             yield UnsupportedError(

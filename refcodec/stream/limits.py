@@ -8,7 +8,7 @@ from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import UnsupportedError
 from refcodec.pack import frame_count, frame_size
-from refcodec.syntax.codes import Coder
+from refcodec.registry import record_of
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet, StreamHeader
 from refcodec.tables import HIGHEST_LEVEL, Level, level, levels
 
@@ -46,8 +46,8 @@ def element_count(fps: FeatureParameterSet) -> int:
 
 
 def decoded_size(fps: FeatureParameterSet, parameters: FeatureParameters) -> int:
-    """Number of samples to decode for a feature: of all its frames with HEVC, else its elements."""
-    if fps.coder_id != Coder.HEVC:
+    """Number of samples to decode for a feature: of all its frames as video, else its elements."""
+    if not record_of(fps.coder_id).video:
         return element_count(fps)
     height, width = frame_size(fps)
     return frame_count(fps, parameters) * height * width

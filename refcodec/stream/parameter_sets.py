@@ -119,12 +119,13 @@ def check_parameter_set(
             f"the sample hash is mandatory for payloads of {record.name}",
             "9.3-1",
         )
-    if record.has_headers:
+    if record.video:
         yield from payload_coder(fps.coder_id).check_parameter_set(fps, limits, trace)
 
 
 _QUANTISERS = {
     Coder.HEVC: "9.2-3",
+    Coder.VVC: "9.2-3",
     Coder.NATIVE: "9.2-15",
     Coder.NATIVE_LOSSLESS: "9.2-17",
     Coder.LEARNED: "9.2-24",

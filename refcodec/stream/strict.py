@@ -76,7 +76,7 @@ class StrictWalk(Walk):
         """Check payloads that have headers, and drop units whose sequence lacks a feature."""
         fps_id = coded.fps.fps_id
         sound = True
-        if record_of(coded.fps.coder_id).has_headers:
+        if record_of(coded.fps.coder_id).video:
             coder = payload_coder(coded.fps.coder_id)
             for error in chain.from_iterable(map(coder.check_payload, coded.payloads)):
                 sound = False

@@ -1,19 +1,20 @@
 """The generator of the suite, and the check of a committed one against its definitions.
 
-A stream that depends on the machine is kept if it exists and decodes to the committed hashes: the payloads of
-HEVC streams differ between versions of x265, and the native encoder decides by floating-point sums.
+A stream that depends on the machine is kept if it exists and decodes to the committed hashes: HEVC and VVC
+streams differ between versions of x265 and vvenc, and the native encoder decides by floating-point sums.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from refcodec.errors import StreamError
 from refcodec.inspector import inspect
+from refcodec.registry import CODERS
 from refcodec.suite.assemble import disassemble, edit_from_json, edit_to_json
 from refcodec.suite.derive import expectation, labels, released_features
 from refcodec.suite.invalid import INVALID
@@ -44,7 +45,7 @@ _OUTSIDE = {"coder:zlib", "coder:gzip", "coder:bzip2", "coder:lzma"}
 def write(root: Path, *, again: bool = False) -> list[Vector]:
     """Write every stream and the manifest into a folder that holds ``features.npz``.
 
-    again : encode HEVC and native streams anew, too, instead of keeping those that exist.
+    again : encode HEVC, VVC and native streams anew, too, instead of keeping those that exist.
 
     Raises OSError.
     """
@@ -70,9 +71,9 @@ def write(root: Path, *, again: bool = False) -> list[Vector]:
 def check(suite: Manifest) -> Iterator[str]:
     """Compare a suite with its definitions; yields the differences.
 
-    Streams are made again and compared bit for bit, with three exceptions: an HEVC stream is only decoded; if
-    a version of a compression library writes other payloads, the features must be the same; if the native
-    encoder decides otherwise, the labels must be.
+    Streams are made again and compared bit for bit, with three exceptions: an HEVC or VVC stream is only
+    decoded; if a version of a compression library writes other payloads, the features must be the same; if
+    the native encoder decides otherwise, the labels must be.
     """
     features = load_features(suite.root)
     if [vector.id for vector in suite.vectors] != [one.id for one in DEFINITIONS]:
@@ -87,7 +88,7 @@ def check(suite: Manifest) -> Iterator[str]:
             return
         if describe(definition, stream, streams) != vector:
             yield f"{vector.name}: the manifest does not say what the stream shows"
-        if definition.encode and _is_hevc(stream):
+        if definition.encode and _is_video(labels(stream).tags):
             continue
         made = _make(definition, features, streams)
         if made != stream and not (definition.encode and _is_equivalent(made, stream)):
@@ -180,8 +181,8 @@ def _resolve(place: Place, stream: bytes, origin: bytes) -> int:
     raise LookupError(f"no element {path} in unit {number}")
 
 
-def _is_hevc(stream: bytes) -> bool:
-    return "coder:hevc" in labels(stream).tags
+def _is_video(tags: Collection[str]) -> bool:
+    return any(f"coder:{one.name}" in tags for one in CODERS.values() if one.video)
 
 
 def _promised(root: Path) -> dict[bytes, tuple[Feature, ...]]:
@@ -200,7 +201,7 @@ def _is_kept(stream: bytes, promised: tuple[Feature, ...] | None) -> bool:
     try:
         tags = labels(stream).tags
         if _CHOOSING.isdisjoint(tags):
-            return "coder:hevc" in tags
+            return _is_video(tags)
         return promised is not None and tuple(released_features(stream)) == promised
     except StreamError:
         return False

@@ -61,6 +61,7 @@ class Profile(IntEnum):
     NATIVE = 3
     LEARNED = 4
     REALTIME = 5
+    VVC = 6
 
 
 class FeatureType(IntEnum):
@@ -123,6 +124,7 @@ class Coder(IntEnum):
     NATIVE_LOSSLESS = 7
     LEARNED = 8
     NATIVE_STATIC = 9
+    VVC = 10
 
 
 class ChannelOrder(IntEnum):

@@ -7,19 +7,19 @@ any other. Bounds of QPs are those of frames of 12 bits, the deepest.
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
 from typing import Any
 
 from construct import Array as Repeat
 from construct import Computed, If, IfThenElse, this
 
-from refcodec.errors import ConstraintError, StreamError, SyntaxViolation
-from refcodec.syntax.bits import BitReader, Trace
+from refcodec.errors import ConstraintError
+from refcodec.syntax.annexb import Standard, parse_unit, split_units
+from refcodec.syntax.bits import Trace
 from refcodec.syntax.descriptors import SE, UE, Array, Integers, U
 from refcodec.syntax.records import Record, Structure, element
 
 __all__ = [
+    "HEVC",
     "NAL",
     "NAL_UNIT_HEADER",
     "PPS",
@@ -37,6 +37,8 @@ __all__ = [
     "parse_slice",
     "split_nals",
 ]
+
+HEVC = Standard("HEVC", "an", "8.3.6")
 
 _REFERENCES_MINUS1, _CHROMA_QP_OFFSET, _DEBLOCKING_OFFSET = UE(14), SE(-12, 12), SE(-6, 6)
 
@@ -264,7 +266,6 @@ class SliceSegmentHeader(Record):
 SLICE_HEADER = Structure(SliceSegmentHeader, "6.11")
 
 _STRUCTURES: dict[int, Structure[Any]] = {NAL.VPS: VPS, NAL.SPS: SPS, NAL.PPS: PPS}
-_HEADER_BYTES = 128
 
 
 def nal_type(nal: bytes) -> int:
@@ -278,34 +279,8 @@ def is_plain(nal: bytes) -> bool:
 
 
 def split_nals(stream: bytes, offset: int | None = None) -> list[tuple[int, bytes]]:
-    """Split an Annex B byte stream into NAL units, each with the byte offset of its header.
-
-    offset : position of the byte stream in the DFC stream, in bits, for messages.
-
-    Raises SyntaxViolation unless the stream is a sequence of start codes (three bytes, or four) each
-    followed by a NAL unit of at least two bytes, without other zero bytes between them.
-    """
-    nals: list[tuple[int, bytes]] = []
-    start = stream.find(b"\0\0\1")
-    if start not in (0, 1) or stream[:start].strip(b"\0"):
-        raise SyntaxViolation(
-            "an HEVC byte stream begins with a start code", bit_offset=offset, requirement="8.3.6-1"
-        )
-    while start >= 0:
-        begin = start + 3
-        start = stream.find(b"\0\0\1", begin)
-        end = len(stream) if start < 0 else start
-        if start >= 0 and stream[end - 1 : end] == b"\0":
-            end -= 1  # a start code of four bytes
-        nal = stream[begin:end]
-        if len(nal) < 2 or nal[-1] == 0 or b"\0\0\0" in nal or b"\0\0\2" in nal:
-            raise SyntaxViolation(
-                "an HEVC NAL unit is empty, ends in a zero byte, or holds 00 00 00 or 00 00 02",
-                bit_offset=None if offset is None else offset + 8 * begin,
-                clause="8.3.6",
-            )
-        nals.append((begin, nal))
-    return nals
+    """Split an Annex B byte stream into NAL units; see `annexb.split_units`."""
+    return split_units(stream, HEVC, offset)
 
 
 def parse_nal(nal: bytes, offset: int = 0, trace: Trace | None = None, **parameters: Any) -> Any:
@@ -316,31 +291,10 @@ def parse_nal(nal: bytes, offset: int = 0, trace: Trace | None = None, **paramet
     Returns the record of its nal_unit_type. Raises TruncatedError or SyntaxViolation.
     """
     kind = nal_type(nal)
-    head = nal[2 : 2 + _HEADER_BYTES]
-    # emulation prevention: the third byte of 00 00 03 is not part of the syntax
-    prevention = [match.end() - 1 for match in re.finditer(b"\0\0\3", head)]
-    rbsp = b"".join(
-        head[start + 1 : stop]
-        for start, stop in zip([-1, *prevention], [*prevention, len(head)], strict=True)
-    )
     structure = _STRUCTURES.get(kind, SLICE_HEADER)
-    own: Trace = []
-    reader = BitReader(rbsp, 0, None if trace is None else own, structure.title)
-
-    def place(bit: int) -> int:
-        """Position in the stream of a bit of the payload."""
-        skipped = sum(at - i <= bit // 8 for i, at in enumerate(prevention))
-        return offset + 16 + bit + 8 * skipped
-
-    try:
-        parsed = structure.parse_stream(reader, nal_unit_type=kind, **parameters)
-    except StreamError as error:
-        error.bit_offset = place(error.bit_offset or 0)
-        raise
-    if trace is not None:
-        NAL_UNIT_HEADER.parse_stream(BitReader(nal[:2], offset, trace, NAL_UNIT_HEADER.title))
-        trace += [replace(one, offset=place(one.offset)) for one in own]
-    return parsed
+    return parse_unit(
+        nal, structure, NAL_UNIT_HEADER, offset, trace, nal_unit_type=kind, **parameters
+    )
 
 
 def parse_slice(

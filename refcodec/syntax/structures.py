@@ -147,6 +147,9 @@ class UnitHeader(Record):
 UNIT_HEADER = Structure(UnitHeader, "6.3")
 
 
+_IS_VIDEO = (this.coder_id == Coder.HEVC) | (this.coder_id == Coder.VVC)
+
+
 class FeatureParameterSet(Record):
     """Parameters that features of one kind have in common (6.4)."""
 
@@ -212,7 +215,9 @@ class FeatureParameterSet(Record):
     hevc_lossless_flag: int | None = element(If(this.coder_id == Coder.HEVC, U(1)))
     qp_present: int = element(
         IfThenElse(
-            (this.coder_id == Coder.NATIVE) | (this.coder_id == Coder.NATIVE_STATIC),
+            (this.coder_id == Coder.NATIVE)
+            | (this.coder_id == Coder.NATIVE_STATIC)
+            | (this.coder_id == Coder.VVC),
             Computed(1),
             Computed(this.hevc_lossless_flag == 0),
         )
@@ -224,9 +229,9 @@ class FeatureParameterSet(Record):
             U(1),
         )
     )
-    tile_columns_minus1: int | None = element(If(this.coder_id == Coder.HEVC, UE(2**12 - 1)))
-    tile_rows_minus1: int | None = element(If(this.coder_id == Coder.HEVC, UE(2**12 - 1)))
-    parameter_sets_size: int | None = element(If(this.coder_id == Coder.HEVC, UE(2**12)))
+    tile_columns_minus1: int | None = element(If(_IS_VIDEO, UE(2**12 - 1)))
+    tile_rows_minus1: int | None = element(If(_IS_VIDEO, UE(2**12 - 1)))
+    parameter_sets_size: int | None = element(If(_IS_VIDEO, UE(2**12)))
     model_id: int | None = element(
         If(
             (this.coder_id == Coder.LEARNED) | (this.quantiser == Quantiser.TRANSFORM),
@@ -250,9 +255,7 @@ class FeatureParameterSet(Record):
     lattice_offset_flag: int | None = element(If(this.quantiser == Quantiser.LATTICE, U(1)))
     lattice_offset: Floats | None = element(If(this.lattice_offset_flag == 1, F32(this.ranges)))
     alignment: int = element(AlignmentBits())
-    parameter_sets: bytes | None = element(
-        If(this.coder_id == Coder.HEVC, Bytes(this.parameter_sets_size))
-    )
+    parameter_sets: bytes | None = element(If(_IS_VIDEO, Bytes(this.parameter_sets_size)))
 
 
 FEATURE_PARAMETER_SET = Structure(FeatureParameterSet, "6.4")
@@ -309,7 +312,10 @@ class FeatureParameters(Record):
         If(this.qp_delta_bits > 0, Array(this._params.fps.channels, this.qp_delta_bits))
     )
     channel_order: ChannelOrder | None = element(
-        If(this._params.fps.coder_id == Coder.HEVC, U(2, ChannelOrder))
+        If(
+            (this._params.fps.coder_id == Coder.HEVC) | (this._params.fps.coder_id == Coder.VVC),
+            U(2, ChannelOrder),
+        )
     )
     channel_at_bits: int | None = element(If(this.channel_order == ChannelOrder.EXPLICIT, U(5)))
     channel_at: Integers | None = element(

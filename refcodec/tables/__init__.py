@@ -33,6 +33,7 @@ __all__ = [
     "scale_deviations",
     "scale_frequencies",
     "static_model",
+    "vvc_constraints",
 ]
 
 
@@ -104,6 +105,12 @@ def clause_titles() -> dict[str, str]:
 def hevc_constraints() -> dict[str, Any]:
     """Constraints on the parameter sets of an HEVC payload (9.3.1): profiles, elements that are zero."""
     return _toml("hevc.toml")
+
+
+@cache
+def vvc_constraints() -> dict[str, Any]:
+    """Constraints on the parameter sets of a VVC payload (9.10.1): profiles, elements that are zero."""
+    return _toml("vvc.toml")
 
 
 @cache

@@ -88,7 +88,7 @@ class StreamLimits:
         """Note the demands of a feature, C x H x W. Raises CallerError if they exceed the declared level."""
         self._admit_coder(fps.coder_id)
         side, samples = 0, feature.size
-        if fps.coder_id == Coder.HEVC:
+        if record_of(fps.coder_id).video:
             layout = layout_of(fps, signal_parameters(fps, config, qps))
             side = max(layout.frame_height, layout.frame_width)
             samples = len(layout.qps) * layout.frame_height * layout.frame_width

@@ -26,9 +26,9 @@ from refcodec.encoder.inputs import as_array
 from refcodec.encoder.parameter_sets import is_signed
 from refcodec.errors import CallerError
 from refcodec.probability.hyperprior import HyperpriorModel
-from refcodec.registry import coder_named
+from refcodec.registry import coder_named, record_of
 from refcodec.shapes import volume_of
-from refcodec.syntax.codes import Coder, UnitType
+from refcodec.syntax.codes import UnitType
 from refcodec.syntax.structures import FeatureParameterSet
 from refcodec.writer.advice import advice_of
 from refcodec.writer.copying import Part, joined_metadata
@@ -293,7 +293,7 @@ class Writer:
         fps = kind.encoder.fps
         if not kind.admitted:
             self._limits.admit(volume, fps, qps, chosen)
-            kind.admitted = fps.coder_id != Coder.HEVC  # whose frames depend on the QPs, too
+            kind.admitted = not record_of(fps.coder_id).video  # whose frames depend on the QPs, too
         return Waiting(kind.encoder, kind.rank, base, Request(volume, qps, advice))
 
     def flush(self) -> None:

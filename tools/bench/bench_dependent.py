@@ -40,7 +40,7 @@ CURVES: Mapping[str, Mapping[str, Any]] = {
     "weighted transform": {"transform": "weighted"},
     "weighted transform, dependent": {"transform": "weighted", "dependent": True},
 }
-QPS: Final = (8, 12, 16, 20, 24, 28, 31, 34, 37, 40, 43)
+QPS: Final = (8, 12, 16, 20, 24, 28, 31, 34, 37, 40, 43, 46, 49)
 
 _CALIBRATION = 400
 """CIFAR training images that a transform is fitted to."""

@@ -12,7 +12,7 @@ import pytest
 from coding import read, timed, write
 
 import refcodec
-from refcodec.coders.ffmpeg import encode_hevc
+from refcodec.coders.ffmpeg import HEVC_PROGRAM, encode_video
 from refcodec.coders.hevc.encoding import x265_options
 from refcodec.metrics import bits_per_element, compression_rate, fidelity, signal_to_noise
 from refcodec.models.trained import ABSENT, cifar_images, data_folder, pan, trained
@@ -86,12 +86,15 @@ def test_beside_x265(benchmark: Any) -> None:
         maps = trained("resnet56").head(images[start : start + PORTION], "conv1")
         frames = tiled(maps)
         _, seconds = timed(
-            encode_hevc,
+            encode_video,
             frames,
+            HEVC_PROGRAM,
             pixel_format="gray10le",
             size=(128, 128),
-            preset="medium",
-            x265=x265_options([32], lossless=False, temporal=False),
+            options={
+                "preset": "medium",
+                "x265-params": x265_options([32], lossless=False, temporal=False),
+            },
             ffmpeg=None,
             timeout=3600,
         )

@@ -1,47 +1,34 @@
 """The HEVC coder: channels as monochrome frames in an HEVC elementary stream (clauses 8.3.6 and 9.3).
 
-The parameter sets of the elementary stream are stored once, in the feature parameter set; a payload holds the
-slices of its feature's frames, one NAL unit per frame. Parameter sets and payloads, concatenated, are an
-Annex B byte stream that any HEVC decoder can decode.
-
-``decoding`` is clause 8.3.6, ``checks`` is clause 9.3, ``encoding`` runs x265, ``headers`` shows the headers
-of NAL units.
+A payload holds the slices of its feature's frames, one NAL unit per frame. ``checks`` is clause 9.3,
+``encoding`` runs x265, ``headers`` shows the headers of NAL units; the rest is that of every video standard.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from refcodec.coders.hevc.checks import check_grid, check_parameter_sets, check_slices
-from refcodec.coders.hevc.decoding import decode
-from refcodec.coders.hevc.encoding import encode
+from refcodec.coders.ffmpeg import HEVC_PROGRAM
+from refcodec.coders.hevc.checks import check_parameter_sets, check_slices, check_units
+from refcodec.coders.hevc.encoding import RUN, encode_frames
 from refcodec.coders.hevc.headers import show_headers
-from refcodec.coders.protocol import (
-    Encoded,
-    Job,
-    Machine,
-    Payload,
-    PayloadCoder,
-    Reference,
-    Samples,
-    Violations,
-)
-from refcodec.config import EncoderConfig
-from refcodec.syntax.bits import Elements, Trace, position_of
+from refcodec.coders.protocol import Machine, Payload, Violations
+from refcodec.coders.video.coder import VideoCoder, VideoFrames
+from refcodec.pack import Frames
+from refcodec.syntax.bits import Trace
 from refcodec.syntax.structures import FeatureParameterSet
-from refcodec.tables import Level
 
 __all__ = ["PAYLOAD_CODER"]
 
 
-class _Hevc(PayloadCoder):
-    def check_parameter_set(
-        self, fps: FeatureParameterSet, limits: Level, trace: Elements
-    ) -> Violations:
-        grid = list(check_grid(fps, limits, trace))
-        yield from grid
-        if not grid:  # with a wrong grid every frame size would be an error, too
-            yield from check_parameter_sets(fps, position_of(trace, "parameter_sets") or 0)
+class _Hevc(VideoCoder):
+    program, run = HEVC_PROGRAM, RUN
+
+    def check_sets(self, fps: FeatureParameterSet, offset: int = 0) -> Violations:
+        return check_parameter_sets(fps, offset)
+
+    def check_units(self, payload: Payload, frames: int, *, first: bool) -> Violations:
+        return check_units(payload, frames, first=first)
 
     def check_payload(self, payload: Payload) -> Violations:
         return check_slices(payload)
@@ -52,15 +39,15 @@ class _Hevc(PayloadCoder):
     def show_payload(self, payload: Payload, trace: Trace) -> None:
         show_headers(payload.data, trace, payload.fps)
 
-    def decode(
-        self, run: Sequence[Payload], machine: Machine, previous: Reference | None = None
-    ) -> Iterator[Samples]:
-        return decode(run, machine)
-
-    def encode(
-        self, jobs: Sequence[Job], fps: FeatureParameterSet, config: EncoderConfig
-    ) -> Encoded:
-        return encode(jobs, fps, config)
+    def encode_frames(
+        self,
+        frames: Frames,
+        qps: Sequence[int],
+        fps: FeatureParameterSet,
+        preset: str,
+        machine: Machine,
+    ) -> VideoFrames:
+        return encode_frames(frames, qps, fps, preset, machine)
 
 
 PAYLOAD_CODER = _Hevc()

@@ -1,4 +1,4 @@
-"""Constraints on HEVC payloads (clause 9.3): the tile grid, the parameter sets, the slices."""
+"""Constraints on HEVC payloads (clauses 8.3.6 and 9.3): NAL units, parameter sets, slices."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from functools import lru_cache
 
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Payload, Violations
-from refcodec.errors import ConstraintError, PayloadError, StreamError, UnsupportedError
-from refcodec.pack import frame_size, grid_of, layout_of
-from refcodec.syntax.bits import Elements, position_of
+from refcodec.coders.video.frames import PIXEL_FORMATS, frame_depth
+from refcodec.errors import ConstraintError, PayloadError, StreamError
+from refcodec.pack import frame_size, layout_of
 from refcodec.syntax.hevc import (
     NAL,
     PicParameterSet,
@@ -21,58 +21,16 @@ from refcodec.syntax.hevc import (
     split_nals,
 )
 from refcodec.syntax.structures import FeatureParameterSet
-from refcodec.tables import Level, hevc_constraints
+from refcodec.tables import hevc_constraints
 
-__all__ = [
-    "FRAME_DEPTHS",
-    "check_grid",
-    "check_parameter_sets",
-    "check_slices",
-    "frame_depth",
-    "wrong_count",
-]
-
-FRAME_DEPTHS = (8, 10, 12)
+__all__ = ["check_parameter_sets", "check_slices", "check_units"]
 
 _P, _I = 1, 2  # slice_type
-IDR, _TRAIL = (NAL.IDR_W_RADL, NAL.IDR_N_LP), (NAL.TRAIL_N, NAL.TRAIL_R)
+_IDR, _TRAIL = (NAL.IDR_W_RADL, NAL.IDR_N_LP), (NAL.TRAIL_N, NAL.TRAIL_R)
 
 _PADDING = 16
 """Samples that a coded picture has beyond its frame, in either direction, fewer than: room for what the
 smallest coding blocks of 8 or 16 ask."""
-
-
-def frame_depth(bits: int) -> int:
-    """Bit depth of the frames that carry samples of ``bits`` bits: the least of 8, 10 and 12."""
-    return next(depth for depth in FRAME_DEPTHS if depth >= bits)
-
-
-@clause("9.2")
-def check_grid(fps: FeatureParameterSet, limits: Level, trace: Elements) -> Violations:
-    """(9.2) The grid of tiles fits the channels, and its frames the level (A.3)."""
-    columns, rows = grid_of(fps)
-    if (rows - 1) * columns >= fps.channels or columns > fps.channels:
-        yield ConstraintError(
-            f"a grid of {columns} x {rows} tiles has empty rows or columns for {fps.channels} channels",
-            bit_offset=position_of(trace, "tile_columns_minus1"),
-            requirement="9.2-5",
-        )
-    for name, side in (
-        ("tile_columns_minus1", columns * fps.width),
-        ("tile_rows_minus1", rows * fps.height),
-    ):
-        if side > limits.max_frame_side:
-            yield UnsupportedError(
-                f"frames have a side of {side}; level {limits.level_idc} allows {limits.max_frame_side}",
-                bit_offset=position_of(trace, name),
-                requirement="A.3-1",
-            )
-    if fps.parameter_sets_size == 0:
-        yield ConstraintError(
-            "an HEVC feature parameter set carries parameter sets",
-            bit_offset=position_of(trace, "parameter_sets_size"),
-            requirement="9.3-2",
-        )
 
 
 @clause("9.3.1")
@@ -104,7 +62,7 @@ def _check_headers(
     offset: int,
 ) -> Violations:
     rules = hevc_constraints()
-    if fps.bits > FRAME_DEPTHS[-1]:
+    if fps.bits > max(PIXEL_FORMATS):
         return  # no frames: check_grid reports it
     depth = frame_depth(fps.bits)
     frame_height, frame_width = frame_size(fps)
@@ -156,7 +114,7 @@ _parse_once = lru_cache(maxsize=16)(parse_parameter_sets)
 """Parse parameter sets once for all slices that refer to them."""
 
 
-def wrong_picture(number: int, nal: bytes, bit_offset: int, *, idr: bool) -> ConstraintError:
+def _wrong_picture(number: int, nal: bytes, bit_offset: int, *, idr: bool) -> ConstraintError:
     """Error for a frame whose NAL unit is not of the type that its place asks for."""
     return ConstraintError(
         f"frame {number} has the NAL unit header {nal[:2].hex()}, type {nal_type(nal)}; "
@@ -164,6 +122,17 @@ def wrong_picture(number: int, nal: bytes, bit_offset: int, *, idr: bool) -> Con
         bit_offset=bit_offset,
         clause="9.3.2",
     )
+
+
+@clause("8.3.6")
+def check_units(payload: Payload, frames: int, *, first: bool) -> Violations:
+    """(8.3.6) One slice per frame, and where decoding begins an IDR picture."""
+    nals = split_nals(payload.data, payload.bit_offset)
+    kinds = [nal_type(nal) for _, nal in nals]
+    if len(kinds) != frames or max(kinds) >= NAL.VPS:
+        yield _wrong_count(len(kinds), frames, payload.bit_offset)
+    elif first and kinds[0] not in _IDR:  # ffmpeg would miss its reference
+        yield _wrong_picture(0, nals[0][1], payload.bit_offset, idr=True)
 
 
 @clause("9.3.2")
@@ -181,13 +150,13 @@ def check_slices(payload: Payload) -> Violations:
         return
     qps = layout_of(fps, payload.parameters).qps
     if len(nals) != len(qps):
-        yield wrong_count(len(nals), len(qps), offset)
+        yield _wrong_count(len(nals), len(qps), offset)
     for number, ((at, nal), qp) in enumerate(zip(nals, qps, strict=False)):
         bit_offset = offset + 8 * at
         kind = nal_type(nal)
         idr = payload.access_point and (number == 0 or not fps.temporal_prediction_flag)
-        if kind not in (IDR if idr else _TRAIL) or not is_plain(nal):
-            yield wrong_picture(number, nal, bit_offset, idr=idr)
+        if kind not in (_IDR if idr else _TRAIL) or not is_plain(nal):
+            yield _wrong_picture(number, nal, bit_offset, idr=idr)
             continue
         try:
             head = parse_slice(nal, bit_offset, sps, pps)
@@ -210,7 +179,7 @@ def check_slices(payload: Payload) -> Violations:
             )
 
 
-def wrong_count(found: int, expected: int, offset: int) -> PayloadError:
+def _wrong_count(found: int, expected: int, offset: int) -> PayloadError:
     """The error of a payload whose number of NAL units is not the number of frames."""
     return PayloadError(
         f"an HEVC payload has {found} NAL units; {expected} slices are expected",

@@ -1,34 +1,27 @@
-"""Encoding through x265: channels to frames to slices. Nothing here is normative."""
+"""Encoding through x265: frames to slices. Nothing here is normative."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from itertools import groupby, islice
-from typing import NamedTuple
+from itertools import groupby
 
 import numpy as np
 
-from refcodec.coders.ffmpeg import VARIABLE, encode_hevc
-from refcodec.coders.hevc.checks import frame_depth
-from refcodec.coders.hevc.decoding import PIXEL_FORMATS, decode_frames, take_channels
-from refcodec.coders.protocol import Coded, Encoded, Job, Machine, Samples
-from refcodec.config import EncoderConfig
-from refcodec.errors import EnvironmentFault, PayloadError, StreamError
-from refcodec.pack import Frames, Layout, layout_of, pack
+from refcodec.coders.ffmpeg import HEVC_PROGRAM, VARIABLE, encode_video
+from refcodec.coders.protocol import Machine
+from refcodec.coders.video.coder import VideoFrames
+from refcodec.coders.video.frames import PIXEL_FORMATS, frame_depth
+from refcodec.coders.video.runs import Run
+from refcodec.errors import EnvironmentFault, StreamError
+from refcodec.pack import Frames
 from refcodec.syntax.hevc import NAL, nal_type, split_nals
 from refcodec.syntax.structures import FeatureParameterSet
 
-__all__ = ["encode", "x265_options"]
+__all__ = ["RUN", "encode_frames", "x265_options"]
 
-_RUN_FRAMES = 1984
-"""Most frames per run of x265: few enough for their QPs to fit in one argument of a command line (131,071
-bytes), and a multiple of 31, the period of a bit in the slice headers of x265."""
-
-_RUN_BYTES = 8 << 20
-"""Approximate raw bytes per run of x265: some seconds of work, so that start-up time is negligible, and there
-are runs for several processors."""
+RUN = Run(frames=1984, bytes=8 << 20)
+"""Most work of one run of x265: few enough frames for their QPs to fit in one argument of a command line
+(131,071 bytes), and a multiple of 31, the period of a bit in its slice headers."""
 
 _DETERMINISTIC = (
     "bframes=0:b-adapt=0:scenecut=0:open-gop=0:rc-lookahead=0:lookahead-slices=0:ipratio=1:pbratio=1:"
@@ -38,76 +31,15 @@ _DETERMINISTIC = (
 """Options of x265: one thread, no look-ahead, fixed QPs, nothing in the stream but slices."""
 
 
-class _Run(NamedTuple):
-    """Features that one run of ffmpeg coded, and the parameter sets of its stream."""
-
-    payloads: list[bytes]
-    samples: list[Samples]
-    parameter_sets: bytes
-
-
-def encode(jobs: Sequence[Job], fps: FeatureParameterSet, config: EncoderConfig) -> Encoded:
-    """Code features of one parameter set, several per run of ffmpeg, with several runs in parallel."""
-    machine = Machine(config.ffmpeg, config.parallel, config.timeout)
-    layouts = [layout_of(fps, job.parameters) for job in jobs]
-    temporal = bool(fps.temporal_prediction_flag)
-    runs = list(_runs(layouts, config.gop if temporal else 0))
-
-    def encode_run(run: range) -> _Run:
-        own = [layouts[i] for i in run]
-        frames = np.concatenate([pack(jobs[i].samples, layouts[i]) for i in run])
-        qps = [qp for layout in own for qp in layout.qps]
-        slices, sets = _encode_frames(frames, qps, fps, config.preset, machine)
-        rest = iter(slices)
-        payloads = [b"".join(islice(rest, len(layout.qps))) for layout in own]
-        coded = replace(fps, parameter_sets=sets)
-        try:
-            back = decode_frames(b"".join(payloads), len(qps), own[0], coded, machine)
-        except PayloadError as error:
-            raise EnvironmentFault(
-                f"ffmpeg does not decode what it encoded: {error.what}", hint=f"check {VARIABLE}"
-            ) from None
-        return _Run(payloads, list(take_channels(back, own, fps)), sets)
-
-    with ThreadPoolExecutor(machine.workers) as pool:
-        results = list(pool.map(encode_run, runs))
-    sets = results[0].parameter_sets
-    if any(other.parameter_sets != sets for other in results):
-        raise EnvironmentFault("x265 wrote different parameter sets for frames of one size")
-    features = [
-        Coded(payload, samples, access_point=number == 0 or not temporal)
-        for run in results
-        for number, (payload, samples) in enumerate(zip(run.payloads, run.samples, strict=True))
-    ]
-    return Encoded(features, sets)
-
-
-def _runs(layouts: Sequence[Layout], gop: int) -> Iterator[range]:
-    """Split features into runs of ffmpeg: by access point where ``gop`` is given, else by size."""
-    if gop:
-        for start in range(0, len(layouts), gop):
-            yield range(start, min(start + gop, len(layouts)))
-        return
-    start, frames, volume = 0, 0, 0
-    for i, layout in enumerate(layouts):
-        size = 2 * len(layout.qps) * layout.frame_height * layout.frame_width
-        if i > start and (frames + len(layout.qps) > _RUN_FRAMES or volume + size > _RUN_BYTES):
-            yield range(start, i)
-            start, frames, volume = i, 0, 0
-        frames += len(layout.qps)
-        volume += size
-    yield range(start, len(layouts))
-
-
-def _encode_frames(
+def encode_frames(
     frames: Frames,
     qps: Sequence[int],
     fps: FeatureParameterSet,
     preset: str,
     machine: Machine,
-) -> tuple[list[bytes], bytes]:
-    """The slice of each frame, with its start code, and the parameter sets that all share."""
-    portion = len(frames) if fps.temporal_prediction_flag else _RUN_FRAMES
+) -> VideoFrames:
+    """The slice of each frame, and the parameter sets that all share."""
+    portion = len(frames) if fps.temporal_prediction_flag else RUN.frames
     slices: list[bytes] = []
     sets: list[bytes] = []
     for start in range(0, len(frames), portion):
@@ -127,7 +59,7 @@ def _encode_frames(
             f"x265 wrote {len(slices)} slices and {len(distinct)} parameter sets "
             f"for {len(frames)} frames"
         )
-    return slices, b"".join(distinct)
+    return VideoFrames(slices, b"".join(distinct))
 
 
 def _run_x265(
@@ -139,16 +71,17 @@ def _run_x265(
 ) -> bytes:
     depth = frame_depth(fps.bits)
     height, width = frames.shape[1:]
-    return encode_hevc(
+    options = x265_options(
+        qps,
+        lossless=bool(fps.hevc_lossless_flag),
+        temporal=bool(fps.temporal_prediction_flag),
+    )
+    return encode_video(
         frames.astype(np.uint8 if depth == 8 else "<u2").tobytes(),
+        HEVC_PROGRAM,
         pixel_format=PIXEL_FORMATS[depth],
         size=(width, height),
-        preset=preset,
-        x265=x265_options(
-            qps,
-            lossless=bool(fps.hevc_lossless_flag),
-            temporal=bool(fps.temporal_prediction_flag),
-        ),
+        options={"preset": preset, "x265-params": options},
         ffmpeg=machine.ffmpeg,
         timeout=machine.seconds(frames.size),
     )

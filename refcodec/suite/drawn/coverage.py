@@ -135,11 +135,11 @@ _EXCLUDED = (
     ("feature_parameter_set.parameter_sets", "empty", "9.3"),
     ("metadata.entries.key", "empty", "9.4"),
     ("index.access_point", "between", "one bit"),
-    ("coded_feature_batch*channel_*", "[!a]*", "features of hevc are not batched"),
+    ("coded_feature_batch*channel_*", "[!a]*", "features of video are not batched"),
 )
 """Patterns of points that no stream reaches, or none that is drawn, and why."""
 
-_LOSSY = (Profile.HEVC, Profile.NATIVE, Profile.REALTIME)
+_LOSSY = (Profile.HEVC, Profile.NATIVE, Profile.REALTIME, Profile.VVC)
 
 _OWNERS: dict[str, tuple[Profile, ...]] = {
     **dict.fromkeys(("qp", "qp_delta_bits", "qp_delta"), _LOSSY),
@@ -152,7 +152,6 @@ _OWNERS: dict[str, tuple[Profile, ...]] = {
     ),
     **dict.fromkeys(
         (
-            "hevc_lossless_flag",
             "tile_columns_minus1",
             "tile_rows_minus1",
             "parameter_sets_size",
@@ -161,8 +160,9 @@ _OWNERS: dict[str, tuple[Profile, ...]] = {
             "channel_at_bits",
             "channel_at",
         ),
-        (Profile.HEVC,),
+        (Profile.HEVC, Profile.VVC),
     ),
+    "hevc_lossless_flag": (Profile.HEVC,),
     **dict.fromkeys(
         (
             "model_id",

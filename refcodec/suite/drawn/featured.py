@@ -97,7 +97,7 @@ def _draw_config(
     if "lossless" in record.options and chance.one_in(4):
         drawn = {name: value for name, value in drawn.items() if name not in ("qp", "restoration")}
         drawn["lossless"] = True
-    if record.has_headers:
+    if record.video:
         drawn["ffmpeg"] = ffmpeg
     if "workers" not in record.options:
         del drawn["workers"]

@@ -128,7 +128,7 @@ def _shape(
     whole = budget.elements
     most = chance.number(1, chance.choose([max(1, whole >> 6), max(1, whole >> 3), whole]))
     limits = levels()[1]
-    cheap = not (record.compiled or record.has_headers)
+    cheap = not (record.compiled or record.video)
     if cheap and whole > 1 and chance.one_in(96):
         most = limits.max_elements
         if budget.level > 1 and chance.one_in(2):

@@ -20,7 +20,7 @@ from refcodec.hashes import unit_hash
 from refcodec.pack import frame_size
 from refcodec.probability.model import EntropyModel
 from refcodec.ranges import own_parameters
-from refcodec.registry import CODERS, CoderRecord, coder_named
+from refcodec.registry import CODERS, CoderRecord, coder_named, record_of
 from refcodec.stream.features import LARGEST_BATCH
 from refcodec.stream.index import CodedUnitTable
 from refcodec.stream.limits import Demand, decoded_size, element_count
@@ -107,11 +107,17 @@ def draw_stream(
     coders : names of the coders to draw; none for all of the profile.
     ffmpeg : program for HEVC; None for the bundled one.
 
-    Raises EnvironmentFault where HEVC is drawn and there is no program for it; CallerError as `coders_of`.
+    Raises EnvironmentFault where HEVC is drawn and there is no program for it; CallerError where VVC is,
+    and as `coders_of`.
     """
     chance = Chance("stream", WALK, profile.name, level, seed)
     walk = _Walk(chance, Budget(_MOST_ELEMENTS, level), ffmpeg)
     chosen = coders_of(profile, coders)
+    if CODERS["vvc"] in chosen:
+        raise CallerError(
+            "payloads of vvc are not drawn: vvenc refuses frames that do not compress",
+            hint="draw the other coders of the profile, or give features to code",
+        )
     own = [record for record in chosen if len(record.profiles) == 1]
     walk.begin()
     for _ in range(chance.choose([1, 1, 1, 2, 2, 3]) if chance.below(40) else 0):
@@ -164,7 +170,7 @@ class _Walk:
             self._features(chance.choose(reusable), count)
             return
         fps_id = chance.choose([*self._sets, chance.number(0, FPS_IDS - 1)])
-        if record.has_headers:
+        if record.video:
             self._hevc(record, fps_id, max(count, 1))
             return
         fps = draw_parameter_set(chance, record, self._budget, fps_id)
@@ -321,7 +327,7 @@ class _Walk:
         demand = Demand(
             channels=fps.channels,
             elements=element_count(fps),
-            frame_side=max(frame_size(fps)) if fps.coder_id == Coder.HEVC else 0,
+            frame_side=max(frame_size(fps)) if record_of(fps.coder_id).video else 0,
         )
         self.level = max(self.level, demand.level())
 

@@ -26,6 +26,7 @@ from refcodec.suite.invalid import (
     unit_bounds,
     units,
     unnoticed,
+    vvc,
 )
 from refcodec.suite.make.define import definitions
 
@@ -54,4 +55,5 @@ INVALID = definitions(
     native_static,
     transforms,
     tokens,
+    vvc,
 )

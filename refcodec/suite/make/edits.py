@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from refcodec.inspector import inspect
 from refcodec.suite.assemble import (
@@ -20,7 +21,9 @@ from refcodec.suite.assemble import (
     from_bits,
     to_bits,
 )
+from refcodec.syntax import vvc
 from refcodec.syntax.bits import BitReader, Element, Trace
+from refcodec.syntax.codes import Coder
 from refcodec.syntax.hevc import (
     PPS,
     SLICE_HEADER,
@@ -30,6 +33,7 @@ from refcodec.syntax.hevc import (
     parse_parameter_sets,
     split_nals,
 )
+from refcodec.syntax.records import Structure
 
 __all__ = [
     "add",
@@ -44,6 +48,13 @@ __all__ = [
     "with_headers",
     "with_slice_header",
 ]
+
+
+_SETS: dict[Coder, tuple[Structure[Any], ...]] = {
+    Coder.HEVC: (VPS, SPS, PPS),
+    Coder.VVC: (vvc.SPS, vvc.PPS),
+}
+"""Structures of the parameter sets of coders of video."""
 
 
 def header(name: str, value: Value) -> Set:
@@ -88,10 +99,14 @@ def change_payload(stream: bytes, change: Callable[[bytes], bytes]) -> Set:
 
 
 def with_headers(stream: bytes, number: int, **values: Value) -> list[Edit]:
-    """Give elements of the VPS (0), SPS (1) or PPS (2) other values, of any width."""
+    """Give elements of the VPS (0), SPS (1) or PPS (2), with VVC of the SPS (0) or PPS (1), other values.
+
+    values : of any width.
+    """
     sets = element(stream, 1, "feature_parameter_set.parameter_sets").value
     nals = [nal for _, nal in split_nals(sets)]
-    head, structure = nals[number][:2], (VPS, SPS, PPS)[number]
+    structures = _SETS[element(stream, 1, "feature_parameter_set.coder_id").value]
+    head, structure = nals[number][:2], structures[number]
     payload = nals[number][2:].replace(b"\0\0\3", b"\0\0")  # without emulation prevention
     trace: Trace = []
     structure.parse_stream(BitReader(payload, 0, trace, structure.title))
@@ -107,7 +122,7 @@ def with_headers(stream: bytes, number: int, **values: Value) -> list[Edit]:
 
 
 def replace_sets(sets: bytes) -> list[Edit]:
-    """Replace the HEVC parameter sets."""
+    """Replace the parameter sets of HEVC or VVC."""
     return [
         parameter_set("parameter_sets", sets.hex()),
         parameter_set("parameter_sets_size", len(sets)),

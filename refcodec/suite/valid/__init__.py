@@ -32,6 +32,7 @@ from refcodec.suite.valid import (
     types,
     units,
     unusual,
+    vvc,
 )
 
 __all__ = ["VALID"]
@@ -64,4 +65,5 @@ VALID = definitions(
     transforms,
     tokens,
     native_dependent,
+    vvc,
 )

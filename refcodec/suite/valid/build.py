@@ -16,7 +16,17 @@ from refcodec.suite.make.native import payloads
 from refcodec.suite.valid.values import Feature
 from refcodec.writer import create
 
-__all__ = ["coded", "coded_samples", "exact", "extent", "hevc", "native", "replaced", "samples"]
+__all__ = [
+    "coded",
+    "coded_samples",
+    "exact",
+    "extent",
+    "hevc",
+    "native",
+    "replaced",
+    "samples",
+    "vvc",
+]
 
 
 def coded(*features: Feature, **options: Any) -> bytes:
@@ -39,6 +49,11 @@ def extent(features: Feature) -> tuple[float, float]:
 def hevc(*features: Feature, **options: Any) -> bytes:
     """A stream of HEVC features."""
     return coded(*features, coder="hevc", workers=1, **options)
+
+
+def vvc(*features: Feature, **options: Any) -> bytes:
+    """A stream of VVC features."""
+    return coded(*features, coder="vvc", workers=1, **options)
 
 
 def native(*features: Feature, bits: int = 12, **options: Any) -> bytes:
