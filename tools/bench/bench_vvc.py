@@ -71,8 +71,9 @@ def main() -> int:
     record = load(options, {})
     if not options.render:
         record |= {"machine": machine() | {"command": command()}, "tools": f"{PRESET}, {TOOLS}"}
-        record |= {"features": options.features, "photographs": options.photographs}
         for section in options.sections:
+            counts = {"features": options.features, "photographs": options.photographs}
+            record.setdefault("counts", {})[section] = counts
             _measure(section, options, record)
     vvc_page.write(record, options.page)
     return 0

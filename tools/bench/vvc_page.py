@@ -20,14 +20,22 @@ def write(record: Record, page: Path) -> None:
     fill(
         page,
         {
-            "machine": f"{measured(record['machine'], load=True)}: {record['features']} features a layer "
-            f"of\nResNet-56, {record['photographs']} photographs. A3 is vvenc with {record['tools']}.\n",
+            "machine": f"{measured(record['machine'], load=True)}.\n{_counted(record['counts'])}\n"
+            f"A3 is vvenc with {record['tools']}.\n",
             "bands": table(heads, _rates(curves)),
             "search": table(["layer", "vvenc", *bands, "encoding, s"], rows)
             if rows
             else "Not measured.\n",
             "seconds": table(["layer", "coder", "encoding, s", "decoding, s"], _seconds(curves)),
         },
+    )
+
+
+def _counted(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Sentences on how many features each section has."""
+    return "\n".join(
+        f"The {section}: {own['features']} features a layer of ResNet-56, {own['photographs']} photographs."
+        for section, own in counts.items()
     )
 
 
