@@ -223,8 +223,8 @@ def _predicted(layer: str) -> Record:
     """Ideal bits an element that linear predictors gain, and bits an element of the lossless coder.
 
     Predictors are fitted to half of some photographs, and tested on the others: from the left, upper and
-    upper left neighbours, and from these and the channels before. The gain is half the binary logarithm of the
-    ratio of the variances before and after, the mean of all channels.
+    upper left neighbours, and from these and the channels before. The gain is half the binary logarithm of
+    the ratio of the variances before and after, the mean of all channels.
     """
     found = maps(layer, _PREDICTED).maps
     values = found - found.mean((0, 2, 3), keepdims=True)
