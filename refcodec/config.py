@@ -46,6 +46,7 @@ _NEUTRAL: dict[str, Any] = {
     "analysis": None,
     "joint": False,
     "substreams": 1,
+    "token_gain": False,
     "batch": False,
     "workers": 1,
     "ffmpeg": None,
@@ -96,6 +97,8 @@ class EncoderConfig:
     speed        : effort of the encoder: fast, default or best.
     dependent    : dependent quantisation of transformed maps: some 3 % fewer bytes at equal quality, and
                    encoding takes half as long again.
+    token_gain   : give each token a step that follows its size, under a transform over channels: one a
+                   thousand times the others then costs no more than they do.
 
     Video frames (hevc, vvc):
     packing      : tile (channels side by side on near-square frames, one frame for each QP) or frame (one
@@ -162,6 +165,7 @@ class EncoderConfig:
     analysis: Any = None
     joint: bool = _UNSET
     substreams: int = _UNSET
+    token_gain: bool = _UNSET
     shuffle: bool = _UNSET
     feature_type: str | None = None
     batch: bool | None = None
@@ -292,6 +296,11 @@ class EncoderConfig:
             yield CallerError(
                 f"{'gop' if self.gop else 'batch'} has no effect with tokens, whose number differs from "
                 "feature to feature"
+            )
+        if self.token_gain and not (self.tokens and self.quantiser == "transform"):
+            yield CallerError(
+                "token_gain has no effect: gains are of tokens under a transform",
+                hint='give a transform as model, and the feature_type "tokens"',
             )
         if self.batch and (self.aims or self.gop):
             yield CallerError("features with a target, or of a sequence, are not batched")

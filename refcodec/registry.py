@@ -173,7 +173,13 @@ _RECORDS = (
         restorable=False,
         compiled=True,
         written_by="encoder",
-        options={**_TRANSFORMED, "speed": "default", "dependent": False, "gop": 0},
+        options={
+            **_TRANSFORMED,
+            "speed": "default",
+            "dependent": False,
+            "gop": 0,
+            "token_gain": False,
+        },
         choices={"restoration": _RESTORATIONS, "speed": ("fast", "default", "best")},
     ),
     CoderRecord(

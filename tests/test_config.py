@@ -38,6 +38,8 @@ CHANGES: dict[str, Any] = {
     "model_apart": True,
     "joint": True,
     "substreams": 3,
+    "token_gain": True,
+    "dependent": True,
     "shuffle": True,
     "feature_type": "pool",
     "batch": True,
@@ -78,6 +80,9 @@ def test_every_option_is_tried_here() -> None:
 TRANSFORM = ChannelTransform.fit(features())
 """A transform over the channels of the features here."""
 
+TRANSFORM_OF_HEADS = ChannelTransform.from_matrix(np.eye(4 * 20) / 256)
+"""One over those that they have as tokens, heads x T x D."""
+
 
 def change(coder: str, option: str) -> Any:
     """A value of an option that this coder would not choose by itself."""
@@ -106,6 +111,8 @@ def test_an_option_has_an_effect_or_is_refused(coder: str, option: str) -> None:
         value = TRANSFORM
     if option == "model_apart" and transforms:
         base["model"] = TRANSFORM
+    if option == "token_gain" and option in record.options:
+        base |= {"model": TRANSFORM_OF_HEADS, "feature_type": "tokens"}
     if option == "index" and record.batchable:
         base["batch"] = False  # several units to find
     of_all = {"feature_type", "hash_size", "hashes", "index", "level", "metadata"}

@@ -37,7 +37,11 @@ NOT_OURS = {
     "NAME_low": "a pattern: the lower end of an interval",
     "NAME_high": "a pattern: the upper end of an interval",
     "byte_alignment": "a structure of H.265",
+    "attention_mask": "an argument of networks of transformers",
     "f32": "a type of another notation",
+    "layer0.k": "a sequence of keys",
+    "layer0.v": "a sequence of values",
+    "past_key_values": "an argument of networks of transformers",
     "u7": "a type of another notation",
 }
 """Names in docstrings that are no names of the project, and what they are."""

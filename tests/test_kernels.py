@@ -35,7 +35,7 @@ import refcodec.networks
 from refcodec import EncoderConfig, kernel
 from refcodec.coders.learned.coder import PAYLOAD_CODER as LEARNED
 from refcodec.coders.learned.payload import encode_joint, encode_separate
-from refcodec.coders.native import decisions, head, restoration, transform
+from refcodec.coders.native import decisions, gains, head, restoration, transform
 from refcodec.coders.native import payload as native_payload
 from refcodec.coders.native.encoder.advice import NO_ADVICE, Advice
 from refcodec.coders.native.encoder.choose import choose
@@ -566,6 +566,17 @@ def test_restoration_does_not_overflow(sample: int, offset: int, gain: int, step
     pairs[2] = pairs[2].clip(-24, 32)
     checked(restoration.restore)(samples, own, *pairs)
     assert np.abs(samples).max() <= 1 << 24
+
+
+@given(st.integers(-(1 << 24), 1 << 24), st.integers(-64, 64))
+def test_gains_do_not_overflow(sample: int, gain: int) -> None:
+    samples = np.full((2, 3, 1), sample, np.int32)
+    own = np.zeros(head.HEAD_SIZE + 3, np.int64)
+    own[[head.GAINED, -1]] = 1, gain
+    checked(gains.scale_tokens)(samples, own)
+    assert (samples[:, :2] == sample).all()
+    exact = min(max(sample * 2.0 ** (gain / 4), -(1 << 24)), 1 << 24)
+    assert np.abs(samples[:, 2] - exact).max() <= 1 + abs(exact) * 2**-16
 
 
 @given(

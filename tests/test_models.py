@@ -131,7 +131,7 @@ class WilfulSkipping(Skipping):
 
 
 class Odd(nn.Module):
-    """One layer twice, one never, one without effect, and one that gives a pair."""
+    """One layer twice, one never, one without effect, and one that gives a pair, both of use."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,8 +143,8 @@ class Odd(nn.Module):
 
     def forward(self, x: Any) -> Any:
         self.vain(x)
-        first, _ = self.pair(self.twice(self.twice(x)))
-        return self.tokens(first).mean(2)
+        first, second = self.pair(self.twice(self.twice(x)))
+        return self.tokens(first + second).mean(2)
 
 
 class Pair(nn.Module):

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command import CALL_AT_FAULT
 from real import needs_data
 from torch import nn
 from typer.testing import CliRunner
 
+import refcodec
 from refcodec.cli import app
-from refcodec.errors import CallerError, EnvironmentFault
+from refcodec.errors import CallerError, EnvironmentFault, StreamError
 from refcodec.evaluate.statistics import retrieval
 from refcodec.models import Cut, load, minilm
 from refcodec.models.efficientnet import BLOCKS, layers
@@ -25,6 +27,7 @@ from refcodec.models.packaged import PackageFile
 from refcodec.models.texts import WordPiece, digest, sentences
 from refcodec.models.trained import data_folder
 from refcodec.models.zoo import NETWORKS, Entry
+from refcodec.syntax.codes import FeatureType
 
 
 def needs(*packages: str) -> pytest.MarkDecorator:
@@ -54,6 +57,7 @@ class Block(nn.Module):
         mixed, weights = self.attention(x, x, x, key_padding_mask=mask, need_weights=True)
         x = torch.tanh(self.linear(x + mixed))
         forms = {"tensor": x, "pair": (x, None), "list": [x], "weights": (x, weights)}
+        forms["cache"] = (x, ((x[:, None], x[:, None]),))
         return forms[self.form]
 
 
@@ -76,11 +80,62 @@ class Encoder(nn.Module):
         return nn.functional.normalize(x.mean(1), dim=1)
 
 
+class Weighed(Encoder):
+    """Needs the weights of the first attention at its end."""
+
+    def forward(self, tokens: Any) -> Any:
+        x, weights = self.layers[0](self.words(tokens))
+        return nn.functional.normalize((weights @ self.layers[1](x)[0]).mean(1), dim=1)
+
+
+class Padded(Encoder):
+    """Takes a mask as transformers name it, and gives the mean of what is no padding."""
+
+    def forward(self, tokens: Any, attention_mask: Any = None) -> Any:
+        if attention_mask is None:
+            return super().forward(tokens)
+        x = self.words(tokens) + self.places[: tokens.shape[1]]
+        for layer in self.layers:
+            x = layer(x, mask=attention_mask == 0)
+        kept = attention_mask[:, :, None]
+        return nn.functional.normalize((x * kept).sum(1) / kept.sum(1), dim=1)
+
+
+class Careless(Padded):
+    """Takes a mask, and does not heed it."""
+
+    def forward(self, tokens: Any, attention_mask: Any = None) -> Any:
+        return super().forward(tokens)
+
+
+class WilfulPadded(Padded):
+    def forward(self, tokens: Any, attention_mask: Any = None) -> Any:
+        return super().forward(tokens if tokens.sum() >= 0 else -tokens, attention_mask)
+
+
 class Wilful(Encoder):
     """Depends on data, so that it has no graph."""
 
     def forward(self, tokens: Any) -> Any:
         return super().forward(tokens if tokens.sum() >= 0 else -tokens)
+
+
+class Shared(Wilful):
+    """Its last module reads a cache that the first layer makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader = Reader()
+
+    def forward(self, tokens: Any) -> Any:
+        x = self.words(tokens if tokens.sum() >= 0 else -tokens)
+        cache = ((self.layers[0](x)[:, None], x[:, None]),)
+        return self.reader(self.layers[1](x), past_key_values=cache).mean(1)
+
+
+class Reader(nn.Module):
+    def forward(self, x: Any, past_key_values: Any) -> Any:
+        return x + past_key_values[0][0][:, 0]
 
 
 def seeded(kind: type[Encoder], *arguments: Any) -> Encoder:
@@ -96,11 +151,11 @@ def texts(count: int, length: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", [Encoder, Wilful])
-@pytest.mark.parametrize("form", ["tensor", "pair", "list"])
+@pytest.mark.parametrize("form", ["tensor", "pair", "list", "weights", "cache"])
 def test_a_cut_between_tokens_serves_texts_of_any_length(kind: type[Encoder], form: str) -> None:
     module = seeded(kind, form)
     cut = Cut(module, "layers.1", (10,), vocabulary=WORDS)
-    assert (cut.feature_shape, cut.feature_type, cut.tokens) == ((WIDTH,), "fc", True)
+    assert (cut.feature_shape, cut.feature_type, cut.tokens) == ((WIDTH,), "tokens", True)
     assert cut.traced == (kind is Encoder)
     for shape in ((2, 5), (1, 21), (2, 5)):
         features = cut.head(texts(*shape))
@@ -130,7 +185,35 @@ def test_what_a_layer_gives_besides_its_tokens_is_named() -> None:
         r"float32 2 x 10 x 10 \(cut at one of its modules, .*use_cache=False"
     )
     with pytest.raises(CallerError, match=held):
-        Cut(seeded(Encoder, "weights"), "layers.0", (10,), vocabulary=WORDS)
+        Cut(seeded(Weighed, "weights"), "layers.0", (10,), vocabulary=WORDS)
+
+
+def test_a_cache_across_the_cut_is_refused_by_name() -> None:
+    named = (
+        r"cut at layers\.1: the input also reaches reader as its past_key_values\.layer0\.k, past"
+    )
+    with pytest.raises(CallerError, match=named):
+        Cut(seeded(Shared), "layers.1", (10,), vocabulary=WORDS)
+
+
+@pytest.mark.parametrize("kind", [Encoder, Padded, WilfulPadded])
+def test_texts_of_different_lengths_go_together(kind: type[Encoder]) -> None:
+    mask = "attention_mask" if issubclass(kind, Padded) else ""
+    cut = Cut(seeded(kind), "layers.1", (10,), vocabulary=WORDS, mask=mask)
+    given = [texts(1, length)[0] for length in (5, 2, 9, 5)]
+    features = cut.heads(given)
+    assert [one.shape for one in features] == [(5, WIDTH), (2, WIDTH), (9, WIDTH), (5, WIDTH)]
+    for text, feature, output in zip(given, features, cut.tails(features), strict=True):
+        torch.testing.assert_close(feature, cut.head(text[None])[0])
+        torch.testing.assert_close(output, cut.tail(feature[None])[0])
+    assert cut.heads([]) == []
+
+
+def test_a_mask_that_is_not_heeded() -> None:
+    with pytest.raises(
+        CallerError, match="with the mask attention_mask, outputs depend on padding"
+    ):
+        Cut(seeded(Careless), "layers.1", (10,), vocabulary=WORDS, mask="attention_mask")
 
 
 def test_texts_and_tokens_of_another_kind() -> None:
@@ -315,7 +398,8 @@ plots = ["snr", "neighbours"]
 """
 
 
-def test_an_evaluation_of_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network with random weights, and a vocabulary of the letters and their continuations."""
     folder = tmp_path / "some_words"
     folder.mkdir()
@@ -332,6 +416,54 @@ def test_an_evaluation_of_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         vocabulary=WORDS,
     )
     monkeypatch.setitem(NETWORKS, "words", entry)
+
+
+def test_extraction_of_texts(words: None, tmp_path: Path) -> None:
+    """A sequence of tokens for each text, of its own length, as the network gives it alone."""
+    lines = ["the first text", "a much longer second one", "the third text"]
+    (tmp_path / "texts.txt").write_text("\n".join(lines), encoding="utf-8")
+    given = ["extract", str(tmp_path / "texts.txt"), "--model", "words", "--layer", "second"]
+    result = CliRunner().invoke(app, [*given, str(tmp_path / "out.dfc"), "--batch", "2"])
+    assert result.exit_code == 0, result.output
+    cut, pieces = load("words").cut("second"), WordPiece(minilm.WORDS.path())
+    with refcodec.open(tmp_path / "out.dfc") as reader:
+        assert reader.parameters[0].feature_type == FeatureType.TOKENS
+        assert reader.metadata["items"].startswith("3 texts, sha256:")
+        for line, feature in zip(lines, reader, strict=True):
+            alone = cut.head(torch.tensor([pieces(line)]))[0]
+            torch.testing.assert_close(torch.from_numpy(feature), alone)
+    result = CliRunner().invoke(app, [*given, str(tmp_path / "two.npz"), "--count", "2"])
+    assert result.exit_code == 0, result.output
+    assert len(np.load(tmp_path / "two.npz").files) == 2
+    for name, what in (("none.txt", "none.txt"), ("photographs", "is no set of texts")):
+        given[1] = str(tmp_path / name)
+        result = CliRunner().invoke(app, [*given, str(tmp_path / "none.dfc")])
+        assert result.exit_code == CALL_AT_FAULT
+        assert what in result.output
+
+
+def test_a_network_of_texts_is_split(words: None) -> None:
+    """Requests are sequences of tokens, each of its own length."""
+    network = load("words")
+    given = [texts(1, length)[0] for length in (5, 2, 9)]
+    whole = torch.cat([network.module(one[None]) for one in given])
+    client, server = refcodec.split(network, "second", coder="native-lossless")
+    with server.start() as running, client.connect(*running.address):
+        torch.testing.assert_close(client(given), whole)
+        torch.testing.assert_close(client(given[:1]), whole[:1])
+    torch.testing.assert_close(client.decode(server.answer(client.encode(given))), whole)
+    with pytest.raises(CallerError, match="takes texts, T each, and is given none"):
+        client.encode([])
+    with pytest.raises(StreamError, match="features of second are 8 x 8 of float32"):
+        server.answer(refcodec.encode(np.zeros((3, 8, 8), np.float32)))
+    with pytest.raises(CallerError, match="split at one layer"):
+        refcodec.split(network, ["first", "second"])
+    lossy, _ = refcodec.split(network, "second", coder="native", qp=30)
+    assert len(lossy.encode(given)) < len(client.encode(given))
+
+
+def test_an_evaluation_of_texts(words: None, tmp_path: Path) -> None:
+    """Sequences of tokens are coded, and every figure is of texts."""
     path = tmp_path / "experiment.toml"
     path.write_text(EXPERIMENT, encoding="utf-8")
     output = tmp_path / "results"

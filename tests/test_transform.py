@@ -141,15 +141,7 @@ def test_an_outlier_of_a_thousand_times_costs_the_others_little(where: str) -> N
         return snr(back, own)
 
     def code(features: list[Any], qp: int) -> tuple[list[Any], int]:
-        model = ChannelTransform.fit(features[:10])
-        target = io.BytesIO()
-        with refcodec.create(
-            target, coder="native", qp=qp, model=model, feature_type="tokens", model_apart=True
-        ) as writer:
-            for one in features[10:]:
-                writer.write(one)
-        data = target.getvalue()
-        return list(refcodec.open(io.BytesIO(data), models=model)), len(data)
+        return code_tokens(features[10:], ChannelTransform.fit(features[:10]), qp=qp)
 
     plain, bytes_plain = code(sequences, 20)
     found, bytes_found = code(marred, 20)
@@ -158,6 +150,52 @@ def test_an_outlier_of_a_thousand_times_costs_the_others_little(where: str) -> N
     assert bytes_found < 1.35 * bytes_plain
     if where == "channel":  # such tokens exceed 18 bits
         assert np.abs(found[0] - marred[10]).max() <= 1e-3 * np.abs(marred[10]).max()
+
+
+def code_tokens(features: list[Any], model: Any, **options: Any) -> tuple[list[Any], int]:
+    """Token sequences as they return from a stream, and its size without the model."""
+    target, own = io.BytesIO(), {"model": model, "model_apart": True, **options}
+    with refcodec.create(target, coder="native", feature_type="tokens", **own) as writer:
+        for one in features:
+            writer.write(one)
+    data = target.getvalue()
+    return list(refcodec.open(io.BytesIO(data), models=model)), len(data)
+
+
+def test_an_outlier_with_a_gain_costs_nothing() -> None:
+    """A token of a hundred times and one of a third: each has the error that suits its size."""
+    random = np.random.default_rng(4)
+    mixture = random.normal(size=(64, 64)) * 2.0 ** (-np.arange(64) / 16)
+    features = [(random.normal(size=(40, 64)) @ mixture.T).astype(np.float32) for _ in range(12)]
+    model = ChannelTransform.fit(features[:8])
+    marred = [one.copy() for one in features[8:]]
+    for one in marred:
+        one[3] *= 100
+        one[7] /= 3
+    others = np.delete(np.arange(40), [3, 7])
+    errors, sizes = {}, {}
+    for gain in (False, True):
+        for name, tried in {"plain": features[8:], "marred": marred}.items():
+            found, sizes[name, gain] = code_tokens(tried, model, qp=20, token_gain=gain)
+            errors[name, gain] = np.stack(found) - np.stack(tried)
+    assert sizes["marred", False] > 1.05 * sizes["plain", False]
+    assert sizes["marred", True] < 1.02 * sizes["plain", True]
+    spread = {name: one[:, others].std() for name, one in errors.items()}
+    assert spread["marred", True] == pytest.approx(spread["plain", True], rel=0.02)
+    usual = spread["marred", True]
+    assert 50 * usual < errors["marred", True][:, 3].std() < 200 * usual
+    assert usual / 6 < errors["marred", True][:, 7].std() < usual / 1.5
+
+
+def test_gains_are_of_tokens_under_a_transform() -> None:
+    model = ChannelTransform.fit(correlated(6, 4, 4))
+    for options in ({"feature_type": "tokens"}, {"model": model}):
+        with pytest.raises(CallerError, match="gains are of tokens under a transform"):
+            refcodec.EncoderConfig(coder="native", token_gain=True, **options)
+    with pytest.raises(CallerError, match="token_gain"):
+        refcodec.EncoderConfig(
+            coder="native-static", model=model, feature_type="tokens", token_gain=True
+        )
 
 
 def test_coefficients_that_saturate_are_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from .arithmetic import MOST_OVERRUN, ArithmeticDecoder
 from .bits import Integers
 from .blocks import BlockDecoder
-from .codes import Quantiser
+from .codes import FeatureType, Quantiser
 from .decisions import CORRECTION, LONGEST_UNARY, Decisions, bucket, sign_class
 from .plain import decode_plain
 from .refusal import Refusal, require
@@ -33,6 +33,7 @@ class Head:
     points: tuple[int, int, int]
     dependent: bool
     restoration: int
+    token_gains: list[int]
 
 
 def limited(value: int, least: int, most: int) -> int:
@@ -40,8 +41,8 @@ def limited(value: int, least: int, most: int) -> int:
     return min(max(value, least), most)
 
 
-def decode_head(arithmetic: ArithmeticDecoder, predicted: bool) -> Head:
-    """Decode the head of a payload (8.3.7.1)."""
+def decode_head(arithmetic: ArithmeticDecoder, predicted: bool, tokens: int) -> Head:
+    """Decode the head of a payload (8.3.7.1), and the gains of *tokens* tokens (8.3.7.11); 0 has none."""
     block = arithmetic.bits(2)
     slope = origin = down = right = 0
     if block > 0:
@@ -52,12 +53,19 @@ def decode_head(arithmetic: ArithmeticDecoder, predicted: bool) -> Head:
         down = limited(arithmetic.signed_golomb(), -LARGEST_SHIFT, LARGEST_SHIFT)
         right = limited(arithmetic.signed_golomb(), -LARGEST_SHIFT, LARGEST_SHIFT)
     points = arithmetic.bits(4) - 8, arithmetic.bits(4) - 8, arithmetic.bits(4) - 8
-    restoration = arithmetic.bits(2)
-    dependent = restoration == 3 and block > 0
-    if dependent:
+    restoration, gains = arithmetic.bits(2), []
+    dependent = gained = False
+    if restoration == 3 and tokens > 0:
+        tools = arithmetic.bits(2)
+        dependent, gained = block > 0 and tools & 1 == 1, tools & 2 == 2
+        restoration = arithmetic.bits(2)
+    elif restoration == 3 and block > 0:
+        dependent = True
         restoration = arithmetic.bits(2)
     require(restoration != 3, "payload", "R8.3.7.1-1", "restoration is 3")
-    return Head(block, slope, origin, down, right, points, dependent, restoration)
+    if gained:
+        gains = [limited(arithmetic.signed_golomb(), -64, 64) for _ in range(tokens)]
+    return Head(block, slope, origin, down, right, points, dependent, restoration, gains)
 
 
 def step_sizes(fps: FeatureParameterSet, parameters: Parameters) -> list[int]:
@@ -94,7 +102,8 @@ def decode_native(
     ``reference`` holds the converted samples of the reference feature; None for an access point.
     """
     decisions = Decisions(payload)
-    head = decode_head(decisions.arithmetic, reference is not None)
+    gained = fps.feature_type == FeatureType.TOKENS and fps.quantiser == Quantiser.TRANSFORM
+    head = decode_head(decisions.arithmetic, reference is not None, fps.shape[1] if gained else 0)
     steps, bounds = step_sizes(fps, parameters), bounds_of(fps)
     if head.block == 0:
         samples = decode_plain(decisions, fps.shape, steps, bounds, head.origin, head.points)
@@ -107,10 +116,25 @@ def decode_native(
     arithmetic = decisions.arithmetic
     if arithmetic.position < len(payload) or arithmetic.overrun > MOST_OVERRUN:
         raise Refusal("payload", "R8.3.7-1", "the decisions do not end where the payload does")
-    if head.restoration == 0:
-        return samples
-    corrected = [correct(*each) for each in zip(samples, steps, offsets, gains, strict=True)]
-    return np.stack(corrected)
+    if head.restoration > 0:
+        samples = np.stack(
+            [correct(*each) for each in zip(samples, steps, offsets, gains, strict=True)]
+        )
+    for row, gain in enumerate(head.token_gains):
+        samples[:, row] = scaled(samples[:, row], gain)
+    return samples
+
+
+def scaled(samples: Integers, gain: int) -> Integers:
+    """Multiply the samples of a token by 2^(gain / 4) (8.3.7.11)."""
+    octave, quarter = divmod(gain, 4)
+    products = samples.astype(np.int64) * round(2 ** (16 + quarter / 4))
+    products = products << octave if octave >= 0 else products
+    shift = 16 if octave >= 0 else 16 - octave
+    found: Integers = np.clip(
+        (products + (1 << (shift - 1))) >> shift, -LARGEST_CORRECTED, LARGEST_CORRECTED
+    )
+    return found
 
 
 def decode_corrections(

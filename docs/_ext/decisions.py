@@ -307,7 +307,9 @@ class Decisions(Generated):
         )
 
     def _head(self, payload: Payload) -> nodes.paragraph:
-        head = named_elements(read_head(payload.data, predicted=not payload.access_point))
+        head = named_elements(
+            read_head(payload.data, payload.fps, predicted=not payload.access_point)
+        )
         given = ", ".join(
             f"{name} = {value}".replace("-", "\N{MINUS SIGN}") for name, value in head.items()
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ __all__ = [
     "load_network",
     "require_library",
     "run_head",
+    "run_head_on_texts",
     "stack_features",
     "wanted_allocation",
 ]
@@ -237,3 +238,21 @@ def run_head(
             done += 1
             if show:
                 show(done)
+
+
+def run_head_on_texts(
+    cut: Cut, texts: Sequence[Sequence[int]], size: int, show: Callable[[int], None]
+) -> Iterator[Array]:
+    """Yield the features of texts, numbers of tokens each, one after another, T x D.
+
+    size, show : as of `run_head`.
+    """
+    import torch
+
+    for start in range(0, len(texts), size):
+        some = [torch.tensor(one) for one in texts[start : start + size]]
+        with torch.inference_mode():
+            features = cut.heads(some)
+        for number, feature in enumerate(features, start + 1):
+            yield feature.numpy()
+            show(number)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.coders import payload_coder
+from refcodec.coders.native.gains import gains_of
 from refcodec.coders.protocol import Coded, Job
 from refcodec.config import EncoderConfig
 from refcodec.encoder.analysis import Latents
@@ -146,7 +147,10 @@ class FeatureEncoder:
                 samples, exact = next(plain), None
             else:
                 samples, exact = quantise(request.feature, fps, parameters, transform)
-            job = Job(samples, exact, parameters, request.advice)
+            advice = request.advice
+            if config.token_gain:
+                advice = replace(advice, gains=gains_of(request.feature))
+            job = Job(samples, exact, parameters, advice)
             if config.aims:
                 job = replace(job, parameters=meet_target(request.feature, job, fps, config))
             jobs.append(job)

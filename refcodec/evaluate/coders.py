@@ -35,7 +35,8 @@ def coder_for(setting: Setting, cut: Cut | None, folder: Path) -> Coder:
     """
     if setting.coder in CODERS:
         assert cut is not None
-        config = setting.config.but(feature_type=cut.feature_type)
+        whole = CODERS[setting.coder].tokens or not cut.tokens
+        config = setting.config.but(feature_type=cut.feature_type if whole else "fc")
         return Stream(config, setting.allocation, cut, folder / "features.dfc")
     if setting.coder in peers.PEERS:
         return Peer(peers.PEERS[setting.coder], setting.chosen("qp"))
@@ -51,14 +52,19 @@ def payloads(stream: BinaryIO) -> Iterator[Payload]:
 
 
 class Stream:
-    """A coder of refcodec: one DFC file with all features."""
+    """A coder of refcodec: one DFC file with all features, of texts a sequence of tokens each."""
 
     def __init__(
         self, config: refcodec.EncoderConfig, allocation: Allocation, cut: Cut, path: Path
     ) -> None:
         self._config, self._allocation, self._cut, self.path = config, allocation, cut, path
 
-    def encode(self, features: Features) -> Encoded:
+    @property
+    def takes_tokens(self) -> bool:
+        """True if the tokens of a text are one feature, T x D; else each is one of its own."""
+        return self._config.tokens
+
+    def encode(self, features: Features | list[Features]) -> Encoded:
         """Write the file; payloads count for single images, the framing for all."""
         with atomic_file(self.path) as file:
             write_features(file, features, self._config, self._allocation, self._cut)

@@ -55,18 +55,28 @@ class FeatureSet:
     lengths: Array | None
     facts: dict[str, Any]
 
+    def sequences(self) -> list[Array]:
+        """The tokens of each text, T x D."""
+        assert self.lengths is not None
+        return np.split(self.features, np.cumsum(self.lengths)[:-1])
+
     def group(self, features: Iterable[Array], size: int) -> Iterator[Array]:
-        """Stack features that come one by one, ``size`` of them; of texts 1 x T x D, a text each."""
+        """Stack features that come one by one, ``size`` of them; of texts 1 x T x D, a text each.
+
+        features : of texts T x D, or D, a token each.
+        """
         rest = iter(features)
         lengths = repeat(size) if self.lengths is None else self.lengths.tolist()
         for length in lengths:
-            if not (some := list(islice(rest, length))):
+            if (first := next(rest, None)) is None:
                 return
-            yield np.stack(some) if self.lengths is None else np.stack(some)[None]
+            whole = self.lengths is not None and first.ndim == 2
+            some = first if whole else np.stack([first, *islice(rest, length - 1)])
+            yield some if self.lengths is None else some[None]
 
     def per_item(self, sizes: Array) -> Array:
-        """Sums over the tokens of each text, N; for images, the values themselves."""
-        if self.lengths is None:
+        """Sums over the tokens of each text, N; for features of whole images and texts, these themselves."""
+        if self.lengths is None or len(sizes) == len(self.lengths):
             return sizes
         return np.add.reduceat(sizes, np.cumsum(self.lengths) - self.lengths)
 

@@ -49,7 +49,8 @@ def measure(job: Job, features: Path, results: Path) -> None:
         coder = coder_for(job.setting, tail.cut, Path(scratch))
         _warm_up(job, found.features)
         start = time.perf_counter()
-        encoded = coder.encode(found.features)
+        whole = isinstance(coder, Stream) and coder.takes_tokens
+        encoded = coder.encode(found.sequences() if whole else found.features)
         encode_seconds = time.perf_counter() - start
         decoded = _Timed(coder.decode())
         exact, statistics = _compare(decoded, found, tail)

@@ -31,8 +31,11 @@ class Encoded(NamedTuple):
 class Coder(Protocol):
     """Codes one set of features, then decodes it."""
 
-    def encode(self, features: Features, /) -> Encoded:
-        """Code features N x C x H x W or N x D, or images N x H x W x 3; may be a memory map."""
+    def encode(self, features: Any, /) -> Encoded:
+        """Code features N x C x H x W or N x D, or images N x H x W x 3; may be a memory map.
+
+        Coders that take tokens are given those of each text, T x D, as a list.
+        """
         ...
 
     def decode(self) -> Iterator[Features]:

@@ -7,10 +7,8 @@ is stopped at the module, or run with the module's output replaced. `Pyramid` cu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from difflib import get_close_matches
-from typing import Any, Literal, NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -18,7 +16,9 @@ from torch import nn
 from refcodec.errors import CallerError
 from refcodec.models.hooked import Hooked
 from refcodec.models.macs import counting
-from refcodec.models.parts import Bundle, Crossing, Inputs, close, main_output
+from refcodec.models.observed import by, device_of, find, no_feature, observe, trial
+from refcodec.models.parts import Crossing, Inputs, close
+from refcodec.models.ragged import ragged
 from refcodec.models.traced import Traced, trace
 
 __all__ = ["Cut", "Macs", "Pyramid"]
@@ -37,11 +37,11 @@ class _Split(Protocol):
     classifier: nn.Module | None
     replays_head: bool
 
-    def head(self, images: torch.Tensor) -> torch.Tensor: ...
+    def head(self, images: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor: ...
 
-    def tail(self, features: torch.Tensor) -> torch.Tensor: ...
+    def tail(self, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor: ...
 
-    def representation(self, features: torch.Tensor) -> torch.Tensor: ...
+    def representation(self, features: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor: ...
 
 
 class Cut:
@@ -53,20 +53,23 @@ class Cut:
                   number of tokens that the cut is tried on, ``(16,)``.
     name        : name of the layer, if not that of its module.
     vocabulary  : number of different tokens, if inputs are texts, N x T, int64, of any length; else 0.
+    mask        : name of the network's argument that takes a mask of texts, N x T, int64, 1 for tokens and 0
+                  for padding: ``attention_mask``. It goes to both parts. Empty if there is none.
 
     ``tail(head(images))`` is the output of the whole network. Gradients flow through ``tail`` and
     ``representation`` to the features. Besides the features, the tail may depend on the size of the images,
     but not on their content: if a branch or a skip connection bypasses the module, the network cannot be cut
     there.
 
-    A module may also give a tuple of a tensor and Nones, as layers of transformers do; the feature is the
-    tensor. Masks and caches that go around the module are values that bypass it.
+    A module may also give a tuple that begins with the tensor, as layers of transformers do; the feature is
+    the tensor, and the tail does without the others: weights of an attention, a cache. Other masks and caches
+    that go around the module are values that bypass it.
 
     Attributes: ``layer`` (the name), ``module_name`` and ``input_shape``; ``feature_shape``, the shape of one
-    image's feature, C x H x W or D; ``feature_type``, ``fc`` for vectors, ``pool`` for the output of a
-    pooling module, else ``conv``; ``tokens``, true if features are N x T x D, a vector of the
-    feature_shape D per token; and ``traced``, true if head and tail are graphs: if not, the tail runs the
-    whole network.
+    image's feature, C x H x W or D; ``tokens``, true if features are N x T x D, a vector of the
+    feature_shape D per token; ``feature_type``, ``tokens`` for these, ``fc`` for vectors, ``pool`` for the
+    output of a pooling module, else ``conv``; and ``traced``, true if head and tail are graphs: if not, the
+    tail runs the whole network.
 
     Raises CallerError if there is no such module, or the network cannot be cut there.
     """
@@ -79,10 +82,11 @@ class Cut:
         *,
         name: str | None = None,
         vocabulary: int = 0,
+        mask: str = "",
     ) -> None:
         self.layer, self.module_name, self.input_shape = name or layer, layer, tuple(input_shape)
-        self._inputs = Inputs(self.input_shape, vocabulary)
-        self._module, target = module.eval().requires_grad_(False), _find(module, layer)
+        self._inputs = Inputs(self.input_shape, vocabulary, mask if vocabulary else "")
+        self._module, target = module.eval().requires_grad_(False), find(module, layer)
         try:
             self._split, feature = _split(module, layer, self._inputs)
         except Crossing as crossing:
@@ -92,30 +96,47 @@ class Cut:
         self.tokens = feature.ndim == 3
         self.feature_shape = tuple(feature.shape[2 if self.tokens else 1 :])
         self.traced = not self._split.replays_head
-        self.feature_type = _feature_type(target, self.feature_shape)
+        self.feature_type = "tokens" if self.tokens else _feature_type(target, self.feature_shape)
+        if self._inputs.mask and self.tokens:
+            self._check_mask()
 
-    def head(self, images: torch.Tensor) -> torch.Tensor:
+    def head(self, images: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Images, N x channels x height x width, float32, to features, N x C x H x W or N x D.
 
-        Texts, N x T, int64, to features N x T x D. Raises CallerError for inputs of another shape.
+        Texts, N x T, int64, to features N x T x D, with a mask, N x T, int64, if some are padded and the
+        network takes one. Raises CallerError for inputs of another shape.
         """
         if self._inputs.vocabulary:
             _check("texts", images, (), self.layer, tokens=True, kind=torch.int64)
         else:
             _check("images", images, self.input_shape, self.layer)
-        return self._split.head(images)
+        return self._split.head(images, mask)
 
-    def tail(self, features: torch.Tensor) -> torch.Tensor:
+    def tail(self, features: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Features to the network's output: N x classes, or N x classes x rows x columns.
 
-        Of several outputs by name it is the one called ``out``.
+        Of several outputs by name it is ``out``, ``logits`` or ``last_hidden_state``; beside Nones and caches
+        the first. The mask is that of the head.
 
         Raises CallerError for features of another shape.
         """
         self._check_features(features)
-        return self._split.tail(features.clone())  # the tail may work in place
+        return self._split.tail(features.clone(), mask)  # the tail may work in place
 
-    def representation(self, features: torch.Tensor) -> torch.Tensor:
+    def heads(self, texts: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Texts of any lengths, T each, int64, to their features, T x D each: padding is no part of them.
+
+        A network that takes a mask runs once, another one once for each length.
+        """
+        return ragged(self.head, texts, masked=bool(self._inputs.mask))
+
+    def tails(self, features: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Features of texts, T x D each, to the network's outputs, as `heads` runs it."""
+        return ragged(self.tail, features, masked=bool(self._inputs.mask))
+
+    def representation(
+        self, features: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Features to the input of the final classifier: N x D, or N x C x H x W if that is a convolution.
 
         The final classifier is the last convolution or fully connected layer that runs. "The channel-wise
@@ -125,11 +146,22 @@ class Cut:
         Raises CallerError for features of another shape.
         """
         self._check_features(features)
-        found = self._split.representation(features.clone())
+        found = self._split.representation(features.clone(), mask)
         return found.flatten(1) if isinstance(self._split.classifier, nn.Linear) else found
 
     def _check_features(self, features: torch.Tensor) -> None:
         _check("features", features, self.feature_shape, self.layer, tokens=self.tokens)
+
+    def _check_mask(self) -> None:
+        """Check that padded texts give what they give alone. Raises CallerError."""
+        with trial(self._module, self._inputs) as ((one, other), _):
+            texts = [one, other[: (len(other) + 1) // 2]]
+            alone = [self.tail(self.head(text[None]))[0] for text in texts]
+            if not all(map(close, self.tails(self.heads(texts)), alone)):
+                raise CallerError(
+                    f"cut at {self.layer}: with the mask {self._inputs.mask}, outputs depend on padding",
+                    hint="padding follows the tokens, and its mask is 0",
+                )
 
     def macs(self) -> Macs:
         """Count the multiply-accumulates of convolutions and other products of matrices, for one image.
@@ -138,7 +170,7 @@ class Cut:
 
         Modules whose work is not known are named in a warning of the logger ``refcodec``.
         """
-        blank = torch.zeros(1, *self.input_shape, device=_device(self._module))
+        blank = torch.zeros(1, *self.input_shape, device=device_of(self._module))
         image = self._inputs.blank(blank)
         with torch.no_grad():
             with counting(self._module) as head:
@@ -175,25 +207,24 @@ class Pyramid:
             raise CallerError(f"a network is cut at different layers, not at {', '.join(layers)}")
         module.eval().requires_grad_(False)
         for layer in layers:
-            _find(module, layer)
+            find(module, layer)
         together = " and ".join(layers)
         inputs = Inputs(self.input_shape)
-        with _trial(module, inputs) as (images, others):
-            observed = [_observe(module, layer, images) for layer in layers]
-            bundles = [bundle for bundle, _, _ in observed]
+        with trial(module, inputs) as (images, others):
+            observed = [observe(module, layer, inputs, images) for layer in layers]
+            bundles = [one.bundle for one in observed]
             try:
                 traced = trace(module, layers, inputs, bundles, images, others)
             except Crossing as crossing:
                 raise CallerError(f"cut at {together}: {crossing}") from None
-            if traced is None or not _agrees(traced, images, observed[0][2]):
+            if traced is None or not _agrees(traced, images, observed[0].output):
                 raise CallerError(
                     f"cut at {together}: the network has no graph that torch.fx can find",
                     hint="cut it at one layer",
                 )
         self._traced = traced
         self.feature_shapes = {
-            layer: tuple(feature.shape[1:])
-            for layer, (_, feature, _) in zip(layers, observed, strict=True)
+            layer: tuple(one.feature.shape[1:]) for layer, one in zip(layers, observed, strict=True)
         }
 
     def head(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -222,86 +253,29 @@ def _split(module: nn.Module, layer: str, inputs: Inputs) -> tuple[_Split, torch
 
     Raises Crossing if something bypasses the layer.
     """
-    with _trial(module, inputs) as (images, others):
-        bundle, feature, output = _observe(module, layer, images)
-        traced = trace(module, [layer], inputs, [bundle], images, others)
-        if traced is not None and _agrees(traced, images, output):
-            return traced, feature
-        hooked = Hooked(module, layer, inputs, bundle)
-        hooked.check(feature, output, images, others)
-        return hooked, feature
+    with trial(module, inputs) as (images, others):
+        seen = observe(module, layer, inputs, images)
+        traced = trace(module, [layer], inputs, [seen.bundle], images, others)
+        if traced is not None and _agrees(traced, images, seen.output):
+            return traced, seen.feature
+        hooked = Hooked(module, layer, inputs, seen.bundle)
+        if seen.bundle.others and not _agrees(hooked, images, seen.output):
+            raise no_feature(layer, seen.whole)
+        hooked.check(seen.feature, seen.output, images, others)
+        return hooked, seen.feature
 
 
-def _agrees(traced: Traced, images: torch.Tensor, output: torch.Tensor) -> bool:
-    """True if a graph does what the network does; one that took another path may even fail."""
+def _agrees(split: Traced | Hooked, images: torch.Tensor, output: torch.Tensor) -> bool:
+    """True if both parts do what the network does; a graph that took another path may even fail."""
     try:
-        return close(traced.tail_of(traced.heads(images)), output)
+        found = (
+            split.tail_of(split.heads(images))
+            if isinstance(split, Traced)
+            else split.tail(split.head(images))
+        )
+        return close(found, output)
     except Exception:
         return False
-
-
-@contextmanager
-def _trial(module: nn.Module, inputs: Inputs) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Two different batches of random inputs, and no trace of the trial in the caller's random numbers."""
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        device = _device(module)
-        yield inputs.random(2, device), inputs.random(2, device)
-
-
-def _observe(
-    module: nn.Module, layer: str, images: torch.Tensor
-) -> tuple[Bundle, torch.Tensor, torch.Tensor]:
-    """Run the whole network; returns the form of the layer's output, its feature, the network's output."""
-    seen: list[tuple[Bundle, Any]] = []
-
-    def keep(_module: Any, _inputs: Any, output: Any) -> None:
-        bundle = Bundle.of(output)
-        found = bundle.unwrap(output)
-        # a copy, since a later layer may work in place
-        seen.append((bundle, found.clone() if isinstance(found, torch.Tensor) else found))
-
-    hook = module.get_submodule(layer).register_forward_hook(keep)
-    try:
-        output = module(images)
-    except Exception as error:
-        raise CallerError(
-            f"the network fails on images of shape {_by(images.shape)}: {error}",
-            hint="is it the right size?",
-        ) from error
-    finally:
-        hook.remove()
-    if len(seen) != 1:
-        often = f"runs {len(seen)} times" if seen else "never runs"
-        raise CallerError(f"{layer} {often} when the network does, and a cut needs one run")
-    ((bundle, feature),) = seen
-    if not isinstance(feature, torch.Tensor) or feature.dtype != torch.float32:
-        kind = feature.dtype if isinstance(feature, torch.Tensor) else type(feature).__name__
-        raise CallerError(
-            f"{layer} gives a {kind}, and a feature is a float32 tensor{_parts(feature)}",
-            hint="cut at one of its modules, or have it give one tensor "
-            "(transformers: use_cache=False, output_attentions=False)",
-        )
-    ranks = (2, 4) if images.is_floating_point() else (2, 3)
-    if feature.ndim not in ranks or len(feature) != len(images):
-        raise CallerError(
-            f"{layer} gives a tensor of {_by(feature.shape)} for {len(images)} images; "
-            "features are N x C x H x W or N x D, and N x T x D where inputs are texts"
-        )
-    return bundle, feature, main_output(output)
-
-
-def _parts(output: Any) -> str:
-    """Name the elements of a sequence: ``: it holds float32 2 x 16 x 384, DynamicCache``."""
-    if not isinstance(output, tuple | list):
-        return ""
-    names = (
-        f"{str(one.dtype).removeprefix('torch.')} {_by(one.shape)}"
-        if isinstance(one, torch.Tensor)
-        else type(one).__name__
-        for one in output
-    )
-    return f": it holds {', '.join(names)}"
 
 
 def _advice(module: nn.Module, layer: str, inputs: Inputs) -> str:
@@ -314,16 +288,6 @@ def _advice(module: nn.Module, layer: str, inputs: Inputs) -> str:
             continue
         return f"{around}, which contains it, can be cut"
     return "cut before the branch, or after it has joined again"
-
-
-def _find(module: nn.Module, layer: str) -> nn.Module:
-    names = [name for name, _ in module.named_modules() if name]
-    if layer not in names:
-        near = get_close_matches(layer, names, n=3) or names[:5]
-        raise CallerError(
-            f"the network has no module {layer!r}", hint=f"it has {', '.join(near)}, …"
-        )
-    return module.get_submodule(layer)
 
 
 def _feature_type(target: nn.Module, shape: tuple[int, ...]) -> Literal["conv", "pool", "fc"]:
@@ -347,19 +311,11 @@ def _check(
     """Raise CallerError unless a tensor is N x shape, or N x T x shape of tokens, and of the right type."""
     own = given.shape[2 if tokens else 1 :]
     if given.ndim != len(shape) + 1 + tokens or tuple(own) != shape:
-        wanted = _by(("N", *(["T"] if tokens else []), *shape))
+        wanted = by(("N", *(["T"] if tokens else []), *shape))
         raise CallerError(
-            f"the cut at {layer} takes {what} of {wanted}, not {_by(given.shape)}",
+            f"the cut at {layer} takes {what} of {wanted}, not {by(given.shape)}",
             hint="" if tokens else "a cut is made for images of one size",
         )
     if given.dtype != kind:
         wanted = str(kind).removeprefix("torch.")
         raise CallerError(f"the cut at {layer} takes {what} in {wanted}, not {given.dtype}")
-
-
-def _by(shape: Iterable[object]) -> str:
-    return " x ".join(map(str, shape))
-
-
-def _device(module: nn.Module) -> torch.device | None:
-    return next((parameter.device for parameter in module.parameters()), None)

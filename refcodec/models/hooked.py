@@ -7,7 +7,7 @@ module's output replaced, so it takes as long as the network.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any
@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from refcodec.errors import CallerError
+from refcodec.models.caches import by_place, pairs_of
 from refcodec.models.parts import WEIGHTED, Bundle, Crossing, Inputs, close, main_output
 
 __all__ = ["Hooked"]
@@ -67,7 +68,7 @@ class Hooked:
         if not close(ours, output):
             raise Crossing("the network does not give the same result twice")
 
-    def head(self, images: torch.Tensor) -> torch.Tensor:
+    def head(self, images: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Images to features."""
 
         def stop(_module: Any, _inputs: Any, output: Any) -> None:
@@ -75,16 +76,18 @@ class Hooked:
 
         with _hooks(self._target.register_forward_hook(stop)):
             try:
-                self._module(images)
+                self._module(images, **self._inputs.masks(images, mask))
             except _Reached as reached:
                 return reached.output
         raise CallerError(f"{self._layer} does not run for every image; it cannot be cut there")
 
-    def tail(self, features: torch.Tensor) -> torch.Tensor:
+    def tail(self, features: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Features to output."""
-        return self._replaced(features, self._inputs.blank(features))
+        return self._replaced(features, self._inputs.blank(features), mask)
 
-    def representation(self, features: torch.Tensor) -> torch.Tensor:
+    def representation(
+        self, features: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Features to the input of the last weighted layer."""
         if self.classifier is None:
             return features
@@ -93,14 +96,16 @@ class Hooked:
             lambda _module, inputs: seen.append(inputs[0])
         )
         with _hooks(hook):
-            self.tail(features)
+            self.tail(features, mask)
         return seen[-1]
 
-    def _replaced(self, features: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    def _replaced(
+        self, features: torch.Tensor, images: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Run the network on images, with the features in place of the module's output."""
         output = self._bundle.wrap(features.clone())
         with _hooks(self._target.register_forward_hook(lambda *_: output)):
-            return main_output(self._module(images))
+            return main_output(self._module(images, **self._inputs.masks(images, mask)))
 
     def _watch(
         self, features: torch.Tensor, images: torch.Tensor
@@ -132,7 +137,21 @@ def _by_name(
     """Copies of the tensors that a module is called with, as later layers may work in place."""
     names = ["", *list(inspect.signature(module.forward).parameters)[1:]]
     given = {**dict(zip(names, inputs, strict=False)), **named}
-    return {name: one.clone() for name, one in given.items() if isinstance(one, torch.Tensor)}
+    return {
+        place: one.clone() for name, value in given.items() for place, one in _tensors(value, name)
+    }
+
+
+def _tensors(value: Any, name: str) -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors in an argument, by their places in it: ``past.0.k`` in a cache, ``masks.1`` in a tuple."""
+    if isinstance(value, torch.Tensor):
+        yield name, value
+    elif (pairs := pairs_of(value)) is not None:
+        yield from ((f"{name}.{place}", one) for place, one in by_place(pairs))
+    elif isinstance(value, tuple | list | Mapping):
+        parts = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for place, one in parts:
+            yield from _tensors(one, f"{name}.{place}")
 
 
 def _first_change(ours: list[Run], theirs: list[Run]) -> str:

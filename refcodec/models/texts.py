@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Final
 
 from refcodec.errors import CallerError
+from refcodec.files import open_file
 
-__all__ = ["SOURCES", "WordPiece", "digest", "sentences"]
+__all__ = ["SOURCES", "WordPiece", "digest", "open_texts", "sentences"]
 
 SOURCES: Final = ("docstrings:", "docstrings-calibration:")
 """Beginnings of the names of sets of sentences; a count follows."""
@@ -94,6 +95,23 @@ def sentences(name: str) -> list[str]:
     if count > len(found):
         raise CallerError(f"{source} has {len(found)} sentences; {count} are asked for")
     return [found[i * len(found) // count] for i in range(count)]
+
+
+def open_texts(name: str) -> list[str]:
+    """Texts by the name of a set of sentences, or of a file .txt in UTF-8, a text a line.
+
+    Raises CallerError where there are none.
+    """
+    if not name.lower().endswith(".txt"):
+        return sentences(name)
+    with open_file(Path(name)) as file:
+        try:
+            lines = file.read().decode("utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise CallerError(f"{name} is no text in UTF-8: {error}") from None
+    if not (found := [one for one in lines if one.strip()]):
+        raise CallerError(f"{name} holds no text")
+    return found
 
 
 def digest(texts: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from refcodec.models.parts import WEIGHTED, Bundle, Crossing, Inputs, main_output
+from refcodec.models.parts import WEIGHTED, Bundle, Crossing, Inputs, main_output, main_part
 
 __all__ = ["Traced", "trace", "trace_between"]
 
@@ -54,9 +54,10 @@ def trace(
     Raises Crossing if a value that depends on the images bypasses the modules.
     """
     targets = [module.get_submodule(layer) for layer in layers]
-    tracer = _Tracer(*targets)
+    tracer, known = _Tracer(*targets), _defaults(module)
+    known.pop(inputs.mask, None)
     try:
-        graph = tracer.trace(module, concrete_args=_defaults(module))
+        graph = tracer.trace(module, concrete_args=known)
     except Exception:  # any error that a forward pass raises for a proxy in place of a tensor
         return None
     found = [[node for node in graph.nodes if _called(module, node) is one] for one in targets]
@@ -84,7 +85,9 @@ class Traced:
         images: torch.Tensor,
         others: torch.Tensor,
     ) -> None:
-        source = next(node for node in graph.nodes if node.op == "placeholder")
+        source, *rest = (node for node in graph.nodes if node.op == "placeholder")
+        masks = [node for node in rest if node.target == inputs.mask]
+        self._inputs, self._bundles = inputs, bundles
         output = _main_node(graph)
         before = _dependents([source])
         after = _dependents(cuts) - {*cuts}
@@ -106,8 +109,9 @@ class Traced:
         def part(inputs: Sequence[fx.Node], output: Any) -> fx.GraphModule:
             return fx.GraphModule(module, _extract(graph, inputs, output))
 
-        self._sides = part([source], tuple(sides))
-        pairs = zip(sides, self._sides(images), self._sides(others), strict=True)
+        self._sides = part([source, *masks], tuple(sides))
+        known = inputs.masks(images).values()
+        pairs = zip(sides, self._sides(images, *known), self._sides(others, *known), strict=True)
         crossing = [node for node, one, other in pairs if not _same(one, other)]
         if crossing:
             raise Crossing("; ".join(_describe(node, after & needed) for node in crossing[:3]))
@@ -117,40 +121,50 @@ class Traced:
             if node in after & needed and isinstance(_called(module, node), WEIGHTED)
         ]
         self.classifier = _called(module, weighted[-1]) if weighted else None
-        self._head = part([source], tuple(cuts))
-        self._tail = part([*cuts, *sides], output)
-        self._representation = part([*cuts, *sides], weighted[-1].args[0] if weighted else cuts[0])
-        self._inputs, self._bundles = inputs, bundles
+        given = [*cuts, *sides, *masks]
+        self._head = part([source, *masks], tuple(cuts))
+        self._tail = part(given, output)
+        self._representation = part(given, weighted[-1].args[0] if weighted else cuts[0])
         self._known: dict[tuple[torch.Size, torch.device], Sequence[Any]] = {}
 
-    def head(self, images: torch.Tensor) -> torch.Tensor:
+    def head(self, images: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Images to features."""
-        (features,) = self.heads(images)
+        (features,) = self.heads(images, mask)
         return features
 
-    def heads(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def heads(
+        self, images: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, ...]:
         """Images to the features of each module."""
-        outputs = zip(self._bundles, self._head(images), strict=True)
+        found = self._head(images, *self._inputs.masks(images, mask).values())
+        outputs = zip(self._bundles, found, strict=True)
         return tuple(bundle.unwrap(output) for bundle, output in outputs)
 
-    def tail(self, features: torch.Tensor) -> torch.Tensor:
+    def tail(self, features: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Features to output."""
-        return self.tail_of([features])
+        return self.tail_of([features], mask)
 
-    def tail_of(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
+    def tail_of(
+        self, features: Sequence[torch.Tensor], mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Features of each module to output."""
         given = zip(self._bundles, features, strict=True)
         wrapped = [bundle.wrap(one) for bundle, one in given]
-        return main_output(self._tail(*wrapped, *self._side_values(features[0])))
+        return main_output(self._tail(*wrapped, *self._side_values(features[0], mask)))
 
-    def representation(self, features: torch.Tensor) -> torch.Tensor:
+    def representation(
+        self, features: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Features to the input of the last weighted layer."""
-        (bundle,), sides = self._bundles, self._side_values(features)
+        (bundle,), sides = self._bundles, self._side_values(features, mask)
         found = self._representation(bundle.wrap(features), *sides)
         return torch.as_tensor(found if self.classifier else bundle.unwrap(found))
 
-    def _side_values(self, features: torch.Tensor) -> Sequence[Any]:
-        """Further inputs of the tail, which depend only on the size and the number of the images."""
+    def _side_values(self, features: torch.Tensor, mask: torch.Tensor | None) -> Sequence[Any]:
+        """Further inputs of the tail, which depend on the images' size and number, and on masks, alone."""
+        masks = self._inputs.masks(features, mask).values()
+        if masks:
+            return [*self._sides(self._inputs.blank(features), *masks), *masks]
         key = features.shape, features.device
         if key not in self._known:
             with (
@@ -188,10 +202,9 @@ def _called(module: nn.Module, node: fx.Node) -> nn.Module | None:
 
 
 def _main_node(graph: fx.Graph) -> Any:
-    """The node of the main output: of several by name the one called ``out``."""
+    """The node of the main output."""
     (output,) = (node for node in graph.nodes if node.op == "output")
-    found = output.args[0]
-    return found["out"] if isinstance(found, dict) and "out" in found else found
+    return main_part(output.args[0], fx.Node)
 
 
 # --- walking the graph -----------------------------------------------------------------------------

@@ -39,7 +39,8 @@ def split(
 ) -> tuple[Client, Server]:
     """Split a network at a layer, or at several: the side of the device, and that of the server.
 
-    model       : a module, or a network of `refcodec.models.load`.
+    model       : a module, or a network of `refcodec.models.load`. The client of a network of texts is given
+                  texts, T each, int64, in place of images.
     layers      : name of the layer to cut at; several names for a pyramid, whose tail takes all of them.
     input_shape : channels, height and width of the images; None for 3 x 224 x 224, or the network's own.
     bit_rate    : bits a second that the client sends at most. The QP of a request is the configured one
@@ -50,5 +51,5 @@ def split(
     Raises CallerError where the network cannot be cut there, or options have no effect.
     """
     halves = Halves(model, layers, input_shape)
-    config = wire_config(halves.names, options)
+    config = wire_config(halves.names, options, tokens=halves.tokens)
     return Client(halves, config, control_for(config, bit_rate, latency)), Server(halves)

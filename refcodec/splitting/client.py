@@ -18,11 +18,12 @@ from refcodec.config import EncoderConfig
 from refcodec.errors import CallerError, EnvironmentFault
 from refcodec.reader import decode
 from refcodec.splitting.frames import LARGEST_FRAME, Connection, Lost
-from refcodec.splitting.halves import Halves
+from refcodec.splitting.halves import Halves, Inputs
 from refcodec.splitting.link import Link, Request
 from refcodec.splitting.rate import Control
 from refcodec.splitting.stats import Stats
 from refcodec.splitting.view import live
+from refcodec.splitting.wire import Outgoing
 from refcodec.writer import encode
 
 __all__ = ["Client"]
@@ -74,10 +75,10 @@ class Client:
         self._link = self._connected()
         return self
 
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+    def __call__(self, images: Inputs) -> torch.Tensor:
         """Run the network on images; returns its output on their device.
 
-        images : N x channels x height x width, float32.
+        images : N x channels x height x width, float32; or texts, T each, int64.
 
         A request whose connection is lost is sent once more, over another one. Raises CallerError for images
         that the network does not take, or what the server refuses; EnvironmentFault where it does not answer.
@@ -87,7 +88,7 @@ class Client:
         except Lost:
             return self.submit(images).result()
 
-    def submit(self, images: torch.Tensor) -> Future[torch.Tensor]:
+    def submit(self, images: Inputs) -> Future[torch.Tensor]:
         """Send images; the future gives the output. Waits while ``depth`` requests are under way.
 
         Outputs come in the order of the requests. Raises as a call does; a lost connection is made again by
@@ -96,13 +97,13 @@ class Client:
         begun = perf_counter()
         features = self._halves.head(images)
         seconds = {"head": perf_counter() - begun}
-        request = Request(len(images), images.device, begun, seconds)
+        request = Request(len(images), images[0].device, begun, seconds)
         with self._turn:
             link = self._connected()
         link.send(request, features)
         return request.answer
 
-    def map(self, batches: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+    def map(self, batches: Iterable[Inputs]) -> Iterator[torch.Tensor]:
         """Outputs of batches of images in order: the head works while the server does.
 
         Raises as a call does.
@@ -119,10 +120,13 @@ class Client:
         """Show ``stats`` on the terminal while a block runs, if standard error is one."""
         return live(self.stats, "client")
 
-    def encode(self, images: torch.Tensor) -> bytes:
+    def encode(self, images: Inputs) -> bytes:
         """Images as a stream of its own, which `Server.answer` takes: for HTTP and other transports."""
-        features = dict(zip(self._halves.names, self._halves.head(images), strict=True))
-        return encode(features, self._config)
+        features = self._halves.head(images)
+        if self._halves.tokens:
+            request = Outgoing(self._config)
+            return request.put(features) + request.end()
+        return encode(dict(zip(self._halves.names, features, strict=True)), self._config)
 
     def decode(self, answer: bytes) -> torch.Tensor:
         """The output in what `Server.answer` gives. Raises StreamError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,15 @@ from refcodec.errors import CallerError, EnvironmentFault, StreamError
 from refcodec.models import Cut, Network, Pyramid
 from refcodec.tensors import to_torch
 
-__all__ = ["Halves"]
+__all__ = ["Features", "Halves", "Inputs"]
 
 Array = npt.NDArray[Any]
+
+Inputs: TypeAlias = torch.Tensor | Sequence[torch.Tensor]
+"""Images, N x channels x height x width; or texts, T each."""
+
+Features: TypeAlias = torch.Tensor | list[torch.Tensor]
+"""Features of a layer: N x C x H x W or N x D; or T x D for each text."""
 
 _INPUT_SHAPE = (3, 224, 224)
 
@@ -28,6 +34,7 @@ class Halves:
 
     names  : the layers, in the order in which their features are sent.
     shapes : of one image's feature, by layer: C x H x W or D.
+    tokens : true for a network of texts: features are T x D, any T, and D is their shape.
     """
 
     def __init__(
@@ -44,9 +51,15 @@ class Halves:
         )
         self._module, self._turn = module, Lock()
         places, size = list(self._modules.values()), input_shape or shape
-        self._cut = (
-            Cut(module, places[0], size) if len(places) == 1 else Pyramid(module, places, size)
-        )
+        if isinstance(model, Network) and model.vocabulary:
+            if len(places) > 1:
+                raise CallerError("a network of texts is split at one layer")
+            self._cut: Cut | Pyramid = model.cut(self.names[0])
+        elif len(places) == 1:
+            self._cut = Cut(module, places[0], size)
+        else:
+            self._cut = Pyramid(module, places, size)
+        self.tokens = isinstance(self._cut, Cut) and self._cut.tokens
         hooked = isinstance(self._cut, Cut) and not self._cut.traced
         self._head_turn: AbstractContextManager[Any] = (
             self._turn if hooked else nullcontext()
@@ -64,13 +77,20 @@ class Halves:
         found = next((one.device for one in self._module.parameters()), None)
         return found or torch.device("cpu")
 
-    def head(self, images: torch.Tensor) -> list[torch.Tensor]:
+    def head(self, images: Inputs) -> list[Features]:
         """The features of images, one tensor N x C x H x W or N x D for each layer, in host memory.
 
-        images : N x channels x height x width, float32, on any device.
+        images : N x channels x height x width, float32, on any device; or texts, T each, int64, whose
+                 features are T x D each.
 
         Raises CallerError for what the network does not take.
         """
+        if self.tokens and isinstance(self._cut, Cut):
+            if not len(images):
+                raise CallerError("the client takes texts, T each, and is given none")
+            with self._head_turn, torch.inference_mode():
+                texts = [one.to(self.device) for one in images]
+                return [[one.cpu() for one in self._cut.heads(texts)]]
         if not isinstance(images, torch.Tensor) or not len(images):
             kind = "no images" if isinstance(images, torch.Tensor) else type(images).__name__
             raise CallerError(f"the client takes a tensor of images, N x C x H x W, not {kind}")
@@ -80,32 +100,50 @@ class Halves:
                 return [self._cut.head(given).cpu()]
             return [one.cpu() for one in self._cut.head(given).values()]
 
-    def tail(self, features: Mapping[str, Array]) -> torch.Tensor:
+    def tail(self, features: Mapping[str, Array | list[Array]]) -> torch.Tensor:
         """The network's output, in host memory, for features by layer, N x C x H x W or N x D.
+
+        Of texts they are T x D each, in a list, and their outputs have one shape.
 
         One thread at a time runs the tail.
 
         Raises StreamError for features of other shapes, EnvironmentFault where the network fails.
         """
         self._check(features)
-        tensors = {self._modules[name]: to_torch(one) for name, one in features.items()}
         with self._turn, torch.inference_mode():
             try:
-                given = {name: one.to(self.device) for name, one in tensors.items()}
+                if self.tokens and isinstance(self._cut, Cut):
+                    (texts,) = features.values()
+                    return torch.stack(self._cut.tails([self._given(one) for one in texts])).cpu()
+                given = {
+                    self._modules[name]: self._given(one)
+                    for name, one in features.items()
+                    if isinstance(one, np.ndarray)
+                }
                 if isinstance(self._cut, Cut):
                     return self._cut.tail(*given.values()).cpu()
                 return self._cut.tail(given).cpu()
             except (RuntimeError, MemoryError) as error:
                 raise EnvironmentFault(f"the tail of the network fails: {error}") from error
 
-    def _check(self, features: Mapping[str, Array]) -> None:
+    def _given(self, feature: Array) -> torch.Tensor:
+        """A decoded array on the device of the network."""
+        found: torch.Tensor = to_torch(feature).to(self.device)
+        return found
+
+    def _check(self, features: Mapping[str, Array | list[Array]]) -> None:
         counts = {len(one) for one in features.values()}
         if set(features) != set(self.names) or len(counts) != 1:
             raise StreamError(
                 f"the request has features of {', '.join(features)} for {sorted(counts)} images; "
                 f"the network is cut at {', '.join(self.names)}"
             )
-        for name, own in features.items():
+        arrays = (
+            (name, one)
+            for name, own in features.items()
+            for one in (own if isinstance(own, list) else [own])
+        )
+        for name, own in arrays:
             if own.shape[1:] != self.shapes[name] or own.dtype != np.float32:
                 found, wanted = (
                     " x ".join(map(str, one)) for one in (own.shape[1:], self.shapes[name])

@@ -163,6 +163,7 @@ class Link:
             raise StreamError(f"{self._connection.peer} answers what was not asked")
         arrived = perf_counter()
         (output,) = self._incoming.take(frame.body, [_OUTPUT], frame.images).values()
+        assert not isinstance(output, list)  # outputs of a request have one shape
         found = to_torch(output).to(request.device)
         done = perf_counter()
         decode, tail = frame.decode / 1e6, frame.tail / 1e6

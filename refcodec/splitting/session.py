@@ -54,7 +54,7 @@ class _Job(NamedTuple):
 
     number: int
     images: int = 0
-    features: dict[str, npt.NDArray[Any]] | None = None
+    features: dict[str, npt.NDArray[Any] | list[npt.NDArray[Any]]] | None = None
     decode: float = 0.0
     error: DFCError | None = None
 
@@ -81,7 +81,7 @@ class Session:
         try:
             with ExitStack() as stack:
                 record = self._record(stack)
-                incoming = Incoming(self._limits.max_level)
+                incoming = Incoming(self._limits.max_level, tokens=self._halves.tokens)
                 while (frame := self._next()).kind != Kind.END:
                     number = frame.number
                     record.write(frame.body)

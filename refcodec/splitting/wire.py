@@ -36,13 +36,17 @@ _NOT_OF_CONNECTIONS = {
 """Options of an encoder that requests do not take, and why."""
 
 
-def wire_config(names: Sequence[str], options: Mapping[str, Any]) -> EncoderConfig:
+def wire_config(
+    names: Sequence[str], options: Mapping[str, Any], *, tokens: bool = False
+) -> EncoderConfig:
     """The configuration of requests, whose stream names the layers. Raises CallerError."""
     for name, reason in _NOT_OF_CONNECTIONS.items():
         if name in options:
             raise CallerError(f"{name} is no option of a split: {reason}")
     metadata = {CUT_KEY: cut_text(names)}
-    return EncoderConfig().but(**{"coder": _DEFAULT, **options}, metadata=metadata, index=False)
+    kind = {"feature_type": "tokens"} if tokens else {}
+    choices = {"coder": _DEFAULT, **kind, **options}
+    return EncoderConfig().but(**choices, metadata=metadata, index=False)
 
 
 def cut_text(names: Sequence[str]) -> str:
@@ -58,14 +62,18 @@ class Outgoing:
         self._writer = Writer(self._pieces, config)
 
     def put(self, batches: Sequence[Any], qp: float | None = None) -> bytes:
-        """Code batches, N x C x H x W or N x D each; returns the bytes to send.
+        """Code batches, N x C x H x W or N x D each, or lists of T x D; returns the bytes to send.
 
         qp : of these features; None for the configuration's.
 
         Raises CallerError, after which the stream cannot go on.
         """
         for batch in batches:
-            self._writer.write_batch(batch, qp=qp)
+            if isinstance(batch, list):
+                for one in batch:
+                    self._writer.write(one, qp=qp)
+            else:
+                self._writer.write_batch(batch, qp=qp)
         self._writer.flush()
         return self._pieces.take()
 
@@ -84,10 +92,11 @@ class Incoming:
     """A stream that comes in pieces of whole units. The bytes are untrusted.
 
     max_level : highest level to accept.
+    tokens    : true where features are sequences of tokens, which have no common shape.
     """
 
-    def __init__(self, max_level: int) -> None:
-        self._max_level = max_level
+    def __init__(self, max_level: int, *, tokens: bool = False) -> None:
+        self._max_level, self._tokens = max_level, tokens
         self._pieces = _Received()
         self._reader: Reader | None = None
         self._features: Iterator[Array] = iter(())
@@ -97,8 +106,8 @@ class Incoming:
         """Text stored in the stream."""
         return {} if self._reader is None else self._reader.met.metadata
 
-    def take(self, data: bytes, names: Sequence[str], count: int) -> dict[str, Array]:
-        """Decode a piece; returns a batch of ``count`` features for each name.
+    def take(self, data: bytes, names: Sequence[str], count: int) -> dict[str, Array | list[Array]]:
+        """Decode a piece; returns a batch of ``count`` features for each name, of tokens a list.
 
         Raises StreamError where the piece does not hold just these.
         """
@@ -120,7 +129,7 @@ class Incoming:
             self._reader = Reader(self._pieces, max_level=self._max_level)
             self._features = iter(self._reader)
 
-    def _batch(self, name: str, count: int) -> Array:
+    def _batch(self, name: str, count: int) -> Array | list[Array]:
         try:
             rows = list(islice(self._features, count))
         except TruncatedError as error:
@@ -129,6 +138,8 @@ class Incoming:
             ) from None
         if len(rows) != count:
             raise TruncatedError(f"the stream ends within features of {name}")
+        if self._tokens:
+            return rows
         if len({(one.shape, one.dtype) for one in rows}) != 1:
             raise StreamError(f"features of {name} have different shapes or types")
         return np.stack(rows)

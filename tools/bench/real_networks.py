@@ -174,6 +174,22 @@ def _calibration(texts: bool) -> Iterator[torch.Tensor]:
         yield normalise(source[number].image[None])
 
 
+def calibration_tokens(layer: str) -> list[Floats]:
+    """Tokens of sentences that no test has, T x 384 each."""
+    return _calibrated("minilm", layer)
+
+
+def calibration_maps(layer: str) -> list[Floats]:
+    """Features of photographs that no test has, C x H x W or D each."""
+    return _calibrated("efficientnet-lite0", layer)
+
+
+def _calibrated(name: str, layer: str) -> list[Floats]:
+    cut = network(name).cut(layer)
+    with torch.inference_mode():
+        return [cut.head(one).numpy()[0] for one in _calibration(name == "minilm")]
+
+
 @lru_cache(maxsize=1)
 def maps(layer: str, count: int) -> Maps:
     """A layer of EfficientNet-Lite0; the last one asked for is kept."""

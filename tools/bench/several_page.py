@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from refcodec.files import atomic_file
 from refcodec.plotting import COLOURS, FAINT, MARKERS
 
 KEPT = 0.99
-"""Share of the decisions that every known tail is to keep."""
+"""Share of the decisions that every known tail is to keep; of few images, all but one."""
+
+_DENSE = ("segmenter",)
+"""Tails that decide for each pixel."""
 
 _CURVES = {
     "plain": "plain",
@@ -48,7 +51,7 @@ def _rows(name: str, place: Record) -> Iterator[Sequence[str]]:
     """Of each curve the point of least rate where all known tails keep enough, and all of tail-aware."""
     for curve, label in _CURVES.items():
         points = place["curves"].get(curve, {})
-        least = cheapest(points.values(), place["known"])
+        least = cheapest(points.values(), place)
         chosen = points.items() if curve == "tail-aware" else [("", least)] if least else []
         for setting, one in chosen:
             yield _row(name, f"{label} {setting}".rstrip(), one, place)
@@ -78,12 +81,19 @@ def _others(place: Record, one: Record) -> list[str]:
     return [tail for tail in _OTHERS if tail not in place["known"] and f"{tail}_snr" in one]
 
 
-def cheapest(points: Any, known: Sequence[str]) -> Record | None:
+def cheapest(points: Iterable[Record], place: Record) -> Record | None:
     """The point of least rate from which on all known tails keep enough; None if none does."""
+    of_images = 1 - max(1 - KEPT, 1 / place["features"]) - 1e-9
+
+    def enough(one: Record) -> bool:
+        served = [tail for tail in place["known"] if f"{tail}_kept" in one]
+        return all(
+            one[f"{tail}_kept"] >= (KEPT if tail in _DENSE else of_images) for tail in served
+        )
+
     best = None
     for one in sorted(points, key=lambda point: -point["bits"]):
-        shares = [one[f"{tail}_kept"] for tail in known if f"{tail}_kept" in one]
-        if min(shares) < KEPT:
+        if not enough(one):
             break
         best = one
     return best

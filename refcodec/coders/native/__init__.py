@@ -17,6 +17,7 @@ and encoder run the same code:
     8.3.7.8   samples         a channel without a transform
     8.3.7.9   restoration     corrections of the channels
     8.3.7.10  transform       integer cosine transforms
+    8.3.7.11  gains           a scale for each token
 
 ``encoder`` holds the decisions of an encoder, none of which is normative; ``coder`` is the interface to other
 packages. Nothing is imported here, as importing kernels and their compiler takes time.

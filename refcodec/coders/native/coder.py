@@ -75,13 +75,14 @@ class _Native(PayloadCoder):
         place = trace[-1].offset
         if not payload.data:
             return
-        head = read_head(payload.data, predicted=not payload.access_point)
+        head = read_head(payload.data, payload.fps, predicted=not payload.access_point)
         for name, value in named_elements(head).items():
             path = f"native_payload.head_{name}"
             trace.append(Element(path, "ae", place, 0, value, "8.3.7.1"))
 
     def label_payload(self, payload: Payload) -> Iterator[str]:
-        head = named_elements(read_head(payload.data, predicted=not payload.access_point))
+        found = read_head(payload.data, payload.fps, predicted=not payload.access_point)
+        head = named_elements(found)
         block = head["block"]
         yield f"native:blocks-{4 << block}" if block else "native:samples"
         if head.get("frequency_slope"):
@@ -91,6 +92,8 @@ class _Native(PayloadCoder):
         if head.get("dependent"):
             yield "native:dependent"
         yield f"native:restoration-{head['restoration']}"
+        if head.get("gains"):
+            yield "native:gains"
 
 
 def _converted(

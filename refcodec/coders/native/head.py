@@ -17,13 +17,14 @@ from refcodec.entropy.arithmetic import (
 from refcodec.entropy.arrays import Int64, Uint8
 from refcodec.kernel import kernel
 from refcodec.pack import channel_qps
-from refcodec.syntax.codes import Quantiser
+from refcodec.syntax.codes import FeatureType, Quantiser
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 
 __all__ = [
     "BLOCK",
     "DEPENDENT_QUANTISATION",
     "FREQUENCY_SLOPE",
+    "GAINED",
     "HEAD_SIZE",
     "LARGEST_SHIFT",
     "ORIGIN",
@@ -35,6 +36,7 @@ __all__ = [
     "Bounds",
     "block_side",
     "code_head",
+    "empty_head",
     "named_elements",
     "read_head",
     "sample_bounds",
@@ -54,7 +56,9 @@ SHIFT_DOWN = 8
 SHIFT_RIGHT = 9
 DEPENDENT_QUANTISATION = 10
 """1 for dependent quantisation."""
-HEAD_SIZE = 11
+GAINED = 11
+"""1 if tokens have gains, in entries from HEAD_SIZE on."""
+HEAD_SIZE = 12
 
 LARGEST_SHIFT = 64
 """Greatest displacement, in samples."""
@@ -91,9 +95,16 @@ def code_head(coder: Int64, data: Uint8, head: Int64) -> None:
             head[i] = min(max(shift, -LARGEST_SHIFT), LARGEST_SHIFT)
     for i in range(3):
         head[POINTS + i] = code_bits(coder, data, int(head[POINTS + i]) + 8, 4) - 8
-    mode = 3 if int(head[DEPENDENT_QUANTISATION]) == 1 else int(head[RESTORATION])
+    dependent = int(head[DEPENDENT_QUANTISATION])
+    gained = int(head[GAINED])
+    mode = 3 if dependent + gained > 0 else int(head[RESTORATION])
     mode = code_bits(coder, data, mode, 2)
-    if mode == 3 and int(head[BLOCK]) > 0:
+    if mode == 3 and head.shape[0] > HEAD_SIZE:
+        tools = code_bits(coder, data, dependent + 2 * gained, 2)
+        head[DEPENDENT_QUANTISATION] = (tools & 1) * int(int(head[BLOCK]) > 0)
+        head[GAINED] = tools >> 1
+        mode = code_bits(coder, data, int(head[RESTORATION]), 2)
+    elif mode == 3 and int(head[BLOCK]) > 0:
         head[DEPENDENT_QUANTISATION] = 1
         mode = code_bits(coder, data, int(head[RESTORATION]), 2)
     head[RESTORATION] = mode
@@ -122,6 +133,13 @@ def sample_bounds(fps: FeatureParameterSet) -> Bounds:
     return Bounds(0, (1 << fps.bits) - 1)
 
 
+@clause("8.3.7.1")
+def empty_head(fps: FeatureParameterSet) -> Int64:
+    """(8.3.7.1) A head of zeros: where tokens may have gains, with an entry for each."""
+    gained = fps.feature_type == FeatureType.TOKENS and fps.quantiser == Quantiser.TRANSFORM
+    return np.zeros(HEAD_SIZE + (fps.height if gained else 0), np.int64)
+
+
 def block_side(head: Int64) -> int:
     """Longest side of a block, 8, 16 or 32; 4 if samples are coded without a transform."""
     return 4 << int(head[BLOCK])
@@ -130,12 +148,12 @@ def block_side(head: Int64) -> int:
 # --- informative: inspection of a head -------------------------------------------------------------
 
 
-def read_head(payload: bytes, *, predicted: bool) -> Int64:
-    """Decode only the head of a payload.
+def read_head(payload: bytes, fps: FeatureParameterSet, *, predicted: bool) -> Int64:
+    """Decode only the head of a payload, without gains.
 
     predicted : true if there is a reference feature.
     """
-    coder, head = np.zeros(CODER_SIZE, np.int64), np.zeros(HEAD_SIZE, np.int64)
+    coder, head = np.zeros(CODER_SIZE, np.int64), empty_head(fps)
     data = np.frombuffer(bytearray(payload), np.uint8)  # writable: kernels work in both directions
     head[PREDICTED] = predicted
     start_decoding(coder, data)
@@ -156,4 +174,6 @@ def named_elements(head: Int64) -> dict[str, int]:
     if head[DEPENDENT_QUANTISATION]:
         entries["dependent"] = DEPENDENT_QUANTISATION
     entries["restoration"] = RESTORATION
+    if head[GAINED]:
+        entries["gains"] = GAINED
     return {name: int(head[entry]) for name, entry in entries.items()}

@@ -9,13 +9,15 @@ import numpy as np
 
 from refcodec.clauses import clause
 from refcodec.coders.native.channels import Planes, Setting, code_levels, displace, geometry
+from refcodec.coders.native.gains import code_gains, scale_tokens
 from refcodec.coders.native.head import (
-    HEAD_SIZE,
+    GAINED,
     PREDICTED,
     RESTORATION,
     Bounds,
     block_side,
     code_head,
+    empty_head,
     sample_bounds,
     step_sizes,
 )
@@ -64,7 +66,7 @@ class Corrections(NamedTuple):
 class Content(NamedTuple):
     """Content of a payload: input of encoding, output of decoding.
 
-    head   : HEAD_SIZE entries, of which PREDICTED is an input in both directions.
+    head   : HEAD_SIZE entries, of which PREDICTED is an input in both directions; then those of gains.
     levels : C x H x W.
     sizes  : of blocks, at their first samples, C x H x W; 1 x H x W to decode.
     """
@@ -100,7 +102,7 @@ def decode_payload(payload: Payload, reference_feature: Int32 | None = None) -> 
     """
     fps = payload.fps
     shape = (fps.channels, fps.height, fps.width)
-    head = np.zeros(HEAD_SIZE, np.int64)
+    head = empty_head(fps)
     head[PREDICTED] = reference_feature is not None
     content = Content(head, np.zeros(shape, np.int32), np.zeros((1, *shape[1:]), np.int32))
     coder = np.zeros(CODER_SIZE, np.int64)
@@ -140,6 +142,8 @@ def code_payload(
     code_head(coder, data, head)
     if int(coder[DIRECTION]) == 0 and head[RESTORATION] > 2:
         raise PayloadError("restoration mode 3 is not defined", clause="8.3.7.1")
+    if head[GAINED]:
+        code_gains(coder, data, head)
     shape = content.levels.shape
     w, ys, xs = workspace(shape[1], shape[2], block_side(head), model)
     samples = np.zeros(shape, np.int32)
@@ -150,6 +154,7 @@ def code_payload(
     code_restoration(coder, data, w, head, offsets, gains)
     size = _finish(coder, data)
     restore(samples, head, steps, offsets, gains)
+    scale_tokens(samples, head)
     return Coded(size, samples, Corrections(offsets, gains))
 
 

@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.coders.native.channels import Planes, Setting, code_levels
+from refcodec.coders.native.gains import code_gains
 from refcodec.coders.native.head import (
     BLOCK,
-    HEAD_SIZE,
+    GAINED,
     block_side,
     code_head,
+    empty_head,
     sample_bounds,
     step_sizes,
 )
@@ -33,9 +35,11 @@ def bits_of_channels(payload: Payload) -> npt.NDArray[np.float64] | None:
         return None
     fps = payload.fps
     data = np.frombuffer(bytearray(payload.data), np.uint8)  # writable: as decode_payload needs it
-    coder, head = np.zeros(CODER_SIZE, np.int64), np.zeros(HEAD_SIZE, np.int64)
+    coder, head = np.zeros(CODER_SIZE, np.int64), empty_head(fps)
     start_decoding(coder, data)
     code_head(coder, data, head)
+    if head[GAINED]:
+        code_gains(coder, data, head)
     if head[BLOCK] == 0:
         return None
     shape, bounds = (1, fps.height, fps.width), sample_bounds(fps)

@@ -10,10 +10,12 @@ import numpy as np
 from refcodec.suite.assemble import Drop, Edit, Insert, Set
 from refcodec.suite.make.define import invalid
 from refcodec.suite.make.edits import element
+from refcodec.suite.make.native import Content, pattern, payloads
 from refcodec.suite.make.transforms import coded, mixing
 from refcodec.suite.valid.transforms import LARGEST, PLAIN
 from refcodec.syntax.structures import CHANNEL_TRANSFORM_UNIT, CodedChannelTransform
 
+_PAYLOAD = "coded_feature.payload"
 _UNIT = "channel_transform_unit"
 _TRANSFORM = f"{_UNIT}.transform"
 _WEIGHTS = (1, f"{_TRANSFORM}.coded_weights")
@@ -146,3 +148,17 @@ def transform_range_codes(stream: bytes) -> list[Edit]:
 def transform_coder() -> list[Edit]:
     """coefficients of a transform are coded by the coder raw"""
     return [Set(2, f"{_FPS}.coder_id", 0), Set(2, f"{_FPS}.model_id", 0)]
+
+
+@invalid(790, "token-gains", "payload", "8.3.7.1", (3, _PAYLOAD))
+def token_gains_restoration(stream: bytes) -> Edit:
+    """the restoration that follows the mark of gains is 3"""
+    one = payloads(stream)[0]
+    content = Content(pattern((5, 6, 1), 4, 6), block=8, mode=3, token_gains=[1] * 6)
+    return Set(3, _PAYLOAD, content.code(one.fps, one.parameters)[0].hex())
+
+
+@invalid(791, "token-gains", "payload", "8.3.7", (3, _PAYLOAD))
+def token_gains_cut(stream: bytes) -> Edit:
+    """a payload that ends within the gains of tokens"""
+    return Set(3, _PAYLOAD, payloads(stream)[0].data[:4].hex())

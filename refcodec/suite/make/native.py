@@ -21,6 +21,7 @@ from refcodec.coders.native.head import (
     BLOCK,
     DEPENDENT_QUANTISATION,
     FREQUENCY_SLOPE,
+    GAINED,
     HEAD_SIZE,
     ORIGIN,
     POINTS,
@@ -79,6 +80,7 @@ class Content:
     mode     : mode of restoration; its corrections are ``offsets`` and ``gains``, per channel.
     shift    : displacement, down and right.
     dependent: true for dependent quantisation.
+    token_gains : of each token (8.3.7.11); empty for none.
     """
 
     levels: Samples
@@ -93,6 +95,7 @@ class Content:
     gains: Sequence[int] = ()
     shift: tuple[int, int] = (0, 0)
     dependent: bool = False
+    token_gains: Sequence[int] = ()
 
     def code(
         self,
@@ -151,7 +154,9 @@ class Content:
         head[SHIFT_DOWN : SHIFT_RIGHT + 1] = self.shift
         head[PREDICTED], head[RESTORATION] = predicted, self.mode
         head[DEPENDENT_QUANTISATION] = self.dependent
-        return head
+        if self.token_gains:
+            head[GAINED] = 1
+        return np.concatenate([head, np.array(self.token_gains, np.int64)])
 
     def _sizes(self) -> Samples:
         """Sizes of blocks at their first samples, marked if predicted from the reference feature."""

@@ -45,8 +45,9 @@ def under(
     **options: Any,
 ) -> bytes:
     """A stream of payloads of chosen content, coefficients of a transform."""
-    predicted = options.get("gop", 0) > 0
-    blanks = [np.zeros(one.levels.shape, dtype) for one in contents]
+    predicted, tokens = options.get("gop", 0) > 0, options.get("feature_type") == "tokens"
+    shapes = [one.levels.shape for one in contents]
+    blanks = [np.zeros((one[1], one[0]) if tokens else one, dtype) for one in shapes]
     stream = coded(*blanks, coder=coder, model=model, workers=1, index=False, **options)
     if options.get("batch") is not False and not predicted:
         raise ValueError("contents are for features of their own")
@@ -168,6 +169,39 @@ def transform_single(_: Features) -> bytes:
     """a transform of one channel: a scale and an offset"""
     model = transform(mixing(1, 1, 0, 1), scales=0.5, offsets=-3.0)
     return under(model, Content(pattern((1, 6, 6), 2, 5), block=8), qp=4, batch=False)
+
+
+_TOKENS: dict[str, Any] = {"qp": 20, "batch": False, "feature_type": "tokens"}
+
+
+@vector(630)
+def token_gains(_: Features) -> bytes:
+    """six tokens whose gains are whole octaves and parts of them, up and down, and one without gains"""
+    gained = Content(
+        pattern((5, 6, 1), 4, 6),
+        block=8,
+        mode=2,
+        offsets=(3, -9),
+        gains=(4,),
+        token_gains=(0, 5, -3, 8, -10, 23),
+    )
+    return under(PLAIN, gained, Content(pattern((5, 1, 1), 4, 6), block=4), **_TOKENS)
+
+
+@vector(631)
+def token_gains_beyond(_: Features) -> bytes:
+    """gains beyond the limits, and products beyond 2^24"""
+    gained = Content(pattern((5, 4, 1), 4, 90), block=4, token_gains=(64, 65, -64, -3000))
+    return under(PLAIN, gained, **_TOKENS)
+
+
+@vector(632)
+def token_gains_dependent(_: Features) -> bytes:
+    """gains and dependent quantisation at once"""
+    gained = Content(
+        pattern((5, 6, 1), 4, 6), block=8, dependent=True, token_gains=(1, 0, -2, 6, 0, 11)
+    )
+    return under(PLAIN, gained, **_TOKENS)
 
 
 @edited(564, "transform-map", "a transform in a file of its own comes first", "7.14")

@@ -22,6 +22,7 @@ from refcodec.coders.native.head import (
     BLOCK,
     DEPENDENT_QUANTISATION,
     FREQUENCY_SLOPE,
+    GAINED,
     HEAD_SIZE,
     ORIGIN,
     POINTS,
@@ -49,13 +50,16 @@ def choose(
 ) -> Choice:
     """Choose block sizes and levels, with largest blocks of one side (0: without a transform).
 
-    exact      : samples before rounding, C x H x W.
+    exact      : samples before rounding, and before gains, C x H x W.
     steps      : of each channel, in units of 2^-16 samples.
     rates      : see ``rates.rate_table``, or ``rates.magnitude_rates`` for dependent quantisation; None for
                  those of the initial states.
     prediction : samples that blocks may be predicted from.
     """
     head = np.zeros(HEAD_SIZE, np.int64)
+    if advice.gains is not None:
+        head = np.concatenate([head, advice.gains])
+        head[GAINED] = 1
     head[FREQUENCY_SLOPE] = slope
     head[RESTORATION] = restoration_mode(exact.shape, tuning)
     if prediction is not None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from refcodec.coders.native.encoder.advice import NO_ADVICE, Advice
+from refcodec.coders.native.encoder.choice import Choice
 from refcodec.coders.native.encoder.choose import choose
 from refcodec.coders.native.encoder.forwards import run_forwards
 from refcodec.coders.native.encoder.prediction import find_prediction
 from refcodec.coders.native.encoder.tuning import Tuning
+from refcodec.coders.native.gains import divided, gains_in
 from refcodec.coders.native.head import (
+    empty_head,
     sample_bounds,
     step_sizes,
 )
@@ -45,16 +49,19 @@ def encode_payload(
     Returns the payload and the decoded samples.
     """
     steps, bounds = step_sizes(fps, parameters), sample_bounds(fps)
+    gains = advice.gains if advice.choice is None else gains_in(advice.choice.head)
+    exact = divided(exact, gains)
     prediction = None
     if reference_feature is not None:
         prediction = find_prediction(exact, reference_feature, bounds)
     if advice.choice is not None:
-        payload, coded = run_forwards(exact, advice.choice, steps, bounds, prediction)
+        own = _with_room(advice.choice, fps)
+        payload, coded = run_forwards(exact, own, steps, bounds, prediction)
         return payload, coded.samples
 
     def cost(trial: tuple[bytes, Int32]) -> float:
         payload, samples = trial
-        error = (samples - exact) * (65536 / steps)[:, None, None]
+        error = (divided(samples, gains) - exact) * (65536 / steps)[:, None, None]
         if advice.spectral:
             error = forward(error, *([0, side] for side in error.shape[1:]))
         weights = 1.0 if advice.weights is None else advice.weights
@@ -64,9 +71,17 @@ def encode_payload(
     for block in _blocks_to_try(exact, steps, tuning):
         for slope in tuning.slopes if block else (0,):
             choice = choose(exact, steps, tuning, advice, block, slope, prediction=prediction)
-            payload, coded = run_forwards(exact, choice, steps, bounds, prediction)
+            own = _with_room(choice, fps)
+            payload, coded = run_forwards(exact, own, steps, bounds, prediction)
             trials.append((payload, coded.samples))
     return min(trials, key=cost) if len(trials) > 1 else trials[0]
+
+
+def _with_room(choice: Choice, fps: FeatureParameterSet) -> Choice:
+    """A choice whose head has an entry for each token where these may have gains."""
+    head = empty_head(fps)
+    head[: len(choice.head)] = choice.head
+    return replace(choice, head=head)
 
 
 def _blocks_to_try(exact: npt.NDArray[Any], steps: Int64, tuning: Tuning) -> tuple[int, ...]:
