@@ -42,7 +42,8 @@ KERNELS: dict[str, Callable[..., Any]] = {}
 
 _NATIVE = (
     *("workspace", "head", "channels", "decisions", "tree", "blocks", "coefficients"),
-    *("reconstruction", "samples", "restoration", "transform", "encoder/blocks"),
+    *("reconstruction", "samples", "restoration", "transform", "gains"),
+    *("encoder/blocks", "encoder/levels", "encoder/trellis"),
 )
 _NATIVE_LOSSLESS = (
     *("header", "raw_bits", "models", "contexts", "context", "fast"),

@@ -49,7 +49,7 @@ def s3() -> Iterator[dict[str, Any]]:
     try:
         host, port = server.get_host_and_port()
         access = {"key": "k", "secret": "s", "endpoint_url": f"http://{host}:{port}"}
-        s3fs.S3FileSystem(**access).mkdir("features")
+        s3fs.S3FileSystem(**access).makedirs("features", exist_ok=True)  # moto is one a process
         yield access
     finally:
         server.stop()
