@@ -60,6 +60,15 @@ def _native() -> None:
     first = _feature(2, 12, 16)
     for choices in ({"qp": 30}, {"qp": 30, "gop": 2}, {"qp": 30, "speed": "fast"}):
         _round_trip([first, first + 1], coder="native", **choices)
+    _transformed_tokens()
+
+
+def _transformed_tokens() -> None:
+    from refcodec import ChannelTransform
+
+    tokens = _feature(6, 4)
+    given = {"feature_type": "tokens", "model": ChannelTransform.fit([tokens]), "token_gain": True}
+    _round_trip([tokens], coder="native", qp=30, **given)
 
 
 def _native_lossless() -> None:
