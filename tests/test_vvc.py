@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -238,3 +239,23 @@ def test_no_streams_are_drawn() -> None:
     with pytest.raises(CallerError, match="payloads of vvc are not drawn"):
         draw_stream(Profile.VVC, 1, 0)
     assert draw_stream(Profile.VVC, 1, 0, coders=("raw", "zlib")).stream
+
+
+@encodes
+def test_a_run_that_writes_nothing_is_repeated(tmp_path: Path) -> None:
+    """vvenc in ffmpeg 9.0.2 ends well without any output at times: here twice."""
+    program = tmp_path / "ffmpeg"
+    program.write_text(
+        "#!/bin/sh\n"
+        f"cd {shlex.quote(str(tmp_path))}\n"
+        'case "$*" in *libvvenc*)\n'
+        "  echo run >> runs\n"
+        "  if [ $(wc -l < runs) -le 2 ]; then cat > /dev/null; exit 0; fi;;\n"
+        "esac\n"
+        f'exec {shlex.quote(find_ffmpeg())} "$@"\n'
+    )
+    program.chmod(0o755)
+    feature = maps(1, 16, 16)
+    data = refcodec.encode(feature, coder="vvc", preset="faster", ffmpeg=str(program))
+    assert (tmp_path / "runs").read_text().count("run") == 3
+    assert data == refcodec.encode(feature, coder="vvc", preset="faster")

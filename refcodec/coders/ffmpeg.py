@@ -42,6 +42,7 @@ class Program:
     encoder  : ffmpeg's name of the encoder.
     needs    : what the encoder must be capable of, for messages.
     probe    : a monochrome picture of 16 x 16 samples of 8 bits, all 128.
+    tries    : runs of the encoder, of which the first that gives any output, or an error, counts.
     """
 
     standard: Standard
@@ -49,6 +50,7 @@ class Program:
     encoder: str
     needs: str
     probe: bytes
+    tries: int = 1
 
 
 HEVC_PROGRAM = Program(
@@ -71,6 +73,7 @@ VVC_PROGRAM = Program(
         "000000010079000302108000822112a03ffac60aa19821c5000003000100000300193100000001008100011088980c02"
         "0000010041c4001780ca3c"
     ),
+    tries=6,  # in ffmpeg 9.0.2, one run in some fifty ends well and writes nothing
 )
 
 _PROBE_SECONDS = 60.0
@@ -138,7 +141,10 @@ def encode_video(
         protocol_whitelist="pipe",
     ).output("pipe:1", format=program.muxer, vcodec=program.encoder, **options)
     path, most = find_ffmpeg(ffmpeg), 2 * len(frames) + (1 << 20)
-    output, complaint = _run(graph, frames, path, most, timeout)
+    for _ in range(program.tries):
+        output, complaint = _run(graph, frames, path, most, timeout)
+        if output or complaint:
+            break
     if complaint or not 0 < len(output) <= most:
         raise EnvironmentFault(
             f"ffmpeg could not encode {size[0]}x{size[1]} {pixel_format} frames: "

@@ -23,7 +23,7 @@ RUN = Run(frames=96, bytes=1 << 18)
 """Most work that is decoded at once."""
 
 _PORTION = 6
-"""Frames of one run of vvenc: in ffmpeg 9.0.2 it returns nothing for 7 to 10 of them."""
+"""Frames of one run of vvenc: in ffmpeg 9.0.2 it mostly returns nothing for 7 to 10 of them."""
 
 _SLOWNESS = 16
 """Times that vvenc is slower than other encoders, for its bound of time."""
