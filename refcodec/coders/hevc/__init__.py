@@ -6,48 +6,20 @@ A payload holds the slices of its feature's frames, one NAL unit per frame. ``ch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from refcodec.coders.ffmpeg import HEVC_PROGRAM
 from refcodec.coders.hevc.checks import check_parameter_sets, check_slices, check_units
 from refcodec.coders.hevc.encoding import RUN, encode_frames
 from refcodec.coders.hevc.headers import show_headers
-from refcodec.coders.protocol import Machine, Payload, Violations
-from refcodec.coders.video.coder import VideoCoder, VideoFrames
-from refcodec.pack import Frames
-from refcodec.syntax.bits import Trace
-from refcodec.syntax.structures import FeatureParameterSet
+from refcodec.coders.video.coder import VideoCoder
 
 __all__ = ["PAYLOAD_CODER"]
 
-
-class _Hevc(VideoCoder):
-    program, run = HEVC_PROGRAM, RUN
-
-    def check_sets(self, fps: FeatureParameterSet, offset: int = 0) -> Violations:
-        return check_parameter_sets(fps, offset)
-
-    def check_units(self, payload: Payload, frames: int, *, first: bool) -> Violations:
-        return check_units(payload, frames, first=first)
-
-    def check_payload(self, payload: Payload) -> Violations:
-        return check_slices(payload)
-
-    def show_parameter_set(self, fps: FeatureParameterSet, trace: Trace) -> None:
-        show_headers(fps.parameter_sets or b"", trace)
-
-    def show_payload(self, payload: Payload, trace: Trace) -> None:
-        show_headers(payload.data, trace, payload.fps)
-
-    def encode_frames(
-        self,
-        frames: Frames,
-        qps: Sequence[int],
-        fps: FeatureParameterSet,
-        preset: str,
-        machine: Machine,
-    ) -> VideoFrames:
-        return encode_frames(frames, qps, fps, preset, machine)
-
-
-PAYLOAD_CODER = _Hevc()
+PAYLOAD_CODER = VideoCoder(
+    HEVC_PROGRAM,
+    RUN,
+    check_sets=check_parameter_sets,
+    check_units=check_units,
+    check_slices=check_slices,
+    show_headers=show_headers,
+    encode_frames=encode_frames,
+)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -30,7 +29,7 @@ from refcodec.coders.video.runs import Run, runs_of
 from refcodec.config import EncoderConfig
 from refcodec.errors import EnvironmentFault, PayloadError
 from refcodec.pack import Frames, layout_of, pack
-from refcodec.syntax.bits import Elements, position_of
+from refcodec.syntax.bits import Elements, Trace, position_of
 from refcodec.syntax.structures import FeatureParameterSet
 from refcodec.tables import Level
 
@@ -56,41 +55,50 @@ class _Run(NamedTuple):
     parameter_sets: bytes
 
 
-class VideoCoder(PayloadCoder):
-    """The interface of a video standard.
+class CheckUnits(Protocol):
+    """A check of number and type of NAL units, without which ffmpeg does not see a payload."""
 
-    program : the standard as ffmpeg knows it.
-    run     : most work of one run of its encoder.
-    """
-
-    program: Program
-    run: Run
-
-    @abstractmethod
-    def check_sets(self, fps: FeatureParameterSet, offset: int = 0) -> Violations:
-        """Yield violations of the constraints on the standard's parameter sets.
-
-        offset : position of parameter_sets in the stream, in bits.
-        """
-
-    @abstractmethod
-    def check_units(self, payload: Payload, frames: int, *, first: bool) -> Violations:
-        """Yield violations in number and type of NAL units, without which ffmpeg does not see the payload.
+    def __call__(self, payload: Payload, frames: int, *, first: bool) -> Violations:
+        """Yield violations.
 
         frames : number of frames of the feature.
         first  : true if decoding begins with this payload.
         """
 
-    @abstractmethod
-    def encode_frames(
-        self,
-        frames: Frames,
-        qps: Sequence[int],
-        fps: FeatureParameterSet,
-        preset: str,
-        machine: Machine,
-    ) -> VideoFrames:
-        """Code frames at the QP of each. Raises EnvironmentFault if another program fails."""
+
+@dataclass(frozen=True)
+class VideoCoder(PayloadCoder):
+    """The interface of a video standard.
+
+    program       : the standard as ffmpeg knows it.
+    run           : most work of one run of its encoder.
+    check_sets    : constraints on parameter sets; takes the position of parameter_sets in bits.
+    check_units   : what is checked before ffmpeg sees a payload.
+    check_slices  : constraints on the slices of a payload.
+    show_headers  : adds the headers of NAL units to a trace; takes the parameter set that slices refer to.
+    encode_frames : codes frames at the QP of each, with a preset. Raises EnvironmentFault if another program
+                    fails.
+    """
+
+    program: Program
+    run: Run
+    check_sets: Callable[[FeatureParameterSet, int], Violations]
+    check_units: CheckUnits
+    check_slices: Callable[[Payload], Violations]
+    show_headers: Callable[[bytes, Trace, FeatureParameterSet | None], None]
+    encode_frames: Callable[[Frames, Sequence[int], FeatureParameterSet, str, Machine], VideoFrames]
+
+    def check_payload(self, payload: Payload) -> Violations:
+        """Yield violations of the constraints on slices."""
+        return self.check_slices(payload)
+
+    def show_parameter_set(self, fps: FeatureParameterSet, trace: Trace) -> None:
+        """Add the headers of the parameter sets."""
+        self.show_headers(fps.parameter_sets or b"", trace, None)
+
+    def show_payload(self, payload: Payload, trace: Trace) -> None:
+        """Add the headers of a payload."""
+        self.show_headers(payload.data, trace, payload.fps)
 
     def check_parameter_set(
         self, fps: FeatureParameterSet, limits: Level, trace: Elements
@@ -110,7 +118,7 @@ class VideoCoder(PayloadCoder):
         Yields int32 samples, C x H x W, clipped to the bits of the quantiser.
         """
         fps = run[0].fps
-        for error in self.check_sets(fps):
+        for error in self.check_sets(fps, 0):
             raise error
         layouts = [layout_of(fps, one.parameters) for one in run]
         for one, layout in zip(run, layouts, strict=True):

@@ -97,8 +97,11 @@ def _check_headers(
 
 
 @clause("8.3.12")
-def check_units(payload: Payload, frames: int) -> Violations:
-    """(8.3.12) One slice per frame, of an IDR picture, and adaptation parameter sets before it."""
+def check_units(payload: Payload, frames: int, *, first: bool) -> Violations:
+    """(8.3.12) One slice per frame, of an IDR picture, and adaptation parameter sets before it.
+
+    first : of no consequence, as every picture is an IDR picture.
+    """
     kinds = [nal_type(nal) for _, nal in split_nals(payload.data, payload.bit_offset)]
     found = sum(kind in _IDR for kind in kinds)
     allowed = {*_IDR, NAL.PREFIX_APS}
