@@ -79,3 +79,18 @@ class Parts:
 def take_apart() -> Callable[[bytes], Parts]:
     """``take_apart(data).join() == data``."""
     return Parts.of
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    """A client of a dask cluster of two threads, whose file system in memory is that of the tests."""
+    distributed = pytest.importorskip("distributed", reason="dask is not installed")
+    zarr = pytest.importorskip("zarr", reason="zarr is not installed")
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        distributed.Client(cluster) as found,
+    ):
+        yield found
+    zarr.core.sync.cleanup_resources()

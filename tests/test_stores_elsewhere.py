@@ -27,19 +27,6 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    """A cluster of threads, whose file system in memory is that of the tests."""
-    with (
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0"
-        ) as cluster,
-        distributed.Client(cluster) as found,
-    ):
-        yield found
-    zarr.core.sync.cleanup_resources()
-
-
-@pytest.fixture(scope="module")
 def s3() -> Iterator[dict[str, Any]]:
     """Options for a server of S3 that has the bucket ``features``."""
     s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")

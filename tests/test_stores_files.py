@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +23,6 @@ from refcodec.stores.rows import open_rows  # noqa: E402
 
 VECTORS = np.maximum(np.random.default_rng(0).normal(size=(50, 12)), 0).astype(np.float32)
 MAPS = np.random.default_rng(1).normal(size=(9, 2, 3, 4)).astype(np.float16)
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    """A cluster of two threads."""
-    with (
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0"
-        ) as cluster,
-        distributed.Client(cluster) as found,
-    ):
-        yield found
-    zarr.core.sync.cleanup_resources()
 
 
 def stored(folder: Path, client: Any, values: Any, chunk: int) -> Path:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from page import fill, table
 from record import Record
+from tails_page import draw_curves
 
 from refcodec import plotting
 from refcodec.files import atomic_file
-from refcodec.plotting import COLOURS, FAINT, MARKERS
 
 KEPT = 0.99
 """Share of the decisions that every known tail is to keep; of few images, all but one."""
@@ -121,7 +120,7 @@ def _draw(record: Record, path: Path) -> None:
             for panel, tail in zip(row, tails[name], strict=False):
                 known = "known" if tail in place["known"] else "not known"
                 plotting.title(panel, f"{tail}, {known}: SNR in dB")
-                _panel(panel, place["curves"], f"{tail}_snr")
+                draw_curves(panel, place["curves"], _CURVES, f"{tail}_snr")
             for panel in row[len(tails[name]) :]:
                 panel.set_axis_off()
             row[0].set_ylabel(name)
@@ -130,19 +129,3 @@ def _draw(record: Record, path: Path) -> None:
         image = plotting.save(figure, "png")
     with atomic_file(path) as file:
         file.write(image)
-
-
-def _panel(panel: Any, curves: Record, measure: str) -> None:
-    plotting.rate_axis(panel)
-    for number, (name, label) in enumerate(_CURVES.items()):
-        points = [one for one in curves.get(name, {}).values() if measure in one]
-        points = sorted(points, key=lambda one: one["bits"])
-        panel.plot(
-            [one["bits"] for one in points],
-            [one[measure] for one in points],
-            label=label,
-            color=COLOURS[number - 1] if number else FAINT,
-            marker=MARKERS[number],
-            markersize=3.5,
-            linewidth=1,
-        )

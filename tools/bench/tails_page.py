@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def draw(record: Record, path: Path) -> None:
         for row, layer in zip(panels, layers, strict=True):
             for panel, (measure, title) in zip(row, _PANELS.items(), strict=True):
                 plotting.title(panel, title)
-                _panel(panel, record["curves"][layer], measure)
+                draw_curves(panel, record["curves"][layer], _CURVES, measure)
                 if measure in record["originals"][layer]:
                     panel.axhline(record["originals"][layer][measure], color=FAINT, linewidth=0.6)
             row[0].set_ylabel(layer)
@@ -79,10 +80,12 @@ def draw(record: Record, path: Path) -> None:
         file.write(image)
 
 
-def _panel(panel: Any, curves: Record, measure: str) -> None:
+def draw_curves(panel: Any, curves: Record, labels: Mapping[str, str], measure: str) -> None:
+    """A measure over the rate, a line for each curve by its label; the first one is the reference."""
     plotting.rate_axis(panel)
-    for number, (name, label) in enumerate(_CURVES.items()):
-        points = sorted(curves.get(name, {}).values(), key=lambda one: one["bits"])
+    for number, (name, label) in enumerate(labels.items()):
+        points = [one for one in curves.get(name, {}).values() if measure in one]
+        points = sorted(points, key=lambda one: one["bits"])
         panel.plot(
             [one["bits"] for one in points],
             [one[measure] for one in points],
