@@ -64,15 +64,16 @@ def _measure(layer: str, options: argparse.Namespace, record: Record) -> None:
     curves = record.setdefault("curves", {}).setdefault(layer, {})
     for name, choices in CURVES.items():
         points = curves.setdefault(name, {})
-        for qp in QPS:
-            if str(qp) in points:
-                continue
-            given = {key: value for key, value in choices.items() if key != "transform"}
-            models = None
-            if "transform" in choices:
-                models = _transform(layer) if small else real_networks.transform(layer, "weighted")
-                given |= {"model": models, "model_apart": True}
-            write(source.maps[:1], coder="native", qp=qp, **given)  # compiles the kernels
+        wanted = [qp for qp in QPS if str(qp) not in points]
+        if not wanted:
+            continue
+        given = {key: value for key, value in choices.items() if key != "transform"}
+        models = None
+        if "transform" in choices:
+            models = _transform(layer) if small else real_networks.transform(layer, "weighted")
+            given |= {"model": models, "model_apart": True}
+        write(source.maps[:1], coder="native", **given)  # compiles the kernels
+        for qp in wanted:
             data, forth = timed(write, source.maps, coder="native", qp=qp, **given)
             decoded, back = timed(read, data, models)
             seconds = {"encode_s": forth / len(source.maps), "decode_s": back / len(source.maps)}
