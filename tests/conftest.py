@@ -94,3 +94,23 @@ def client() -> Iterator[Any]:
     ):
         yield found
     zarr.core.sync.cleanup_resources()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[dict[str, Any]]:
+    """Options of fsspec for a server of S3 that has the bucket ``features``.
+
+    All servers of moto in one process serve the same buckets, so there is one server, and each test
+    writes under a name of its own.
+    """
+    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
+    servers = pytest.importorskip("moto.server", reason="moto, with its server, is not installed")
+    server = servers.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        access = {"key": "k", "secret": "s", "endpoint_url": f"http://{host}:{port}"}
+        s3fs.S3FileSystem(**access).mkdir("features")
+        yield access
+    finally:
+        server.stop()

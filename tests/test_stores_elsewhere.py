@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,22 +23,6 @@ from refcodec.stores.place import Place  # noqa: E402
 VECTORS = np.maximum(np.random.default_rng(0).normal(size=(50, 12)), 0).astype(np.float32)
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[dict[str, Any]]:
-    """Options for a server of S3 that has the bucket ``features``."""
-    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
-    servers = pytest.importorskip("moto.server", reason="moto, with its server, is not installed")
-    server = servers.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        access = {"key": "k", "secret": "s", "endpoint_url": f"http://{host}:{port}"}
-        s3fs.S3FileSystem(**access).makedirs("features", exist_ok=True)  # moto is one a process
-        yield access
-    finally:
-        server.stop()
 
 
 @pytest.fixture(params=["memory", "s3"])

@@ -544,22 +544,12 @@ def test_fsspec_in_memory() -> None:
     assert same(found[3], VECTORS[3])
 
 
-def test_s3() -> None:
-    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
-    servers = pytest.importorskip("moto.server", reason="moto, with its server, is not installed")
-    server = servers.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        access = {"key": "k", "secret": "s", "endpoint_url": f"http://{host}:{port}"}
-        s3fs.S3FileSystem(**access).mkdir("features")
-        place, storage = "s3://features/a.zarr", {"storage_options": access}
-        zarr.create_array(place, data=VECTORS, chunks=(200, 1024), **encoding(), **storage)
-        found = zarr.open_array(place, mode="r", **storage)
-        assert same(found[150:250], VECTORS[150:250])
-        assert same(found[3], VECTORS[3])
-    finally:
-        server.stop()
+def test_s3(s3: dict[str, Any]) -> None:
+    place, storage = "s3://features/array-of-zarr", {"storage_options": s3}
+    zarr.create_array(place, data=VECTORS, chunks=(200, 1024), **encoding(), **storage)
+    found = zarr.open_array(place, mode="r", **storage)
+    assert same(found[150:250], VECTORS[150:250])
+    assert same(found[3], VECTORS[3])
 
 
 def test_errors_are_of_the_project() -> None:
