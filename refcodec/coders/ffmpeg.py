@@ -15,8 +15,8 @@ from typing import Any
 
 from refcodec.coders.process import run_filter
 from refcodec.errors import CallerError, EnvironmentFault, PayloadError
-from refcodec.syntax.annexb import Standard
 from refcodec.syntax.hevc import HEVC
+from refcodec.syntax.standard import Standard
 from refcodec.syntax.vvc import VVC
 
 __all__ = [

@@ -10,8 +10,8 @@ from coding import timed
 
 from refcodec.coders.ffmpeg import VVC_PROGRAM, decode_video
 from refcodec.coders.protocol import Machine
-from refcodec.coders.video.coder import VideoFrames
-from refcodec.coders.vvc.encoding import encode_portions
+from refcodec.coders.video.portions import VideoFrames
+from refcodec.coders.vvc.encoding import encode_with
 from refcodec.evaluate import peers
 from refcodec.evaluate.peers import PEERS, RANGE_BYTES, Floats
 
@@ -40,7 +40,7 @@ class A3:
     def encode(self, qp: int) -> tuple[VideoFrames, float]:
         """Payloads and parameter sets, and the seconds that ffmpeg took, each start included."""
         return timed(
-            encode_portions,
+            encode_with,
             self._coded.frames,
             [qp] * len(self._coded.frames),
             10,

@@ -25,6 +25,7 @@ from refcodec.coders.protocol import (
 )
 from refcodec.coders.video.frames import decode_frames, take_channels
 from refcodec.coders.video.grid import check_grid
+from refcodec.coders.video.portions import VideoFrames
 from refcodec.coders.video.runs import Run, runs_of
 from refcodec.config import EncoderConfig
 from refcodec.errors import EnvironmentFault, PayloadError
@@ -33,18 +34,7 @@ from refcodec.syntax.bits import Elements, Trace, position_of
 from refcodec.syntax.structures import FeatureParameterSet
 from refcodec.tables import Level
 
-__all__ = ["VideoCoder", "VideoFrames"]
-
-
-class VideoFrames(NamedTuple):
-    """Frames as an encoder of video leaves them.
-
-    payloads       : the NAL units of each frame, with their start codes.
-    parameter_sets : those that all frames share, likewise.
-    """
-
-    payloads: list[bytes]
-    parameter_sets: bytes
+__all__ = ["VideoCoder"]
 
 
 class _Run(NamedTuple):
