@@ -46,7 +46,7 @@ class _Run(NamedTuple):
 
 
 class CheckUnits(Protocol):
-    """A check of number and type of NAL units, without which ffmpeg does not see a payload."""
+    """A check of number and type of units, without which ffmpeg does not see a payload."""
 
     def __call__(self, payload: Payload, frames: int, *, first: bool) -> Violations:
         """Yield violations.
@@ -63,9 +63,9 @@ class VideoCoder(PayloadCoder):
     program       : the standard as ffmpeg knows it.
     run           : most work of one run of its encoder.
     check_sets    : constraints on parameter sets; takes the position of parameter_sets in bits.
-    check_units   : what is checked before ffmpeg sees a payload.
-    check_slices  : constraints on the slices of a payload.
-    show_headers  : adds the headers of NAL units to a trace; takes the parameter set that slices refer to.
+    check_units   : constraints on the units of a payload, checked before ffmpeg sees it.
+    check_slices  : constraints on the slices, or frames, of a payload.
+    show_headers  : adds the headers of units to a trace; takes the parameter set that slices refer to.
     encode_frames : codes frames at the QP of each, with a preset. Raises EnvironmentFault if another program
                     fails.
     """

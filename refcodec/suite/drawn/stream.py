@@ -3,9 +3,9 @@
     drawn = draw_stream(Profile.LOSSLESS, 1, seed=7)
     drawn.stream, drawn.features
 
-The same arguments give the same bytes on every machine; with the profile ``hevc``, those of one version of
-x265. The walk takes no decision of the encoder: elements are drawn from their declarations, payloads are
-content that coders' encoding halves write down.
+The same arguments give the same bytes on every machine; with the profiles ``hevc`` and ``av1``, those of
+one version of x265 or libaom. The walk takes no decision of the encoder: elements are drawn from their
+declarations, payloads are content that coders' encoding halves write down.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from refcodec.suite.drawn.latents import draw_latents
 from refcodec.suite.drawn.models import draw_model, level_of, reach_of
 from refcodec.suite.drawn.parameter_sets import Budget, draw_parameter_set
 from refcodec.suite.drawn.parameters import draw_parameters
-from refcodec.suite.drawn.payloads import draw_hevc_payloads, draw_payload
+from refcodec.suite.drawn.payloads import draw_payload, draw_video_payloads
 from refcodec.suite.drawn.units import (
     batch_unit,
     end_unit,
@@ -41,7 +41,7 @@ from refcodec.suite.drawn.units import (
     parameter_set_unit,
     unknown_unit,
 )
-from refcodec.syntax.codes import Coder, HashTarget, Profile
+from refcodec.syntax.codes import HashTarget, Profile
 from refcodec.syntax.structures import (
     FPS_IDS,
     MODEL_IDS,
@@ -67,7 +67,7 @@ _MOST_ELEMENTS = 2048
 
 
 _MOST_FRAME_SAMPLES = 1 << 15
-"""Samples of the HEVC frames of some features: each run of x265 takes a tenth of a second as it is."""
+"""Samples of the frames of some features: each run of an encoder takes a tenth of a second as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,9 @@ def draw_stream(
 
     level  : the highest; the stream may have a lower one.
     coders : names of the coders to draw; none for all of the profile.
-    ffmpeg : program for HEVC; None for the bundled one.
+    ffmpeg : program for HEVC and AV1; None for the bundled one.
 
-    Raises EnvironmentFault where HEVC is drawn and there is no program for it; CallerError where VVC is,
+    Raises EnvironmentFault where video is drawn and there is no program for it; CallerError where VVC is,
     and as `coders_of`.
     """
     chance = Chance("stream", WALK, profile.name, level, seed)
@@ -165,13 +165,13 @@ class _Walk:
         """A new parameter set, or one in force, and coded units that refer to it."""
         chance = self._chance
         count = chance.choose([0, 1, 1, 2, 3, 5])
-        reusable = [one for one in self._sets.values() if one.coder_id != Coder.HEVC]
+        reusable = [one for one in self._sets.values() if not record_of(one.coder_id).video]
         if reusable and chance.one_in(4):
             self._features(chance.choose(reusable), count)
             return
         fps_id = chance.choose([*self._sets, chance.number(0, FPS_IDS - 1)])
         if record.video:
-            self._hevc(record, fps_id, max(count, 1))
+            self._video(record, fps_id, max(count, 1))
             return
         fps = draw_parameter_set(chance, record, self._budget, fps_id)
         if record.has_model:
@@ -214,15 +214,15 @@ class _Walk:
             self._add(index_unit(self._chance, self._table))
         self._add(end_unit(self._chance, index_offset, len(self.features)))
 
-    def _hevc(self, record: CoderRecord, fps_id: int, count: int) -> None:
-        """A parameter set of HEVC, and features that x265 codes together."""
+    def _video(self, record: CoderRecord, fps_id: int, count: int) -> None:
+        """A parameter set of a video coder, and features that are coded together."""
         chance = self._chance
         while True:
             fps = draw_parameter_set(chance, record, self._budget, fps_id)
             parameters = [draw_parameters(chance, fps) for _ in range(count)]
             if sum(decoded_size(fps, own) for own in parameters) <= _MOST_FRAME_SAMPLES:
                 break
-        coded, fps = draw_hevc_payloads(chance, fps, parameters, self._ffmpeg)
+        coded, fps = draw_video_payloads(chance, fps, parameters, self._ffmpeg)
         self._set(fps)
         for own, one in zip(parameters, coded, strict=True):
             self._single(fps, own, one)
@@ -245,7 +245,7 @@ class _Walk:
         return number
 
     def _features(self, fps: FeatureParameterSet, count: int) -> None:
-        """Coded features and batches with any coder but HEVC; none under a model that is not there."""
+        """Coded features and batches, but those of video; none under a model that is not there."""
         model = None if fps.model_id is None else self._models[fps.model_id]
         if fps.model_id is not None and model is None:
             return
