@@ -210,6 +210,7 @@ def test_one_short_sequence_header() -> None:
         ("still_picture", 0),
         ("max_frame_height_minus_1", [14]),
         ("high_bitdepth", 0),
+        ("enable_superres", 1),
         ("color_description_present_flag", 1),
     ],
 )

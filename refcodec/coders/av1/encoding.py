@@ -41,9 +41,11 @@ _DETERMINISTIC: Mapping[str, Any] = {
     "b:v": 0,
     "aq-mode": 0,
     "tune": "psnr",
-    "aom-params": "deltaq-mode=0",
 }
-"""Options of libaom: still pictures, one thread, the quantiser that is asked for in all blocks."""
+"""Options of ffmpeg for libaom: still pictures, one thread, one quantiser for all blocks of a frame."""
+
+_EVEN = "deltaq-mode=0"
+"""Options of libaom itself, to the same end."""
 
 
 def encode_frames(
@@ -54,7 +56,7 @@ def encode_frames(
     machine: Machine,
 ) -> VideoFrames:
     """The frame OBU of each frame, and the sequence header that all share."""
-    return encode_with(frames, qps, frame_depth(fps.bits), preset, machine, {})
+    return encode_with(frames, qps, frame_depth(fps.bits), preset, machine)
 
 
 def encode_with(
@@ -63,16 +65,17 @@ def encode_with(
     depth: int,
     preset: str,
     machine: Machine,
-    tools: Mapping[str, Any],
+    tools: str = "",
 ) -> VideoFrames:
     """Code frames at the QP of each, with further options of libaom.
 
     depth : bit depth of the frames, 8, 10 or 12.
-    tools : further options of ffmpeg for its encoder.
+    tools : further options of libaom, as in ``-aom-params``.
 
     Raises EnvironmentFault.
     """
-    options = {**_DETERMINISTIC, "cpu-used": _SPEEDS[preset], **tools}
+    own = ":".join(filter(None, [_EVEN, tools]))
+    options = {**_DETERMINISTIC, "cpu-used": _SPEEDS[preset], "aom-params": own}
 
     def encode_alike(alike: Frames, qp: int) -> VideoFrames:
         return _encode_alike(alike, quantiser_of(qp, depth), depth, options, machine)

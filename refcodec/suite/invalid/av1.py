@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from refcodec.suite.assemble import Edit
 from refcodec.suite.make.define import invalid, invalid_payload, unnoticed
-from refcodec.suite.make.edits import change_payload, element, inside
+from refcodec.suite.make.edits import change_payload, element, inside, replace_sets
 from refcodec.suite.vectors import Definition
 from refcodec.syntax.av1 import split_units
 
@@ -24,9 +24,7 @@ def _fixed(number: int, name: str, value: int, title: str) -> Definition:
 
 
 av1_chroma = _fixed(801, "mono_chrome", 0, "chroma")
-av1_profile = _fixed(802, "seq_profile", 1, "profile")
 av1_film_grain = _fixed(803, "film_grain_params_present", 1, "film_grain")
-av1_super_resolution = _fixed(804, "enable_superres", 1, "super_resolution")
 av1_whole_headers = _fixed(805, "reduced_still_picture_header", 0, "whole_headers")
 
 
@@ -34,6 +32,18 @@ av1_whole_headers = _fixed(805, "reduced_still_picture_header", 0, "whole_header
 def av1_width(stream: bytes) -> list[Edit]:
     """the sequence header has frames 15 samples wide; the tiles ask for 16"""
     return inside(stream, *_SETS, [14], "sequence_header.max_frame_width_minus_1")
+
+
+@invalid(802, _ORIGIN, "syntax", "8.3.13", _PAYLOAD)
+def av1_extension(stream: bytes) -> list[Edit]:
+    """obu_extension_flag of a frame is 1"""
+    return inside(stream, *_PAYLOAD, 1, "obu_header.obu_extension_flag")
+
+
+@invalid(804, _ORIGIN, "constraint", "9.11.1", _SETS)
+def av1_two_headers(stream: bytes) -> list[Edit]:
+    """parameter_sets holds the sequence header twice"""
+    return replace_sets(2 * element(stream, *_SETS).value)
 
 
 @invalid(806, _ORIGIN, "payload", "8.3.13", _PAYLOAD)

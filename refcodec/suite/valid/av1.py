@@ -62,3 +62,10 @@ def av1_screen_content(_: Features) -> bytes:
     """equal channels on one frame, of whose blocks some are copies of others"""
     one = np.kron(np.random.default_rng(648).integers(0, 4, (8, 8)), np.ones((4, 4)))
     return av1(np.stack([one] * 4).astype(np.float32), qp=20, bits=8, restoration="off")
+
+
+@vector(649, "8.3.13")
+def av1_long_frame(_: Features) -> bytes:
+    """a frame of more than 127 bytes, whose obu_size takes two"""
+    noise = np.random.default_rng(649).normal(size=(1, 16, 16)).astype(np.float32)
+    return av1(noise, qp=18, bits=8, restoration="off")
