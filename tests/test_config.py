@@ -171,8 +171,9 @@ def test_flags_are_true_or_false(option: str, value: Any) -> None:
 def test_values_of_no_type_that_an_option_has(coder: str, option: str) -> None:
     """Nothing but a CallerError leaves a configuration."""
     for value in (b"x", object(), {1: 2}, [None], {"a"}, "\0", math.nan, -math.inf, 1j, 10**400):
+        chosen: dict[str, Any] = {"coder": coder, option: value}
         with suppress(CallerError):
-            EncoderConfig(**{"coder": coder, option: value})
+            EncoderConfig(**chosen)
 
 
 @pytest.mark.parametrize(

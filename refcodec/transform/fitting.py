@@ -90,20 +90,20 @@ def moments_of(features: Iterable[Any]) -> Moments:
     return Moments(mean + shift, covariance, _USUAL_RANGE * found)
 
 
-def _each(features: Any) -> Iterable[Any]:
+def _each(features: Iterable[Any]) -> Iterable[Any]:
     """The features one by one. Raises CallerError for what is none, or may be one feature or several."""
     if isinstance(features, (str, bytes, Mapping)) or not isinstance(features, Iterable):
         raise CallerError(
             f"a {type(features).__name__} is no sequence of features",
             hint="give a list, a generator, a reader or an array N x C x H x W",
         )
-    if getattr(features, "ndim", 0) == 3:
+    shape = tuple(getattr(features, "shape", ()))
+    if len(shape) == 3:
         raise CallerError(
-            f"an array of shape {tuple(features.shape)} may be one map, or several features of tokens",
+            f"an array of shape {shape} may be one map, or several features of tokens",
             hint="give [x] for a map, list(x) for tokens",
         )
-    one_by_one: Iterable[Any] = features
-    return one_by_one
+    return features
 
 
 def _by_channel(feature: npt.NDArray[Any]) -> Values:
