@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["generate", "hash_seeds"]
 
-_ProfileName = Annotated[str, typer.Option("--profile", help="lossless, native, learned, hevc or av1.")]
+_ProfileName = Annotated[
+    str, typer.Option("--profile", help="lossless, native, realtime, learned, hevc or av1.")
+]
 _Level = Annotated[int, typer.Option(min=1, max=4, help="The highest level of a stream.")]
 _Seed = Annotated[int, typer.Option(min=0, help="Seed of the first stream; the others follow.")]
 
