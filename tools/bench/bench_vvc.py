@@ -93,8 +93,6 @@ def main() -> int:
     record = load(options, {})
     if not options.render:
         record.setdefault("runs", []).append(machine() | {"command": command()})
-        chosen = {name: one.settings for name, one in ANCHORS.items() if name in options.coders}
-        record["settings"] = record.get("settings", {}) | chosen
         for section in options.sections:
             counts = {"features": options.features, "photographs": options.photographs}
             record.setdefault("counts", {})[section] = counts

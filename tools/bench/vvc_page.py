@@ -9,6 +9,8 @@ from curves import BANDS, SNR_RANGE, Point, bd_rate
 from page import fill, measured, percent, table
 from record import Record
 
+_SECTIONS = {"curves": "The curves", "search": "The search", "many": "More features"}
+
 Curves = Mapping[str, Mapping[str, Point]]
 
 
@@ -16,17 +18,20 @@ def write(record: Record, page: Path) -> None:
     """Fill the page."""
     bands = [f"{low:g} to {high:g} dB" for low, high in (*BANDS, SNR_RANGE)]
     heads = ["layer", "coder", "against", *bands]
-    curves, rows = record.get("curves", {}), [*_tried(record.get("search", {}))]
+    times = ["layer", "coder", "encoding, s", "decoding, s"]
+    curves, many = record.get("curves", {}), record.get("many", {})
+    rows = [*_tried(record.get("search", {}))]
     fill(
         page,
         {
             "machine": _measured(record),
             "bands": table(heads, _rates(curves)),
-            "many": table(heads, _rates(record.get("many", {}))),
             "search": table(["layer", "settings", *bands, "encoding, s"], rows)
             if rows
             else "Not measured.\n",
-            "seconds": table(["layer", "coder", "encoding, s", "decoding, s"], _seconds(curves)),
+            "seconds": table(times, _seconds(curves)),
+            "many": table(heads, _rates(many)) if many else "Not measured.\n",
+            "many_seconds": table(times, _seconds(many)) if many else "Not measured.\n",
         },
     )
 
@@ -34,14 +39,17 @@ def write(record: Record, page: Path) -> None:
 def _measured(record: Record) -> str:
     """Sentences on the runs, oldest first, and on what they measured."""
     runs = [f"{measured(one, load=True)}." for one in record["runs"]]
-    settings = [f"{name} has the settings ``{one}``." for name, one in record["settings"].items()]
+    curves = dict.fromkeys(name for own in record.get("curves", {}).values() for name in own)
+    named = (name.split(" ", 1) for name in curves if " " in name)
+    settings = [f"{coder} has the settings ``{own}``." for coder, own in named]
     return "\n\n".join([*runs, "\n".join([_counted(record["counts"]), *settings])]) + "\n"
 
 
 def _counted(counts: Mapping[str, Mapping[str, int]]) -> str:
     """Sentences on how many features each section has."""
     return "\n".join(
-        f"The {section}: {own['features']} features a layer of ResNet-56, {own['photographs']} photographs."
+        f"{_SECTIONS[section]}: {own['features']} features a layer of ResNet-56, "
+        f"{own['photographs']} photographs."
         for section, own in counts.items()
     )
 
