@@ -188,6 +188,16 @@ def test_obus(head: bytes) -> None:
         assert "8.3.13-1" in broken(replaced(stream, place))
 
 
+def test_no_more_obus_are_read_than_there_are_frames() -> None:
+    """Two bytes make an OBU: of a payload full of them, a decoder takes one more than it needs."""
+    stream = vector("av1-10-bit")
+    wrong = element(stream, *PAYLOAD).value + b"\x32\0" + b"\xff\xff"
+    with pytest.raises(StreamError, match="has more than 1 OBUs") as caught:
+        refcodec.decode(replaced(stream, wrong))
+    assert caught.value.requirement == "8.3.13-2"
+    assert "8.3.13-2" in broken(replaced(stream, wrong))
+
+
 def test_one_short_sequence_header() -> None:
     """Two are too many, as is one with bytes behind its end, for it is repeated with each frame."""
     stream = vector("av1-10-bit")
@@ -260,7 +270,7 @@ def test_headers_are_shown() -> None:
     assert found["sequence_header.mono_chrome"].value == 1
     start = element(stream, *PAYLOAD).offset
     offsets = [one.offset for one in coded.elements if one.path == "obu_header.obu_size"]
-    obus = split_units(element(stream, *PAYLOAD).value)
+    obus = list(split_units(element(stream, *PAYLOAD).value))
     assert [one.kind for one in obus] == [TYPE.FRAME] * 3
     assert offsets == [start + 8 * (one.at + 1) for one in obus]
 

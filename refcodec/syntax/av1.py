@@ -7,6 +7,7 @@ pictures with reduced headers, each the only frame of its coded video sequence.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from construct import If, this
@@ -95,7 +96,7 @@ _STRUCTURES: dict[int, Structure[Any]] = {
 }
 
 
-def split_units(stream: bytes, offset: int | None = None) -> list[Obu]:
+def split_units(stream: bytes, offset: int | None = None) -> Iterator[Obu]:
     """Split a byte stream into OBUs; see `obu.split_obus`."""
     return split_obus(stream, _CLAUSE, offset)
 
@@ -135,7 +136,7 @@ def parse_sequence_header(stream: bytes, offset: int | None = None) -> SequenceH
 
     Raises ConstraintError for other OBUs or a longer one, TruncatedError or SyntaxViolation within it.
     """
-    obus = split_units(stream, offset)
+    obus = list(split_units(stream, offset))
     kinds = [one.kind for one in obus]
     if kinds != [TYPE.SEQUENCE_HEADER] or len(stream) > _LONGEST_SEQUENCE_HEADER:
         raise ConstraintError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from refcodec.errors import StreamError, SyntaxViolation
@@ -50,8 +51,8 @@ class Obu(NamedTuple):
         return self.data[0] >> 3
 
 
-def split_obus(stream: bytes, clause: str, offset: int | None = None) -> list[Obu]:
-    """Split a byte stream into OBUs.
+def split_obus(stream: bytes, clause: str, offset: int | None = None) -> Iterator[Obu]:
+    """Split a byte stream into OBUs, as they are asked for: two bytes can be one.
 
     clause : of the coder, whose first requirement is that on byte streams.
     offset : position of the byte stream in the DFC stream, in bits, for messages.
@@ -59,7 +60,6 @@ def split_obus(stream: bytes, clause: str, offset: int | None = None) -> list[Ob
     Raises SyntaxViolation unless the stream is a sequence of whole OBUs, each with its size, in the shortest
     form, and without an extension.
     """
-    obus: list[Obu] = []
     at = 0
     while at < len(stream):
         reader = BitReader(stream[at + 1 : at + 1 + _SIZE_BYTES])
@@ -76,6 +76,5 @@ def split_obus(stream: bytes, clause: str, offset: int | None = None) -> list[Ob
                 bit_offset=None if offset is None else offset + 8 * at,
                 requirement=f"{clause}-1",
             )
-        obus.append(Obu(at, data, begin))
+        yield Obu(at, data, begin)
         at += len(data)
-    return obus

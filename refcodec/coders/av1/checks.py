@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Payload, Violations
 from refcodec.coders.video.frames import frame_depth
 from refcodec.errors import ConstraintError, PayloadError, StreamError
-from refcodec.pack import frame_size
+from refcodec.pack import frame_size, layout_of
 from refcodec.registry import record_of
 from refcodec.syntax.av1 import (
     TYPE,
@@ -68,11 +70,13 @@ def check_units(payload: Payload, frames: int, *, first: bool) -> Violations:
 
     first : of no consequence, as every frame is a key frame.
     """
-    kinds = [one.kind for one in split_units(payload.data, payload.bit_offset)]
+    most = islice(split_units(payload.data, payload.bit_offset), frames + 1)
+    kinds = [one.kind for one in most]
     if kinds != [TYPE.FRAME] * frames:
+        found = f"more than {frames}" if len(kinds) > frames else f"{len(kinds)}"
         yield PayloadError(
-            f"an AV1 payload has {len(kinds)} OBUs, of the types {sorted(set(kinds))}; {frames} frames (6) "
-            "are expected",
+            f"an AV1 payload has {found} OBUs, of the types {sorted(set(kinds))}; {frames} frames (6) are "
+            "expected",
             bit_offset=payload.bit_offset,
             requirement="8.3.13-2",
         )
@@ -81,8 +85,9 @@ def check_units(payload: Payload, frames: int, *, first: bool) -> Violations:
 @clause("9.11.2")
 def check_frames(payload: Payload) -> Violations:
     """(9.11.2) Frames that are shown at the size at which they are coded."""
+    frames = len(layout_of(payload.fps, payload.parameters).qps)
     try:
-        obus = split_units(payload.data, payload.bit_offset)
+        obus = list(islice(split_units(payload.data, payload.bit_offset), frames))
     except StreamError:  # reported by the decoder
         return
     for one in obus:

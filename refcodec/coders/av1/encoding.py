@@ -24,10 +24,10 @@ from refcodec.syntax.structures import FeatureParameterSet
 
 __all__ = ["RUN", "encode_frames", "encode_with"]
 
-RUN = Run(frames=1024, bytes=4 << 20)
+RUN = Run(frames=1024, bytes=1 << 20)
 """Most work of one run of libaom."""
 
-_SLOWNESS = 4
+_SLOWNESS = 16
 """Times that libaom is slower than other encoders, for its bound of time."""
 
 _SPEEDS = {"slower": 0, "slow": 2, "medium": 4, "fast": 6, "faster": 8}
@@ -98,7 +98,7 @@ def _encode_alike(
         timeout=machine.seconds(_SLOWNESS * frames.size),
     )
     try:
-        obus = split_units(stream)
+        obus = list(split_units(stream))
     except StreamError as error:
         raise EnvironmentFault(
             f"ffmpeg wrote no AV1 stream: {error.what}", hint=f"check {VARIABLE}"

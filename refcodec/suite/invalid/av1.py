@@ -56,7 +56,7 @@ def av1_header_in_payload(stream: bytes) -> Edit:
 @invalid_payload(807, "av1-frame-packing", "8.3.13", place=_PAYLOAD)
 def av1_frame_missing(payload: bytes) -> bytes:
     """a payload lacks the last frame"""
-    return payload[: split_units(payload)[-1].at]
+    return payload[: [*split_units(payload)][-1].at]
 
 
 @invalid_payload(808, _ORIGIN, "8.3.13", "syntax", _PAYLOAD)
