@@ -62,7 +62,7 @@ def fit(
     import refcodec
     from refcodec.config import EncoderConfig
 
-    may_replace(str(target), force)
+    may_replace(str(target), force, [source])
     cut = None
     if model is not None or layer is not None:
         require_library("torch", "networks")

@@ -31,8 +31,8 @@ _FEATURES = 4096
 class StorePlan:
     """A store to build.
 
-    source  : ``.npy``, ``.zarr`` (a folder), ``.h5``, ``.parquet`` or ``.safetensors``; the last one is a path,
-              the others may be URLs.
+    source  : ``.npy``, ``.zarr`` (a folder), ``.h5``, ``.parquet`` or ``.safetensors``; a path, or a URL
+              of all but the last kind.
     array   : name of the array in the source; "" for the only one.
     target  : the zarr array: a folder, or a URL that fsspec knows, ``s3://bucket/features.zarr``.
     chunk   : features of a chunk.
