@@ -334,7 +334,7 @@ def test_hevc_without_a_program_is_left_out(
     def missing(*arguments: object) -> None:
         raise EnvironmentFault("there is no ffmpeg")
 
-    monkeypatch.setattr(walk, "draw_hevc_payloads", missing)
+    monkeypatch.setattr(walk, "draw_video_payloads", missing)
     words = ["conformance", "generate", str(tmp_path / "hevc"), "--profile", "hevc"]
     done = CliRunner().invoke(app, [*words, "--count", "8"])
     assert done.exit_code == 0, done.output

@@ -62,6 +62,7 @@ class Profile(IntEnum):
     LEARNED = 4
     REALTIME = 5
     VVC = 6
+    AV1 = 7
 
 
 class FeatureType(IntEnum):
@@ -125,6 +126,7 @@ class Coder(IntEnum):
     LEARNED = 8
     NATIVE_STATIC = 9
     VVC = 10
+    AV1 = 11
 
 
 class ChannelOrder(IntEnum):

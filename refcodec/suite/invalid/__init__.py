@@ -4,6 +4,7 @@ Each is an edit of a valid one.
 """
 
 from refcodec.suite.invalid import (
+    av1,
     bounds,
     byte_formats,
     exact_ends,
@@ -56,4 +57,5 @@ INVALID = definitions(
     transforms,
     tokens,
     vvc,
+    av1,
 )

@@ -5,6 +5,7 @@
 
 from refcodec.suite.make.define import definitions
 from refcodec.suite.valid import (
+    av1,
     byte_formats,
     exact_headers,
     hevc,
@@ -66,4 +67,5 @@ VALID = definitions(
     tokens,
     native_dependent,
     vvc,
+    av1,
 )
