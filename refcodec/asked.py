@@ -9,6 +9,7 @@ from typing import Any
 
 from refcodec.coders.protocol import Machine
 from refcodec.errors import CallerError
+from refcodec.option_values import checked_value
 from refcodec.probability.kinds import Model
 from refcodec.probability.store import ModelStore
 from refcodec.stored_model import StoredModel
@@ -36,18 +37,10 @@ def asked_machine(
     source  : of the stream; models are looked for in its folder, too, if it is a path.
     workers : threads; None for one per processor.
     """
-    if ffmpeg is not None and not isinstance(ffmpeg, (str, os.PathLike)):
-        raise CallerError(f"ffmpeg is {_shown(ffmpeg)}; it is the path of a program")
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float, type(None))):
-        raise CallerError(f"timeout is {_shown(timeout)}; it is a number of seconds")
-    if timeout is not None and not timeout > 0:
-        raise CallerError(f"timeout is {timeout}; it is above 0")
-    if workers is None:
-        workers = os.cpu_count() or 1
-    if isinstance(workers, bool) or not hasattr(workers, "__index__") or workers < 1:
-        raise CallerError(f"workers is {_shown(workers)}; it is an integer, 1 or more")
-    program = None if ffmpeg is None else os.fspath(ffmpeg)
-    return Machine(program, operator.index(workers), timeout, _store(models, source))
+    given = {"ffmpeg": ffmpeg, "timeout": timeout, "workers": workers}
+    found = {name: None if one is None else checked_value(name, one) for name, one in given.items()}
+    threads = found["workers"] or os.cpu_count() or 1
+    return Machine(found["ffmpeg"], threads, found["timeout"], _store(models, source))
 
 
 def _store(models: Any, source: Any) -> ModelStore:

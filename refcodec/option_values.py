@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
+from threading import TIMEOUT_MAX
 from typing import Any
 
 from refcodec.errors import CallerError, StreamError
@@ -25,9 +26,12 @@ def checked_value(name: str, value: Any) -> Any:
 
 def _integer(least: int, most: int | None = None) -> Callable[[str, Any], int]:
     def check(name: str, value: Any) -> int:
-        if not hasattr(value, "__index__") or isinstance(value, bool):
-            raise CallerError(f"{name} is {value!r}; it is an integer")
-        number = operator.index(value)
+        try:
+            number = operator.index(value)
+        except TypeError:
+            number = None
+        if number is None or isinstance(value, bool):
+            raise CallerError(f"{name} is {value!r:.60}; it is an integer")
         if most is not None and not least <= number <= most:
             raise CallerError(f"{name} is {number}; it is {least} to {most}")
         if number < least:
@@ -66,6 +70,14 @@ def _real(value: Any) -> float | None:
         return None
 
 
+def _several(values: Any) -> Iterable[Any]:
+    """Values that are a sequence of numbers. Raises TypeError for text, bytes and mappings."""
+    if isinstance(values, (str, bytes, bytearray, Mapping)):
+        raise TypeError
+    found: Iterable[Any] = iter(values)
+    return found
+
+
 def _decibels(name: str, value: Any) -> float:
     number = _real(value)
     if number is None or not 0 < number <= 200:
@@ -79,9 +91,9 @@ def _quantisation_parameter(name: str, qp: Any) -> float | tuple[int, ...]:
     if not whole and hasattr(qp, "is_integer") and float(8 * qp).is_integer():
         return int(qp) if qp.is_integer() else float(qp)
     try:
-        if isinstance(qp, (str, bytes, bool)):
+        if isinstance(qp, bool):
             raise TypeError
-        return operator.index(qp) if not hasattr(qp, "__len__") else tuple(map(operator.index, qp))
+        return operator.index(qp) if whole else tuple(map(operator.index, _several(qp)))
     except TypeError:
         raise CallerError(
             f"the QP is {qp!r}; it is an integer, a list of them, or in eighths"
@@ -90,14 +102,14 @@ def _quantisation_parameter(name: str, qp: Any) -> float | tuple[int, ...]:
 
 def _permutation(name: str, order: Any) -> tuple[int, ...]:
     try:
-        return tuple(operator.index(channel) for channel in order)
+        return tuple(map(operator.index, _several(order)))
     except TypeError:
         raise CallerError(f"{name} is {order!r}; it is a permutation of channel numbers") from None
 
 
 def _range(name: str, clip: Any) -> tuple[float, float]:
     try:
-        low, high = (float(bound) for bound in clip)
+        low, high = map(float, _several(clip))
     except (TypeError, ValueError, OverflowError):
         low, high = 1.0, 0.0
     if not -_LARGEST <= low <= high <= _LARGEST:
@@ -108,8 +120,8 @@ def _range(name: str, clip: Any) -> tuple[float, float]:
 def _numbers(least: float) -> Callable[[str, Any], float | tuple[float, ...]]:
     def check(name: str, value: Any) -> float | tuple[float, ...]:
         try:
-            single = not hasattr(value, "__len__") and not isinstance(value, bool)
-            found = (float(value),) if single else tuple(map(float, value))
+            single = isinstance(value, Real) and not isinstance(value, bool)
+            found = (float(value),) if single else tuple(map(float, _several(value)))
         except (TypeError, ValueError, OverflowError):
             raise CallerError(
                 f"{name} is {value!r:.60}; it is a number, or one per channel"
@@ -169,10 +181,16 @@ def _texts(name: str, entries: Any) -> dict[str, str]:
 
 def _seconds(name: str, value: Any) -> float:
     number = _real(value)
-    if number is None or not number > 0:
-        raise CallerError(f"{name} is {value!r:.60}; it is a number of seconds")
+    if number is None or not 0 < number <= TIMEOUT_MAX:
+        raise CallerError(
+            f"{name} is {value!r:.60}; it is a number of seconds, at most {TIMEOUT_MAX:g}"
+        )
     return number
 
+
+_WORDS = (
+    *("coder", "preset", "quantiser", "range", "restoration", "speed", "packing", "feature_type"),
+)
 
 _FLAGS = (
     *("narrow", "dependent", "lossless", "model_apart", "joint", "token_gain", "shuffle", "batch"),
@@ -181,7 +199,7 @@ _FLAGS = (
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(_FLAGS, _flag),
-    **dict.fromkeys(("coder", "preset"), _word),
+    **dict.fromkeys(_WORDS, _word),
     "bits": _integer(-1 << 31),
     "clip": _range,
     "fill": _number,

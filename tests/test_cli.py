@@ -709,7 +709,9 @@ def test_what_is_read_is_not_replaced(tmp_path: Path, batch: Path) -> None:
     run("encode", batch, stream, "--coder", "raw")
     model = tmp_path / "a.dfcm"
     run("model", "fit", batch, model)
-    kept = {path: path.read_bytes() for path in (batch, stream)}
+    qps = tmp_path / "q.json"
+    qps.write_text("[20, 30, 40]", encoding="utf-8")
+    kept = {path: path.read_bytes() for path in (batch, stream, model, qps)}
     for words in (
         ("encode", batch, batch),
         ("encode", batch, link),
@@ -717,6 +719,9 @@ def test_what_is_read_is_not_replaced(tmp_path: Path, batch: Path) -> None:
         ("concat", stream, stream, stream),
         ("disasm", stream, stream),
         ("model", "fit", batch, batch),
+        ("inspect", stream, "--html", stream),
+        ("encode", batch, qps, "--qp-file", qps),
+        ("encode", batch, model, "--model-file", model),
     ):
         done = run(*words, status=CALL_AT_FAULT)
         assert (

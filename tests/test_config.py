@@ -157,6 +157,21 @@ def test_refusals_say_what_to_do(options: dict[str, Any], said: str) -> None:
         EncoderConfig(**options)
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *[(name, value) for name in ("clip", "step", "order", "qp") for value in ("12", b"\1\0")],
+        ("qp", {1: 2}),
+        ("step", {1.0: 2}),
+        ("timeout", math.inf),
+        ("quantiser", np.array(["log"])),
+    ],
+)
+def test_text_is_no_list_of_numbers(option: str, value: Any) -> None:
+    with pytest.raises(CallerError, match=rf"{option} is|QP is"):
+        EncoderConfig(**{option: value})
+
+
 FLAGS = [one.name for one in fields(EncoderConfig) if "bool" in str(one.type) and one.init]
 
 
@@ -172,7 +187,8 @@ def test_flags_are_true_or_false(option: str, value: Any) -> None:
 @pytest.mark.parametrize("coder", CODERS)
 def test_values_of_no_type_that_an_option_has(coder: str, option: str) -> None:
     """Nothing but a CallerError leaves a configuration."""
-    for value in (b"x", object(), {1: 2}, [None], {"a"}, "\0", math.nan, -math.inf, 1j, 10**400):
+    odd = (math.nan, math.inf, -math.inf, 1j, 10**400, 1e300, np.array([1, 2]), np.array("a"))
+    for value in (b"x", object(), {1: 2}, [None], {"a"}, "\0", *odd):
         chosen: dict[str, Any] = {"coder": coder, option: value}
         with suppress(CallerError):
             EncoderConfig(**chosen)

@@ -159,9 +159,12 @@ def test_networks_of_half_precision(precision: Any) -> None:
 
 
 def test_layers_are_names() -> None:
-    layers: Any = 2
-    with pytest.raises(CallerError, match="layers is 2; it is the name of a module, or a list"):
-        refcodec.split(network(), layers, input_shape=SMALL)
+    wrong: Any
+    for wrong in (2, [3], None, {"pool1": 1}):
+        with pytest.raises(
+            CallerError, match=r"layers is .*; it is the name of a module, or a list"
+        ):
+            refcodec.split(network(), wrong, input_shape=SMALL)
 
 
 def test_pyramids_go_as_one_request() -> None:

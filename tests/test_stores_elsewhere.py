@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from dataclasses import replace
 from pathlib import Path
@@ -108,10 +109,17 @@ def test_sources_that_are_none(tmp_path: Path) -> None:
     for name, array in [("columns", np.asfortranarray(VECTORS)), ("single", VECTORS[0])]:
         np.save(tmp_path / "a.npy", array)
         files.pipe_file(f"/none/{name}.npy", (tmp_path / "a.npy").read_bytes())
+    np.save(tmp_path / "b.npy", VECTORS)
     np.save(tmp_path / "a.npy", VECTORS)
     files.pipe_file("/none/short.npy", (tmp_path / "a.npy").read_bytes()[:-1])
     np.save(tmp_path / "a.npy", np.array([[{}]], object), allow_pickle=True)
     files.pipe_file("/none/objects.npy", (tmp_path / "a.npy").read_bytes())
+    for number, shape in enumerate([(), (5, -3), (-5, 3)]):
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            header, {"descr": "<f4", "fortran_order": False, "shape": shape}
+        )
+        files.pipe_file(f"/none/shape{number}.npy", header.getvalue() + bytes(60))
     files.pipe_file("/none/bad.npy", b"no array")
     files.pipe_file("/none/a.safetensors", b"no tensors")
     for name, what in [
@@ -121,11 +129,19 @@ def test_sources_that_are_none(tmp_path: Path) -> None:
         ("short.npy", "cut off after 2399 bytes of 2400"),
         ("objects.npy", "holds objects"),
         ("bad.npy", "is no array of numpy"),
+        *[(f"shape{number}.npy", "shape is none of rows") for number in range(3)],
         ("a.safetensors", "are read from paths"),
         ("a.csv", r"is none of \.npy"),
     ]:
         with pytest.raises(CallerError, match=what), open_rows(f"memory://none/{name}"):
             pass
+    files.pipe_file("/none/a#1?b.npy", (tmp_path / "b.npy").read_bytes())
+    with open_rows("memory://none/a#1?b.npy") as rows:
+        assert rows[9:4].shape == (0, 12)
+        assert rows[3:5].tobytes() == VECTORS[3:5].tobytes()
+    (tmp_path / "folder.npy").mkdir()
+    with pytest.raises(CallerError, match="Is a directory"), open_rows(tmp_path / "folder.npy"):
+        pass
     with pytest.raises(CallerError, match="takes no options"):
         StorePlan(tmp_path / "a.npy", tmp_path / "a.zarr", source_storage={"key": "k"})
 

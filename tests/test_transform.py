@@ -326,6 +326,7 @@ def test_features_that_no_transform_fits(
     ("features", "message"),
     [
         (None, "a NoneType is no sequence of features"),
+        (np.array(5.0), "a ndarray is no sequence of features"),
         ("features.npy", "a str is no sequence of features"),
         ({"x": np.ones((2, 3))}, "a dict is no sequence of features"),
         (np.ones((2, 3, 4)), r"may be one map, or several features of tokens \(give \[x\]"),

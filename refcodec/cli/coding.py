@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from itertools import chain, islice, repeat
@@ -82,6 +82,8 @@ def encode(
     --type tokens, one of rank 2 or 3 is a feature, T x D or heads x T x D.
     """
     network = (model, layer, weights, input_size)
+    named_files = (qp_file, weights, sensitivity, choices.get("model"), choices.get("analysis"))
+    files = [source, *(str(one) for one in named_files if one is not None)]
     named = any(one is not None for one in network)
     advised = named or sensitivity is not None
     if not advised:
@@ -91,11 +93,11 @@ def encode(
                 "network",
                 hint="give --model and --layer",
             )
-        _encode(source, target, encoder_config(choices), key, qp_file, force=force)
+        _encode(source, target, encoder_config(choices), key, qp_file, force=force, sources=files)
         return
     if qp_file is not None:
         raise CallerError("--qp-file and an allocation of bits exclude each other")
-    may_replace(target, force, [source])
+    may_replace(target, force, files)
     goal = {"fidelity": target_fidelity}
     for name in ("snr", "size"):
         goal[name] = choices.pop(f"target_{name}", None)
@@ -149,6 +151,7 @@ def _encode(
     *,
     mode: str = "w",
     force: bool = False,
+    sources: Sequence[str] = (),
 ) -> None:
     from refcodec.cli.arrays import open_features
 
@@ -156,7 +159,7 @@ def _encode(
     with open_features(source, key, tokens=config.tokens) as found:
         qps = _qps(qp_file, found.count)
         if mode == "w":
-            may_replace(target, force, [source])
+            may_replace(target, force, sources)
         with (
             progress("encoding", found.count) as show,
             refcodec.create(

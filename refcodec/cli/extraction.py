@@ -53,7 +53,7 @@ def extract(
     A .dfc holds them bit for bit, unless --coder is lossy, with metadata on their origin.
     """
     config = encoder_config(choices)
-    may_replace(target, force)
+    may_replace(target, force, [images])
     network = load_network(model, weights, input_size)
     cut = network.cut(layer)
     total, facts, run = (_texts if network.vocabulary else _pictures)(network, cut, images, count)

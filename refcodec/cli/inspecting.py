@@ -260,7 +260,7 @@ def _write_page(file: str, target: Path, force: bool) -> None:
     from refcodec.files import atomic_file
     from refcodec.viewer import page_of
 
-    may_replace(str(target), force)
+    may_replace(str(target), force, [file])
     with open_input(file) as source:
         data = source.read()
     with progress("looking", 4, "steps") as show:

@@ -214,7 +214,7 @@ def suit(
 
     paths = [target / name for name in ("model.dfcm", "analysis.safetensors")]
     for path in paths:
-        may_replace(str(path), force)
+        may_replace(str(path), force, [source])
     wanted = wanted_allocation("tail-aware", parameter or (), None)
     cut = cut_network(model, layer, weights, input_size)
     import numpy as np

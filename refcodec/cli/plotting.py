@@ -49,7 +49,7 @@ def plot(
     if suffix not in ("png", "svg"):
         raise CallerError(f"{target} is neither .png nor .svg")
     require_library("matplotlib", "plots")
-    may_replace(str(target), force)
+    may_replace(str(target), force, [str(file), *([original] if original else [])])
     import numpy as np
 
     import refcodec

@@ -192,12 +192,13 @@ def decode_video(
     standard = program.standard
     if complaint:
         raise PayloadError(
-            f"ffmpeg rejects the {standard.name} payload: {complaint}", clause=standard.clause
+            f"ffmpeg rejects the {standard.name} payload: {complaint}",
+            requirement=f"{standard.clause}-3",
         )
     found = f"{len(output)}" if len(output) < most else "more"
     raise PayloadError(
         f"the {standard.name} payload decodes to {found} bytes; {size} are expected",
-        clause=standard.clause,
+        requirement=f"{standard.clause}-3",
     )
 
 
@@ -225,7 +226,7 @@ def _require_decoder(program: Program, path: str) -> None:
         raise EnvironmentFault(
             f"{path} does not decode {name}: a sound picture gives {len(output)} bytes"
             + (f", and {complaint}" if complaint else ""),
-            hint=f"check {VARIABLE}: it must name an ffmpeg with a decoder of {name}",
+            hint=f"check {VARIABLE}: it must name an ffmpeg with {program.decoder or f'a decoder of {name}'}",
         )
 
 

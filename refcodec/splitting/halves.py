@@ -47,7 +47,8 @@ class Halves:
     ) -> None:
         """Cut the network. Raises CallerError."""
         module, known, shape = _opened(model)
-        if not isinstance(layers, (str, list, tuple)):
+        several = isinstance(layers, (list, tuple)) and all(isinstance(one, str) for one in layers)
+        if not (isinstance(layers, str) or several):
             raise CallerError(
                 f"layers is {layers!r}; it is the name of a module, or a list of names",
                 hint="model.named_modules() has them",

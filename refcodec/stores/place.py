@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from refcodec.errors import CallerError, DFCError, EnvironmentFault
+from refcodec.files import storage_error
 
 __all__ = ["Location", "Place"]
 
@@ -47,9 +47,9 @@ class Place:
     @property
     def path(self) -> PurePath:
         """The path, or that of the URL, which has the name and the suffix of the file."""
-        return (
-            self.where if isinstance(self.where, Path) else PurePosixPath(urlsplit(self.where).path)
-        )
+        if isinstance(self.where, Path):
+            return self.where
+        return PurePosixPath(self.where.split("://", 1)[1])
 
     @property
     def array(self) -> dict[str, Any]:
@@ -77,15 +77,17 @@ class Place:
 
     @contextmanager
     def open(self) -> Iterator[Any]:
-        """The file here, to read in any order. Raises FileNotFoundError, EnvironmentFault."""
+        """The file here, to read in any order. Raises CallerError, EnvironmentFault, also while read."""
         if isinstance(self.where, Path):
-            with self.where.open("rb") as file:
+            try:
+                file = self.where.open("rb")
+            except OSError as error:
+                raise storage_error(error, self.where) from None
+            with file:
                 yield file
             return
-        with self._system() as (system, root):
-            file = system.open(root, "rb")
-        with file:
-            yield file
+        with self._system() as (system, root), system.open(root, "rb") as remote:
+            yield remote
 
     def read(self, name: str) -> bytes:
         """The content of a file. Raises FileNotFoundError, EnvironmentFault."""

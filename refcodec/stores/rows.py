@@ -118,7 +118,7 @@ def _parquet(place: Place, name: str) -> Iterator[Any]:
 class _Npy:
     """An array of numpy in a file that cannot be mapped: slices read their rows alone.
 
-    Raises ValueError for a file that is none, holds objects, or has the first axis last.
+    Raises ValueError for a file that is none, is cut off, holds objects, or is in Fortran's order.
     """
 
     def __init__(self, file: Any) -> None:
@@ -126,6 +126,8 @@ class _Npy:
         first = form.read_magic(file) == (1, 0)
         read = form.read_array_header_1_0 if first else form.read_array_header_2_0
         self.shape, columns_first, self.dtype = read(file)
+        if not self.shape or min(self.shape) < 0:
+            raise ValueError("its shape is none of rows")
         if self.dtype.hasobject:
             raise ValueError("it holds objects of Python")
         if columns_first and len(self.shape) > 1:
@@ -144,7 +146,7 @@ class _Npy:
         start, stop, _ = rows.indices(self.shape[0])
         self._file.seek(self._begin + start * self._row)
         data = self._file.read(max(stop - start, 0) * self._row)
-        return np.frombuffer(data, self.dtype).reshape(-1, *self.shape[1:])
+        return np.frombuffer(data, self.dtype).reshape(max(stop - start, 0), *self.shape[1:])
 
 
 class _Slices:

@@ -92,7 +92,8 @@ def moments_of(features: Iterable[Any]) -> Moments:
 
 def _each(features: Iterable[Any]) -> Iterable[Any]:
     """The features one by one. Raises CallerError for what is none, or may be one feature or several."""
-    if isinstance(features, (str, bytes, Mapping)) or not isinstance(features, Iterable):
+    none = isinstance(features, (str, bytes, Mapping)) or not isinstance(features, Iterable)
+    if none or getattr(features, "ndim", 1) == 0:
         raise CallerError(
             f"a {type(features).__name__} is no sequence of features",
             hint="give a list, a generator, a reader or an array N x C x H x W",

@@ -95,9 +95,8 @@ def check_frames(payload: Payload) -> Violations:
             continue  # the decoder reports it
         try:
             header = parse_obu(one, payload.bit_offset)
-        except StreamError as error:
-            yield error
-            continue
+        except StreamError:
+            continue  # the decoder reports it
         if header.render_and_frame_size_different:
             yield ConstraintError(
                 "render_and_frame_size_different of a frame is 1; 0 is expected",
