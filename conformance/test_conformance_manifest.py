@@ -40,7 +40,7 @@ def test_suite_is_small(suite: Manifest) -> None:
     """A checkout and the installed package carry it; two batches of the largest size and a few
     payloads of latents that take four lanes are half of it, models with networks a twelfth, transforms
     and tokens a hundredth each."""
-    assert sum(vector.size for vector in suite.vectors) < 700_000
+    assert sum(vector.size for vector in suite.vectors) < 710_000
 
 
 def test_bytes(suite: Manifest, vector: Vector) -> None:

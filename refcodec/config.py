@@ -43,6 +43,7 @@ _NEUTRAL: dict[str, Any] = {
     "offset": 0.0,
     "model": None,
     "model_apart": False,
+    "contexts": None,
     "analysis": None,
     "joint": False,
     "substreams": 1,
@@ -111,7 +112,9 @@ class EncoderConfig:
     model        : a .dfcm file, or what it holds: a model of latents (learned; None counts the first
                    features), or a transform over channels, by which features are quantised (native,
                    native-static).
-    model_apart  : name the model by its SHA-256 instead of storing it: decoders find it in a store of models.
+    contexts     : a context model of `refcodec.fit_contexts`, or its .dfcm file: short features of the native
+                   coder then begin with what was learned from others of their kind.
+    model_apart  : name models by their SHA-256 instead of storing them: decoders find them in a store.
 
     Latents:
     analysis     : what makes the latents of features for a hyperprior: a .safetensors file, or a function.
@@ -161,6 +164,7 @@ class EncoderConfig:
     step: float | tuple[float, ...] = _UNSET
     offset: float | tuple[float, ...] = _UNSET
     model: Any = None
+    contexts: Any = None
     model_apart: bool = _UNSET
     analysis: Any = None
     joint: bool = _UNSET
@@ -319,7 +323,7 @@ class EncoderConfig:
                 f"{self.coder} with the quantiser {self.quantiser} takes no transform over channels",
                 hint=f"it is for {' and '.join(having)}, in place of another quantiser",
             )
-        elif self.model is None and self.model_apart and not record.has_model:
+        elif self.model_apart and not (self.model or self.contexts or record.has_model):
             yield CallerError("model_apart has no effect without a model")
         elif self.model is not None and not record.has_model:
             yield CallerError(
@@ -439,6 +443,11 @@ def _model(name: str, value: Any) -> Any:
             raise CallerError(f"{name}: {os.fspath(value)}: {error}") from None
     if not isinstance(value, Model):
         raise CallerError(f"{name} is a {type(value).__name__}; it is a model, or a path")
+    if (value.unit_type == UnitType.CONTEXT_MODEL) != (name == "contexts"):
+        raise CallerError(
+            f"{name} is a {type(value).__name__}",
+            hint="a context model is given as contexts, any other as model",
+        )
     return value
 
 
@@ -489,6 +498,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "step": _numbers(2.0**-126),
     "offset": _numbers(-_LARGEST),
     "model": _model,
+    "contexts": _model,
     "substreams": _integer(1, SUBSTREAMS),
     "analysis": _function,
     "order": _permutation,

@@ -27,6 +27,7 @@ class UnitType(IntEnum):
     CODED_FEATURE_BATCH = 3
     ENTROPY_MODEL = 4
     CHANNEL_TRANSFORM = 7
+    CONTEXT_MODEL = 8
     METADATA = 16
     HASH = 17
     INDEX = 18
@@ -83,6 +84,7 @@ class Coder(IntEnum):
     LEARNED = 8
     NATIVE_STATIC = 9  # which this decoder does not decode
     VVC = 10
+    NATIVE_CONTEXTS = 11  # parsed as NATIVE, with a context model
 
 
 class RestorationMode(IntEnum):

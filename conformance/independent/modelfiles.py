@@ -11,13 +11,15 @@ from typing import Any
 from .channels import ChannelTransform, parse_transform
 from .codes import Level, Profile, UnitType
 from .container import read_header, read_units
+from .contexts import ContextModel, parse_contexts
 from .models import EntropyModel, ModelFile, parse_model
 from .refusal import Missing, Refusal, require
 
-Held = EntropyModel | ChannelTransform
+Held = EntropyModel | ChannelTransform | ContextModel
 PARSERS: dict[Any, Callable[[bytes, Level], tuple[int, Held | ModelFile]]] = {
     (Profile.LEARNED, UnitType.ENTROPY_MODEL): parse_model,
     (Profile.NATIVE, UnitType.CHANNEL_TRANSFORM): parse_transform,
+    (Profile.NATIVE, UnitType.CONTEXT_MODEL): parse_contexts,
 }
 MODELS = "DFC_MODELS"  # environment variable with the folder of such files, SHA256.dfcm
 

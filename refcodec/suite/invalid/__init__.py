@@ -6,6 +6,7 @@ Each is an edit of a valid one.
 from refcodec.suite.invalid import (
     bounds,
     byte_formats,
+    contexts,
     exact_ends,
     features,
     header,
@@ -56,4 +57,5 @@ INVALID = definitions(
     transforms,
     tokens,
     vvc,
+    contexts,
 )

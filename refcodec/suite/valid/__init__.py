@@ -6,6 +6,7 @@
 from refcodec.suite.make.define import definitions
 from refcodec.suite.valid import (
     byte_formats,
+    contexts,
     exact_headers,
     hevc,
     hevc_headers,
@@ -66,4 +67,5 @@ VALID = definitions(
     tokens,
     native_dependent,
     vvc,
+    contexts,
 )
