@@ -36,6 +36,8 @@ __all__ = [
     "apply_changes",
     "built_in",
     "encode_changes",
+    "states_of",
+    "weights_of",
 ]
 
 CHANGE_BITS = 12
@@ -100,12 +102,12 @@ def code_changes(coder: Int64, data: Uint8, coded: CodedContextModel, changes: C
     chances = np.full(WEIGHT_CHANCES, NEW_CHANCE)
     for family, changed in zip(FAMILIES.values(), coded.weights_change_flag, strict=True):
         if changed and sound:
-            own = changes.weights[_weights_of(family)].reshape(1, 1, -1, INPUTS)
+            own = changes.weights[weights_of(family)].reshape(1, 1, -1, INPUTS)
             sound = bool(code_weights(coder, data, chances, CHANGE_BITS, own))
     chances = np.full(WEIGHT_CHANCES, NEW_CHANCE)
     for family, changed in zip(FAMILIES.values(), coded.states_change_flag, strict=True):
         if changed and sound:
-            own = changes.states[_states_of(family)].reshape(1, 1, -1, family.contexts)
+            own = changes.states[states_of(family)].reshape(1, 1, -1, family.contexts)
             sound = bool(code_weights(coder, data, chances, CHANGE_BITS, own))
     return sound
 
@@ -136,13 +138,13 @@ def apply_changes(
             states[i] = (mix(moved * 65536) << 14) + state_count
 
 
-def _weights_of(family: Family) -> slice:
+def weights_of(family: Family) -> slice:
     """Where the weights of a family are."""
     first = INPUTS * family.first_set
     return slice(first, first + INPUTS * family.flags * family.sets)
 
 
-def _states_of(family: Family) -> slice:
+def states_of(family: Family) -> slice:
     """Where the states of a family are."""
     return slice(family.first_state, family.first_state + INPUTS * family.flags * family.contexts)
 
@@ -165,9 +167,13 @@ class ContextModel(StoredModel):
     def __init__(self, coded: CodedContextModel) -> None:
         """Decode a model. Raises PayloadError for changes that do not end where their bytes do."""
         self.coded = coded
-        self.changes = decode_changes(coded)
-        self.initial = changed_tables(coded, self.changes)
+        self.initial = changed_tables(coded, decode_changes(coded))
         """States and weights, not to be changed: a payload begins with copies of them."""
+
+    @property
+    def changes(self) -> Changes:
+        """Differences from the tables, decoded anew, as only people ask for them."""
+        return decode_changes(self.coded)
 
     @staticmethod
     def check(
@@ -189,8 +195,8 @@ def encode_changes(
     """
     families = FAMILIES.values()
     elements = {
-        "weights_change_flag": [changes.weights[_weights_of(one)].any() for one in families],
-        "states_change_flag": [changes.states[_states_of(one)].any() for one in families],
+        "weights_change_flag": [changes.weights[weights_of(one)].any() for one in families],
+        "states_change_flag": [changes.states[states_of(one)].any() for one in families],
         "weight_shift": weight_shift,
         "state_shift": state_shift,
         "state_count": state_count,

@@ -7,15 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command import CALL_AT_FAULT, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import refcodec
 from refcodec import CallerError, ChannelTransform, ContextModel, EnvironmentFault
+from refcodec.coders.native.coder import initial_of
+from refcodec.coders.native.spent import bits_of_channels
 from refcodec.contexts import LARGEST_CHANGE, Changes, built_in, encode_changes
 from refcodec.entropy.mixing import SQUASH, STRETCH
 from refcodec.errors import ConstraintError, PayloadError
 from refcodec.probability.facts import check_model, describe_model
+from refcodec.probability.store import ModelStore
 from refcodec.stream.walk import payloads_of
 from refcodec.suite.assemble import Drop, Insert
 from refcodec.suite.make.contexts import changes_of, context_model
@@ -343,3 +347,39 @@ def test_salvage_keeps_features_of_a_model_that_is_whole() -> None:
         damaged[units[name].offset // 8 + units[name].size - 5] ^= 1
         with refcodec.open(bytes(damaged), salvage=True) as reader:
             assert len(list(reader)) == kept
+
+
+# --- the command line, and what shows a model -------------------------------------------------------
+
+
+def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = features(40, count=60)
+    np.save("own.npy", np.stack(own))
+    fit = ("model", "fit-contexts", "own.npy", "own.dfcm", "--qp", "26", "--count", "50")
+    run(*fit, "--expected", "1000000")
+    assert ContextModel.load("own.dfcm") == refcodec.fit_contexts(
+        [own[n * 60 // 50] for n in range(50)], qp=26, expected=1_000_000
+    )
+    run("encode", "own.npy", "own.dfc", "--qp", "26", "--contexts", "own.dfcm")
+    run("encode", "own.npy", "plain.dfc", "--qp", "26")
+    assert np.array_equal(refcodec.decode("own.dfc"), refcodec.decode("plain.dfc"))
+    assert "sample, sample_sign" in run("model", "info", "own.dfcm").output
+    assert "conforms" in run("model", "verify", "own.dfcm").output
+    shown = run("inspect", "own.dfcm").output
+    assert "context_model.sample " in shown
+    assert "context_model.split " not in shown
+    assert "native" in run("info", "own.dfc").output
+    refused = run(*fit, "--force", "--gop", "-1", status=CALL_AT_FAULT)
+    assert "--gop" in refused.output
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_bits_of_channels_are_those_of_the_payload(tmp_path: Path) -> None:
+    """The decoder that counts them begins with the states of the model, too."""
+    model = context_model(changes_of("coefficient", "dc", "last", "split", sparse=9))
+    stream = stream_of(features(3, 9, 12, count=1), qp=16, contexts=model, restoration="off")
+    (payload,) = payloads_of(io.BytesIO(stream))
+    bits = bits_of_channels(payload, initial_of(payload, ModelStore()))
+    assert bits is not None
+    assert abs(bits.sum() - 8 * len(payload.data)) < 80

@@ -63,10 +63,11 @@ def _changes(model: ContextModel) -> dict[str, Any]:
     flags = zip(
         FAMILIES, model.coded.weights_change_flag, model.coded.states_change_flag, strict=True
     )
+    changes = model.changes
     return {
         "families": [name for name, weights, states in flags if weights or states],
-        "weights_changed": int(np.count_nonzero(model.changes.weights)),
-        "states_changed": int(np.count_nonzero(model.changes.states)),
+        "weights_changed": int(np.count_nonzero(changes.weights)),
+        "states_changed": int(np.count_nonzero(changes.states)),
     }
 
 

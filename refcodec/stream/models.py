@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
-from refcodec.contexts import ContextModel
+from refcodec.contexts import ContextModel, states_of, weights_of
 from refcodec.errors import ConstraintError, OrderError, StreamError
 from refcodec.networks.network import IntegerNetwork
 from refcodec.probability.hyperprior import HyperpriorModel, check_features
@@ -28,6 +28,7 @@ from refcodec.syntax.structures import (
     ModelUnit,
     StreamHeader,
 )
+from refcodec.tables.families import FAMILIES
 from refcodec.transform.channel import ChannelTransform
 
 __all__ = ["Models", "check_model_of", "check_model_unit", "model_of", "show_model"]
@@ -167,9 +168,19 @@ def _rows_of_transform(transform: ChannelTransform) -> Rows:
 
 
 def _rows_of_contexts(model: ContextModel) -> Rows:
-    """The changes of a context model, of all weights and all states, not shifted."""
-    yield "context_model.weight_changes", model.changes.weights.astype(np.int64)
-    yield "context_model.state_changes", model.changes.states.astype(np.int64)
+    """The changes of a context model, of the weights and states of each family that has any, not shifted."""
+    changes = model.changes
+    for (name, family), weights, states in zip(
+        FAMILIES.items(),
+        model.coded.weights_change_flag,
+        model.coded.states_change_flag,
+        strict=True,
+    ):
+        if weights:
+            own = changes.weights[weights_of(family)]
+            yield f"context_model.{name}.weights", own.astype(np.int64)
+        if states:
+            yield f"context_model.{name}.states", changes.states[states_of(family)].astype(np.int64)
 
 
 def _show(trace: Trace, path: str, rows: Rows, clause_number: str) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from refcodec.contexts import Changes, ContextModel, encode_changes
+from refcodec.contexts import Changes, ContextModel, encode_changes, states_of, weights_of
 from refcodec.suite.make.native import pattern
 from refcodec.tables.families import FAMILIES, INPUTS, STATES, WEIGHT_SETS
 
@@ -16,14 +15,12 @@ def changes_of(*families: str, sparse: int = 40, most: int = 6) -> Changes:
     """Pseudo-random changes of all weights of some families, and of one in ``sparse`` of their states."""
     weights, states = np.zeros(INPUTS * WEIGHT_SETS, np.int32), np.zeros(STATES, np.int32)
     for name in families:
-        one = FAMILIES[name]
-        _put(weights, INPUTS * one.first_set, INPUTS * one.flags * one.sets, 1, most)
-        _put(states, one.first_state, INPUTS * one.flags * one.contexts, sparse, most)
+        for table, place, one in (
+            (weights, weights_of(FAMILIES[name]), 1),
+            (states, states_of(FAMILIES[name]), sparse),
+        ):
+            table[place] = pattern((place.stop - place.start,), one, most)
     return Changes(weights, states)
-
-
-def _put(table: npt.NDArray[np.int32], first: int, count: int, sparse: int, most: int) -> None:
-    table[first : first + count] = pattern((count,), sparse, most)
 
 
 def context_model(
