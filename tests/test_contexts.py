@@ -261,6 +261,8 @@ def test_predicted_features_are_fitted_to() -> None:
         ([], {}, "not fitted to 0 features"),
         (features(40, count=2), {"coder": "zlib"}, "for the coder native"),
         (features(40, count=2), {"coder": "native-static"}, "for the coder native"),
+        (features(40, count=2), {"contexts": SKEWED}, "what is fitted"),
+        (features(40, count=2), {"expected": 0}, "1 or more"),
     ],
 )
 def test_what_is_not_fitted(given: list[np.ndarray], options: dict[str, Any], message: str) -> None:

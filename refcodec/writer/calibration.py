@@ -16,6 +16,7 @@ import numpy.typing as npt
 from refcodec.coders.native.coder import initial_of
 from refcodec.coders.native.recording import Recording, record
 from refcodec.coders.protocol import Payload, Reference
+from refcodec.config import EncoderConfig
 from refcodec.contexts import (
     LARGEST_CHANGE,
     Changes,
@@ -28,9 +29,8 @@ from refcodec.entropy.mixing import STRETCH
 from refcodec.errors import CallerError
 from refcodec.probability.store import ModelStore
 from refcodec.ranges import convert_reference
-from refcodec.registry import record_of
+from refcodec.registry import CoderRecord, coder_named, record_of
 from refcodec.stream.walk import payloads_of
-from refcodec.syntax.codes import Coder
 from refcodec.tables.families import INPUTS, STATES, WEIGHT_SETS
 from refcodec.writer import create
 
@@ -59,14 +59,17 @@ def fit_contexts(features: Iterable[Any], *, expected: int = 1000, **options: An
     expected : number of features that are to share the model: the more they are, the larger it may be.
     options  : those of `refcodec.encode`, of the coder ``native``, with which such features will be coded.
 
-    Raises CallerError for less than two features, and for another coder.
+    Raises CallerError for fewer than two features, for another coder, and for contexts among the options.
     """
+    config = EncoderConfig(**{"coder": "native", **options})
+    _require_native(coder_named(config.coder))
+    if config.contexts is not None:
+        raise CallerError("contexts have no effect here: they are what is fitted")
     target = io.BytesIO()
-    with create(target, **{"coder": "native", **options}) as writer:
+    with create(target, config) as writer:
         for feature in features:
             writer.write(feature)
-    model = options.get("model")
-    store = ModelStore(() if model is None else (model,))
+    store = ModelStore(() if config.model is None else (config.model,))
     return contexts_of(payloads_of(io.BytesIO(target.getvalue())), expected, store)
 
 
@@ -80,6 +83,8 @@ def contexts_of(
 
     Raises CallerError, StreamError.
     """
+    if expected < 1:
+        raise CallerError(f"expected is {expected}; it is a number of features, 1 or more")
     recordings = _recordings(payloads, models or ModelStore())
     if len(recordings) < 2:
         raise CallerError(
@@ -102,8 +107,7 @@ def _recordings(payloads: Iterable[Payload], models: ModelStore) -> list[Recordi
     found: list[Recording] = []
     previous: Reference | None = None
     for payload in payloads:
-        if record_of(payload.fps.coder_id).coder_id != Coder.NATIVE:
-            raise CallerError("a context model is for the coder native")
+        _require_native(record_of(payload.fps.coder_id))
         reference = None if payload.access_point else previous
         converted = None
         if reference is not None:
@@ -114,6 +118,11 @@ def _recordings(payloads: Iterable[Payload], models: ModelStore) -> list[Recordi
         previous = Reference(samples, payload.parameters)
         found.append(one)
     return found
+
+
+def _require_native(coder: CoderRecord) -> None:
+    if coder.contexts_id is None:
+        raise CallerError(f"a context model is for the coder native, not for {coder.name}")
 
 
 class _Met(NamedTuple):

@@ -45,6 +45,9 @@ PAGE = DOCS / "results" / "tools-tried.rst"
 
 _QPS = (10, 16, 22, 26, 30, 34, 38, 41)
 _CASE_QPS = (16, 24, 32)
+_EXPECTED = (30, 1000)
+"""Features that are expected to share a context model."""
+
 _MOST = 300
 """Features of a case of short ones: for calibration, and for the test."""
 
@@ -143,23 +146,25 @@ def _present() -> Model:
 
 
 def _begun(calibration: Sequence[Any], tested: Sequence[Any], **choices: Any) -> Record:
-    """Files with and without a context model, by QP: bits of an element, bytes of files and of the unit.
+    """Files with and without a context model, by QP and number of features that are expected to share it.
 
-    The files hold what both need, a transform, too; its bytes count in neither.
+    For each: bits of an element without it, and bytes of a feature with it and of its unit. The files hold
+    what all need, a transform, too; its bytes do not count.
     """
-    both = unit_bytes(choices["model"]) if "model" in choices else 0
-    found: Record = {"features": len(tested), "qps": {}}
+    needed = unit_bytes(choices["model"]) if "model" in choices else 0
+    found: Record = {}
     for qp in _CASE_QPS:
-        model = refcodec.fit_contexts(calibration, qp=qp, **choices)
-        plain = write(tested, coder="native", qp=qp, **choices)
-        having = write(tested, coder="native", qp=qp, contexts=model, **choices)
-        before, after = len(plain) - both, len(having) - both
-        found["qps"][str(qp)] = {
-            "bits": round(8 * before / sum(one.size for one in tested), 3),
-            "without": before,
-            "with": after,
-            "unit": unit_bytes(model),
+        plain = len(write(tested, coder="native", qp=qp, **choices)) - needed
+        own: Record = {
+            "bits": round(8 * plain / sum(one.size for one in tested), 3),
+            "bytes": round(plain / len(tested), 2),
         }
+        for expected in _EXPECTED:
+            model = refcodec.fit_contexts(calibration, expected=expected, qp=qp, **choices)
+            size = len(write(tested, coder="native", qp=qp, contexts=model, **choices)) - needed
+            unit = unit_bytes(model)
+            own[str(expected)] = {"bytes": round((size - unit) / len(tested), 2), "unit": unit}
+        found[str(qp)] = own
     return found
 
 
@@ -264,23 +269,13 @@ def render(found: Record) -> None:
         for name, one in found["outlier"].items()
     ]
     parts["outlier"] = table(["tokens", "the others lose", "bytes"], rows)
-    parts["contexts"] = table(
-        [
-            "features",
-            "QP",
-            "bits",
-            "bytes a feature",
-            "with the model",
-            "change",
-            "unit",
-            "pays from",
-        ],
-        (
-            [name, qp, *_cells(one["features"], cell)]
-            for name, one in found["contexts"].items()
-            for qp, cell in one["qps"].items()
-        ),
-    )
+    shared = [f"{count:,} features share it" for count in _EXPECTED]
+    rows = [
+        [name, qp, f"{own['bits']:.2f}", f"{own['bytes']:,.1f}", *_with_models(own)]
+        for name, one in found["contexts"].items()
+        for qp, own in one.items()
+    ]
+    parts["contexts"] = table(["features", "QP", "bits", "bytes", *shared], rows)
     heads = [
         "features",
         "neighbours",
@@ -300,12 +295,13 @@ def render(found: Record) -> None:
     fill(PAGE, parts)
 
 
-def _cells(features: int, cell: Record) -> list[str]:
-    """Bits, bytes of a feature without and with the model, their change, the unit, and where it pays."""
-    without, having = cell["without"] / features, (cell["with"] - cell["unit"]) / features
-    pays = f"{math.ceil(cell['unit'] / (without - having)):,}" if having < without else "never"
-    figures = f"{without:,.1f}", f"{having:,.1f}", percent(100 * (having / without - 1))
-    return [f"{cell['bits']:.2f}", *figures, f"{cell['unit']:,}", pays]
+def _with_models(own: Record) -> Iterator[str]:
+    """Change of bytes by each context model, bytes of its unit, and from how many features it pays."""
+    for expected in _EXPECTED:
+        size, unit = own[str(expected)]["bytes"], own[str(expected)]["unit"]
+        saved = own["bytes"] - size
+        pays = f"from {math.ceil(unit / saved):,}" if saved > 0 else "never"
+        yield f"{percent(-100 * saved / own['bytes'])}, {unit:,} bytes, {pays}"
 
 
 def main() -> int:
