@@ -115,8 +115,9 @@ def decode_payload(
     steps, bounds = step_sizes(fps, payload.parameters), sample_bounds(fps)
     try:
         return code_payload(
-            coder, data, content, steps, bounds, reference_feature, model=initial and initial.copy()
-        ).samples
+            coder, data, content, steps, bounds, reference_feature, no_corrections,
+            initial and initial.copy(),
+        ).samples  # fmt: skip
     except PayloadError as error:
         error.bit_offset = payload.bit_offset
         raise

@@ -21,8 +21,8 @@ from refcodec.entropy.arrays import Int32, Int64
 
 __all__ = ["Recording", "record"]
 
-_ROOM = 16
-"""Bytes for an element at most: 14 unary decisions of 16 bits, and an Exp-Golomb code."""
+_ROOM = 32
+"""Bytes for an element at most: 14 decisions of 11 bits, an Exp-Golomb code of 49 and a sign."""
 
 
 class Recording(NamedTuple):
