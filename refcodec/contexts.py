@@ -139,13 +139,13 @@ def apply_changes(
 
 
 def weights_of(family: Family) -> slice:
-    """Where the weights of a family are."""
+    """The place of the weights of a family."""
     first = INPUTS * family.first_set
     return slice(first, first + INPUTS * family.flags * family.sets)
 
 
 def states_of(family: Family) -> slice:
-    """Where the states of a family are."""
+    """The place of the states of a family."""
     return slice(family.first_state, family.first_state + INPUTS * family.flags * family.contexts)
 
 
@@ -169,6 +169,9 @@ class ContextModel(StoredModel):
         self.coded = coded
         self.initial = changed_tables(coded, decode_changes(coded))
         """States and weights, not to be changed: a payload begins with copies of them."""
+
+    def __repr__(self) -> str:
+        return f"<ContextModel: changes in {len(self.coded.coded_changes)} bytes>"
 
     @property
     def changes(self) -> Changes:

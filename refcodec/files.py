@@ -35,7 +35,10 @@ def atomic_file(path: str | os.PathLike[str], *, exist_ok: bool = True) -> Itera
 
     Raises CallerError if the path cannot be written, EnvironmentFault if the disk fails.
     """
-    target = Path(os.path.realpath(path))
+    try:
+        target = Path(os.path.realpath(path))
+    except ValueError as error:
+        raise storage_error(error, path) from None
     if target.exists() and not target.is_file() and not target.is_dir():
         try:
             device = io.BufferedWriter(_Storage(target, "wb", path))
@@ -139,8 +142,10 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         yield file
 
 
-def storage_error(error: OSError, path: str | os.PathLike[str]) -> DFCError:
-    """Turn an operating system's error about a file into CallerError or EnvironmentFault."""
+def storage_error(error: OSError | ValueError, path: str | os.PathLike[str]) -> DFCError:
+    """Turn an error about a file, or a path that no file can have, into CallerError or EnvironmentFault."""
+    if isinstance(error, ValueError):
+        return CallerError(f"there can be no file {os.fspath(path)!r}: {error}")
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
         return EnvironmentFault(f"cannot write {path}: {error.strerror}", hint="free some space")
     return CallerError(

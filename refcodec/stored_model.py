@@ -149,5 +149,5 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a file. Raises CallerError, EnvironmentFault."""
     try:
         return Path(path).read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise storage_error(error, path) from None

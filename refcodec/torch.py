@@ -125,7 +125,13 @@ class _Files:
 
     def __init__(self, paths: Paths, options: dict[str, Any]) -> None:
         given = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-        self._paths = [Path(one).absolute() for one in given]
+        try:
+            self._paths = [Path(one).absolute() for one in given]
+        except TypeError:
+            raise CallerError(
+                f"a {type(paths).__name__} is no path of a file, and no list of paths",
+                hint="streams in memory are written to files first: every worker opens them",
+            ) from None
         if not self._paths:
             raise CallerError("there are no files", hint="is the pattern right?")
         self._options = {**options, "like": "torch"}

@@ -182,6 +182,13 @@ def test_a_decoder_is_cut_at_a_block(decoder: Decoder) -> None:
     assert [one.shape for one in outputs] == [(7, WORDS), (3, WORDS)]
 
 
+def test_pairs_may_be_lists(decoder: Decoder) -> None:
+    past = decoder(PROMPT, use_cache=True)["past_key_values"]
+    for pairs in (pairs_of(list(past)), pairs_of([list(pair) for pair in past])):
+        assert pairs is not None
+        assert [pair[0].shape for pair in pairs] == [pair[0].shape for pair in past]
+
+
 def test_what_is_no_cache(decoder: Decoder) -> None:
     keep = CacheWriter(None)  # never reached
     with pytest.raises(CallerError, match="a dict is no cache that is known"):

@@ -695,10 +695,34 @@ def test_scripts_are_warned_of_files_that_they_replace(tmp_path: Path, batch: Pa
     run("encode", batch, out, "--coder", "raw")
     warned = run("encode", batch, out, "--coder", "lzma")
     assert warned.stderr == f"warning: {out} exists and is replaced; --force omits this warning\n"
-    assert "is replaced" in run("concat", out, out).stderr
     assert not run("encode", batch, out, "--coder", "zlib", "--force").stderr
     coder = json.loads(run("info", out, "--json").stdout)["parameter_sets"][0]["coder"]
     assert coder == "zlib"
+
+
+def test_what_is_read_is_not_replaced(tmp_path: Path, batch: Path) -> None:
+    """``refcodec encode maps.npy maps.npy`` would leave no features."""
+    link, stream = tmp_path / "link.npy", tmp_path / "a.dfc"
+    link.symlink_to(batch)
+    run("encode", batch, stream, "--coder", "raw")
+    model = tmp_path / "a.dfcm"
+    run("model", "fit", batch, model)
+    kept = {path: path.read_bytes() for path in (batch, stream)}
+    for words in (
+        ("encode", batch, batch),
+        ("encode", batch, link),
+        ("encode", stream, stream, "--coder", "native"),
+        ("concat", stream, stream, stream),
+        ("disasm", stream, stream),
+        ("model", "fit", batch, batch),
+    ):
+        done = run(*words, status=CALL_AT_FAULT)
+        assert (
+            "is what is read, and would be replaced (name another file, or --force" in done.stderr
+        )
+        assert {path: path.read_bytes() for path in kept} == kept
+    run("encode", stream, stream, "--coder", "zlib", "--force")
+    assert len(refcodec.decode(stream)) == len(np.load(batch))
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])

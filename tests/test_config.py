@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
@@ -153,6 +155,44 @@ def test_lossless_frames_have_neither_qp_nor_restoration(option: str) -> None:
 def test_refusals_say_what_to_do(options: dict[str, Any], said: str) -> None:
     with pytest.raises(CallerError, match=said):
         EncoderConfig(**options)
+
+
+FLAGS = [one.name for one in fields(EncoderConfig) if "bool" in str(one.type) and one.init]
+
+
+@pytest.mark.parametrize("option", FLAGS)
+@pytest.mark.parametrize("value", ["no", "false", 0, 1.0, b"", [True]])
+def test_flags_are_true_or_false(option: str, value: Any) -> None:
+    """``"no"`` would be true."""
+    with pytest.raises(CallerError, match=rf"{option} is .*; it is True or False"):
+        EncoderConfig(**{option: value})
+
+
+@pytest.mark.parametrize("option", [one.name for one in fields(EncoderConfig) if one.init])
+@pytest.mark.parametrize("coder", CODERS)
+def test_values_of_no_type_that_an_option_has(coder: str, option: str) -> None:
+    """Nothing but a CallerError leaves a configuration."""
+    for value in (b"x", object(), {1: 2}, [None], {"a"}, "\0", math.nan, -math.inf, 1j, 10**400):
+        chosen: dict[str, Any] = {"coder": coder, option: value}
+        with suppress(CallerError):
+            EncoderConfig(**chosen)
+
+
+@pytest.mark.parametrize(
+    ("coder", "option", "value", "plain"),
+    [
+        ("native", "qp", np.int64(20), 20),
+        ("native", "target_snr", np.float32(20), 20.0),
+        ("native", "fill", np.float32(0.5), 0.5),
+        ("native", "hashes", np.bool_(True), True),
+        ("native", "workers", np.uint8(2), 2),
+        ("hevc", "timeout", np.float16(2), 2.0),
+    ],
+)
+def test_numbers_of_numpy_are_numbers(coder: str, option: str, value: Any, plain: Any) -> None:
+    found = getattr(EncoderConfig(**{"coder": coder, option: value}), option)
+    assert found == plain
+    assert type(found) is type(plain)
 
 
 def test_a_name_that_no_option_has() -> None:

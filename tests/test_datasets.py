@@ -139,6 +139,9 @@ def test_many_files(tmp_path: Path) -> None:
 def test_refusals(paths: list[Path], tmp_path: Path) -> None:
     with pytest.raises(CallerError, match="there are no files"):
         FeatureDataset([])
+    for other in (None, 3, paths[0].read_bytes(), [None]):
+        with pytest.raises(CallerError, match="is no path of a file, and no list of paths"):
+            FeatureDataset(other)  # type: ignore[arg-type]
     with pytest.raises(CallerError, match=r"none\.dfc"):
         FeatureDataset(tmp_path / "none.dfc")
     bad = tmp_path / "bad.dfc"

@@ -162,15 +162,3 @@ def test_kernels_that_are_interpreted() -> None:
     found = elsewhere(NUMBA_DISABLE_JIT="1")
     assert found["compiler"].state == "slow"
     assert found["compiler"].hint == "unset NUMBA_DISABLE_JIT"
-
-
-@pytest.mark.slow
-def test_kernels_that_are_not_compiled_yet(tmp_path: Path) -> None:
-    tmp_path.chmod(0o700)
-    found = elsewhere(REFCODEC_CACHE=str(tmp_path))
-    assert found["cache"].text.endswith(", 0 compiled")
-    for name, record in CODERS.items():
-        slow = found[name].state == "slow"  # others may be the first to need the uniform quantiser
-        assert slow or not record.compiled
-        assert ("kernels were compiled now" in found[name].text) == slow
-    assert "refcodec warm-up" in found["native"].hint

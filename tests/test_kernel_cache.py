@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import pickle
@@ -21,6 +22,7 @@ from variation import PATIENCE
 import refcodec
 from refcodec import kernel
 from refcodec.kernel_cache import KernelCache, Untrusted, fault_of, prune, trusted_folder
+from refcodec.registry import CODERS
 
 SOURCE = Path(refcodec.__file__).parent
 
@@ -199,9 +201,20 @@ print(len(streams) > 400)
 
 
 @pytest.mark.slow
-def test_after_a_warm_up_nothing_is_compiled(private: Path) -> None:
+def test_a_new_machine_compiles_once(private: Path) -> None:
+    """The doctor says what is not compiled yet, a warm-up compiles it, and then nothing is compiled."""
     folder = private / "cache"
     script = "from refcodec.cli import main; main()"
+    told, _ = end(start(SOURCE, script, "doctor", "--json", REFCODEC_CACHE=str(folder)))
+    found = {one["name"]: one for one in json.loads(told)["findings"]}
+    assert found["cache"]["text"].endswith(", 0 compiled")
+    for name, record in CODERS.items():
+        slow = (
+            found[name]["state"] == "slow"
+        )  # others may be the first to need the uniform quantiser
+        assert slow or not record.compiled
+        assert ("kernels were compiled now" in found[name]["text"]) == slow
+    assert "refcodec warm-up" in found["native"]["hint"]
     _, log = end(start(SOURCE, script, "warm-up", REFCODEC_CACHE=str(folder)))
     assert log.startswith("note: compiling kernels for this machine: once")
     warm = sorted(folder.rglob("*.nbc"))

@@ -432,7 +432,7 @@ def test_a_branch_in_a_residual_block(depth: int) -> None:
         ("twice", "twice runs 2 times when the network does, and a cut needs one run"),
         ("never", "never never runs when the network does"),
         ("vain", "cut at vain: the output does not depend on it"),
-        ("pair", "pair gives a tuple, and a feature is a float32 tensor"),
+        ("pair", "pair gives a tuple, and a feature is a tensor of float32, float16 or bfloat16"),
         ("tokens", "tokens gives a tensor of 2 x 3 x 256 for 2 images"),
         ("nope", "the network has no module 'nope'"),
         ("", "the network has no module ''"),

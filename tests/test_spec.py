@@ -575,7 +575,11 @@ PAGES_OF_THE_SITE = [
     ROOT / "README.md",
     *(path for path in sorted((ROOT / "docs").rglob("*.rst")) if "_build" not in path.parts),
 ]
-WITH_EXAMPLES = [path for path in PAGES_OF_THE_SITE if examples(path).strip()]
+RUN_ELSEWHERE = {"learn-features", "images"}
+"""Pages whose examples tests/test_learn_guide.py runs, and looks at what comes out."""
+WITH_EXAMPLES = [
+    path for path in PAGES_OF_THE_SITE if examples(path).strip() and path.stem not in RUN_ELSEWHERE
+]
 COMMANDS = sorted(
     {
         line.removeprefix("$ ")

@@ -139,6 +139,31 @@ def test_a_network_of_the_zoo_knows_its_images() -> None:
         assert torch.equal(client(given).argmax(1), own.module(given).argmax(1))
 
 
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
+def test_networks_of_half_precision(precision: Any) -> None:
+    """Features go, and outputs come back, in the type of the network."""
+    for own, layers, shape in ((network(), "pool1", SMALL), (Pyramidal.seeded(), LAYERS, SHAPE)):
+        own = own.to(precision)
+        client, server = refcodec.split(own, layers, input_shape=shape, **LOSSLESS)
+        given = images(2).to(precision)
+        with server.start() as running, client.connect(*running.address):
+            found = client(given)
+            assert found.dtype == precision
+            assert torch.equal(found, own(given))
+            with pytest.raises(CallerError, match=rf"not float32 \(x.to\({precision}\)\)"):
+                client(images(2))
+    other = refcodec.encode(np.zeros((2, 4, 4, 4), np.float32), coder="raw")
+    server = refcodec.split(network().to(precision), "pool1", input_shape=SMALL)[1]
+    with pytest.raises(StreamError, match=r"of float32; the network takes 4 x 4 x 4 of b?float16"):
+        server.answer(other)
+
+
+def test_layers_are_names() -> None:
+    layers: Any = 2
+    with pytest.raises(CallerError, match="layers is 2; it is the name of a module, or a list"):
+        refcodec.split(network(), layers, input_shape=SMALL)
+
+
 def test_pyramids_go_as_one_request() -> None:
     own = Pyramidal.seeded()
     client, server = refcodec.split(own, LAYERS, input_shape=SHAPE, **LOSSLESS)

@@ -19,6 +19,7 @@ from refcodec import stores  # noqa: E402
 from refcodec.errors import CallerError, EnvironmentFault  # noqa: E402
 from refcodec.stores import Manifest, StorePlan, manifest  # noqa: E402
 from refcodec.stores.place import Place  # noqa: E402
+from refcodec.stores.rows import open_rows  # noqa: E402
 
 VECTORS = np.maximum(np.random.default_rng(0).normal(size=(50, 12)), 0).astype(np.float32)
 
@@ -75,6 +76,58 @@ def test_a_build_goes_on(
     assert steps == [7]
     with pytest.raises(CallerError, match="begun with another chunk"):
         stores.build(replace(lossy, chunk=4), client)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "zarr", "h5", "parquet"])
+@pytest.mark.parametrize("protocol", ["memory", "s3"])
+def test_sources(suffix: str, protocol: str, tmp_path: Path, request: Any, client: Any) -> None:
+    """A source that is elsewhere gives the store that the same file gives here."""
+    options = request.getfixturevalue("s3") if protocol == "s3" else None
+    path, url = tmp_path / f"a.{suffix}", f"{protocol}://features/{next(_numbers)}.{suffix}"
+    if suffix == "npy":
+        np.save(path, VECTORS)
+    elif suffix == "zarr":
+        zarr.create_array(path, data=VECTORS, chunks=(20, 12))
+    elif suffix == "h5":
+        h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+        with h5py.File(path, "w") as file:
+            file["x"] = VECTORS
+    else:
+        arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(arrow.table({"x": list(VECTORS)}), path, row_group_size=16)
+    fsspec.filesystem(protocol, **(options or {})).put(str(path), url, recursive=True)
+    here = stores.build(StorePlan(path, tmp_path / "here.zarr", chunk=8), client)
+    there = StorePlan(url, tmp_path / "there.zarr", chunk=8, source_storage=options)
+    assert stores.build(there, client).entries == here.entries
+    assert zarr.open_array(there.target, mode="r")[:].tobytes() == VECTORS.tobytes()
+
+
+def test_sources_that_are_none(tmp_path: Path) -> None:
+    files = fsspec.filesystem("memory")
+    for name, array in [("columns", np.asfortranarray(VECTORS)), ("single", VECTORS[0])]:
+        np.save(tmp_path / "a.npy", array)
+        files.pipe_file(f"/none/{name}.npy", (tmp_path / "a.npy").read_bytes())
+    np.save(tmp_path / "a.npy", VECTORS)
+    files.pipe_file("/none/short.npy", (tmp_path / "a.npy").read_bytes()[:-1])
+    np.save(tmp_path / "a.npy", np.array([[{}]], object), allow_pickle=True)
+    files.pipe_file("/none/objects.npy", (tmp_path / "a.npy").read_bytes())
+    files.pipe_file("/none/bad.npy", b"no array")
+    files.pipe_file("/none/a.safetensors", b"no tensors")
+    for name, what in [
+        ("nowhere.npy", "there is no memory://none/nowhere.npy"),
+        ("columns.npy", "is in Fortran's order"),
+        ("single.npy", "features are N x D"),
+        ("short.npy", "cut off after 2399 bytes of 2400"),
+        ("objects.npy", "holds objects"),
+        ("bad.npy", "is no array of numpy"),
+        ("a.safetensors", "are read from paths"),
+        ("a.csv", r"is none of \.npy"),
+    ]:
+        with pytest.raises(CallerError, match=what), open_rows(f"memory://none/{name}"):
+            pass
+    with pytest.raises(CallerError, match="takes no options"):
+        StorePlan(tmp_path / "a.npy", tmp_path / "a.zarr", source_storage={"key": "k"})
 
 
 def test_what_was_lost_or_changed_is_found(plan: StorePlan, client: Any) -> None:

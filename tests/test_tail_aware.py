@@ -569,6 +569,7 @@ def test_encode_with_fitted_statistics(source: str, tmp_path: Path) -> None:
         (["--allocation", "gradient"], "give --model and --layer"),
         (["--target-fidelity", "0.9"], "give --model and --layer"),
         (["--model", "small_tail:make"], "give both --model and --layer"),
+        (["--model", "transform.dfcm"], "give it as --model-file"),
         ([*NETWORK[:-1], "32"], "Give --input-size"),
         ([*NETWORK, "--parameter", "strength"], "NAME=VALUE"),
         ([*NETWORK, "--qp-file", "q.json"], "exclude each other"),

@@ -322,6 +322,36 @@ def test_features_that_no_transform_fits(
         ChannelTransform.fit(features, **options)
 
 
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (None, "a NoneType is no sequence of features"),
+        ("features.npy", "a str is no sequence of features"),
+        ({"x": np.ones((2, 3))}, "a dict is no sequence of features"),
+        (np.ones((2, 3, 4)), r"may be one map, or several features of tokens \(give \[x\]"),
+        (np.ma.masked_less(np.arange(12.0).reshape(4, 3), 5), "of 3 elements are masked"),
+        (np.ones((4, 3), complex), "of type complex128"),
+        (np.ones((4, 3, 2, 2), object), "of type object"),
+    ],
+)
+def test_what_means_more_than_features_is_refused(features: Any, message: str) -> None:
+    with pytest.raises(CallerError, match=message):
+        ChannelTransform.fit(features)
+
+
+def test_tensors_fit_as_their_values_do() -> None:
+    torch = pytest.importorskip("torch")
+    maps = np.random.default_rng(0).normal(size=(6, 5, 4, 4)).astype(np.float32)
+    short = torch.tensor(maps).bfloat16()
+    assert ChannelTransform.fit(short) == ChannelTransform.fit(short.float().numpy())
+    assert ChannelTransform.fit(torch.tensor(maps, requires_grad=True)) == ChannelTransform.fit(
+        maps
+    )
+    assert repr(ChannelTransform.fit(maps)).startswith("<ChannelTransform: 5 channels, 1 groups, ")
+    latents = torch.zeros((4, 7), requires_grad=True)
+    assert refcodec.EntropyModel.fit(latents) == refcodec.EntropyModel.fit(latents.detach().numpy())
+
+
 def test_constant_channels_are_no_obstacle() -> None:
     features = correlated(5, 4, 4)
     for one in features:

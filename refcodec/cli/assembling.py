@@ -34,7 +34,7 @@ def disasm(
     if output == PIPE:
         print(text, end="")
     else:
-        _write(output, text.encode("utf-8"), force)
+        _write(output, text.encode("utf-8"), force, file)
 
 
 def asm(
@@ -55,11 +55,11 @@ def asm(
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise CallerError(f"line {line}: byte {error.start} is no UTF-8") from None
-    _write(output, stream_of(text), force)
+    _write(output, stream_of(text), force, file)
 
 
-def _write(path: str, data: bytes, force: bool) -> None:
-    may_replace(path, force)
+def _write(path: str, data: bytes, force: bool, source: str) -> None:
+    may_replace(path, force, [source])
     if path == PIPE:
         shutil.copyfileobj(BytesIO(data), standard_output())
         return

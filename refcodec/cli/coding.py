@@ -95,7 +95,7 @@ def encode(
         return
     if qp_file is not None:
         raise CallerError("--qp-file and an allocation of bits exclude each other")
-    may_replace(target, force)
+    may_replace(target, force, [source])
     goal = {"fidelity": target_fidelity}
     for name in ("snr", "size"):
         goal[name] = choices.pop(f"target_{name}", None)
@@ -156,7 +156,7 @@ def _encode(
     with open_features(source, key, tokens=config.tokens) as found:
         qps = _qps(qp_file, found.count)
         if mode == "w":
-            may_replace(target, force)
+            may_replace(target, force, [source])
         with (
             progress("encoding", found.count) as show,
             refcodec.create(
@@ -249,7 +249,7 @@ def decode(
     from refcodec.cli.outputs import write_features
     from refcodec.tables import HIGHEST_LEVEL
 
-    may_replace(target, force)
+    may_replace(target, force, [source])
     wanted = None if tokens is None else _range_of(tokens)
     if wanted is not None and (source == PIPE or salvage or output != Output.FEATURES):
         raise CallerError("--tokens takes a file, and neither --salvage nor --output")

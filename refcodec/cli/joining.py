@@ -30,7 +30,7 @@ def concat(
 
     Their metadata is merged; a key with two values is refused, unless --metadata says which one holds.
     """
-    may_replace(target, force)
+    may_replace(target, force, sources)
     texts = {}
     for entry in metadata or ():
         key, equals, value = entry.partition("=")

@@ -69,7 +69,7 @@ def fit(
     import refcodec
     from refcodec.config import EncoderConfig
 
-    may_replace(str(target), force)
+    may_replace(str(target), force, [source])
     cut = None
     if model is not None or layer is not None:
         require_library("torch", "networks")
@@ -120,7 +120,7 @@ def fit_contexts(
     import refcodec
     from refcodec.cli.arrays import open_features
 
-    may_replace(str(target), force)
+    may_replace(str(target), force, [source])
     config = encoder_config(choices)
     with open_features(source, None) as found:
         wanted = found.count if count is None else min(count, found.count)

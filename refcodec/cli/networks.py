@@ -59,6 +59,11 @@ def cut_network(
     model: str | None, layer: str | None, weights: Path | None, input_size: int | None
 ) -> Cut:
     """Load a network and cut it at a layer. Raises as `load_network`."""
+    if model is not None and model.endswith(".dfcm"):
+        raise CallerError(
+            f"{model} is a model of features, and --model names a network",
+            hint="give it as --model-file",
+        )
     if model is None or layer is None:
         raise CallerError("a network is cut at a layer", hint="give both --model and --layer")
     return load_network(model, weights, input_size).cut(layer)

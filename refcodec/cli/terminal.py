@@ -114,15 +114,21 @@ def places_of_models(models: Iterable[Path] | None, source: str) -> list[Path]:
     return [*(models or ()), *beside]
 
 
-def may_replace(path: str, force: bool) -> None:
+def may_replace(path: str, force: bool, sources: Iterable[str] = ()) -> None:
     """Ask at a terminal before a file is replaced; elsewhere, such as in a script, warn.
 
-    force : replace it without a question or a warning.
+    force   : replace it without a question or a warning.
+    sources : files that are read, one of which it must not be.
 
-    Raises CallerError if the answer is no.
+    Raises CallerError if the answer is no, and for one of the sources.
     """
     if path == PIPE or force or not Path(path).is_file():
         return
+    if any(one != PIPE and Path(one).exists() and Path(one).samefile(path) for one in sources):
+        raise CallerError(
+            f"{path} is what is read, and would be replaced",
+            hint="name another file, or --force replaces it",
+        )
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         print_warning(f"{path} exists and is replaced; --force omits this warning")
         return

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from refcodec.config import EncoderConfig
 from refcodec.encoder.features import Feature
-from refcodec.encoder.inputs import as_array
 from refcodec.errors import CallerError
+from refcodec.inputs import as_array
 
 __all__ = ["Analysis", "Latents", "latents_for"]
 

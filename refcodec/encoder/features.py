@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from refcodec.config import EncoderConfig
-from refcodec.encoder.inputs import as_array
 from refcodec.errors import CallerError
+from refcodec.inputs import as_array
 from refcodec.quantise import NUMPY_TYPES, source_type_of
 from refcodec.registry import CODERS, coder_named
 from refcodec.syntax.structures import LARGEST_TOKEN_COUNT

@@ -35,7 +35,7 @@ _NAME: Final = re.compile(r"layer(\d+)\.([kv])")
 
 def pairs_of(cache: Any) -> list[Pair] | None:
     """Keys and values of each layer of a cache; None for an object that is none."""
-    if isinstance(cache, tuple):
+    if isinstance(cache, tuple | list):
         pairs = list(cache)
     elif hasattr(cache, "key_cache") and hasattr(cache, "value_cache"):
         pairs = list(zip(cache.key_cache, cache.value_cache, strict=False))

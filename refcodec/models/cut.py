@@ -16,7 +16,16 @@ from torch import nn
 from refcodec.errors import CallerError
 from refcodec.models.hooked import Hooked
 from refcodec.models.macs import counting
-from refcodec.models.observed import by, device_of, find, no_feature, observe, trial
+from refcodec.models.observed import (
+    by,
+    device_of,
+    find,
+    name_of,
+    no_feature,
+    observe,
+    precision_of,
+    trial,
+)
 from refcodec.models.parts import Crossing, Inputs, close
 from refcodec.models.ragged import ragged
 from refcodec.models.traced import Traced, trace
@@ -67,9 +76,9 @@ class Cut:
 
     Attributes: ``layer`` (the name), ``module_name`` and ``input_shape``; ``feature_shape``, the shape of one
     image's feature, C x H x W or D; ``tokens``, true if features are N x T x D, a vector of the
-    feature_shape D per token; ``feature_type``, ``tokens`` for these, ``fc`` for vectors, ``pool`` for the
-    output of a pooling module, else ``conv``; and ``traced``, true if head and tail are graphs: if not, the
-    tail runs the whole network.
+    feature_shape D per token; ``feature_dtype``, float32, float16 or bfloat16; ``feature_type``, ``tokens``
+    for these, ``fc`` for vectors, ``pool`` for the output of a pooling module, else ``conv``; and ``traced``,
+    true if head and tail are graphs: if not, the tail runs the whole network.
 
     Raises CallerError if there is no such module, or the network cannot be cut there.
     """
@@ -85,7 +94,9 @@ class Cut:
         mask: str = "",
     ) -> None:
         self.layer, self.module_name, self.input_shape = name or layer, layer, tuple(input_shape)
-        self._inputs = Inputs(self.input_shape, vocabulary, mask if vocabulary else "")
+        self._inputs = Inputs(
+            self.input_shape, vocabulary, mask if vocabulary else "", precision_of(module)
+        )
         self._module, target = module.eval().requires_grad_(False), find(module, layer)
         try:
             self._split, feature = _split(module, layer, self._inputs)
@@ -95,21 +106,24 @@ class Cut:
             ) from None
         self.tokens = feature.ndim == 3
         self.feature_shape = tuple(feature.shape[2 if self.tokens else 1 :])
+        self.feature_dtype = feature.dtype
         self.traced = not self._split.replays_head
         self.feature_type = "tokens" if self.tokens else _feature_type(target, self.feature_shape)
         if self._inputs.mask and self.tokens:
             self._check_mask()
 
     def head(self, images: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Images, N x channels x height x width, float32, to features, N x C x H x W or N x D.
+        """Images, N x channels x height x width, to features, N x C x H x W or N x D.
 
         Texts, N x T, int64, to features N x T x D, with a mask, N x T, int64, if some are padded and the
-        network takes one. Raises CallerError for inputs of another shape.
+        network takes one. Images have the type of the network's weights: after ``network.half()``, float16.
+
+        Raises CallerError for inputs of another shape or type.
         """
         if self._inputs.vocabulary:
-            _check("texts", images, (), self.layer, tokens=True, kind=torch.int64)
+            _check("texts", images, (), torch.int64, self.layer, tokens=True)
         else:
-            _check("images", images, self.input_shape, self.layer)
+            _check("images", images, self.input_shape, self._inputs.dtype, self.layer)
         return self._split.head(images, mask)
 
     def tail(self, features: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -150,7 +164,8 @@ class Cut:
         return found.flatten(1) if isinstance(self._split.classifier, nn.Linear) else found
 
     def _check_features(self, features: torch.Tensor) -> None:
-        _check("features", features, self.feature_shape, self.layer, tokens=self.tokens)
+        shape, dtype = self.feature_shape, self.feature_dtype
+        _check("features", features, shape, dtype, self.layer, tokens=self.tokens)
 
     def _check_mask(self) -> None:
         """Check that padded texts give what they give alone. Raises CallerError."""
@@ -191,7 +206,8 @@ class Pyramid:
     layers      : names of the modules, such as the stages of a backbone.
     input_shape : channels, height and width of the images.
 
-    ``feature_shapes`` has the shape of one image's feature for each layer, C x H x W or D.
+    ``feature_shapes`` has the shape of one image's feature for each layer, C x H x W or D, and
+    ``feature_dtypes`` its type.
 
     Raises CallerError as `Cut`, and if the network has no graph, or does without one of the layers.
     """
@@ -209,7 +225,7 @@ class Pyramid:
         for layer in layers:
             find(module, layer)
         together = " and ".join(layers)
-        inputs = Inputs(self.input_shape)
+        self._inputs = inputs = Inputs(self.input_shape, precision=precision_of(module))
         with trial(module, inputs) as (images, others):
             observed = [observe(module, layer, inputs, images) for layer in layers]
             bundles = [one.bundle for one in observed]
@@ -226,13 +242,16 @@ class Pyramid:
         self.feature_shapes = {
             layer: tuple(one.feature.shape[1:]) for layer, one in zip(layers, observed, strict=True)
         }
+        self.feature_dtypes = {
+            layer: one.feature.dtype for layer, one in zip(layers, observed, strict=True)
+        }
 
     def head(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Images, N x channels x height x width, float32, to features by layer, N x C x H x W or N x D.
+        """Images, N x channels x height x width, to features by layer, N x C x H x W or N x D.
 
-        Raises CallerError for images of another shape.
+        Raises CallerError for images of another shape, or of another type than the network's weights.
         """
-        _check("images", images, self.input_shape, self.layers[0])
+        _check("images", images, self.input_shape, self._inputs.dtype, self.layers[0])
         return dict(zip(self.layers, self._traced.heads(images), strict=True))
 
     def tail(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -241,7 +260,7 @@ class Pyramid:
         Raises CallerError for features of another shape.
         """
         for layer, shape in self.feature_shapes.items():
-            _check("features", features[layer], shape, layer)
+            _check("features", features[layer], shape, self.feature_dtypes[layer], layer)
         return self._traced.tail_of([features[layer].clone() for layer in self.layers])
 
 
@@ -303,19 +322,27 @@ def _check(
     what: str,
     given: torch.Tensor,
     shape: tuple[int, ...],
+    dtype: torch.dtype,
     layer: str,
     *,
     tokens: bool = False,
-    kind: torch.dtype = torch.float32,
 ) -> None:
     """Raise CallerError unless a tensor is N x shape, or N x T x shape of tokens, and of the right type."""
+    if not isinstance(given, torch.Tensor):
+        raise CallerError(
+            f"the cut at {layer} takes {what} in a tensor, not a {type(given).__name__}",
+            hint="torch.as_tensor(x) makes one",
+        )
     own = given.shape[2 if tokens else 1 :]
     if given.ndim != len(shape) + 1 + tokens or tuple(own) != shape:
         wanted = by(("N", *(["T"] if tokens else []), *shape))
         raise CallerError(
             f"the cut at {layer} takes {what} of {wanted}, not {by(given.shape)}",
-            hint="" if tokens else "a cut is made for images of one size",
+            hint="" if tokens else "a cut is made for images of one size, its input_shape",
         )
-    if given.dtype != kind:
-        wanted = str(kind).removeprefix("torch.")
-        raise CallerError(f"the cut at {layer} takes {what} in {wanted}, not {given.dtype}")
+    if given.dtype != dtype:
+        wanted = name_of(dtype)
+        raise CallerError(
+            f"the cut at {layer} takes {what} in {wanted}, not {name_of(given.dtype)}",
+            hint=f"x.to(torch.{wanted})",
+        )

@@ -13,7 +13,20 @@ from torch import nn
 from refcodec.errors import CallerError
 from refcodec.models.parts import Bundle, Inputs, main_output
 
-__all__ = ["Seen", "by", "device_of", "find", "no_feature", "observe", "trial"]
+__all__ = [
+    "Seen",
+    "by",
+    "device_of",
+    "find",
+    "name_of",
+    "no_feature",
+    "observe",
+    "precision_of",
+    "trial",
+]
+
+_TYPES = (torch.float32, torch.float16, torch.bfloat16)
+"""Types of features."""
 
 
 @contextmanager
@@ -63,7 +76,7 @@ def observe(module: nn.Module, layer: str, inputs: Inputs, images: torch.Tensor)
         often = f"runs {len(seen)} times" if seen else "never runs"
         raise CallerError(f"{layer} {often} when the network does, and a cut needs one run")
     ((whole, bundle, feature),) = seen
-    if not isinstance(feature, torch.Tensor) or feature.dtype != torch.float32:
+    if not isinstance(feature, torch.Tensor) or feature.dtype not in _TYPES:
         raise no_feature(layer, whole if bundle.others else feature)
     ranks = (2, 4) if images.is_floating_point() else (2, 3)
     if feature.ndim not in ranks or len(feature) != len(images):
@@ -78,7 +91,7 @@ def no_feature(layer: str, output: Any) -> CallerError:
     """The error about a layer whose output is no feature, or not all that the tail needs."""
     kind = output.dtype if isinstance(output, torch.Tensor) else type(output).__name__
     return CallerError(
-        f"{layer} gives a {kind}, and a feature is a float32 tensor{_parts(output)}",
+        f"{layer} gives a {kind}, and a feature is a tensor of float32, float16 or bfloat16{_parts(output)}",
         hint="cut at one of its modules, or have it give one tensor "
         "(transformers: use_cache=False, output_attentions=False)",
     )
@@ -89,7 +102,7 @@ def _parts(output: Any) -> str:
     if not isinstance(output, tuple | list):
         return ""
     names = (
-        f"{str(one.dtype).removeprefix('torch.')} {by(one.shape)}"
+        f"{name_of(one.dtype)} {by(one.shape)}"
         if isinstance(one, torch.Tensor)
         else type(one).__name__
         for one in output
@@ -111,6 +124,17 @@ def find(module: nn.Module, layer: str) -> nn.Module:
 def by(shape: Iterable[object]) -> str:
     """A shape in words: ``3 x 16 x 16``."""
     return " x ".join(map(str, shape))
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """The name of a type, as numpy and ml_dtypes have it: ``bfloat16``."""
+    return str(dtype).removeprefix("torch.")
+
+
+def precision_of(module: nn.Module) -> torch.dtype:
+    """Type of the floating-point parameters of a module; float32 if it has none."""
+    kinds = (parameter.dtype for parameter in module.parameters())
+    return next((kind for kind in kinds if kind.is_floating_point), torch.float32)
 
 
 def device_of(module: nn.Module) -> torch.device | None:

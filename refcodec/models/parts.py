@@ -27,28 +27,34 @@ class Crossing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Inputs of a network: float32 of one shape, or texts as numbers of tokens, int64.
+    """Inputs of a network: floating-point numbers of one shape, or texts as numbers of tokens, int64.
 
     shape      : of one of them: ``(3, 224, 224)``; of a text the number of tokens of a trial, ``(16,)``.
     vocabulary : number of different tokens; 0 if they are no texts.
     mask       : name of the network's argument that takes a mask of tokens; empty if it has none.
+    precision  : type of the floating-point numbers, that of the network's weights.
     """
 
     shape: tuple[int, ...]
     vocabulary: int = 0
     mask: str = ""
+    precision: torch.dtype = torch.float32
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Their type."""
+        return torch.int64 if self.vocabulary else self.precision
 
     def random(self, count: int, device: torch.device | None) -> torch.Tensor:
         """Random inputs, from torch's generator."""
         if self.vocabulary:
             return torch.randint(self.vocabulary, (count, *self.shape), device=device)
-        return torch.randn(count, *self.shape, device=device)
+        return torch.randn(count, *self.shape, device=device).to(self.precision)
 
     def blank(self, features: torch.Tensor) -> torch.Tensor:
         """Inputs of zeros, as many as there are features; texts are as long as their features."""
         shape = (features.shape[1],) if self.vocabulary else self.shape
-        kind = torch.int64 if self.vocabulary else torch.float32
-        return torch.zeros(len(features), *shape, dtype=kind, device=features.device)
+        return torch.zeros(len(features), *shape, dtype=self.dtype, device=features.device)
 
     def masks(
         self, batch: torch.Tensor, mask: torch.Tensor | None = None
@@ -128,5 +134,6 @@ def close(ours: torch.Tensor, theirs: torch.Tensor) -> bool:
     """True if two outputs are equal up to rounding."""
     if ours.shape != theirs.shape:
         return False
-    small = 1e-5 * float(theirs.abs().max())
-    return bool(torch.allclose(ours, theirs, rtol=1e-4, atol=small, equal_nan=True))
+    rounding = 4 * torch.finfo(theirs.dtype).eps if theirs.is_floating_point() else 0.0
+    small = max(1e-5, rounding) * float(theirs.abs().max())
+    return bool(torch.allclose(ours, theirs, rtol=max(1e-4, rounding), atol=small, equal_nan=True))

@@ -11,6 +11,7 @@ from refcodec.entropy.arrays import Int32, Int64
 from refcodec.entropy.static import PRECISION, excess_order
 from refcodec.entropy.symbols import slots_of, symbols_at
 from refcodec.errors import CallerError
+from refcodec.inputs import as_array
 from refcodec.probability.coding import (
     Distributions,
     TableChoice,
@@ -206,7 +207,7 @@ class EntropyModel(StoredModel):
 
 def _integers(latents: npt.ArrayLike) -> Int64:
     """Latents as int64. Raises CallerError for numbers that are no integers of 16 bits."""
-    given = np.asarray(latents)
+    given = as_array(latents)
     if given.dtype.kind not in "iuf":
         raise CallerError(f"latents of type {given.dtype}; they are integers")
     values = given.astype(np.int64) if np.isfinite(given).all() else np.zeros(0, np.int64)

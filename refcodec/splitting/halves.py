@@ -14,6 +14,7 @@ from torch import nn
 
 from refcodec.errors import CallerError, EnvironmentFault, StreamError
 from refcodec.models import Cut, Network, Pyramid
+from refcodec.models.observed import name_of
 from refcodec.tensors import to_torch
 
 __all__ = ["Features", "Halves", "Inputs"]
@@ -34,6 +35,7 @@ class Halves:
 
     names  : the layers, in the order in which their features are sent.
     shapes : of one image's feature, by layer: C x H x W or D.
+    types  : of features, by layer, as numpy and ml_dtypes name them.
     tokens : true for a network of texts: features are T x D, any T, and D is their shape.
     """
 
@@ -45,6 +47,11 @@ class Halves:
     ) -> None:
         """Cut the network. Raises CallerError."""
         module, known, shape = _opened(model)
+        if not isinstance(layers, (str, list, tuple)):
+            raise CallerError(
+                f"layers is {layers!r}; it is the name of a module, or a list of names",
+                hint="model.named_modules() has them",
+            )
         self.names = (layers,) if isinstance(layers, str) else tuple(layers)
         self._modules = dict(
             zip(self.names, (known.get(one, one) for one in self.names), strict=True)
@@ -64,12 +71,13 @@ class Halves:
         self._head_turn: AbstractContextManager[Any] = (
             self._turn if hooked else nullcontext()
         )  # hooks are of the whole network
-        shapes = (
-            [self._cut.feature_shape]
-            if isinstance(self._cut, Cut)
-            else self._cut.feature_shapes.values()
-        )
+        if isinstance(self._cut, Cut):
+            shapes, dtypes = [self._cut.feature_shape], [self._cut.feature_dtype]
+        else:
+            shapes = list(self._cut.feature_shapes.values())
+            dtypes = list(self._cut.feature_dtypes.values())
         self.shapes: dict[str, tuple[int, ...]] = dict(zip(self.names, shapes, strict=True))
+        self.types = dict(zip(self.names, map(name_of, dtypes), strict=True))
 
     @property
     def device(self) -> torch.device:
@@ -80,8 +88,8 @@ class Halves:
     def head(self, images: Inputs) -> list[Features]:
         """The features of images, one tensor N x C x H x W or N x D for each layer, in host memory.
 
-        images : N x channels x height x width, float32, on any device; or texts, T each, int64, whose
-                 features are T x D each.
+        images : N x channels x height x width, in the type of the network's weights, on any device; or texts,
+                 T each, int64, whose features are T x D each.
 
         Raises CallerError for what the network does not take.
         """
@@ -144,12 +152,13 @@ class Halves:
             for one in (own if isinstance(own, list) else [own])
         )
         for name, own in arrays:
-            if own.shape[1:] != self.shapes[name] or own.dtype != np.float32:
+            if own.shape[1:] != self.shapes[name] or own.dtype.name != self.types[name]:
                 found, wanted = (
                     " x ".join(map(str, one)) for one in (own.shape[1:], self.shapes[name])
                 )
                 raise StreamError(
-                    f"features of {name} are {found} of {own.dtype}; the network takes {wanted} of float32"
+                    f"features of {name} are {found} of {own.dtype}; the network takes {wanted} of "
+                    f"{self.types[name]}"
                 )
 
 

@@ -171,7 +171,7 @@ def _content(path: Path) -> str | None:
 
     try:
         if path.suffix.lower() == ".parquet":
-            with parquet_file(path) as file:
+            with parquet_file(path, str(path)) as file:
                 return metadata_of(file).get(_CONTENT)
         found: Any = safe_open(path, framework="numpy")
         with found as tensors:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -33,13 +32,16 @@ def _library() -> Any:
 
 
 @contextmanager
-def parquet_file(path: Path) -> Iterator[Any]:
-    """A file of Parquet, open. Raises CallerError, EnvironmentFault."""
+def parquet_file(source: Any, name: str) -> Iterator[Any]:
+    """A file of Parquet, open. Raises CallerError, with its name, and EnvironmentFault.
+
+    source : a path, or a file.
+    """
     arrow = _library()
     try:
-        file = arrow.parquet.ParquetFile(path)
+        file = arrow.parquet.ParquetFile(source)
     except (OSError, arrow.ArrowException) as error:
-        raise CallerError(f"{path} is no Parquet: {error}") from None
+        raise CallerError(f"{name} is no Parquet: {error}") from None
     with file:
         yield file
 
@@ -61,7 +63,7 @@ class Column:
     Raises CallerError where its lists differ in length, or values are missing.
     """
 
-    def __init__(self, path: Path, file: Any, name: str) -> None:
+    def __init__(self, path: str, file: Any, name: str) -> None:
         self._path, self._file, self._name = path, file, name
         kind = file.schema_arrow.field(name).type
         self.dtype = np.dtype(_number(kind).to_pandas_dtype())

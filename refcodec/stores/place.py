@@ -1,11 +1,12 @@
-"""Places of stores: folders of this machine, and what a URL names on an object store, by fsspec."""
+"""Places of stores and of their sources: paths of this machine, and URLs of object stores, by fsspec."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from refcodec.errors import CallerError, DFCError, EnvironmentFault
 
@@ -16,7 +17,7 @@ Location = Path | str
 
 
 class Place:
-    """The folder of a store, whose files are read and written whole; it goes to workers by pickle.
+    """A folder or a file; it goes to workers by pickle. The files of a folder are read and written whole.
 
     where   : a path, or a URL.
     options : of the file system, as fsspec takes them, ``{"endpoint_url": ...}``; of a URL alone.
@@ -31,7 +32,7 @@ class Place:
         if options and not self.remote:
             raise CallerError(
                 f"{where} is a path, which takes no options of a file system",
-                hint="a store elsewhere has a URL: s3://bucket/features.zarr",
+                hint="what is elsewhere has a URL: s3://bucket/features.zarr",
             )
 
     def __str__(self) -> str:
@@ -44,9 +45,24 @@ class Place:
         return hash(self.where)
 
     @property
+    def path(self) -> PurePath:
+        """The path, or that of the URL, which has the name and the suffix of the file."""
+        return (
+            self.where if isinstance(self.where, Path) else PurePosixPath(urlsplit(self.where).path)
+        )
+
+    @property
     def array(self) -> dict[str, Any]:
         """Keywords by which zarr opens or makes the array here."""
         return {"store": self.where, **({"storage_options": self._options} if self.remote else {})}
+
+    def exists(self) -> bool:
+        """True if there is a file or a folder. Raises EnvironmentFault."""
+        if isinstance(self.where, Path):
+            return self.where.exists()
+        with self._system() as (system, root):
+            found: bool = system.exists(root)
+            return found
 
     def holds_anything(self) -> bool:
         """True if there is any file."""
@@ -58,6 +74,18 @@ class Place:
                 return bool(system.ls(root, detail=False))
             except FileNotFoundError:
                 return False
+
+    @contextmanager
+    def open(self) -> Iterator[Any]:
+        """The file here, to read in any order. Raises FileNotFoundError, EnvironmentFault."""
+        if isinstance(self.where, Path):
+            with self.where.open("rb") as file:
+                yield file
+            return
+        with self._system() as (system, root):
+            file = system.open(root, "rb")
+        with file:
+            yield file
 
     def read(self, name: str) -> bytes:
         """The content of a file. Raises FileNotFoundError, EnvironmentFault."""

@@ -31,20 +31,23 @@ _FEATURES = 4096
 class StorePlan:
     """A store to build.
 
-    source  : ``.npy``, ``.zarr`` (a folder), ``.h5``, ``.parquet`` or ``.safetensors``.
+    source  : ``.npy``, ``.zarr`` (a folder), ``.h5``, ``.parquet`` or ``.safetensors``; a path, or a URL
+              of all but the last kind.
     array   : name of the array in the source; "" for the only one.
     target  : the zarr array: a folder, or a URL that fsspec knows, ``s3://bucket/features.zarr``.
     chunk   : features of a chunk.
     options : of the encoder, as `refcodec.zarr.encoding` takes them.
-    storage : options of the file system that a URL names, as fsspec takes them.
+    storage : options of the file system that the URL of the target names, as fsspec takes them.
+    source_storage : likewise, of the source.
     """
 
-    source: Path
+    source: Location
     target: Location
     array: str = ""
     chunk: int = _FEATURES
     options: dict[str, Any] | None = None
     storage: dict[str, Any] | None = None
+    source_storage: dict[str, Any] | None = None
 
     @property
     def place(self) -> Place:
@@ -56,6 +59,7 @@ class StorePlan:
             raise CallerError(f"chunk is {self.chunk}; it is the number of features of a chunk")
         ChunkCoder(self.options or {})
         Place(self.target, self.storage)
+        Place(self.source, self.source_storage)
 
 
 def read_plan(path: Path, *, data: Path | None = None, changes: Iterable[str] = ()) -> StorePlan:
@@ -69,14 +73,19 @@ def read_plan(path: Path, *, data: Path | None = None, changes: Iterable[str] = 
     content, _, folder = read_toml(path, data=data, changes=changes)
     plan = Table(str(path), content)
     source, store = (Table(f"[{name}]", plan.take(name, dict)) for name in ("source", "store"))
-    target = store.take("path", str)
+
+    def located(table: Table) -> Location:
+        where = table.take("path", str)
+        return where if "://" in where else data_path(folder, where)
+
     found = StorePlan(
-        source=data_path(folder, source.take("path", str)),
+        source=located(source),
         array=source.take("array", str, ""),
-        target=target if "://" in target else data_path(folder, target),
+        target=located(store),
         chunk=store.take("chunk", int, _FEATURES),
         options=plan.take("encoder", dict, {}),
         storage=store.take("options", dict, None),
+        source_storage=source.take("options", dict, None),
     )
     for table in (plan, source, store):
         table.finish()

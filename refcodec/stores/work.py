@@ -95,11 +95,11 @@ def build(
 
     from refcodec.zarr import encoding
 
-    with open_rows(plan.source, plan.array) as rows:
+    with open_rows(plan.source, plan.array, plan.source_storage) as rows:
         shape, dtype = tuple(map(int, rows.shape)), np.dtype(rows.dtype)
     options = ChunkCoder(plan.options or {}).options
     facts = {
-        "source": plan.source.name,
+        "source": Place(plan.source).path.name,
         "array": plan.array,
         "shape": list(shape),
         "dtype": dtype.name,
@@ -223,7 +223,7 @@ def _build(plan: StorePlan, number: int) -> Entry:
     """Build a chunk, whatever is there already."""
     import zarr
 
-    with open_rows(plan.source, plan.array) as rows:
+    with open_rows(plan.source, plan.array, plan.source_storage) as rows:
         start, stop = number * plan.chunk, min((number + 1) * plan.chunk, int(rows.shape[0]))
         values, shape = np.asarray(rows[start:stop]), list(rows.shape)
     with zarr.config.set({"array.write_empty_chunks": True}):

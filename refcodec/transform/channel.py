@@ -171,6 +171,10 @@ class ChannelTransform(StoredModel):
                 requirement="9.9-4",
             )
 
+    def __repr__(self) -> str:
+        size = len(self.coded.coded_weights)
+        return f"<ChannelTransform: {self.channels} channels, {len(self.numbers)} groups, {size} bytes>"
+
     @property
     def channels(self) -> int:
         """Channels of its features."""

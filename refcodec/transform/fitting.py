@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from refcodec.errors import CallerError
+from refcodec.inputs import as_array
 
 __all__ = ["Moments", "klt_of", "moments_of"]
 
@@ -57,8 +58,8 @@ def moments_of(features: Iterable[Any]) -> Moments:
     distances: list[float] = []
     total, usual, shift = 0.0, 0.0, np.zeros(0)
     first, second = np.zeros(0), np.zeros((0, 0))
-    for feature in features:
-        table = _by_channel(np.asarray(feature))
+    for feature in _each(features):
+        table = _by_channel(as_array(feature))
         if not np.isfinite(table).all():
             raise CallerError("a feature to fit a transform to has values that are not finite")
         if not distances:
@@ -89,12 +90,30 @@ def moments_of(features: Iterable[Any]) -> Moments:
     return Moments(mean + shift, covariance, _USUAL_RANGE * found)
 
 
+def _each(features: Iterable[Any]) -> Iterable[Any]:
+    """The features one by one. Raises CallerError for what is none, or may be one feature or several."""
+    if isinstance(features, (str, bytes, Mapping)) or not isinstance(features, Iterable):
+        raise CallerError(
+            f"a {type(features).__name__} is no sequence of features",
+            hint="give a list, a generator, a reader or an array N x C x H x W",
+        )
+    shape = tuple(getattr(features, "shape", ()))
+    if len(shape) == 3:
+        raise CallerError(
+            f"an array of shape {shape} may be one map, or several features of tokens",
+            hint="give [x] for a map, list(x) for tokens",
+        )
+    return features
+
+
 def _by_channel(feature: npt.NDArray[Any]) -> Values:
     """A feature as channels x positions, float64. Raises CallerError."""
     if feature.ndim not in (1, 2, 3) or feature.size == 0:
         raise CallerError(
             f"a feature of shape {feature.shape}", hint="features are C x H x W, T x D or D"
         )
+    if not np.can_cast(feature.dtype, np.float64, "same_kind"):
+        raise CallerError(f"a feature of type {feature.dtype}", hint="features are real numbers")
     values = feature.astype(np.float64)
     return values.T if values.ndim == 2 else values.reshape(len(values), -1)
 

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 from refcodec.arrays import described, is_batch, with_entries
 from refcodec.config import EncoderConfig
-from refcodec.encoder.inputs import arrays_of
+from refcodec.inputs import arrays_of
 from refcodec.writer.copying import concat
 from refcodec.writer.writer import Writer
 

@@ -22,9 +22,9 @@ from refcodec.config import EncoderConfig
 from refcodec.encoder.analysis import Latents, latents_for
 from refcodec.encoder.encoding import CodedFeature, Request, whole_payload
 from refcodec.encoder.features import Feature, as_feature, as_features
-from refcodec.encoder.inputs import as_array
 from refcodec.encoder.parameter_sets import is_signed
 from refcodec.errors import CallerError
+from refcodec.inputs import as_array
 from refcodec.probability.hyperprior import HyperpriorModel
 from refcodec.registry import coder_named, record_of
 from refcodec.shapes import volume_of

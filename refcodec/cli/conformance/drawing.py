@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["generate", "hash_seeds"]
 
-_ProfileName = Annotated[str, typer.Option("--profile", help="lossless, native, learned or hevc.")]
+_ProfileName = Annotated[
+    str, typer.Option("--profile", help="lossless, native, realtime, learned or hevc.")
+]
 _Level = Annotated[int, typer.Option(min=1, max=4, help="The highest level of a stream.")]
 _Seed = Annotated[int, typer.Option(min=0, help="Seed of the first stream; the others follow.")]
 

@@ -117,13 +117,22 @@ _EXCLUDED = (
     ("*.level_count", "largest", "262,143 levels are not drawn"),
     ("network_model_unit.*", "*", "networks are not drawn"),
     ("unit.unit_type", "network_model", "networks are not drawn"),
-    ("channel_transform_unit.*", "*", "transforms are not drawn"),
-    ("unit.unit_type", "channel_transform", "transforms are not drawn"),
-    ("feature_parameter_set.quantiser", "transform", "transforms are not drawn"),
     ("context_model_unit.*", "*", "context models are not drawn"),
     ("unit.unit_type", "context_model", "context models are not drawn"),
     ("feature_parameter_set.coder_id", "native_contexts", "context models are not drawn"),
     ("feature_parameter_set.context_model_id", "[!a]*", "context models are not drawn"),
+    (
+        "channel_transform_unit.transform.group_*",
+        "largest",
+        "4,096 groups or channels are not drawn",
+    ),
+    ("channel_transform_unit.transform.coded_size", "*est", "not what weights come to"),
+    (
+        "channel_transform_unit.transform.alignment",
+        "no bits",
+        "the bits before it are odd in number",
+    ),
+    ("channel_transform_unit.transform.*", "empty", "there is a channel"),
     ("*.coded_tables", "empty", "then no latent is within reach"),
     ("*.parameter_sets_size", "*est", "not what x265 writes"),
     ("index.unit_distance", "largest", "beyond any stream drawn"),
@@ -144,6 +153,8 @@ _EXCLUDED = (
 """Patterns of points that no stream reaches, or none that is drawn, and why."""
 
 _LOSSY = (Profile.HEVC, Profile.NATIVE, Profile.REALTIME, Profile.VVC)
+
+_TRANSFORMING = (Profile.NATIVE, Profile.REALTIME)
 
 _OWNERS: dict[str, tuple[Profile, ...]] = {
     **dict.fromkeys(("qp", "qp_delta_bits", "qp_delta"), _LOSSY),
@@ -167,9 +178,9 @@ _OWNERS: dict[str, tuple[Profile, ...]] = {
         (Profile.HEVC, Profile.VVC),
     ),
     "hevc_lossless_flag": (Profile.HEVC,),
+    "model_id": (Profile.LEARNED, *_TRANSFORMING),
     **dict.fromkeys(
         (
-            "model_id",
             "lattice_step",
             "lattice_offset_flag",
             "lattice_offset",
@@ -183,6 +194,10 @@ _OWNERS: dict[str, tuple[Profile, ...]] = {
 _MODEL_UNITS = ("entropy_model_unit.", "network_model_unit.")
 """Beginnings of paths that only the learned profile has."""
 
+_LATENTS = ("entropy_model", "network_model", "lattice")
+_TRANSFORMS = ("channel_transform", "transform")
+"""Code points of latents, and of transforms over channels."""
+
 
 def excluded(point: Point, profile: Profile) -> str:
     """Reason why no stream of a profile reaches a point; '' if some may."""
@@ -193,8 +208,10 @@ def excluded(point: Point, profile: Profile) -> str:
     name = path.rpartition(".")[2]
     if name == "profile_idc":
         elsewhere = what != profile.name.lower()
-    elif path.startswith(_MODEL_UNITS) or what in ("entropy_model", "network_model", "lattice"):
+    elif path.startswith(_MODEL_UNITS) or what in _LATENTS:
         elsewhere = profile != Profile.LEARNED
+    elif path.startswith("channel_transform_unit.") or what in _TRANSFORMS:
+        elsewhere = profile not in _TRANSFORMING
     elif name == "coder_id":
         elsewhere = what not in {code.name.lower() for code in profile_coders()[profile]}
     else:

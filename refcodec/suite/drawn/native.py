@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from refcodec.coders.native.gains import LARGEST_GAIN
 from refcodec.suite.drawn.chance import Chance
 from refcodec.suite.make.native import Content, Split
 
@@ -16,11 +17,20 @@ _BITS = {4: 25}
 _LARGEST_OFFSET = 1 << 20
 
 
-def draw_content(chance: Chance, shape: tuple[int, int, int], *, predicted: bool) -> Content:
+def draw_content(
+    chance: Chance,
+    shape: tuple[int, int, int],
+    *,
+    predicted: bool,
+    dependent: bool = False,
+    gained: bool = False,
+) -> Content:
     """Draw the content of a payload, at and between the limits of its head.
 
     shape     : of its samples, C x H x W.
     predicted : true if there is a reference feature.
+    dependent : true for dependent quantisation, where there is a transform.
+    gained    : true for gains of tokens.
     """
     mode, block = chance.below(3), 4 << chance.below(4)
     return Content(
@@ -35,6 +45,8 @@ def draw_content(chance: Chance, shape: tuple[int, int, int], *, predicted: bool
         offsets=_offsets(chance, shape[0]).tolist() if mode else (),
         gains=chance.numbers(shape[0], -24, 32).tolist() if mode == 2 else (),
         shift=(chance.number(-64, 64), chance.number(-64, 64)) if predicted else (0, 0),
+        dependent=dependent and block > 4,
+        token_gains=_token_gains(chance, shape[1]) if gained else (),
     )
 
 
@@ -56,6 +68,12 @@ def _levels(chance: Chance, shape: tuple[int, ...], bits: int) -> npt.NDArray[np
 def _offsets(chance: Chance, count: int) -> npt.NDArray[np.int64]:
     most = chance.choose([1, 4, 30, 4000, _LARGEST_OFFSET])
     return chance.numbers(count, -most, most)
+
+
+def _token_gains(chance: Chance, count: int) -> list[int]:
+    """Gains of tokens, in quarters of an octave: small, at the limits, or beyond them."""
+    most = chance.choose([1, 8, LARGEST_GAIN, LARGEST_GAIN + 1, 3000])
+    return [int(gain) for gain in chance.numbers(count, -most, most)]
 
 
 def _never(c: int, y: int, x: int, height: int, width: int) -> bool:

@@ -56,13 +56,23 @@ def plain_value(chance: Chance, place: Place) -> int:
 
 
 def draw_parameter_set(
-    chance: Chance, record: CoderRecord, budget: Budget, fps_id: int, *, tokens: bool = False
+    chance: Chance,
+    record: CoderRecord,
+    budget: Budget,
+    fps_id: int,
+    *,
+    tokens: bool = False,
+    transform: bool = False,
 ) -> FeatureParameterSet:
     """Draw a parameter set for a coder; of tokens, or of other features.
 
-    One of HEVC has a byte in place of the parameter sets to come, one of latents any model_id.
+    transform : true for coefficients of a transform over channels.
+
+    One of HEVC has a byte in place of the parameter sets to come, one that names a model any model_id.
     """
-    quantiser = chance.choose(sorted(record.quantisers - {Quantiser.TRANSFORM}))  # no models here
+    quantiser = Quantiser.TRANSFORM
+    if not transform:
+        quantiser = chance.choose(sorted(record.quantisers - {Quantiser.TRANSFORM}))
     if tokens:
         feature_type = FeatureType.TOKENS
         shape = chance.number(1, max(1, budget.elements >> 3)), 1, 1

@@ -21,7 +21,7 @@ from refcodec.suite.drawn.containers import compress
 from refcodec.suite.drawn.exact import encode_exactly
 from refcodec.suite.drawn.native import draw_content
 from refcodec.suite.drawn.samples import draw_samples, draw_words
-from refcodec.syntax.codes import Coder, Quantiser
+from refcodec.syntax.codes import Coder, FeatureType, Quantiser
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 
 __all__ = ["draw_hevc_payloads", "draw_payload"]
@@ -34,17 +34,27 @@ def draw_payload(
     fps: FeatureParameterSet,
     parameters: FeatureParameters,
     reference: Reference | None = None,
+    *,
+    tools: bool = False,
 ) -> Coded:
     """Draw a feature and code it, with any coder but HEVC.
 
     reference : the feature to predict from, for coders that do.
+    tools     : true to draw dependent quantisation and gains of tokens, too.
     """
     if fps.coder_id == Coder.NATIVE:
         converted = None
         if reference is not None:
             converted = convert_reference(reference.samples, reference.parameters, parameters, fps)
         shape = (fps.channels, fps.height, fps.width)
-        content = draw_content(chance, shape, predicted=reference is not None)
+        gainable = fps.quantiser == Quantiser.TRANSFORM and fps.feature_type == FeatureType.TOKENS
+        content = draw_content(
+            chance,
+            shape,
+            predicted=reference is not None,
+            dependent=tools and chance.below(2) > 0,
+            gained=tools and gainable and chance.below(2) > 0,
+        )
         return Coded(*content.code(fps, parameters, converted), reference is None)
     if fps.coder_id == Coder.NATIVE_STATIC:
         return _draw_substreams(chance, fps, parameters)

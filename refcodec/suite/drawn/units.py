@@ -11,8 +11,8 @@ from construct import Container
 
 from refcodec.coders.protocol import Coded
 from refcodec.hashes import sample_hash
-from refcodec.probability.model import EntropyModel
 from refcodec.quantise import PLAIN
+from refcodec.stored_model import StoredModel
 from refcodec.stream.index import CodedUnitTable
 from refcodec.suite.assemble import leb128
 from refcodec.suite.drawn.chance import Chance
@@ -23,7 +23,6 @@ from refcodec.syntax.follow import Place, follow
 from refcodec.syntax.structures import (
     CODED_FEATURE_BATCH,
     END,
-    ENTROPY_MODEL_UNIT,
     FEATURE_PARAMETER_SET,
     HASH,
     INDEX,
@@ -58,12 +57,12 @@ def parameter_set_unit(fps: FeatureParameterSet) -> bytes:
     return build_unit(UnitType.FEATURE_PARAMETER_SET, payload)
 
 
-def model_unit(model_id: int, model: EntropyModel | bytes) -> bytes:
-    """An entropy model, or the SHA-256 of the file that it is in."""
-    what = {"sha256": model} if isinstance(model, bytes) else {"tables": model.coded}
+def model_unit(model_id: int, kind: type[StoredModel], model: StoredModel | bytes) -> bytes:
+    """A model of a kind, or the SHA-256 of the file that it is in."""
+    what = {"sha256": model} if isinstance(model, bytes) else {kind.element: model.coded}
     elements = {"model_id": model_id, "external_flag": int("sha256" in what), **what}
-    payload = ENTROPY_MODEL_UNIT.build_whole(ENTROPY_MODEL_UNIT.make(elements))
-    return build_unit(UnitType.ENTROPY_MODEL, payload)
+    structure = UNIT_STRUCTURES[kind.unit_type]
+    return build_unit(kind.unit_type, structure.build_whole(structure.make(elements)))
 
 
 def feature_unit(

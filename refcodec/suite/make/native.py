@@ -29,6 +29,7 @@ from refcodec.coders.native.head import (
     RESTORATION,
     SHIFT_DOWN,
     SHIFT_RIGHT,
+    empty_head,
     sample_bounds,
     step_sizes,
 )
@@ -111,7 +112,7 @@ class Content:
         initial           : states and weights of a context model; None for those of the tables.
         """
         content = PayloadContent(
-            self._head(reference_feature is not None), self.levels.copy(), self._sizes()
+            self._head(fps, reference_feature is not None), self.levels.copy(), self._sizes()
         )
         coder, output = encoding_coder(), np.zeros(1 << 20, np.uint8)
         corrections = self._corrections(content.head)
@@ -134,7 +135,7 @@ class Content:
         channels : those of a substream; None for all.
         changes  : of the tables of contexts; None for those that save bits.
         """
-        choice = Choice(self._head(False), self.levels, self._sizes(), 0.0)
+        choice = Choice(self._head(fps, False), self.levels, self._sizes(), 0.0)
         own = channels or range(fps.channels)
         steps = step_sizes(fps, parameters)[own.start : own.stop]
         bounds = sample_bounds(fps)
@@ -151,9 +152,9 @@ class Content:
 
         return corrections
 
-    def _head(self, predicted: bool) -> npt.NDArray[np.int64]:
+    def _head(self, fps: FeatureParameterSet, predicted: bool) -> npt.NDArray[np.int64]:
         """The head of the payload."""
-        head = np.zeros(HEAD_SIZE, np.int64)
+        head = empty_head(fps)
         head[BLOCK] = self.block.bit_length() - 3
         head[FREQUENCY_SLOPE], head[ORIGIN] = self.slope, self.origin
         head[POINTS : POINTS + 3] = self.points
@@ -161,8 +162,8 @@ class Content:
         head[PREDICTED], head[RESTORATION] = predicted, self.mode
         head[DEPENDENT_QUANTISATION] = self.dependent
         if self.token_gains:
-            head[GAINED] = 1
-        return np.concatenate([head, np.array(self.token_gains, np.int64)])
+            head[GAINED], head[HEAD_SIZE:] = 1, self.token_gains
+        return head
 
     def _sizes(self) -> Samples:
         """Sizes of blocks at their first samples, marked if predicted from the reference feature."""

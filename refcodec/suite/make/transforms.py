@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -24,9 +22,9 @@ def mixing(groups: int, channels: int, most: int, own: int) -> npt.NDArray[np.in
 def transform(
     weights: npt.NDArray[np.int32],
     *,
-    shifts: Sequence[int] | int = 0,
-    scales: Sequence[float] | float = 1.0,
-    offsets: Sequence[float] | float = 0.0,
+    shifts: npt.ArrayLike = 0,
+    scales: npt.ArrayLike = 1.0,
+    offsets: npt.ArrayLike = 0.0,
     bits: int = 16,
 ) -> ChannelTransform:
     """A transform of weights, groups x coefficients x channels of a group, of ``bits`` bits."""
@@ -35,9 +33,9 @@ def transform(
 
 def coded(
     weights: npt.NDArray[np.int32],
-    shifts: Sequence[int] | int = 0,
-    scales: Sequence[float] | float = 1.0,
-    offsets: Sequence[float] | float = 0.0,
+    shifts: npt.ArrayLike = 0,
+    scales: npt.ArrayLike = 1.0,
+    offsets: npt.ArrayLike = 0.0,
     bits: int = 16,
 ) -> CodedChannelTransform:
     """The elements of a transform, which need not be one that a decoder accepts."""
