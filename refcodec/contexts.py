@@ -33,7 +33,6 @@ __all__ = [
     "Changes",
     "ContextModel",
     "Initial",
-    "apply_changes",
     "built_in",
     "encode_changes",
     "states_of",

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 import refcodec
 from refcodec import CallerError, ChannelTransform, ContextModel, EnvironmentFault
 from refcodec.coders.native.coder import initial_of
+from refcodec.coders.native.recording import record
 from refcodec.coders.native.spent import bits_of_channels
-from refcodec.contexts import LARGEST_CHANGE, Changes, built_in, encode_changes
+from refcodec.contexts import LARGEST_CHANGE, Changes, Initial, built_in, encode_changes
 from refcodec.entropy.mixing import SQUASH, STRETCH
 from refcodec.errors import ConstraintError, PayloadError
 from refcodec.probability.facts import check_model, describe_model
 from refcodec.probability.store import ModelStore
+from refcodec.ranges import convert_reference
 from refcodec.stream.walk import payloads_of
 from refcodec.suite.assemble import Drop, Insert
 from refcodec.suite.make.contexts import changes_of, context_model
@@ -205,6 +207,30 @@ def test_any_bytes_are_a_model_or_refused(data: bytes, flags: int) -> None:
     )
     with suppress(PayloadError):
         check_model(ContextModel(coded))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "gains"])
+@pytest.mark.parametrize("initial", [None, SKEWED.initial], ids=["tables", "model"])
+def test_recordings_code_what_payloads_say(kind: str, initial: Initial | None) -> None:
+    """A payload that is coded again with the states that it began with has its size."""
+    shape, options = KINDS.get(kind, ((6, 16), {"feature_type": "tokens", "token_gain": True}))
+    own = features(*shape, count=4)
+    if kind == "gains":
+        options = options | {"model": ChannelTransform.fit(own)}
+    if "target_size" not in options:
+        options = options | {"qp": 18}
+    if initial is not None:
+        options = options | {"contexts": SKEWED}
+    preceding: Any = None
+    for payload in payloads_of(io.BytesIO(stream_of(own, **options))):
+        before = None
+        if not payload.access_point:
+            before = convert_reference(preceding[0], preceding[1], payload.parameters, payload.fps)
+        recording, samples = record(payload, before, initial)
+        begun = (initial or built_in()).copy()
+        assert recording.code(begun) == len(payload.data)
+        assert (begun.states != (initial or built_in()).states).any()
+        preceding = samples, payload.parameters
 
 
 # --- fitting ----------------------------------------------------------------------------------------

@@ -122,7 +122,7 @@ def fit_contexts(
 
     may_replace(str(target), force, [source])
     config = encoder_config(choices)
-    with open_features(source, None) as found:
+    with open_features(source, None, tokens=config.tokens) as found:
         wanted = found.count if count is None else min(count, found.count)
         chosen = {n * found.count // wanted for n in range(wanted)}
         taken = (one for n, one in enumerate(found.features) if n in chosen)

@@ -26,12 +26,16 @@ _ROOM = 32
 
 
 class Recording(NamedTuple):
-    """Content of a payload: head, levels, block sizes and corrections; with its steps and bounds."""
+    """Content of a payload: head, levels, block sizes and corrections; and what else determines its bytes.
+
+    steps, bounds, reference_feature : as of `code_payload`.
+    """
 
     content: Content
     corrections: Corrections
     steps: Int64
     bounds: Bounds
+    reference_feature: Int32 | None
 
     def code(self, begun: Initial) -> int:
         """Code the payload with states and weights, which are adapted; returns its size in bytes."""
@@ -40,10 +44,8 @@ class Recording(NamedTuple):
         coder = np.zeros(CODER_SIZE, np.int64)
         coder[DIRECTION] = 1
         output = np.zeros(_ROOM * levels.size + 4096, np.uint8)
-        # levels are coded alike whatever the samples are that blocks are predicted from
-        reference = np.zeros_like(levels) if head[PREDICTED] else None
         coded = code_payload(
-            coder, output, content, self.steps, self.bounds, reference,
+            coder, output, content, self.steps, self.bounds, self.reference_feature,
             lambda samples: self.corrections, begun,
         )  # fmt: skip
         return coded.size
@@ -69,4 +71,5 @@ def record(
         np.zeros(CODER_SIZE, np.int64), data, content, steps, bounds, reference_feature,
         model=initial and initial.copy(),
     )  # fmt: skip
-    return Recording(content, coded.corrections, steps, bounds), coded.samples
+    recording = Recording(content, coded.corrections, steps, bounds, reference_feature)
+    return recording, coded.samples
