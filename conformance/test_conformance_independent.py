@@ -64,7 +64,7 @@ def test_without_ffmpeg_nothing_is_claimed(tmp_path: Path, monkeypatch: pytest.M
 
 
 Units = list[tuple[int, bytes]]
-MODEL, END = UnitType.ENTROPY_MODEL, UnitType.END
+MODELS, END = (UnitType.ENTROPY_MODEL, UnitType.CHANNEL_TRANSFORM), UnitType.END
 
 
 def stream_of(header: bytes, units: Units) -> bytes:
@@ -79,27 +79,35 @@ def stream_of(header: bytes, units: Units) -> bytes:
 
 @pytest.fixture
 def model_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Units], Path]:
-    """Make a stream from a vector whose model goes into a file of its own, with further units."""
+    """Make a stream from a vector whose model goes into a file of its own, with further units.
+
+    The file has the header of a vector of the profile that files of such models have (8.10.6).
+    """
     monkeypatch.setenv(modelfiles.MODELS, str(tmp_path))
 
     def make(name: str, further: Units) -> Path:
         stream = (SUITE / VECTORS[name]["file"]).read_bytes()
         header, read = stream[:HEADER_SIZE], read_units(stream, LEVELS[1])
         (model, *rest) = [(unit.type or 0, unit.payload) for unit in read]
-        assert model[0] == MODEL
-        file = stream_of(header, [model, *further, (END, b"")])
+        assert model[0] in MODELS
+        alike = "transform-groups" if model[0] == UnitType.CHANNEL_TRANSFORM else name
+        own_header = (SUITE / VECTORS[alike]["file"]).read_bytes()[:HEADER_SIZE]
+        file = stream_of(own_header, [model, *further, (END, b"")])
         sha256 = hashlib.sha256(file).digest()
         (tmp_path / f"{sha256.hex()}.dfcm").write_bytes(file)
         target = tmp_path / "stream.dfc"
-        target.write_bytes(stream_of(header, [(MODEL, b"\xc0" + sha256), *rest]))
+        target.write_bytes(stream_of(header, [(model[0], b"\xc0" + sha256), *rest]))
         return target
 
     return make
 
 
-def test_a_model_apart(model_apart: Callable[[str, Units], Path], tmp_path: Path) -> None:
-    stream, output = model_apart("latents-alone", []), tmp_path / "output"
-    original = SUITE / VECTORS["latents-alone"]["file"]
+@pytest.mark.parametrize("name", ["latents-alone", "transform-static"])
+def test_a_model_apart(
+    name: str, model_apart: Callable[[str, Units], Path], tmp_path: Path
+) -> None:
+    stream, output = model_apart(name, []), tmp_path / "output"
+    original = SUITE / VECTORS[name]["file"]
     assert main([str(original), str(tmp_path / "expected")]) == 0
     assert main([str(stream), str(output)]) == 0
     assert output.read_bytes() == (tmp_path / "expected").read_bytes()

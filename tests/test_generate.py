@@ -467,7 +467,8 @@ def test_skipped_streams_are_no_pass(right: bool, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("profile", "count"), [("lossless", 40), ("native", 40), ("learned", 40), ("hevc", 6)]
+    ("profile", "count"),
+    [("lossless", 40), ("native", 40), ("learned", 40), ("realtime", 40), ("hevc", 6)],
 )
 def test_the_independent_decoder_says_the_same(profile: str, count: int, tmp_path: Path) -> None:
     """Written from the text of the specification alone, and so a judge that shares nothing with ours."""

@@ -32,8 +32,20 @@ class ChannelTransform(NamedTuple):
         return len(self.scale)
 
 
-def parse_transform(payload: bytes, level: Level) -> tuple[int, ChannelTransform | ModelFile]:
-    """Parse channel_transform_unit() (6.14), and decode its weights; returns model_id, too."""
+class CodedTransform(NamedTuple):
+    """coded_channel_transform() (6.14.2)."""
+
+    groups: int
+    size: int  # channels of a group
+    bits: int
+    shifts: Integers
+    scale: npt.NDArray[np.float32]
+    offset: npt.NDArray[np.float32]
+    coded_weights: bytes
+
+
+def parse_transform(payload: bytes) -> tuple[int, CodedTransform | ModelFile]:
+    """Parse channel_transform_unit() (6.14): model_id, and the transform as it is coded, or its file."""
     read = BitReader(payload)
     model_id = read.ue(255)
     external_flag = read.flag()
@@ -51,15 +63,20 @@ def parse_transform(payload: bytes, level: Level) -> tuple[int, ChannelTransform
     read.align()
     coded_weights = read.raw(coded_size)
     read.finish()
-    within = groups * size * size <= level.max_network_weights
+    return model_id, CodedTransform(groups, size, bits, shifts, scale, offset, coded_weights)
+
+
+def decode_transform(coded: CodedTransform, level: Level) -> ChannelTransform:
+    """Decode the weights of a transform within the limits of a level (8.6.7), and check them (9.9)."""
+    within = coded.groups * coded.size * coded.size <= level.max_network_weights
     require(within, "unsupported", "RA.3-7", "a transform exceeds the level")
-    weights = decode_weights(coded_weights, groups, size, bits)
-    weights = weights << shifts.reshape(groups, size, 1)
+    weights = decode_weights(coded.coded_weights, coded.groups, coded.size, coded.bits)
+    weights = weights << coded.shifts.reshape(coded.groups, coded.size, 1)
     bounded = int(np.abs(weights).sum(axis=1).max()) <= LARGEST_SUM_OF_WEIGHTS
     require(bounded, "constraint", "R9.9-3", "the weights of a channel add up to more than 2^35")
-    finite = bool(np.isfinite(scale).all() and np.isfinite(offset).all())
+    finite = bool(np.isfinite(coded.scale).all() and np.isfinite(coded.offset).all())
     require(finite, "constraint", "R9.9-2", "a scale or an offset is not finite")
-    return model_id, ChannelTransform(weights, scale, offset)
+    return ChannelTransform(weights, coded.scale, coded.offset)
 
 
 def decode_weights(data: bytes, groups: int, size: int, bits: int) -> Integers:

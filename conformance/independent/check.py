@@ -19,7 +19,7 @@ from .refusal import Missing, Refusal
 
 Vector = dict[str, Any]
 
-PROFILES = ("lossless", "hevc", "native", "learned")
+PROFILES = ("lossless", "hevc", "native", "learned", "realtime")
 """Profiles that this decoder has; vectors of others are not applicable."""
 
 PASSED, FAILED, MISSING = "pass", "FAIL", "skip"

@@ -82,7 +82,7 @@ class Coder(IntEnum):
     NATIVE = 6
     NATIVE_LOSSLESS = 7
     LEARNED = 8
-    NATIVE_STATIC = 9  # which this decoder does not decode
+    NATIVE_STATIC = 9
     VVC = 10
     NATIVE_CONTEXTS = 11  # parsed as NATIVE, with a context model
 

@@ -28,8 +28,19 @@ class ContextModel(NamedTuple):
     weights: list[int]
 
 
-def parse_contexts(payload: bytes, level: Level) -> tuple[int, ContextModel | ModelFile]:
-    """Parse context_model_unit() (6.16), and change the tables as it says; returns model_id, too."""
+class CodedContextModel(NamedTuple):
+    """coded_context_model() (6.16.2)."""
+
+    weights_change: list[bool]
+    states_change: list[bool]
+    weight_shift: int
+    state_shift: int
+    state_count: int
+    coded_changes: bytes
+
+
+def parse_contexts(payload: bytes) -> tuple[int, CodedContextModel | ModelFile]:
+    """Parse context_model_unit() (6.16); returns model_id, too."""
     read = BitReader(payload)
     model_id = read.ue(255)
     external_flag = read.flag()
@@ -42,22 +53,29 @@ def parse_contexts(payload: bytes, level: Level) -> tuple[int, ContextModel | Mo
     states_change = [read.flag() for _ in FAMILIES]
     weight_shift, state_shift, state_count = read.u(4), read.u(4), read.u(7)
     read.align()
-    chances = Chances(read.rest(), CHANCES_OF_CHANGES)
+    return model_id, CodedContextModel(
+        weights_change, states_change, weight_shift, state_shift, state_count, read.rest()
+    )
+
+
+def decode_context_model(coded: CodedContextModel, level: Level) -> ContextModel:
+    """Change the tables as a model says (8.3.13.2, 8.3.13.3); no level limits it."""
+    chances = Chances(coded.coded_changes, CHANCES_OF_CHANGES)
     sizes = [INPUTS * flags * sets for flags, _, sets in FAMILIES]
-    weight_changes = decode_changes(chances, sizes, weights_change)
+    weight_changes = decode_changes(chances, sizes, coded.weights_change)
     own = Chances(b"", CHANCES_OF_CHANGES)  # chances of their own, in the same bytes
     own.arithmetic = chances.arithmetic
     sizes = [INPUTS * flags * contexts for flags, contexts, _ in FAMILIES]
-    state_changes = decode_changes(own, sizes, states_change)
+    state_changes = decode_changes(own, sizes, coded.states_change)
     own.finish("R8.3.13.2-1", "the changes do not end where their bytes do")
     states, weights = native_model()
-    return model_id, ContextModel(
+    return ContextModel(
         [
-            moved(state, change << state_shift, state_count) if change else state
+            moved(state, change << coded.state_shift, coded.state_count) if change else state
             for state, change in zip(states, state_changes, strict=True)
         ],
         [
-            weight + (change << weight_shift)
+            weight + (change << coded.weight_shift)
             for weight, change in zip(weights, weight_changes, strict=True)
         ],
     )

@@ -19,9 +19,10 @@ from .learned import decode_joint, decode_separate, decode_substreams
 from .lossless import decode_lossless
 from .modelfiles import find_model
 from .native import decode_native
+from .native_static import decode_native_static
 from .quantiser import reconstruct
 from .ranges import convert
-from .refusal import Missing, require
+from .refusal import require
 from .stream import CodedFeature, CodedUnit, check_context_model, check_model, parse_stream
 from .syntax import FeatureParameterSet, Parameters
 
@@ -70,7 +71,8 @@ class Decoder:
         if fps.coder == Coder.NATIVE_LOSSLESS:
             return decode_lossless(coded.payload, fps)
         if fps.coder == Coder.NATIVE_STATIC:
-            raise Missing("the native coder with static tables")
+            sizes = coded.substream_sizes
+            return decode_native_static(coded.payload, sizes, fps, coded.parameters)
         reference = None
         if not coded.access_point:
             samples, parameters = self.preceding[fps]

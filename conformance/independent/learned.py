@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from .intervals import decode_interval
 from .lanes import decode_lanes
 from .models import Context, EntropyModel
 from .refusal import require
+from .substreams import substreams_of
 from .syntax import FeatureParameterSet
 
 
@@ -58,13 +58,10 @@ def decode_substreams(
     """Decode a coded feature of several substreams, of which ``sizes`` are those of all but the last."""
     contexts = contexts_of(model, fps)
     symbols: list[int] = []
-    ends = [*accumulate(sizes), len(payload)]
-    for number, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
-        first = number * fps.channels // fps.substream_count
-        after = (number + 1) * fps.channels // fps.substream_count
-        area = fps.height * fps.width
-        own = contexts[first * area : after * area]
-        symbols += decode_lanes(payload[start:end], [context.table for context in own])
+    area = fps.height * fps.width
+    for data, channels in substreams_of(payload, sizes, fps):
+        own = contexts[channels.start * area : channels.stop * area]
+        symbols += decode_lanes(data, [context.table for context in own])
     return samples_of(symbols, contexts, fps)
 
 

@@ -8,19 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .channels import ChannelTransform, parse_transform
+from .channels import ChannelTransform, decode_transform, parse_transform
 from .codes import Level, Profile, UnitType
 from .container import read_header, read_units
-from .contexts import ContextModel, parse_contexts
-from .models import EntropyModel, ModelFile, parse_model
+from .contexts import ContextModel, decode_context_model, parse_contexts
+from .models import EntropyModel, ModelFile, decode_model, parse_model
 from .refusal import Missing, Refusal, require
 
 Held = EntropyModel | ChannelTransform | ContextModel
-PARSERS: dict[Any, Callable[[bytes, Level], tuple[int, Held | ModelFile]]] = {
-    (Profile.LEARNED, UnitType.ENTROPY_MODEL): parse_model,
-    (Profile.NATIVE, UnitType.CHANNEL_TRANSFORM): parse_transform,
-    (Profile.NATIVE, UnitType.CONTEXT_MODEL): parse_contexts,
+READERS: dict[Any, tuple[Callable[[bytes], tuple[int, Any]], Callable[[Any, Level], Held]]] = {
+    (Profile.LEARNED, UnitType.ENTROPY_MODEL): (parse_model, decode_model),
+    (Profile.NATIVE, UnitType.CHANNEL_TRANSFORM): (parse_transform, decode_transform),
+    (Profile.NATIVE, UnitType.CONTEXT_MODEL): (parse_contexts, decode_context_model),
 }
+"""How to parse the unit of a file, and how to decode the model in it."""
 MODELS = "DFC_MODELS"  # environment variable with the folder of such files, SHA256.dfcm
 
 
@@ -43,10 +44,11 @@ def read_model(data: bytes) -> Held:
     header = read_header(data)
     units = list(read_units(data, header.level))
     kinds = [(header.profile, unit.type) for unit in units[:1]]
-    alone = kinds[0] in PARSERS and [unit.type for unit in units[1:]] == [UnitType.END]
+    alone = kinds[0] in READERS and [unit.type for unit in units[1:]] == [UnitType.END]
     alone = alone and not units[1].payload
     require(alone, "constraint", "8.10.6", "the stream is not one of a model alone")
-    model_id, model = PARSERS[kinds[0]](units[0].payload, header.level)
-    if model_id or isinstance(model, ModelFile):
-        raise Refusal("constraint", "8.10.6", "the unit is not one of a model in a file")
-    return model
+    parse, decode = READERS[kinds[0]]
+    model_id, coded = parse(units[0].payload)
+    held = model_id == 0 and not isinstance(coded, ModelFile)
+    require(held, "constraint", "8.10.6", "the unit is not one of a model in a file")
+    return decode(coded, header.level)

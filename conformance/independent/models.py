@@ -57,8 +57,8 @@ class EntropyTables(NamedTuple):
     coded_tables: bytes
 
 
-def parse_model(payload: bytes, level: Level) -> tuple[int, EntropyModel | ModelFile]:
-    """Parse entropy_model_unit() (6.12), and decode its tables; returns model_id, too."""
+def parse_model(payload: bytes) -> tuple[int, EntropyTables | ModelFile]:
+    """Parse entropy_model_unit() (6.12): model_id, and its tables as they are coded, or their file."""
     read = BitReader(payload)
     model_id = read.ue(255)
     external_flag = read.flag()
@@ -73,8 +73,7 @@ def parse_model(payload: bytes, level: Level) -> tuple[int, EntropyModel | Model
     level_step = read.u(3)
     read.align()
     tables = EntropyTables(context_count, table_count, level_count, level_step, read.rest())
-    check_limits(tables, level)
-    return model_id, decode_model(tables)
+    return model_id, tables
 
 
 def check_limits(tables: EntropyTables, level: Level) -> None:
@@ -119,8 +118,9 @@ class Chances:
         require(ended, "payload", requirement, found)
 
 
-def decode_model(coded: EntropyTables) -> EntropyModel:
-    """Decode the contexts of a model, and then its tables (8.10.5)."""
+def decode_model(coded: EntropyTables, level: Level) -> EntropyModel:
+    """Decode the contexts of a model within the limits of a level, and then its tables (8.10.5)."""
+    check_limits(coded, level)
     chances = Chances(coded.coded_tables, CHANCES)
     contexts = decode_contexts(chances, coded)
     tables = decode_tables(chances, coded)

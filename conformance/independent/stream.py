@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from .bits import BitReader
-from .channels import ChannelTransform, parse_transform
+from .channels import ChannelTransform, decode_transform, parse_transform
 from .codes import (
     VIDEO_CODERS,
     Coder,
@@ -28,10 +28,10 @@ from .constraints import (
     check_substreams,
 )
 from .container import Header, Unit, read_header, read_units
-from .contexts import ContextModel, parse_contexts
+from .contexts import ContextModel, decode_context_model, parse_contexts
 from .frames import frame_size, layout
 from .hevc_constraints import check_parameter_sets
-from .models import EntropyModel, ModelFile, parse_model
+from .models import EntropyModel, ModelFile, decode_model, parse_model
 from .ranges import parameters_of_features
 from .refusal import Refusal, require
 from .syntax import (
@@ -165,28 +165,42 @@ class StreamParser:
         self.parameter_sets[fps.fps_id] = fps
 
     def entropy_model(self, payload: bytes) -> None:
-        """Parse an entropy model (6.12, R9.7-1, R9.7-2)."""
+        """Parse an entropy model (6.12), and keep it (R9.7-1)."""
+        model_id, coded = parse_model(payload)
         learned = self.header.profile == Profile.LEARNED
         require(learned, "constraint", "R9.7-1", f"an entropy model in {self.header.profile!r}")
-        self.add_model(*parse_model(payload, self.header.level))
+        self.check_number(model_id)
+        if isinstance(coded, ModelFile):
+            self.models[model_id] = coded
+        else:
+            self.models[model_id] = decode_model(coded, self.header.level)
 
     def channel_transform(self, payload: bytes) -> None:
-        """Parse a transform over channels (6.14, R9.9-1, R9.7-2)."""
+        """Parse a transform over channels (6.14), and keep it (R9.9-1)."""
+        model_id, coded = parse_transform(payload)
         transforming = self.header.profile in (Profile.NATIVE, Profile.REALTIME)
         require(transforming, "constraint", "R9.9-1", f"a transform in {self.header.profile!r}")
-        self.add_model(*parse_transform(payload, self.header.level))
+        self.check_number(model_id)
+        if isinstance(coded, ModelFile):
+            self.models[model_id] = coded
+        else:
+            self.models[model_id] = decode_transform(coded, self.header.level)
 
     def context_model(self, payload: bytes) -> None:
-        """Parse a context model (6.16, R9.11-1, R9.7-2)."""
+        """Parse a context model (6.16), and keep it (R9.11-1)."""
+        model_id, coded = parse_contexts(payload)
         native = self.header.profile == Profile.NATIVE
         require(native, "constraint", "R9.11-1", f"a context model in {self.header.profile!r}")
-        self.add_model(*parse_contexts(payload, self.header.level))
+        self.check_number(model_id)
+        if isinstance(coded, ModelFile):
+            self.models[model_id] = coded
+        else:
+            self.models[model_id] = decode_context_model(coded, self.header.level)
 
-    def add_model(self, model_id: int, model: Model) -> None:
-        """Keep a model under its number, which no other has (R9.7-2)."""
+    def check_number(self, model_id: int) -> None:
+        """Refuse a second model of the same number (R9.7-2)."""
         twice = model_id in self.models
         require(not twice, "constraint", "R9.7-2", f"a second model {model_id}")
-        self.models[model_id] = model
 
     def coded_unit(self, features: list[CodedFeature], joint: bool) -> None:
         """Add a coded unit."""
@@ -207,12 +221,16 @@ class StreamParser:
         """Parse a coded feature (6.5)."""
         read = BitReader(payload)
         fps = self.referred(read)
-        own = self.tokens(read, fps) if fps.feature_type == FeatureType.TOKENS else fps
+        tokens = fps.feature_type == FeatureType.TOKENS
+        own = replace(fps, height=read.ue((1 << 16) - 1) + 1) if tokens else fps
+        continuation_flag = tokens and read.flag()
         access_point = not fps.temporal_prediction_flag or read.flag()
         parameters = parse_parameters(read, fps)
         sample_hash = read.raw(fps.sample_hash_size)
         sizes = [read.leb128() for _ in range(fps.substream_count - 1)]
         feature = CodedFeature(own, parameters, sample_hash, read.rest(), sizes)
+        if tokens:
+            self.check_tokens(fps, own, continuation_flag)
         check_parameters(fps, parameters)
         check_substreams(sizes, feature.payload)
         if access_point:
@@ -229,15 +247,14 @@ class StreamParser:
             check_sequence_limits(len(feature.sequence), samples, self.header.level)
         self.coded_unit([feature], joint=True)
 
-    def tokens(self, read: BitReader, fps: FeatureParameterSet) -> FeatureParameterSet:
-        """Read the elements of tokens (7.5.1); give the parameter set with their number as its height."""
-        own = replace(fps, height=read.ue((1 << 16) - 1) + 1)
-        continuation_flag = read.flag()
+    def check_tokens(
+        self, fps: FeatureParameterSet, own: FeatureParameterSet, continuation_flag: bool
+    ) -> None:
+        """Check the elements of tokens (7.5.1): their number, and that there are others to continue."""
         check_feature_limits(own, self.header.level)
         begins = fps not in self.begun
         require(not (begins and continuation_flag), "order", "R9.1-13", "tokens continue no others")
         self.begun.add(fps)
-        return own
 
     def batch(self, payload: bytes) -> None:
         """Parse a coded feature batch, and cut it into its features (6.6)."""

@@ -1,7 +1,8 @@
 """The tables of the specification: computed where a formula gives them, else read; hashes are checked.
 
-``native_model.txt`` and ``floats.txt`` are trained: no formula gives them. They are data that belongs to
-the specification (8.3.7.3, 8.3.8.2) and is read from where the repository keeps it.
+``native_model.txt``, ``floats.txt`` and ``static_model.txt`` are trained: no formula gives them. They are
+data that belongs to the specification (8.3.7.3, 8.3.8.2, 8.3.11.2) and is read from where the repository
+keeps it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ HASHES = {
     "native weights": "03cc3d4d16ba59b25ea463b30cbd1b97ced6870650a8c92f1866b4a3c7ebb066",
     "float states": "8af25e6bc239ab3837f0abfaa8a500a7c78c0f94637545d498e299a2973fbfee",
     "scales": "509b0f1202e8a775477427fe83b3bd9e46ecc28a55aee0d5973b01e06b3aca1e",
+    "static frequencies": "27be61c3f3c4cb7783290bb2782f54d50d44318fbbdb3e007404420efad67ce3",
+    "static first tables": "a9838cff83733a50a6fb9a0f4d288486518d2c07155d691584c3b18798386aab",
     "float weights": "ee252ed524add13f303c66233da7513851aed4b5e78cbf67e76fbeec953712d1",
 }
 
@@ -113,3 +116,25 @@ def scales() -> list[list[int]]:
         tables.append([*sides[:0:-1], *sides, escape])
     checked("scales", [entry for table in tables for entry in table])
     return tables
+
+
+@cache
+def static_model() -> list[tuple[list[list[int]], list[int]]]:
+    """The tables of each group, as frequencies, and those that its contexts begin with (8.3.11.2)."""
+    groups: list[tuple[list[list[int]], list[int]]] = []
+    for line in lines_of("static_model.txt"):
+        kind, *entries = line.split()
+        if kind == "group":
+            groups.append(([], []))
+            tables, start = groups[-1]
+        elif kind == "start":
+            start += map(int, entries)
+        elif kind == "symbols":
+            tables.append([int(entry) for entry in entries])
+        else:  # signed: after the first, each stands for two symbols
+            zero, *pairs = map(int, entries)
+            tables.append([zero, *(entry for entry in pairs for _ in range(2))])
+    frequencies = [entry for tables, _ in groups for table in tables for entry in table]
+    checked("static frequencies", frequencies)
+    checked("static first tables", [number for _, start in groups for number in start])
+    return groups

@@ -116,7 +116,7 @@ class Cut:
         """Images, N x channels x height x width, to features, N x C x H x W or N x D.
 
         Texts, N x T, int64, to features N x T x D, with a mask, N x T, int64, if some are padded and the
-        network takes one. Images have the type of the network's weights: after ``network.half()``, float16.
+        network takes one. Images have the type of the network's weights: float16 for one of half precision.
 
         Raises CallerError for inputs of another shape or type.
         """
