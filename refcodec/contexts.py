@@ -1,4 +1,4 @@
-"""Context models: initial states and weights of the native coder for features of one kind (clause 8.3.13)."""
+"""Context models: initial states and weights of the native coder for features of one kind (clause 8.3.14)."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ def no_changes() -> Changes:
 # --- normative -------------------------------------------------------------------------------------
 
 
-@clause("8.3.13.2")
+@clause("8.3.14.2")
 def decode_changes(coded: CodedContextModel) -> Changes:
-    """(8.3.13.2) The changes of a context model. Raises PayloadError."""
+    """(8.3.14.2) The changes of a context model. Raises PayloadError."""
     changes = no_changes()
     data = np.frombuffer(bytearray(coded.coded_changes), np.uint8)  # kernels want it writable
     coder = np.zeros(CODER_SIZE, np.int64)
@@ -94,9 +94,9 @@ def decode_changes(coded: CodedContextModel) -> Changes:
     return changes
 
 
-@clause("8.3.13.2")
+@clause("8.3.14.2")
 def code_changes(coder: Int64, data: Uint8, coded: CodedContextModel, changes: Changes) -> bool:
-    """(8.3.13.2) Code the changes of the families that have any; false where one has too many bits."""
+    """(8.3.14.2) Code the changes of the families that have any; false where one has too many bits."""
     sound = True
     chances = np.full(WEIGHT_CHANCES, NEW_CHANCE)
     for family, changed in zip(FAMILIES.values(), coded.weights_change_flag, strict=True):
@@ -111,9 +111,9 @@ def code_changes(coder: Int64, data: Uint8, coded: CodedContextModel, changes: C
     return sound
 
 
-@clause("8.3.13.3")
+@clause("8.3.14.3")
 def changed_tables(coded: CodedContextModel, changes: Changes) -> Initial:
-    """(8.3.13.3) The states and weights of the tables, changed as a context model says."""
+    """(8.3.14.3) The states and weights of the tables, changed as a context model says."""
     initial = built_in().copy()
     apply_changes(
         *initial, changes.states, changes.weights,
@@ -127,7 +127,7 @@ def apply_changes(
     states: Int32, weights: Int64, state_changes: Int32, weight_changes: Int32,
     state_shift: int, weight_shift: int, state_count: int,
 ) -> None:  # fmt: skip
-    """(8.3.13.3) Change states and weights of the tables; a state without a change stays as it is."""
+    """(8.3.14.3) Change states and weights of the tables; a state without a change stays as it is."""
     for i in range(weights.shape[0]):
         weights[i] = int(weights[i]) + int(weight_changes[i]) * (1 << weight_shift)
     for i in range(states.shape[0]):
@@ -216,4 +216,4 @@ def encode_changes(
 
 
 def _refusal(what: str) -> PayloadError:
-    return PayloadError(f"context model: {what}", clause="8.3.13.2")
+    return PayloadError(f"context model: {what}", clause="8.3.14.2")

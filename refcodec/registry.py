@@ -50,7 +50,7 @@ class CoderRecord:
     video          : true if channels are tiles of frames of another standard, with its headers (8.4, 9.3).
     compiled       : true if it has kernels, which are compiled when they are first used.
     has_model      : true if its parameter sets name an entropy model (8.3.9).
-    contexts_id    : code point of parameter sets that name a context model (8.3.13); None if none may.
+    contexts_id    : code point of parameter sets that name a context model (8.3.14); None if none may.
     written_by     : what determines the bytes of a payload: the ``specification``, a ``library``, or an
                      ``encoder`` whose choices may differ from machine to machine.
     options        : encoder options that have an effect with it, and their defaults.

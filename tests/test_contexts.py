@@ -1,4 +1,4 @@
-"""Context models: what payloads begin with, how it is fitted, and what is refused (8.3.13, 9.11)."""
+"""Context models: what payloads begin with, how it is fitted, and what is refused (8.3.14, 9.12)."""
 
 import io
 from contextlib import suppress

@@ -84,7 +84,7 @@ class Coder(IntEnum):
     LEARNED = 8
     NATIVE_STATIC = 9
     VVC = 10
-    NATIVE_CONTEXTS = 11  # parsed as NATIVE, with a context model
+    NATIVE_CONTEXTS = 13  # parsed as NATIVE, with a context model
 
 
 class RestorationMode(IntEnum):

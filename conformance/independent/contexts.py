@@ -1,4 +1,4 @@
-"""Context models: units, changes, and the states and weights that payloads begin with (6.16, 8.3.13)."""
+"""Context models: units, changes, and the states and weights that payloads begin with (6.17, 8.3.14)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ContextModel(NamedTuple):
 
 
 class CodedContextModel(NamedTuple):
-    """coded_context_model() (6.16.2)."""
+    """coded_context_model() (6.17.2)."""
 
     weights_change: list[bool]
     states_change: list[bool]
@@ -40,7 +40,7 @@ class CodedContextModel(NamedTuple):
 
 
 def parse_contexts(payload: bytes) -> tuple[int, CodedContextModel | ModelFile]:
-    """Parse context_model_unit() (6.16); returns model_id, too."""
+    """Parse context_model_unit() (6.17); returns model_id, too."""
     read = BitReader(payload)
     model_id = read.ue(255)
     external_flag = read.flag()
@@ -59,7 +59,7 @@ def parse_contexts(payload: bytes) -> tuple[int, CodedContextModel | ModelFile]:
 
 
 def decode_context_model(coded: CodedContextModel, level: Level) -> ContextModel:
-    """Change the tables as a model says (8.3.13.2, 8.3.13.3); no level limits it."""
+    """Change the tables as a model says (8.3.14.2, 8.3.14.3); no level limits it."""
     chances = Chances(coded.coded_changes, CHANCES_OF_CHANGES)
     sizes = [INPUTS * flags * sets for flags, _, sets in FAMILIES]
     weight_changes = decode_changes(chances, sizes, coded.weights_change)
@@ -82,7 +82,7 @@ def decode_context_model(coded: CodedContextModel, level: Level) -> ContextModel
 
 
 def decode_changes(chances: Chances, sizes: list[int], present: list[bool]) -> list[int]:
-    """The changes of all families, 0 in those that have none (8.3.13.2)."""
+    """The changes of all families, 0 in those that have none (8.3.14.2)."""
     changes: list[int] = []
     for size, coded in zip(sizes, present, strict=True):
         changes += decode_family(chances, size) if coded else [0] * size
@@ -104,6 +104,6 @@ def decode_family(chances: Chances, size: int) -> list[int]:
 
 
 def moved(state: int, change: int, count: int) -> int:
-    """A state, moved in the logistic domain (8.3.13.3)."""
+    """A state, moved in the logistic domain (8.3.14.3)."""
     place = min(max(stretch()[state >> 18] + change, -CENTRE), CENTRE)
     return squash()[place + CENTRE] << 14 | count

@@ -129,7 +129,7 @@ class Decoder:
 
 
 def contexts_of(unit: CodedUnit) -> ContextModel | None:
-    """The context model of the features of a unit, where there is one (9.11)."""
+    """The context model of the features of a unit, where there is one (9.12)."""
     if unit.contexts is None:
         return None
     model = find_model(unit.contexts)

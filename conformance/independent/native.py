@@ -38,7 +38,7 @@ def decode_native(
     """Decode a payload to samples, C x H x W (8.3.7).
 
     ``reference`` holds the converted samples of the reference feature; None for an access point. ``begun``
-    is the context model, where there is one (8.3.13).
+    is the context model, where there is one (8.3.14).
     """
     decisions = Decisions(payload, begun)
     gained = fps.feature_type == FeatureType.TOKENS and fps.quantiser == Quantiser.TRANSFORM

@@ -103,7 +103,7 @@ def check_model(fps: FeatureParameterSet, model: Model) -> None:
 
 
 def check_context_model(model: Model) -> None:
-    """Check that context_model_id names a context model; of one in a file of its own, later (9.11)."""
+    """Check that context_model_id names a context model; of one in a file of its own, later (9.12)."""
     own = isinstance(model, ContextModel | ModelFile)
     require(own, "constraint", "R9.11-2", "no context model")
 
@@ -187,7 +187,7 @@ class StreamParser:
             self.models[model_id] = decode_transform(coded, self.header.level)
 
     def context_model(self, payload: bytes) -> None:
-        """Parse a context model (6.16), and keep it (R9.11-1)."""
+        """Parse a context model (6.17), and keep it (R9.11-1)."""
         model_id, coded = parse_contexts(payload)
         native = self.header.profile == Profile.NATIVE
         require(native, "constraint", "R9.11-1", f"a context model in {self.header.profile!r}")

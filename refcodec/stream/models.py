@@ -1,4 +1,4 @@
-"""Constraints on model units (9.1, 9.7 to 9.9, 9.11, A.3), and on parameter sets that name their models."""
+"""Constraints on model units (9.1, 9.7 to 9.9, 9.12, A.3), and on parameter sets that name their models."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def check_model_unit(
     elif isinstance(unit, ContextModelUnit):
         if header.profile_idc != Profile.NATIVE:
             name = header.profile_idc.name.lower()
-            yield wrong(f"the profile {name} has no context models", "A.2", "9.11-1")
+            yield wrong(f"the profile {name} has no context models", "A.2", "9.12-1")
     elif header.profile_idc != Profile.LEARNED:
         yield wrong("only the learned profile has models of latents", "A.2", "9.7-1")
     if unit.model_id in models:
@@ -134,7 +134,7 @@ def show_model(unit: ModelUnit, header: StreamHeader, trace: Trace) -> None:
     elif isinstance(model, ChannelTransform):
         _show(trace, "", _rows_of_transform(model), "8.6.7")
     elif isinstance(model, ContextModel):
-        _show(trace, "", _rows_of_contexts(model), "8.3.13.2")
+        _show(trace, "", _rows_of_contexts(model), "8.3.14.2")
     else:
         for name, network in model.networks.items():
             _show(trace, f"{name}.coded_weights", _rows_of_network(network), "8.11.3")
@@ -196,7 +196,7 @@ def _show(trace: Trace, path: str, rows: Rows, clause_number: str) -> None:
 def check_model_of(
     fps: FeatureParameterSet, models: Models, header: StreamHeader, trace: Elements
 ) -> Violations:
-    """(9.7, 9.8, 9.9, 9.11) The models that a parameter set names are there, and of such features."""
+    """(9.7, 9.8, 9.9, 9.12) The models that a parameter set names are there, and of such features."""
     for number, name, check in (
         (fps.model_id, "model_id", _check_model),
         (fps.context_model_id, "context_model_id", _check_contexts),
@@ -247,5 +247,5 @@ def _check_contexts(
         yield ConstraintError(
             f"model {fps.context_model_id} is no context model",
             bit_offset=place,
-            requirement="9.11-2",
+            requirement="9.12-2",
         )

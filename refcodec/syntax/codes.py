@@ -131,7 +131,7 @@ class Coder(IntEnum):
     LEARNED = 8
     NATIVE_STATIC = 9
     VVC = 10
-    NATIVE_CONTEXTS = 11
+    NATIVE_CONTEXTS = 13
 
 
 class ChannelOrder(IntEnum):

@@ -615,7 +615,7 @@ CHANNEL_TRANSFORM_UNIT = Structure(ChannelTransformUnit, "6.14")
 
 
 class CodedContextModel(Record):
-    """Initial states and weights of the native coder, as differences from those of the tables (6.16.2)."""
+    """Initial states and weights of the native coder, as differences from those of the tables (6.17.2)."""
 
     weights_change_flag: Integers = element(Array(len(FAMILIES), 1))
     states_change_flag: Integers = element(Array(len(FAMILIES), 1))
@@ -626,16 +626,16 @@ class CodedContextModel(Record):
     coded_changes: bytes = element(Rest())
 
 
-CODED_CONTEXT_MODEL = Structure(CodedContextModel, "6.16.2")
+CODED_CONTEXT_MODEL = Structure(CodedContextModel, "6.17.2")
 
 
 class ContextModelUnit(ModelUnit):
-    """Initial states and weights of the native coder, or the name of a file that has them (6.16)."""
+    """Initial states and weights of the native coder, or the name of a file that has them (6.17)."""
 
     contexts: CodedContextModel | None = element(If(this.external_flag == 0, CODED_CONTEXT_MODEL))
 
 
-CONTEXT_MODEL_UNIT = Structure(ContextModelUnit, "6.16")
+CONTEXT_MODEL_UNIT = Structure(ContextModelUnit, "6.17")
 
 UNIT_STRUCTURES: dict[int, Structure[Any]] = {
     UnitType.FEATURE_PARAMETER_SET: FEATURE_PARAMETER_SET,

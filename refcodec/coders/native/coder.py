@@ -104,9 +104,9 @@ class _Native(PayloadCoder):
             yield "native:gains"
 
 
-@clause("9.11")
+@clause("9.12")
 def initial_of(payload: Payload, models: ModelStore) -> Initial | None:
-    """(9.11) The states and weights of the context model of a payload; None where it has none.
+    """(9.12) The states and weights of the context model of a payload; None where it has none.
 
     Raises EnvironmentFault where a file is not found, ConstraintError for one of another kind.
     """
@@ -117,7 +117,7 @@ def initial_of(payload: Payload, models: ModelStore) -> Initial | None:
         raise ConstraintError(
             f"model {payload.fps.context_model_id} is no context model",
             bit_offset=payload.bit_offset,
-            requirement="9.11-2",
+            requirement="9.12-2",
         )
     return model.initial
 

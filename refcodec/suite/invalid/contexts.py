@@ -23,25 +23,25 @@ def _unit(number: int) -> str:
     return CONTEXT_MODEL_UNIT.build_whole(elements).hex()
 
 
-@invalid(810, "contexts-vectors", "payload", "8.3.13.2", (1, _CHANGES))
+@invalid(810, "contexts-vectors", "payload", "8.3.14.2", (1, _CHANGES))
 def contexts_long() -> Edit:
     """five bytes follow the changes of a context model"""
     return Set(1, _CHANGES, (SAMPLES.coded.coded_changes + b"\1" * 5).hex())
 
 
-@invalid(811, "contexts-vectors", "payload", "8.3.13.2", (1, _CHANGES))
+@invalid(811, "contexts-vectors", "payload", "8.3.14.2", (1, _CHANGES))
 def contexts_missing() -> Edit:
     """the changes of a context model have no bytes"""
     return Set(1, _CHANGES, "")
 
 
-@invalid(812, "contexts-vectors", "payload", "8.3.13.2", (1, _CHANGES))
+@invalid(812, "contexts-vectors", "payload", "8.3.14.2", (1, _CHANGES))
 def contexts_wide() -> Edit:
     """a change has the magnitude 2048 at least"""
     return Set(1, _CHANGES, "ff" * 12)
 
 
-@invalid(813, "contexts-vectors", "syntax", "7.16")
+@invalid(813, "contexts-vectors", "syntax", "7.17")
 def contexts_id_beyond() -> Edit:
     """a context model has the number 256"""
     return Set(1, f"{_UNIT}.model_id", 256)
@@ -59,7 +59,7 @@ def contexts_absent() -> Edit:
     return Set(2, f"{_FPS}.context_model_id", 1)
 
 
-@invalid(816, "contexts-vectors", "constraint", "9.11", (2, f"{_FPS}.context_model_id"))
+@invalid(816, "contexts-vectors", "constraint", "9.12", (2, f"{_FPS}.context_model_id"))
 def contexts_of_channels() -> list[Edit]:
     """the context model of a parameter set is a transform over channels"""
     elements = {"model_id": 0, "external_flag": 0, "transform": PLAIN.coded}

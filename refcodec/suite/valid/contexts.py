@@ -125,7 +125,7 @@ def contexts_several(_: Features) -> bytes:
     return target.getvalue()
 
 
-@edited(657, "contexts-vectors", "a context model in a file of its own comes first", "7.16")
+@edited(657, "contexts-vectors", "a context model in a file of its own comes first", "7.17")
 def contexts_external_unused() -> Edit:
     """a stream names a context model that no parameter set uses, by the greatest number"""
     unit = {"model_id": 255, "external_flag": 1, "sha256": bytes(range(32))}
