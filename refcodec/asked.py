@@ -30,7 +30,7 @@ def asked_level(max_level: Any) -> int:
 def asked_machine(
     ffmpeg: Any, timeout: Any, models: Any = None, source: Any = None, workers: Any = 1
 ) -> Machine:
-    """The program for HEVC, the seconds for one run of it, models and threads. Raises CallerError.
+    """The program for video, the seconds for one run of it, models and threads. Raises CallerError.
 
     models  : models of latents, and paths of files or folders of them; one, or several.
     source  : of the stream; models are looked for in its folder, too, if it is a path.

@@ -75,7 +75,7 @@ class EncoderConfig:
     Quantisation:
     quantiser    : uniform, log, lattice (latents), or none (bit for bit). A transform over channels, given as
                    model, takes its place.
-    bits         : bits per sample, 1 to 16; at most 12 with hevc, 10 with vvc.
+    bits         : bits per sample, 1 to 16; at most 12 with hevc and av1, 10 with vvc.
     range        : one range for the whole tensor, or one per channel (per element, for vectors).
     clip         : range (low, high) to use instead of the feature's own; values beyond it saturate.
     step         : step of the lattice, one or one per channel (per element, for vectors).
@@ -97,12 +97,12 @@ class EncoderConfig:
     token_gain   : give each token a step that follows its size, under a transform over channels: one a
                    thousand times the others then costs no more than they do.
 
-    Video frames (hevc, vvc):
+    Video frames (hevc, vvc, av1):
     packing      : tile (channels side by side on near-square frames, one frame for each QP) or frame (one
                    channel per frame).
     order        : order of the channels on the frames, a permutation; None for channel number.
     lossless     : code the quantised samples losslessly.
-    preset       : preset of x265, or of vvenc: faster, fast, medium, slow or slower.
+    preset       : preset of x265; of vvenc, or effort of libaom: faster, fast, medium, slow or slower.
 
     Models:
     model        : a .dfcm file, or what it holds: a model of latents (learned; None counts the first

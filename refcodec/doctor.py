@@ -38,7 +38,7 @@ _PROGRAM_SECONDS = 60.0
 _ENOUGH = 6.0
 """Signal-to-noise ratio in dB that every lossy coder exceeds by far, as it is by default."""
 
-_OPTIONAL = {"vvc"}
+_OPTIONAL = {"vvc", "av1"}
 """Coders that many builds of ffmpeg lack."""
 
 _VARIABLES = ("REFCODEC_", "NUMBA_", "OMP_NUM_THREADS")
@@ -198,7 +198,7 @@ def _ffmpeg() -> Iterator[Finding]:
         "fine",
         f"{1e3 * seconds:.0f} ms each time: hevc features that are written together share it",
     )
-    yield _parts("encoders", encoders, {"libx265": "HEVC", "libvvenc": "VVC", "libsvtav1": "AV1"})
+    yield _parts("encoders", encoders, {"libx265": "HEVC", "libvvenc": "VVC", "libaom-av1": "AV1"})
     yield _parts("decoders", decoders, {"hevc": "HEVC", "vvc": "VVC", "libdav1d": "AV1"})
 
 

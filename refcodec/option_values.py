@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any
 
-import numpy as np
-
 from refcodec.errors import CallerError, StreamError
 from refcodec.syntax.codes import UnitType
 from refcodec.tables import HIGHEST_LEVEL, LONGEST_SEQUENCE, SUBSTREAMS
@@ -41,9 +39,10 @@ def _integer(least: int, most: int | None = None) -> Callable[[str, Any], int]:
 
 
 def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
+    plain = value.item() if getattr(value, "ndim", None) == 0 else value  # of numpy
+    if not isinstance(plain, bool):
         raise CallerError(f"{name} is {value!r:.60}; it is True or False")
-    return bool(value)
+    return plain
 
 
 def _word(name: str, value: Any) -> str:
@@ -77,7 +76,8 @@ def _decibels(name: str, value: Any) -> float:
 
 def _quantisation_parameter(name: str, qp: Any) -> float | tuple[int, ...]:
     """One QP, or one per channel, as plain integers; a single one may have eighths."""
-    if hasattr(qp, "is_integer") and float(8 * qp).is_integer() and not isinstance(qp, bool):
+    whole = hasattr(qp, "__index__")
+    if not whole and hasattr(qp, "is_integer") and float(8 * qp).is_integer():
         return int(qp) if qp.is_integer() else float(qp)
     try:
         if isinstance(qp, (str, bytes, bool)):

@@ -429,7 +429,7 @@ def open_stream(
     """Open a stream for reading: a path, bytes, a buffer of bytes, or a binary file object.
 
     max_level : highest level to accept; bounds the memory that a stream can ask for.
-    ffmpeg    : program that decodes HEVC payloads; None for the bundled one.
+    ffmpeg    : program that decodes payloads of video; None for the bundled one.
     timeout   : seconds for one run of it; None for a bound that grows with the work.
     like      : ``"torch"`` for tensors that share the memory of the arrays (`to_torch`).
     salvage   : give what is whole of a damaged stream; `Reader.missing` says what is not.

@@ -141,6 +141,8 @@ _FRAMES: dict[str, Any] = {
 
 _FRAME_RESTORATIONS = ("auto", "off", "tensor", "channel")
 
+_FRAME_PRESETS = ("faster", "fast", "medium", "slow", "slower")
+
 _VIDEO: dict[str, Any] = {
     "video": True,
     "batchable": False,
@@ -240,10 +242,20 @@ _RECORDS = (
         largest_bits=10,
         largest_qp=63,
         options=_FRAMES,
-        choices={
-            "restoration": _FRAME_RESTORATIONS,
-            "preset": ("faster", "fast", "medium", "slow", "slower"),
-        },
+        choices={"restoration": _FRAME_RESTORATIONS, "preset": _FRAME_PRESETS},
+        **_VIDEO,
+    ),
+    CoderRecord(
+        Coder.AV1,
+        "channels as monochrome still pictures, through ffmpeg",
+        module="refcodec.coders.av1",
+        clauses=("8.3.13", "9.11.1", "9.11.2"),
+        profiles=frozenset({Profile.AV1}),
+        quantisers=_INTEGERS,
+        largest_bits=12,
+        largest_qp=51,
+        options=_FRAMES,
+        choices={"restoration": _FRAME_RESTORATIONS, "preset": _FRAME_PRESETS},
         **_VIDEO,
     ),
     _byte_coder(Coder.ZLIB, "zlib, at its default effort", "8.3.2"),

@@ -208,13 +208,15 @@ def test_encode_offers_every_field_of_a_configuration() -> None:
 def test_help_tells_coders_and_defaults() -> None:
     text = " ".join(run("encode", "--help").stdout.replace("│", " ").split())
     for line in (
-        "One of native, native-lossless, native-static, hevc, vvc, zlib, gzip, bzip2, lzma, raw, learned. "
-        "[default: native]",
+        "One of native, native-lossless, native-static, hevc, vvc, av1, zlib, gzip, bzip2, lzma, raw, "
+        "learned. [default: native]",
         "--quantiser uniform|log|lattice|none uniform, log, lattice (latents), or none (bit for bit). "
         "A transform over channels, given as model, takes its place. "
-        "[default: lattice for learned, uniform for native and native-static and hevc and vvc, else none]",
+        "[default: lattice for learned, uniform for native and native-static and hevc and vvc and av1, "
+        "else none]",
         "[not native-lossless, learned; default: 16 for native and native-static, else 10]",
-        "[native, native-static, hevc, vvc; mean: native, native-static; tensor: hevc, vvc; default: auto]",
+        "[native, native-static, hevc, vvc, av1; mean: native, native-static; tensor: hevc, vvc, av1; "
+        "default: auto]",
         "[zlib, gzip, bzip2, lzma]",
         "--hash-size 0|8|16|32 ",
         "by default the lowest that fits",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from refcodec.errors import StreamError
 from refcodec.stream.limits import limits_of
-from refcodec.syntax import hevc, primitives, records, structures, vvc
+from refcodec.syntax import av1, hevc, obu, primitives, records, structures, vvc
 from refcodec.syntax.bits import BitReader
 from refcodec.syntax.codes import CODED_UNITS, UnitType, is_kept
 from refcodec.syntax.descriptors import F32, SE, UE, AlignmentBits, Array, Bytes, Leb128, Rest, U
@@ -30,7 +30,7 @@ SUITE = Path(__file__).parents[1] / "bitstreams"
 
 STRUCTURES = [
     one
-    for module in (structures, hevc, vvc)
+    for module in (structures, hevc, vvc, obu, av1)
     for one in vars(module).values()
     if isinstance(one, Structure)
 ]

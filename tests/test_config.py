@@ -95,6 +95,8 @@ def change(coder: str, option: str) -> Any:
         ("hevc", "restoration"): "tensor",
         ("vvc", "restoration"): "tensor",
         ("vvc", "preset"): "faster",
+        ("av1", "restoration"): "tensor",
+        ("av1", "preset"): "faster",
         ("native", "batch"): False,
         ("native-static", "restoration"): "mean",
         ("native-static", "batch"): False,

@@ -37,7 +37,7 @@ from refcodec.hashes import little_endian_bytes
 from refcodec.suite.agreement import Verdicts, judge, unnoticed
 from refcodec.suite.assemble import edit_from_json
 from refcodec.suite.derive import labels
-from refcodec.suite.drawn import faults, folder, stream
+from refcodec.suite.drawn import faults, folder, walk
 from refcodec.suite.drawn.chance import Chance
 from refcodec.suite.drawn.containers import compress
 from refcodec.suite.drawn.coverage import Coverage, all_points, excluded, points_of
@@ -334,7 +334,7 @@ def test_hevc_without_a_program_is_left_out(
     def missing(*arguments: object) -> None:
         raise EnvironmentFault("there is no ffmpeg")
 
-    monkeypatch.setattr(stream, "draw_hevc_payloads", missing)
+    monkeypatch.setattr(walk, "draw_video_payloads", missing)
     words = ["conformance", "generate", str(tmp_path / "hevc"), "--profile", "hevc"]
     done = CliRunner().invoke(app, [*words, "--count", "8"])
     assert done.exit_code == 0, done.output

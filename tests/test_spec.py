@@ -171,6 +171,7 @@ BARE = {
     "6.1": "the order of units, of which 8.2 says how it is read",
     "7.11": "names the elements of another document",
     "7.15": "names the elements of another document",
+    "7.16": "names the elements of another document",
     "B.1": "a definition",
     "B.2": "a definition",
     "C.2": "a promise about later versions",

@@ -180,6 +180,7 @@ def test_form_of_fluster(tmp_path: Path) -> None:
             "DFC-LEARNED",
             "DFC-REALTIME",
             "DFC-VVC",
+            "DFC-AV1",
         )
     }
     whole = documents.pop("DFC-ALL")["test_vectors"]

@@ -25,7 +25,7 @@ from refcodec.errors import (
     UnsupportedError,
 )
 from refcodec.registry import record_of
-from refcodec.syntax import hevc, structures, vvc
+from refcodec.syntax import av1, hevc, obu, structures, vvc
 from refcodec.syntax.bits import BitReader, BitWriter, Element
 from refcodec.syntax.codes import (
     Activation,
@@ -650,7 +650,7 @@ def test_stream_header(profile: Profile, level: int, ignored: int, crc: bytes) -
 
 ALL_STRUCTURES = [
     one
-    for module in (structures, hevc, vvc)
+    for module in (structures, hevc, vvc, obu, av1)
     for one in vars(module).values()
     if isinstance(one, Structure)
 ]

@@ -145,7 +145,7 @@ def test_a_report_is_json() -> None:
     ("path", "code", "kind", "clause"),
     [
         ("version_major", 2, UnsupportedError, "7.2"),
-        ("profile_idc", 7, UnsupportedError, "C.1"),
+        ("profile_idc", 8, UnsupportedError, "C.1"),
         ("profile_idc", 77, UnsupportedError, "C.1"),
         ("level_idc", 0, UnsupportedError, "A.3"),
         ("level_idc", 5, UnsupportedError, "A.3"),

@@ -17,6 +17,7 @@ class Profile(IntEnum):
     LEARNED = 4
     REALTIME = 5
     VVC = 6
+    AV1 = 7
 
 
 class UnitType(IntEnum):
@@ -84,6 +85,7 @@ class Coder(IntEnum):
     LEARNED = 8
     NATIVE_STATIC = 9
     VVC = 10
+    AV1 = 11
     NATIVE_CONTEXTS = 13  # parsed as NATIVE, with a context model
 
 
@@ -111,7 +113,7 @@ class HashTarget(IntEnum):
 
 
 INTEGER_TYPES = (SourceType.INT16, SourceType.INT8, SourceType.UINT8)
-VIDEO_CODERS = frozenset((Coder.HEVC, Coder.VVC))
+VIDEO_CODERS = frozenset((Coder.HEVC, Coder.VVC, Coder.AV1))
 BYTE_CODERS = frozenset((Coder.RAW, Coder.ZLIB, Coder.GZIP, Coder.BZIP2, Coder.LZMA))
 CODERS = {
     Profile.LOSSLESS: BYTE_CODERS,
@@ -120,6 +122,7 @@ CODERS = {
     Profile.LEARNED: BYTE_CODERS | {Coder.LEARNED},
     Profile.REALTIME: BYTE_CODERS | {Coder.NATIVE_STATIC},
     Profile.VVC: BYTE_CODERS | {Coder.VVC},
+    Profile.AV1: BYTE_CODERS | {Coder.AV1},
 }
 
 

@@ -45,7 +45,7 @@ def check_parameter_set(fps: FeatureParameterSet, profile: Profile) -> None:
         constrain(none, "R9.2-19", "integer features have a quantiser")
         constrain(fps.coder != Coder.NATIVE_LOSSLESS, "R9.2-20", "integers in a coder of floats")
     if fps.coder in VIDEO_CODERS:
-        most = 12 if fps.coder == Coder.HEVC else 10
+        most = 10 if fps.coder == Coder.VVC else 12
         constrain(not none, "R9.2-3", "video without a quantiser")
         constrain(fps.bits <= most, "R9.2-4", f"video samples of {fps.bits} bits")
         full = fps.tile_columns <= fps.channels
@@ -89,7 +89,8 @@ def check_parameters(fps: FeatureParameterSet, parameters: Parameters) -> None:
         constrain((parameters.log_step >= 1).all(), "R9.2-8", "a log_step is 0")
         within = int(parameters.log_step.max()) * largest <= 130 << 24
         constrain(within, "R9.2-8", "a log_step is too large")
-    constrain(fps.coder != Coder.HEVC or parameters.qp <= 51, "R9.2-9", "qp exceeds 51")
+    most = 51 if fps.coder in (Coder.HEVC, Coder.AV1) else 63
+    constrain(parameters.qp <= most, "R9.2-9", f"qp exceeds {most}")
     constrain(parameters.qps.min() >= 0, "R9.2-9", "a QP is negative")
     if parameters.channel_order == ChannelOrder.EXPLICIT:
         every = np.array_equal(np.sort(parameters.channel_at), np.arange(fps.channels))

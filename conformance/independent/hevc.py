@@ -1,4 +1,4 @@
-"""The HEVC and the VVC coder: clauses 8.3.6 and 8.3.12. The program ffmpeg decodes the pictures."""
+"""The coders of video: clauses 8.3.6, 8.3.12 and 8.3.13. The program ffmpeg decodes the pictures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 
 import numpy as np
 
+from .av1_constraints import check_frames, temporal_units
 from .bits import Integers
 from .codes import Coder
 from .frames import frame_size, layout, unpack
@@ -19,6 +20,7 @@ from .syntax import FeatureParameterSet
 from .vvc_constraints import check_units
 
 FFMPEG = "DFC_FFMPEG"  # environment variable with the program's path, where it is not on PATH
+NAMES = {Coder.HEVC: "hevc", Coder.VVC: "vvc", Coder.AV1: "obu"}  # of byte streams, to ffmpeg
 FORMATS = {8: "gray", 10: "gray10le", 12: "gray12le"}
 FIRST_NON_SLICE = 32
 
@@ -27,7 +29,7 @@ def ffmpeg() -> str:
     """The path of the program ffmpeg."""
     found = os.environ.get(FFMPEG) or shutil.which("ffmpeg")
     if not found:
-        raise Missing("ffmpeg is not installed: HEVC and VVC payloads cannot be decoded")
+        raise Missing("ffmpeg is not installed: payloads of video cannot be decoded")
     return found
 
 
@@ -37,9 +39,12 @@ def frame_count(coded: CodedFeature) -> int:
 
 
 def check_payload(coded: CodedFeature) -> None:
-    """Check the NAL units of a payload before ffmpeg sees it (R8.3.6-1, R8.3.6-2, 9.3.2; 8.3.12)."""
+    """Check the NAL units of a payload before ffmpeg sees it (R8.3.6-1, R8.3.6-2, 9.3.2; 8.3.12, 8.3.13)."""
     if coded.fps.coder == Coder.VVC:
         check_units(coded.payload, frame_count(coded))
+        return
+    if coded.fps.coder == Coder.AV1:
+        check_frames(coded.payload, frame_count(coded))
         return
     units = nal_units(coded.payload)
     frame_qps = layout(coded.fps, coded.parameters).frame_qps
@@ -52,9 +57,10 @@ def check_payload(coded: CodedFeature) -> None:
 
 def decode_pictures(stream: bytes, fps: FeatureParameterSet, count: int) -> Integers:
     """Decode a byte stream to its pictures, count x frameHeight x frameWidth (R8.3.6-3)."""
+    named = ("-c:v", "libaom-av1") if fps.coder == Coder.AV1 else ()
     command = [
         ffmpeg(), "-v", "error", "-nostdin", "-threads", "1", "-err_detect", "explode",
-        "-f", fps.coder.name.lower(), "-i", "pipe:0", "-fps_mode", "passthrough",
+        "-f", NAMES[fps.coder], *named, "-i", "pipe:0", "-fps_mode", "passthrough",
         "-f", "rawvideo", "-pix_fmt", FORMATS[depth_of(fps)], "pipe:1",
     ]  # fmt: skip
     done = subprocess.run(command, input=stream, capture_output=True, check=False)
@@ -77,7 +83,7 @@ class SequenceDecoder:
         self.pictures: dict[CodedFeature, Integers] = {}
 
     def samples(self, coded: CodedFeature) -> Integers:
-        """The samples of a feature, C x H x W, limited to its bits (8.3.6, 8.3.12)."""
+        """The samples of a feature, C x H x W, limited to its bits (8.3.6, 8.3.12, 8.3.13)."""
         if coded not in self.pictures:
             self.decode(coded.sequence)
         frames = self.pictures.pop(coded)
@@ -90,7 +96,10 @@ class SequenceDecoder:
         for coded in sequence:
             check_payload(coded)
         counts = [frame_count(coded) for coded in sequence]
-        stream = fps.parameter_sets + b"".join(coded.payload for coded in sequence)
+        payloads = b"".join(coded.payload for coded in sequence)
+        stream = fps.parameter_sets + payloads
+        if fps.coder == Coder.AV1:
+            stream = temporal_units(fps.parameter_sets, payloads)
         pictures = decode_pictures(stream, fps, sum(counts))
         for coded, count in zip(sequence, counts, strict=True):
             self.pictures[coded] = pictures[at : at + count]

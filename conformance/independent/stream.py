@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from .av1_constraints import check_sequence_header
 from .bits import BitReader
 from .channels import ChannelTransform, decode_transform, parse_transform
 from .codes import (
@@ -154,6 +155,8 @@ class StreamParser:
             check_parameter_sets(fps)
         if fps.coder == Coder.VVC:
             check_vvc_sets(fps)
+        if fps.coder == Coder.AV1:
+            check_sequence_header(fps)
         if fps.has_model:
             there = fps.model_id in self.models
             require(there, "order", "R7.4-2", f"there is no model {fps.model_id}")

@@ -87,7 +87,7 @@ class FeatureParameterSet:
     @property
     def qp_present(self) -> bool:
         """True where feature_parameters() has a QP (7.4)."""
-        return self.coder in (Coder.NATIVE, Coder.NATIVE_STATIC, Coder.VVC) or (
+        return self.coder in (Coder.NATIVE, Coder.NATIVE_STATIC, Coder.VVC, Coder.AV1) or (
             self.coder == Coder.HEVC and not self.hevc_lossless_flag
         )
 

@@ -27,7 +27,7 @@ from refcodec.coders.native_lossless.models import initial_model
 from refcodec.errors import reject_classes
 from refcodec.quantise import NUMPY_TYPES
 from refcodec.registry import profile_coders
-from refcodec.syntax import codes, hevc, structures, vvc
+from refcodec.syntax import av1, codes, hevc, obu, structures, vvc
 from refcodec.syntax.codes import SKIPPABLE_UNITS, UnitType
 from refcodec.syntax.records import Structure
 from refcodec.syntax.tabulate import Row, tabulate
@@ -41,6 +41,9 @@ from refcodec.tables import (
     static_model,
     vvc_constraints,
 )
+
+_MODULES = {"hevc": hevc, "vvc": vvc, "obu": obu, "av1": av1}
+"""Modules of syntax structures beside structures.py, by name."""
 
 Cell = str | nodes.Node | Sequence[nodes.Node]
 
@@ -83,19 +86,19 @@ class Generated(SphinxDirective):
 
     def depend(self) -> None:
         """Build the page again when a module that its tables come from has changed."""
-        for module in (structures, hevc, vvc, codes):
+        for module in (structures, *_MODULES.values(), codes):
             self.env.note_dependency(str(module.__file__))
 
 
 class SyntaxTable(Generated):
-    """``.. syntax-table:: NAME``: a structure of structures.py, or of others: ``hevc.NAME``, ``vvc.NAME``."""
+    """``.. syntax-table:: NAME``: a structure of structures.py, or of another module: ``hevc.NAME``."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         self.depend()
         module, _, name = self.arguments[0].rpartition(".")
-        structure = getattr({"hevc": hevc, "vvc": vvc}.get(module, structures), name)
+        structure = getattr(_MODULES.get(module, structures), name)
         rows = tabulate(structure)
         ranged = any(row.values for row in rows)
         head = ["Syntax", "Descriptor", "Range", "Semantics"]

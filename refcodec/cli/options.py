@@ -83,7 +83,7 @@ TargetFidelity = Annotated[
 
 MaxLevel = Annotated[int | None, _option(text="Highest level to accept.", panel=panel_of("ffmpeg"))]
 Ffmpeg = Annotated[
-    str | None, _option(text="Program to run for HEVC and VVC.", panel=panel_of("ffmpeg"))
+    str | None, _option(text="Program to run for HEVC, VVC and AV1.", panel=panel_of("ffmpeg"))
 ]
 Timeout = Annotated[
     float | None,

@@ -1,9 +1,9 @@
 """Payload coders: integer samples to payload bytes and back (clause 8.3).
 
-``protocol`` is the interface of a coder. ``lossless`` has raw and the byte compressors, ``hevc`` and ``vvc``
-are the video coders, ``video`` is their common part, ``native`` and ``native_lossless`` are the format's own
-coders, ``learned`` is that of latents. A coder is imported when it is first used, as importing kernels and
-their compiler takes time.
+``protocol`` is the interface of a coder. ``lossless`` has raw and the byte compressors, ``hevc``, ``vvc`` and
+``av1`` are the video coders, ``video`` is their common part, ``native`` and ``native_lossless`` are the
+format's own coders, ``learned`` is that of latents. A coder is imported when it is first used, as importing
+kernels and their compiler takes time.
 """
 
 from __future__ import annotations

@@ -15,11 +15,13 @@ from typing import Any
 
 from refcodec.coders.process import run_filter
 from refcodec.errors import CallerError, EnvironmentFault, PayloadError
-from refcodec.syntax.annexb import Standard
+from refcodec.syntax.av1 import AV1
 from refcodec.syntax.hevc import HEVC
+from refcodec.syntax.standard import Standard
 from refcodec.syntax.vvc import VVC
 
 __all__ = [
+    "AV1_PROGRAM",
     "HEVC_PROGRAM",
     "VARIABLE",
     "VVC_PROGRAM",
@@ -43,6 +45,7 @@ class Program:
     needs    : what the encoder must be capable of, for messages.
     probe    : a monochrome picture of 16 x 16 samples of 8 bits, all 128.
     tries    : runs of the encoder, of which the first that gives any output, or an error, counts.
+    decoder  : ffmpeg's name of the decoder; None for the one that it chooses.
     """
 
     standard: Standard
@@ -51,6 +54,7 @@ class Program:
     needs: str
     probe: bytes
     tries: int = 1
+    decoder: str | None = None
 
 
 HEVC_PROGRAM = Program(
@@ -74,6 +78,15 @@ VVC_PROGRAM = Program(
         "0000010041c4001780ca3c"
     ),
     tries=6,  # in ffmpeg 9.0.2, one run in some fifty ends well and writes nothing
+)
+
+AV1_PROGRAM = Program(
+    AV1,
+    muxer="obu",
+    encoder="libaom-av1",
+    needs="libaom with 8, 10 and 12 bit",
+    probe=bytes.fromhex("12000a05180cffd95432061a000001100c"),
+    decoder="libdav1d",  # by itself, ffmpeg may choose one in hardware
 )
 
 _PROBE_SECONDS = 60.0
@@ -122,7 +135,7 @@ def encode_video(
     ffmpeg: str | None,
     timeout: float,
 ) -> bytes:
-    """Encode raw frames to an Annex B stream.
+    """Encode raw frames to a byte stream of the standard.
 
     pixel_format : ffmpeg's name, such as ``gray10le``.
     size         : width, height.
@@ -163,7 +176,7 @@ def decode_video(
     ffmpeg: str | None,
     timeout: float,
 ) -> bytes | bytearray:
-    """An Annex B stream to raw monochrome frames, in coding order.
+    """A byte stream of the standard to raw monochrome frames, in coding order.
 
     size : bytes that are expected; a program that writes more is ended. None for a stream of one's own.
 
@@ -192,8 +205,14 @@ def _decoding(program: Program, pixel_format: str) -> Any:
     """The graph of a decoder, of one thread: with two, that of VVC in ffmpeg 9.0.2 gives other pictures."""
     from ffmpeg import input as source
 
+    named = {"vcodec": program.decoder} if program.decoder else {}
     return source(
-        "pipe:0", format=program.muxer, protocol_whitelist="pipe", threads=1, err_detect="explode"
+        "pipe:0",
+        format=program.muxer,
+        protocol_whitelist="pipe",
+        threads=1,
+        err_detect="explode",
+        **named,
     ).output("pipe:1", format="rawvideo", pix_fmt=pixel_format, fps_mode="passthrough")
 
 

@@ -47,7 +47,7 @@ Violations = Iterator[StreamError]
 class Machine:
     """Resources of the machine; no effect on what a payload decodes to.
 
-    ffmpeg  : program for HEVC; None for the bundled one.
+    ffmpeg  : program for video; None for the bundled one.
     workers : threads, or ffmpeg processes, at a time.
     timeout : seconds for one run of ffmpeg; None for a bound that grows with its work, up to an hour.
     models  : where models are found that a stream names without holding them.

@@ -103,7 +103,7 @@ class CodedRun:
 class FeatureEncoder:
     """Encodes the features of one parameter set.
 
-    fps   : the parameter set; those of HEVC or VVC are added with the first features.
+    fps   : the parameter set; those of a video standard are added with the first features.
     model : the model that the parameter set names: that of the configuration, or of the first features.
     """
 
@@ -178,7 +178,7 @@ class FeatureEncoder:
         return CodedRun(self.fps, batched, config.hashes, coded, self.model, contexts)
 
     def _adopt(self, parameter_sets: bytes) -> None:
-        """Store the parameter sets of HEVC or VVC, the same for all features, in that of the features."""
+        """Store the parameter sets of a video standard, which all features share, in that of the features."""
         if (self.fps.parameter_sets or parameter_sets) != parameter_sets:
             raise EnvironmentFault("ffmpeg wrote different parameter sets for frames of one size")
         self.fps = replace(

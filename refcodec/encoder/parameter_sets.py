@@ -39,10 +39,10 @@ def make_parameter_set(
 ) -> FeatureParameterSet:
     """The feature parameter set for features like ``first``, in the shape of its layer.
 
-    qps : one per channel; they determine the grid of tiles (hevc, vvc).
+    qps : one per channel; they determine the grid of tiles (video coders).
 
-    Its fps_id is 0: the stream assigns another one. Those of HEVC or VVC are still empty: they are known
-    once features are coded. Raises CallerError for shapes that the syntax cannot represent.
+    Its fps_id is 0: the stream assigns another one. Those of a video standard are still empty: they are
+    known once features are coded. Raises CallerError for shapes that the syntax cannot represent.
     """
     kind = config.feature_type or ("fc" if first.ndim == 1 else "conv")
     record = coder_named(config.coder)
@@ -123,7 +123,7 @@ def kind_of(fps: FeatureParameterSet, config: EncoderConfig) -> Hashable:
     """Key that is equal for features that can share a parameter set.
 
     Their parameter sets would differ at most in the grid of tiles, which the first feature decides, and in
-    those of HEVC or VVC, which depend on the preset.
+    those of a video standard, which depend on the preset.
     """
     models = config.model, config.contexts, config.model_apart
     return _fixed(fps), config.packing, config.preset, models

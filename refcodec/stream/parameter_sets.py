@@ -126,6 +126,7 @@ def check_parameter_set(
 _QUANTISERS = {
     Coder.HEVC: "9.2-3",
     Coder.VVC: "9.2-3",
+    Coder.AV1: "9.2-3",
     Coder.NATIVE: "9.2-15",
     Coder.NATIVE_LOSSLESS: "9.2-17",
     Coder.LEARNED: "9.2-24",

@@ -1,7 +1,7 @@
 """The generator of the suite, and the check of a committed one against its definitions.
 
-A stream that depends on the machine is kept if it exists and decodes to the committed hashes: HEVC and VVC
-streams differ between versions of x265 and vvenc, and the native encoder decides by floating-point sums.
+A stream that depends on the machine is kept if it exists and decodes to the committed hashes: streams of
+video coders differ between versions of programs, and the native encoder decides by floating-point sums.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _OUTSIDE = {"coder:zlib", "coder:gzip", "coder:bzip2", "coder:lzma"}
 def write(root: Path, *, again: bool = False) -> list[Vector]:
     """Write every stream and the manifest into a folder that holds ``features.npz``.
 
-    again : encode HEVC, VVC and native streams anew, too, instead of keeping those that exist.
+    again : encode video and native streams anew, too, instead of keeping those that exist.
 
     Raises OSError.
     """
@@ -71,7 +71,7 @@ def write(root: Path, *, again: bool = False) -> list[Vector]:
 def check(suite: Manifest) -> Iterator[str]:
     """Compare a suite with its definitions; yields the differences.
 
-    Streams are made again and compared bit for bit, with three exceptions: an HEVC or VVC stream is only
+    Streams are made again and compared bit for bit, with three exceptions: one of a video coder is only
     decoded; if a version of a compression library writes other payloads, the features must be the same; if
     the native encoder decides otherwise, the labels must be.
     """

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from refcodec.errors import StreamError, SyntaxViolation
 from refcodec.syntax.bits import BitReader, Trace
 from refcodec.syntax.records import Structure
+from refcodec.syntax.standard import Standard
 
-__all__ = ["Standard", "parse_unit", "split_units"]
+__all__ = ["parse_unit", "split_units"]
 
 _HEADER_BYTES = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Standard:
-    """A video standard whose NAL units payloads hold.
-
-    name    : for messages.
-    article : that precedes the name.
-    clause  : of its coder, whose first requirement is that on byte streams.
-    """
-
-    name: str
-    article: str
-    clause: str
 
 
 def split_units(

@@ -68,6 +68,7 @@ class Profile(IntEnum):
     LEARNED = 4
     REALTIME = 5
     VVC = 6
+    AV1 = 7
 
 
 class FeatureType(IntEnum):
@@ -131,6 +132,7 @@ class Coder(IntEnum):
     LEARNED = 8
     NATIVE_STATIC = 9
     VVC = 10
+    AV1 = 11
     NATIVE_CONTEXTS = 13
 
 

@@ -13,10 +13,11 @@ from construct import Array as Repeat
 from construct import Computed, If, IfThenElse, this
 
 from refcodec.errors import ConstraintError
-from refcodec.syntax.annexb import Standard, parse_unit, split_units
+from refcodec.syntax.annexb import parse_unit, split_units
 from refcodec.syntax.bits import Trace
 from refcodec.syntax.descriptors import SE, UE, Array, Integers, U
 from refcodec.syntax.records import Record, Structure, element
+from refcodec.syntax.standard import Standard
 
 __all__ = [
     "HEVC",

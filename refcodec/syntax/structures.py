@@ -152,7 +152,9 @@ class UnitHeader(Record):
 UNIT_HEADER = Structure(UnitHeader, "6.3")
 
 
-_IS_VIDEO = (this.coder_id == Coder.HEVC) | (this.coder_id == Coder.VVC)
+_IS_VIDEO = (
+    (this.coder_id == Coder.HEVC) | (this.coder_id == Coder.VVC) | (this.coder_id == Coder.AV1)
+)
 
 
 class FeatureParameterSet(Record):
@@ -223,6 +225,7 @@ class FeatureParameterSet(Record):
             (this.coder_id == Coder.NATIVE)
             | (this.coder_id == Coder.NATIVE_STATIC)
             | (this.coder_id == Coder.VVC)
+            | (this.coder_id == Coder.AV1)
             | (this.coder_id == Coder.NATIVE_CONTEXTS),
             Computed(1),
             Computed(this.hevc_lossless_flag == 0),
@@ -327,7 +330,9 @@ class FeatureParameters(Record):
     )
     channel_order: ChannelOrder | None = element(
         If(
-            (this._params.fps.coder_id == Coder.HEVC) | (this._params.fps.coder_id == Coder.VVC),
+            (this._params.fps.coder_id == Coder.HEVC)
+            | (this._params.fps.coder_id == Coder.VVC)
+            | (this._params.fps.coder_id == Coder.AV1),
             U(2, ChannelOrder),
         )
     )

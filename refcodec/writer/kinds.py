@@ -78,7 +78,7 @@ class Kinds:
     def _rank_of(self, fps: FeatureParameterSet) -> int:
         """Number of an encoder: 0, unless another encoder may have an equal parameter set.
 
-        Those two can differ only in the grid of tiles and in the parameter sets of HEVC or VVC.
+        Those two can differ only in the grid of tiles and in the parameter sets of a video standard.
         """
         alone = all(always_differ(fps, known.encoder.fps) for known in self._encoders.values())
         return 0 if alone else next(self._serial)

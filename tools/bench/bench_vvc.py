@@ -1,9 +1,9 @@
-"""Measures A3, VVC, beside A1, A2 and the native coder, and fills its results page.
+"""Measures A3, VVC, and A4, AV1, beside A1, A2 and the native coder, and fills their results page.
 
-    python tools/bench/bench_vvc.py [--resume] [--sections search curves]
+    python tools/bench/bench_vvc.py [--resume] [--sections search curves] [--coders A2 A4]
 
 Layers of ResNet-56 on CIFAR test images, blocks of EfficientNet-Lite0 on test photographs; one file for a
-set, one thread, ``vvenc`` at several presets and with several tools in the search. Needs the extra
+set, one thread; encoders at several presets and with several tools in the search. Needs the extra
 ``networks``, and what is in ``../shared/data`` (or ``$REFCODEC_DATA``). The record, a JSON file beside the
 page, holds every point; ``--render`` makes the page from it alone.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from coding import read, timed, write
 from features import LAYERS, Source
 from peers import PEERS, Coder
 from record import DOCS, Record, command, load, machine, parser, save
-from vvc_peer import A3, PRESET, TOOLS
+from video_peer import ANCHORS, VideoPeer
 
 BLOCKS = ("block0", "block4", "block10")
 
@@ -37,7 +37,7 @@ QPS = {
     "block4": (14, 18, 22, 25, 28, 31, 34),
     "block10": (14, 18, 22, 25, 28, 31, 34),
 }
-"""QPs of HEVC and VVC that take each curve from some 30 dB of output SNR to 8."""
+"""QPs of HEVC, VVC and AV1 that take each curve from some 30 dB of output SNR to 8."""
 
 NATIVE_QPS = {
     "conv1": (11, 15, 19, 23, 27, 31, 35),
@@ -49,20 +49,42 @@ NATIVE_QPS = {
 """QPs of the native coder, whose samples have 16 bits."""
 
 SEARCHED = ("layer2", "block4")
-"""Where the search for the strongest VVC is made."""
+"""Where the search for the strongest VVC and AV1 is made."""
 
-TRIED = (
-    ("medium", ""),
-    ("medium", "MTS=1"),
-    ("medium", "MTS=1:DepQuant=0:SignHideFlag=1"),
-    ("faster", ""),
-    ("fast", ""),
-    ("medium", "IBC=1"),
-    ("medium", "TransformSkip=0:BDPCM=0"),
-    ("medium", "DepQuant=0:SignHideFlag=1"),
-    ("slow", ""),
-)
-"""Presets and tools of vvenc."""
+TRIED = {
+    "A3": (
+        "medium",
+        "medium MTS=1",
+        "medium MTS=1:DepQuant=0:SignHideFlag=1",
+        "faster",
+        "fast",
+        "medium IBC=1",
+        "medium TransformSkip=0:BDPCM=0",
+        "medium DepQuant=0:SignHideFlag=1",
+        "slow",
+    ),
+    "A4": (
+        "faster",
+        "fast",
+        "medium",
+        "slow",
+        "slower",
+        "slow tune-content=screen",
+        "slow enable-cdef=1",
+        "slow enable-restoration=0",
+        "slow loopfilter-control=0",
+        "slow quant-b-adapt=1",
+    ),
+}
+"""Presets and tools of vvenc and libaom."""
+
+SECTIONS = ("search", "curves", "many")
+"""Settings that are tried; the curves of all coders; those of quick ones, of more features."""
+
+CODERS = ("A1", "A2", *ANCHORS, "native")
+
+QUICK = ("A2", "A4", "native")
+"""Coders that a section of more features has."""
 
 
 def main() -> int:
@@ -70,7 +92,7 @@ def main() -> int:
     options = _options()
     record = load(options, {})
     if not options.render:
-        record |= {"machine": machine() | {"command": command()}, "tools": f"{PRESET}, {TOOLS}"}
+        record.setdefault("runs", []).append(machine() | {"command": command()})
         for section in options.sections:
             counts = {"features": options.features, "photographs": options.photographs}
             record.setdefault("counts", {})[section] = counts
@@ -85,7 +107,7 @@ def _measure(section: str, options: argparse.Namespace, record: Record) -> None:
         if section == "search" and layer not in SEARCHED:
             continue
         held = record.setdefault(section, {}).setdefault(layer, {})
-        for curve, qp in _wanted(section, layer):
+        for curve, qp in _wanted(section, layer, options.coders):
             points, begin = held.setdefault(curve, {}), time.perf_counter()
             if str(qp) in points:
                 continue
@@ -95,15 +117,18 @@ def _measure(section: str, options: argparse.Namespace, record: Record) -> None:
             sys.stdout.flush()
 
 
-def _wanted(section: str, layer: str) -> Iterator[tuple[str, int]]:
-    """Curves and QPs of a section; a curve of A3 is named by preset and tools."""
+def _wanted(section: str, layer: str, coders: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Curves and QPs of a section; a curve of A3 or A4 is named by its settings, too."""
     if section == "search":
-        for curve in ("A2", *(f"A3 {preset} {tools}".strip() for preset, tools in TRIED)):
-            yield from ((curve, qp) for qp in QPS[layer])
-        return
-    for curve in ("A1-uniform", "A2", f"A3 {PRESET} {TOOLS}"):
-        yield from ((curve, qp) for qp in QPS[layer])
-    yield from (("native", qp) for qp in NATIVE_QPS[layer])
+        curves = ["A2", *(f"{name} {one}" for name, tried in TRIED.items() for one in tried)]
+    else:
+        coders = [one for one in coders if section != "many" or one in QUICK]
+        anchors = (f"{name} {one.settings}" for name, one in ANCHORS.items())
+        curves = ["A1-uniform", "A2", *anchors, "native"]
+    for curve in curves:
+        if vvc_page.coder_of(curve) in coders:
+            qps = NATIVE_QPS if curve == "native" else QPS
+            yield from ((curve, qp) for qp in qps[layer])
 
 
 @lru_cache(maxsize=1)
@@ -125,10 +150,12 @@ def _point(source: Any, curve: str, qp: int) -> Record:
         decoded, back = timed(read, data)
         size = len(data)
     else:
-        name, *words = curve.split(" ")
-        coder: Any = Coder(source.maps, PEERS[name]) if name in PEERS else None
-        if coder is None:
-            coder = A3(source.maps, words[0], " ".join(words[1:]))
+        name, _, settings = curve.partition(" ")
+        coder: Any = (
+            VideoPeer(source.maps, ANCHORS[name], settings)
+            if name in ANCHORS
+            else Coder(source.maps, PEERS[name])
+        )
         stream, forth = coder.encode(qp)
         decoded, back = coder.decode(stream)
         size = coder.size(stream)
@@ -141,7 +168,8 @@ def _options() -> argparse.Namespace:
     found = parser(__doc__, "vvc", (*LAYERS, *BLOCKS), 20)
     add = found.add_argument
     add("--photographs", type=int, default=5, help="of EfficientNet-Lite0")
-    add("--sections", nargs="+", choices=("search", "curves"), default=["search", "curves"])
+    add("--sections", nargs="+", choices=SECTIONS, default=["search", "curves"])
+    add("--coders", nargs="+", choices=CODERS, default=[*CODERS])
     add("--page", type=Path, default=DOCS / "results" / "vvc.rst", help="the page to fill")
     return found.parse_args()
 

@@ -1,4 +1,4 @@
-"""Fills the page of results on VVC."""
+"""Fills the page of results on VVC and AV1."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from curves import BANDS, SNR_RANGE, Point, bd_rate
 from page import fill, measured, percent, table
 from record import Record
 
+_SECTIONS = {"curves": "The curves", "search": "The search", "many": "More features"}
+
 Curves = Mapping[str, Mapping[str, Point]]
 
 
@@ -16,31 +18,44 @@ def write(record: Record, page: Path) -> None:
     """Fill the page."""
     bands = [f"{low:g} to {high:g} dB" for low, high in (*BANDS, SNR_RANGE)]
     heads = ["layer", "coder", "against", *bands]
-    curves, rows = record.get("curves", {}), [*_tried(record.get("search", {}))]
+    times = ["layer", "coder", "encoding, s", "decoding, s"]
+    curves, many = record.get("curves", {}), record.get("many", {})
+    rows = [*_tried(record.get("search", {}))]
     fill(
         page,
         {
-            "machine": f"{measured(record['machine'], load=True)}.\n{_counted(record['counts'])}\n"
-            f"A3 is vvenc with {record['tools']}.\n",
+            "machine": _measured(record),
             "bands": table(heads, _rates(curves)),
-            "search": table(["layer", "vvenc", *bands, "encoding, s"], rows)
+            "search": table(["layer", "settings", *bands, "encoding, s"], rows)
             if rows
             else "Not measured.\n",
-            "seconds": table(["layer", "coder", "encoding, s", "decoding, s"], _seconds(curves)),
+            "seconds": table(times, _seconds(curves)),
+            "many": table(heads, _rates(many)) if many else "Not measured.\n",
+            "many_seconds": table(times, _seconds(many)) if many else "Not measured.\n",
         },
     )
+
+
+def _measured(record: Record) -> str:
+    """Sentences on the runs, oldest first, and on what they measured."""
+    runs = [f"{measured(one, load=True)}." for one in record["runs"]]
+    curves = dict.fromkeys(name for own in record.get("curves", {}).values() for name in own)
+    named = (name.split(" ", 1) for name in curves if " " in name)
+    settings = [f"{coder} has the settings ``{own}``." for coder, own in named]
+    return "\n\n".join([*runs, "\n".join([_counted(record["counts"]), *settings])]) + "\n"
 
 
 def _counted(counts: Mapping[str, Mapping[str, int]]) -> str:
     """Sentences on how many features each section has."""
     return "\n".join(
-        f"The {section}: {own['features']} features a layer of ResNet-56, {own['photographs']} photographs."
+        f"{_SECTIONS[section]}: {own['features']} features a layer of ResNet-56, "
+        f"{own['photographs']} photographs."
         for section, own in counts.items()
     )
 
 
-def _short(curve: str) -> str:
-    """The coder's name without its settings."""
+def coder_of(curve: str) -> str:
+    """The name of a curve's coder, without its settings."""
     return curve.split(" ")[0].removesuffix("-uniform")
 
 
@@ -52,13 +67,16 @@ def _against(anchor: Mapping[str, Point], other: Mapping[str, Point]) -> list[st
 
 def _rates(curves: Mapping[str, Curves]) -> Iterator[list[str]]:
     for layer, own in curves.items():
-        by_name = {_short(name): points for name, points in own.items()}
+        by_name = {coder_of(name): points for name, points in own.items()}
         for coder, anchor in (
             ("A2", "A1"),
             ("A3", "A1"),
             ("A3", "A2"),
+            ("A4", "A2"),
+            ("A4", "A3"),
             ("native", "A2"),
             ("native", "A3"),
+            ("native", "A4"),
         ):
             if coder in by_name and anchor in by_name:
                 yield [layer, coder, anchor, *_against(by_name[anchor], by_name[coder])]
@@ -68,14 +86,13 @@ def _tried(search: Mapping[str, Curves]) -> Iterator[list[str]]:
     for layer, own in search.items():
         for name, points in own.items():
             if name != "A2" and "A2" in own:
-                tried = name.removeprefix("A3 ")
-                yield [layer, tried, *_against(own["A2"], points), _mean(points, "encode_s")]
+                yield [layer, name, *_against(own["A2"], points), _mean(points, "encode_s")]
 
 
 def _seconds(curves: Mapping[str, Curves]) -> Iterator[list[str]]:
     for layer, own in curves.items():
         for name, points in own.items():
-            yield [layer, _short(name), _mean(points, "encode_s"), _mean(points, "decode_s")]
+            yield [layer, coder_of(name), _mean(points, "encode_s"), _mean(points, "decode_s")]
 
 
 def _mean(points: Mapping[str, Point], name: str) -> str:

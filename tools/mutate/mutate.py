@@ -38,8 +38,11 @@ from targets import Module, Target, files_with_constants_of, modules, targets
 VALIDATED = {
     "syntax/hevc.py",
     "syntax/annexb.py",
+    "syntax/av1.py",
+    "syntax/obu.py",
     "stream/versions.py",
     "stream/index.py",
+    "coders/av1/checks.py",
     "coders/hevc/checks.py",
 }
 """Modules whose declarations the validator judges, too: it alone reads what they describe."""

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 PACKAGES = (
-    *("coders/hevc", "coders/vvc", "coders/video"),
+    *("coders/av1", "coders/hevc", "coders/vvc", "coders/video"),
     *("coders/learned", "coders/native", "coders/native_lossless"),
     *("entropy", "stream", "syntax"),
     ".",

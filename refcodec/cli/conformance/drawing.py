@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["generate", "hash_seeds"]
 
 _ProfileName = Annotated[
-    str, typer.Option("--profile", help="lossless, native, realtime, learned or hevc.")
+    str, typer.Option("--profile", help="lossless, native, realtime, learned, hevc or av1.")
 ]
 _Level = Annotated[int, typer.Option(min=1, max=4, help="The highest level of a stream.")]
 _Seed = Annotated[int, typer.Option(min=0, help="Seed of the first stream; the others follow.")]
@@ -52,7 +52,7 @@ def generate(
     """Draw streams at random, and write them as a suite for refcodec conformance run.
 
     A walk over the whole syntax: elements at their bounds and between, all branches, all payload coders. The
-    same seed gives the same bytes on every machine; hevc depends on the version of x265.
+    same seed gives the same bytes on every machine; hevc and av1 depend on the version of an encoder.
     """
     from refcodec.suite.drawn.folder import COVERAGE_NAME, Plan
     from refcodec.suite.drawn.folder import generate as write_suite

@@ -35,7 +35,9 @@ def export(
             help="Address from which fluster will download the archive; its file in OUT if absent."
         ),
     ] = None,
-    ffmpeg: Annotated[str | None, typer.Option(help="Program to run for HEVC.")] = None,
+    ffmpeg: Annotated[
+        str | None, typer.Option(help="Program to run for HEVC, VVC and AV1.")
+    ] = None,
 ) -> None:
     """Write the suite as test suites of fluster, or as one self-contained ZIP archive.
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from refcodec.coders.ffmpeg import HEVC_PROGRAM, VARIABLE, encode_video
 from refcodec.coders.protocol import Machine
-from refcodec.coders.video.coder import VideoFrames
 from refcodec.coders.video.frames import PIXEL_FORMATS, frame_depth
+from refcodec.coders.video.portions import VideoFrames
 from refcodec.coders.video.runs import Run
 from refcodec.errors import EnvironmentFault, StreamError
 from refcodec.pack import Frames

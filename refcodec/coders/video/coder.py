@@ -25,6 +25,7 @@ from refcodec.coders.protocol import (
 )
 from refcodec.coders.video.frames import decode_frames, take_channels
 from refcodec.coders.video.grid import check_grid
+from refcodec.coders.video.portions import VideoFrames
 from refcodec.coders.video.runs import Run, runs_of
 from refcodec.config import EncoderConfig
 from refcodec.errors import EnvironmentFault, PayloadError
@@ -33,18 +34,7 @@ from refcodec.syntax.bits import Elements, Trace, position_of
 from refcodec.syntax.structures import FeatureParameterSet
 from refcodec.tables import Level
 
-__all__ = ["VideoCoder", "VideoFrames"]
-
-
-class VideoFrames(NamedTuple):
-    """Frames as an encoder of video leaves them.
-
-    payloads       : the NAL units of each frame, with their start codes.
-    parameter_sets : those that all frames share, likewise.
-    """
-
-    payloads: list[bytes]
-    parameter_sets: bytes
+__all__ = ["VideoCoder"]
 
 
 class _Run(NamedTuple):
@@ -56,7 +46,7 @@ class _Run(NamedTuple):
 
 
 class CheckUnits(Protocol):
-    """A check of number and type of NAL units, without which ffmpeg does not see a payload."""
+    """A check of number and type of units, without which ffmpeg does not see a payload."""
 
     def __call__(self, payload: Payload, frames: int, *, first: bool) -> Violations:
         """Yield violations.
@@ -73,9 +63,9 @@ class VideoCoder(PayloadCoder):
     program       : the standard as ffmpeg knows it.
     run           : most work of one run of its encoder.
     check_sets    : constraints on parameter sets; takes the position of parameter_sets in bits.
-    check_units   : what is checked before ffmpeg sees a payload.
-    check_slices  : constraints on the slices of a payload.
-    show_headers  : adds the headers of NAL units to a trace; takes the parameter set that slices refer to.
+    check_units   : constraints on the units of a payload, checked before ffmpeg sees it.
+    check_slices  : constraints on the slices, or frames, of a payload.
+    show_headers  : adds the headers of units to a trace; takes the parameter set that slices refer to.
     encode_frames : codes frames at the QP of each, with a preset. Raises EnvironmentFault if another program
                     fails.
     """

@@ -49,7 +49,7 @@ def decode_frames(
     height, width = layout.frame_height, layout.frame_width
     sample: np.dtype[Any] = np.dtype(np.uint8 if depth == 8 else "<u2")
     raw = decode_video(
-        (fps.parameter_sets or b"") + payloads,
+        program.standard.assemble(fps.parameter_sets or b"", payloads),
         program,
         pixel_format=PIXEL_FORMATS[depth],
         size=count * height * width * sample.itemsize,

@@ -6,8 +6,8 @@ from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
 from refcodec.errors import ConstraintError, UnsupportedError
 from refcodec.pack import grid_of
-from refcodec.syntax.annexb import Standard
 from refcodec.syntax.bits import Elements, position_of
+from refcodec.syntax.standard import Standard
 from refcodec.syntax.structures import FeatureParameterSet
 from refcodec.tables import Level
 

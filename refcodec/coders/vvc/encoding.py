@@ -9,15 +9,15 @@ import numpy as np
 
 from refcodec.coders.ffmpeg import VARIABLE, VVC_PROGRAM, encode_video
 from refcodec.coders.protocol import Machine
-from refcodec.coders.video.coder import VideoFrames
 from refcodec.coders.video.frames import frame_depth
+from refcodec.coders.video.portions import VideoFrames, encode_portions
 from refcodec.coders.video.runs import Run
 from refcodec.errors import EnvironmentFault, StreamError
 from refcodec.pack import Frames
 from refcodec.syntax.structures import FeatureParameterSet
 from refcodec.syntax.vvc import NAL, nal_type, split_nals
 
-__all__ = ["RUN", "encode_frames", "encode_portions"]
+__all__ = ["RUN", "encode_frames", "encode_with"]
 
 RUN = Run(frames=96, bytes=1 << 18)
 """Most work that is decoded at once."""
@@ -46,10 +46,10 @@ def encode_frames(
     machine: Machine,
 ) -> VideoFrames:
     """The NAL units of each frame, and the parameter sets that all share."""
-    return encode_portions(frames, qps, frame_depth(fps.bits), preset, machine)
+    return encode_with(frames, qps, frame_depth(fps.bits), preset, machine)
 
 
-def encode_portions(
+def encode_with(
     frames: Frames,
     qps: Sequence[int],
     depth: int,
@@ -57,7 +57,7 @@ def encode_portions(
     machine: Machine,
     tools: str = "",
 ) -> VideoFrames:
-    """Code frames at the QP of each; a few of one QP run together.
+    """Code frames at the QP of each, with further options of vvenc.
 
     depth : bit depth of the frames, 8 or 10.
     tools : further options of vvenc, as in ``-vvenc-params``.
@@ -65,20 +65,12 @@ def encode_portions(
     Raises EnvironmentFault.
     """
     options = ":".join(filter(None, [_DETERMINISTIC, f"InternalBitDepth={depth}", tools]))
-    payloads = [b""] * len(frames)
-    sets: dict[bytes, None] = {}
-    for qp in dict.fromkeys(qps):
-        alike = [number for number, own in enumerate(qps) if own == qp]
-        for start in range(0, len(alike), _PORTION):
-            portion = alike[start : start + _PORTION]
-            luma = frames[portion].astype(np.uint16) << np.uint16(_DEPTH - depth)
-            found = _encode_alike(luma, {"preset": preset, "qp": qp}, options, machine)
-            for number, payload in zip(portion, found.payloads, strict=True):
-                payloads[number] = payload
-            sets[found.parameter_sets] = None
-    if len(sets) != 1:
-        raise EnvironmentFault(f"vvenc wrote {len(sets)} different parameter sets for one size")
-    return VideoFrames(payloads, next(iter(sets)))
+
+    def encode_alike(alike: Frames, qp: int) -> VideoFrames:
+        luma = alike.astype(np.uint16) << np.uint16(_DEPTH - depth)
+        return _encode_alike(luma, {"preset": preset, "qp": qp}, options, machine)
+
+    return encode_portions(frames, qps, _PORTION, encode_alike, "vvenc")
 
 
 def _encode_alike(

@@ -152,7 +152,7 @@ _EXCLUDED = (
 )
 """Patterns of points that no stream reaches, or none that is drawn, and why."""
 
-_LOSSY = (Profile.HEVC, Profile.NATIVE, Profile.REALTIME, Profile.VVC)
+_LOSSY = (Profile.HEVC, Profile.NATIVE, Profile.REALTIME, Profile.VVC, Profile.AV1)
 
 _TRANSFORMING = (Profile.NATIVE, Profile.REALTIME)
 
@@ -175,7 +175,7 @@ _OWNERS: dict[str, tuple[Profile, ...]] = {
             "channel_at_bits",
             "channel_at",
         ),
-        (Profile.HEVC, Profile.VVC),
+        (Profile.HEVC, Profile.VVC, Profile.AV1),
     ),
     "hevc_lossless_flag": (Profile.HEVC,),
     "model_id": (Profile.LEARNED, *_TRANSFORMING),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +25,9 @@ from refcodec.suite.drawn.samples import draw_samples, draw_words
 from refcodec.syntax.codes import Coder, FeatureType, Quantiser
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 
-__all__ = ["draw_hevc_payloads", "draw_payload"]
+__all__ = ["draw_payload", "draw_video_payloads"]
 
-_PRESETS = ("ultrafast", "veryfast", "medium")
+_X265_PRESETS = ("ultrafast", "veryfast", "medium")
 
 
 def draw_payload(
@@ -37,7 +38,7 @@ def draw_payload(
     *,
     tools: bool = False,
 ) -> Coded:
-    """Draw a feature and code it, with any coder but HEVC.
+    """Draw a feature and code it, with any coder but those of video.
 
     reference : the feature to predict from, for coders that do.
     tools     : true to draw dependent quantisation and gains of tokens, too.
@@ -93,26 +94,28 @@ def _draw_samples(chance: Chance, fps: FeatureParameterSet) -> Samples:
     return draw_words(chance, shape, *(map(int, kind) if kind is not None else (0, fps.bits - 1)))
 
 
-def draw_hevc_payloads(
+def draw_video_payloads(
     chance: Chance,
     fps: FeatureParameterSet,
     parameters: Sequence[FeatureParameters],
     ffmpeg: str | None,
 ) -> tuple[list[Coded], FeatureParameterSet]:
-    """Draw features and code them with x265; returns also their parameter set, with those of HEVC.
+    """Draw features and code them as video; returns also their parameter set, with those of the standard.
 
     Raises EnvironmentFault without a program that can.
     """
     shape = (fps.channels, fps.height, fps.width)
     gop = chance.between(1, len(parameters)) if fps.temporal_prediction_flag else 0
-    preset = chance.choose(_PRESETS)
-    config = EncoderConfig(coder="hevc", gop=gop, preset=preset, ffmpeg=ffmpeg, workers=1)
+    record = record_of(fps.coder_id)
+    preset = chance.choose(record.choices.get("preset", _X265_PRESETS))
+    options: dict[str, Any] = {"gop": gop} if "gop" in record.options else {}
+    config = EncoderConfig(coder=record.name, preset=preset, ffmpeg=ffmpeg, workers=1, **options)
     samples = [draw_samples(chance, shape, fps.bits) for _ in parameters]
     for number in range(1, len(samples)):
         if chance.below(2):  # something to predict
             samples[number] = np.roll(samples[number - 1], chance.below(3), axis=2)
     jobs = [Job(one, None, own) for one, own in zip(samples, parameters, strict=True)]
-    encoded = payload_coder(Coder.HEVC).encode(jobs, fps, config)
+    encoded = payload_coder(fps.coder_id).encode(jobs, fps, config)
     sets = encoded.parameter_sets
     coded = replace(fps, parameter_sets=sets, parameter_sets_size=len(sets))
     return encoded.features, coded

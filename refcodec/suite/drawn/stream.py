@@ -3,9 +3,9 @@
     drawn = draw_stream(Profile.LOSSLESS, 1, seed=7)
     drawn.stream, drawn.features
 
-The same arguments give the same bytes on every machine; with the profile ``hevc``, those of one version of
-x265. The walk takes no decision of the encoder: elements are drawn from their declarations, payloads are
-content that coders' encoding halves write down.
+The same arguments give the same bytes on every machine; with the profiles ``hevc`` and ``av1``, those of
+one version of x265 or libaom. The walk takes no decision of the encoder: elements are drawn from their
+declarations, payloads are content that coders' encoding halves write down.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def draw_stream(
 
     level  : the highest; the stream may have a lower one.
     coders : names of the coders to draw; none for all of the profile.
-    ffmpeg : program for HEVC; None for the bundled one.
+    ffmpeg : program for HEVC and AV1; None for the bundled one.
 
-    Raises EnvironmentFault where HEVC is drawn and there is no program for it; CallerError where VVC is,
+    Raises EnvironmentFault where video is drawn and there is no program for it; CallerError where VVC is,
     and as `coders_of`.
     """
     chance = Chance("stream", WALK, profile.name, level, seed)

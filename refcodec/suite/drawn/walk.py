@@ -19,7 +19,7 @@ from refcodec.suite.drawn.latents import draw_latents
 from refcodec.suite.drawn.models import draw_model, level_of, reach_of
 from refcodec.suite.drawn.parameter_sets import Budget, draw_parameter_set
 from refcodec.suite.drawn.parameters import draw_parameters
-from refcodec.suite.drawn.payloads import draw_hevc_payloads, draw_payload
+from refcodec.suite.drawn.payloads import draw_payload, draw_video_payloads
 from refcodec.suite.drawn.transforms import draw_transform
 from refcodec.suite.drawn.units import (
     batch_unit,
@@ -45,7 +45,7 @@ from refcodec.transform.channel import ChannelTransform
 __all__ = ["Walk"]
 
 _MOST_FRAME_SAMPLES = 1 << 15
-"""Samples of the HEVC frames of some features: each run of x265 takes a tenth of a second as it is."""
+"""Samples of the frames of some features: each run of an encoder takes a tenth of a second as it is."""
 
 
 class Walk:
@@ -79,13 +79,13 @@ class Walk:
         """A new parameter set, or one in force, and coded units that refer to it."""
         chance = self._chance
         count = chance.choose([0, 1, 1, 2, 3, 5])
-        reusable = [one for one in self._sets.values() if one.coder_id != Coder.HEVC]
+        reusable = [one for one in self._sets.values() if not record_of(one.coder_id).video]
         if reusable and chance.one_in(4):
             self._features(chance.choose(reusable), count)
             return
         fps_id = chance.choose([*self._sets, chance.number(0, FPS_IDS - 1)])
         if record.video:
-            self._hevc(record, fps_id, max(count, 1))
+            self._video(record, fps_id, max(count, 1))
             return
         fps = draw_parameter_set(chance, record, self._budget, fps_id)
         if record.has_model:
@@ -143,15 +143,15 @@ class Walk:
             self._add(index_unit(self._chance, self._table))
         self._add(end_unit(self._chance, index_offset, len(self.features)))
 
-    def _hevc(self, record: CoderRecord, fps_id: int, count: int) -> None:
-        """A parameter set of HEVC, and features that x265 codes together."""
+    def _video(self, record: CoderRecord, fps_id: int, count: int) -> None:
+        """A parameter set of a video coder, and features that are coded together."""
         chance = self._chance
         while True:
             fps = draw_parameter_set(chance, record, self._budget, fps_id)
             parameters = [draw_parameters(chance, fps) for _ in range(count)]
             if sum(decoded_size(fps, own) for own in parameters) <= _MOST_FRAME_SAMPLES:
                 break
-        coded, fps = draw_hevc_payloads(chance, fps, parameters, self._ffmpeg)
+        coded, fps = draw_video_payloads(chance, fps, parameters, self._ffmpeg)
         self._set(fps)
         for own, one in zip(parameters, coded, strict=True):
             self._single(fps, own, one)
@@ -199,7 +199,7 @@ class Walk:
             self._single(fps, parameters, coded, continues=continues)
 
     def _features(self, fps: FeatureParameterSet, count: int, *, tools: bool = False) -> None:
-        """Coded features and batches with any coder but HEVC; none under a model that is not there."""
+        """Coded features and batches, but those of video; none under a model that is not there."""
         if not self._decodable(fps):
             return
         model = self._model_of(fps)

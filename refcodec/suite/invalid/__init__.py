@@ -4,6 +4,7 @@ Each is an edit of a valid one.
 """
 
 from refcodec.suite.invalid import (
+    av1,
     bounds,
     byte_formats,
     contexts,
@@ -57,5 +58,6 @@ INVALID = definitions(
     transforms,
     tokens,
     vvc,
+    av1,
     contexts,
 )

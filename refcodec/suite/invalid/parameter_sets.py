@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from refcodec.suite.assemble import Edit, Patch, Value, encode
+from refcodec.suite.assemble import Edit, Value, encode
 from refcodec.suite.make.define import invalid
-from refcodec.suite.make.edits import element, header, parameter, parameter_set, with_headers
+from refcodec.suite.make.edits import header, inside, parameter, parameter_set, with_headers
+
+_SETS = (1, "feature_parameter_set.parameter_sets")
 
 
 @invalid(119, "raw-float32", "truncated", "7.4", (1, "feature_parameter_set.channels_minus1", 21))
@@ -94,7 +96,7 @@ def hevc_no_parameter_sets() -> list[Edit]:
 @invalid(44, "hevc-8-bit", "constraint", "9.3.1")
 def hevc_frame_size(stream: bytes) -> list[Edit]:
     """the SPS has frames 40 samples wide; the tiles make 32"""
-    return _inside(stream, 40, "seq_parameter_set.pic_width_in_luma_samples")
+    return inside(stream, *_SETS, 40, "seq_parameter_set.pic_width_in_luma_samples")
 
 
 @invalid(210, "hevc-8-bit", "constraint", "9.3.1")
@@ -125,15 +127,9 @@ def coder_and_bits() -> list[Edit]:
 def hevc_profile(stream: bytes) -> list[Edit]:
     """VPS and SPS name the HEVC profile 5, which is not listed"""
     profile = "profile_tier_level.general_profile_idc"
-    return _inside(stream, 5, f"video_parameter_set.{profile}", f"seq_parameter_set.{profile}")
-
-
-def _inside(stream: bytes, value: int, *inner: str) -> list[Edit]:
-    """Give elements inside the HEVC parameter sets another value of the same width."""
-    outer = "feature_parameter_set.parameter_sets"
-    start = element(stream, 1, outer).offset
-    found = [element(stream, 1, path) for path in inner]
-    return [Patch(1, outer, one.offset - start, encode(value, one.descriptor)) for one in found]
+    return inside(
+        stream, *_SETS, 5, f"video_parameter_set.{profile}", f"seq_parameter_set.{profile}"
+    )
 
 
 def _window(left: int = 0, right: int = 0, top: int = 0, bottom: int = 0) -> str:

@@ -42,6 +42,7 @@ __all__ = [
     "feature",
     "flip",
     "header",
+    "inside",
     "parameter",
     "parameter_set",
     "replace_sets",
@@ -98,6 +99,13 @@ def change_payload(stream: bytes, change: Callable[[bytes], bytes]) -> Set:
     return feature("payload", change(element(stream, 2, "coded_feature.payload").value).hex())
 
 
+def inside(stream: bytes, unit: int, outer: str, value: Value, *inner: str) -> list[Edit]:
+    """Give elements inside another one, such as parameter sets, another value of the same width."""
+    start = element(stream, unit, outer).offset
+    found = [element(stream, unit, path) for path in inner]
+    return [Patch(unit, outer, one.offset - start, encode(value, one.descriptor)) for one in found]
+
+
 def with_headers(stream: bytes, number: int, **values: Value) -> list[Edit]:
     """Give elements of the VPS (0), SPS (1) or PPS (2), with VVC of the SPS (0) or PPS (1), other values.
 
@@ -122,7 +130,7 @@ def with_headers(stream: bytes, number: int, **values: Value) -> list[Edit]:
 
 
 def replace_sets(sets: bytes) -> list[Edit]:
-    """Replace the parameter sets of HEVC or VVC."""
+    """Replace the parameter sets of a video standard."""
     return [
         parameter_set("parameter_sets", sets.hex()),
         parameter_set("parameter_sets_size", len(sets)),

@@ -5,6 +5,7 @@
 
 from refcodec.suite.make.define import definitions
 from refcodec.suite.valid import (
+    av1,
     byte_formats,
     contexts,
     exact_headers,
@@ -67,5 +68,6 @@ VALID = definitions(
     tokens,
     native_dependent,
     vvc,
+    av1,
     contexts,
 )

@@ -17,6 +17,7 @@ from refcodec.suite.valid.values import Feature
 from refcodec.writer import create
 
 __all__ = [
+    "av1",
     "coded",
     "coded_samples",
     "exact",
@@ -54,6 +55,11 @@ def hevc(*features: Feature, **options: Any) -> bytes:
 def vvc(*features: Feature, **options: Any) -> bytes:
     """A stream of VVC features."""
     return coded(*features, coder="vvc", workers=1, **options)
+
+
+def av1(*features: Feature, **options: Any) -> bytes:
+    """A stream of AV1 features."""
+    return coded(*features, coder="av1", workers=1, **options)
 
 
 def native(*features: Feature, bits: int = 12, **options: Any) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from refcodec.coders.native_static.contexts import CHANGEABLE
+from refcodec.coders.native_static.contexts import CHANGEABLE, OFFSET
 from refcodec.suite.assemble import Set
 from refcodec.suite.make.define import vector
 from refcodec.suite.make.edits import header
@@ -153,3 +153,45 @@ def static_nothing(_: Features) -> bytes:
 def static_beside_raw(_: Features) -> bytes:
     """a stream of the real-time profile whose feature is raw"""
     return header("profile_idc", 5)(coded(hills(1, 2, 3), coder="raw"))
+
+
+@vector(660)
+def static_activities(_: Features) -> bytes:
+    """activities beyond 4095, and whole blocks of 32 beside smaller ones"""
+    levels = pattern((1, 64, 64), 200, 3)
+    levels[0, ::16, ::24] = 5000
+    whole = Content(levels, block=32, split=lambda c, y, x, height, width: (x + y) % 64 == 32)
+    return static_content(whole, qp=26)
+
+
+@vector(661)
+def static_corrections(_: Features) -> bytes:
+    """offsets of all sizes on maps of 32 samples, and gains after them, two of them beyond their limits"""
+    offsets = (1 << 20, -(1 << 20), 9, -70000, 100, 3, 1 << 20)
+    one = Content(
+        pattern((7, 4, 8), 9, 3), mode=2, offsets=offsets, gains=(40, 7, -60, 2, 32, -5, 1)
+    )
+    changes = np.zeros(CHANGEABLE, np.int32)
+    changes[OFFSET:] = np.resize([90, -90], CHANGEABLE - OFFSET)  # neighbouring contexts differ
+    return static_content(one, changes, bits=16, qp=44)
+
+
+@vector(662)
+def static_fine_steps(_: Features) -> bytes:
+    """samples of three bits: steps are small parts of a sample, and rounded down"""
+    return static_content(Content(pattern((2, 9, 12), 1, 200)), bits=3, qp=(0, 1), eighths=5)
+
+
+@vector(663)
+def static_levels_cancel(_: Features) -> bytes:
+    """levels beyond 2^17, and coefficients beyond 2^26, of sums within the range of samples"""
+    levels = np.zeros((2, 8, 8), np.int32)
+    levels[0, 0, 1:3] = 131135, -28200
+    levels[1, 0, 1:3] = 400, -61
+    return static_content(Content(levels, block=8), qp=(0, 63))
+
+
+@vector(664)
+def static_edges(_: Features) -> bytes:
+    """small activities, whose sums in edges are odd"""
+    return static_content(Content(pattern((1, 40, 40), 12, 1), split=every_other), qp=26)
