@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from refcodec.config import EncoderConfig
+    from refcodec.contexts import ContextModel
     from refcodec.errors import (
         CallerError,
         DFCError,
@@ -41,9 +42,11 @@ if TYPE_CHECKING:
     from refcodec.transform.channel import ChannelTransform
     from refcodec.validator import Report, validate
     from refcodec.writer import Writer, concat, create, encode
+    from refcodec.writer.calibration import fit_contexts
 
 _HOME = {
     "ChannelTransform": "transform.channel",
+    "ContextModel": "contexts",
     "EncoderConfig": "config",
     "EntropyModel": "probability.model",
     "HyperpriorModel": "probability.hyperprior",
@@ -54,6 +57,7 @@ _HOME = {
     "concat": "writer",
     "create": "writer",
     "encode": "writer",
+    "fit_contexts": "writer.calibration",
     "inspect": "inspector",
     "split": "splitting",
     "to_torch": "tensors",
@@ -70,6 +74,7 @@ _HOME = {
 __all__ = [
     "CallerError",
     "ChannelTransform",
+    "ContextModel",
     "DFCError",
     "EncoderConfig",
     "EntropyModel",
@@ -85,6 +90,7 @@ __all__ = [
     "create",
     "decode",
     "encode",
+    "fit_contexts",
     "inspect",
     "open",
     "split",

@@ -39,7 +39,9 @@ _DEFAULT = "native-lossless"
 
 _NOT_OF_ARRAYS = {
     **dict.fromkeys(("workers", "ffmpeg", "timeout"), "it is of a machine, not of an array"),
-    **dict.fromkeys(("model", "model_apart", "analysis"), "an array cannot hold a model"),
+    **dict.fromkeys(
+        ("model", "model_apart", "contexts", "analysis"), "an array cannot hold a model"
+    ),
     "low_latency": "a chunk is written whole",
     "index": "a chunk has an index where it serves",
     "metadata": "an array has attributes",

@@ -42,6 +42,7 @@ _NEUTRAL: dict[str, Any] = {
     "offset": 0.0,
     "model": None,
     "model_apart": False,
+    "contexts": None,
     "analysis": None,
     "joint": False,
     "substreams": 1,
@@ -107,7 +108,9 @@ class EncoderConfig:
     model        : a .dfcm file, or what it holds: a model of latents (learned; None counts the first
                    features), or a transform over channels, by which features are quantised (native,
                    native-static).
-    model_apart  : name the model by its SHA-256 instead of storing it: decoders find it in a store of models.
+    contexts     : a context model of `refcodec.fit_contexts`, or its .dfcm file: short features of the native
+                   coder then begin with what was learned from others of their kind.
+    model_apart  : name models by their SHA-256 instead of storing them: decoders find them in a store.
 
     Latents:
     analysis     : what makes the latents of features for a hyperprior: a .safetensors file, or a function.
@@ -157,6 +160,7 @@ class EncoderConfig:
     step: float | tuple[float, ...] = _UNSET
     offset: float | tuple[float, ...] = _UNSET
     model: Any = None
+    contexts: Any = None
     model_apart: bool = _UNSET
     analysis: Any = None
     joint: bool = _UNSET
@@ -314,7 +318,7 @@ class EncoderConfig:
                 f"{self.coder} with the quantiser {self.quantiser} takes no transform over channels",
                 hint=f"it is for {' and '.join(having)}, in place of another quantiser",
             )
-        elif self.model is None and self.model_apart and not record.has_model:
+        elif self.model_apart and not (self.model or self.contexts or record.has_model):
             yield CallerError("model_apart has no effect without a model")
         elif self.model is not None and not record.has_model:
             yield CallerError(

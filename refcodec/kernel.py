@@ -60,8 +60,10 @@ _SOURCES = (
     "coders/native_static/*.py",
     "coders/native_static/encoder/*.py",
     *(f"coders/native_lossless/{name}.py" for name in _NATIVE_LOSSLESS),
+    "contexts.py",
     "uniform.py",
     "tables/__init__.py",
+    "tables/families.py",
     "tables/logistic.txt",
 )
 """Files of refcodec that hold kernels or the constants in them; a change in one recompiles all kernels."""

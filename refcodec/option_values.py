@@ -10,6 +10,7 @@ from threading import TIMEOUT_MAX
 from typing import Any
 
 from refcodec.errors import CallerError, StreamError
+from refcodec.syntax.codes import UnitType
 from refcodec.tables import HIGHEST_LEVEL, LONGEST_SEQUENCE, SUBSTREAMS
 
 __all__ = ["checked_value"]
@@ -145,6 +146,11 @@ def _model(name: str, value: Any) -> Any:
             raise CallerError(f"{name}: {os.fspath(value)}: {error}") from None
     if not isinstance(value, Model):
         raise CallerError(f"{name} is a {type(value).__name__}; it is a model, or a path")
+    if (value.unit_type == UnitType.CONTEXT_MODEL) != (name == "contexts"):
+        raise CallerError(
+            f"{name} is a {type(value).__name__}",
+            hint="a context model is given as contexts, any other as model",
+        )
     return value
 
 
@@ -210,6 +216,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "step": _numbers(2.0**-126),
     "offset": _numbers(-_LARGEST),
     "model": _model,
+    "contexts": _model,
     "substreams": _integer(1, SUBSTREAMS),
     "analysis": _function,
     "order": _permutation,

@@ -50,6 +50,7 @@ class CoderRecord:
     video          : true if channels are tiles of frames of another standard, with its headers (8.4, 9.3).
     compiled       : true if it has kernels, which are compiled when they are first used.
     has_model      : true if its parameter sets name an entropy model (8.3.9).
+    contexts_id    : code point of parameter sets that name a context model (8.3.14); None if none may.
     written_by     : what determines the bytes of a payload: the ``specification``, a ``library``, or an
                      ``encoder`` whose choices may differ from machine to machine.
     options        : encoder options that have an effect with it, and their defaults.
@@ -74,6 +75,7 @@ class CoderRecord:
     video: bool = False
     compiled: bool = False
     has_model: bool = False
+    contexts_id: Coder | None = None
     written_by: Literal["specification", "library", "encoder"] = "specification"
     options: Mapping[str, Any] = field(default_factory=dict)
     choices: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -82,6 +84,11 @@ class CoderRecord:
     def name(self) -> str:
         """Name in configurations, labels and on the command line: ``native-lossless``."""
         return self.coder_id.name.lower().replace("_", "-")
+
+    @property
+    def coder_ids(self) -> tuple[Coder, ...]:
+        """All of its code points: that without a context model first."""
+        return (self.coder_id,) if self.contexts_id is None else (self.coder_id, self.contexts_id)
 
     @property
     def lossless(self) -> bool:
@@ -166,6 +173,7 @@ _RECORDS = (
         Coder.NATIVE,
         "block transforms and context-mixing arithmetic coding",
         module="refcodec.coders.native.coder",
+        contexts_id=Coder.NATIVE_CONTEXTS,
         clauses=("8.3.7",),
         profiles=frozenset({Profile.NATIVE}),
         quantisers=_TRANSFORMABLE,
@@ -181,6 +189,7 @@ _RECORDS = (
             "dependent": False,
             "gop": 0,
             "token_gain": False,
+            "contexts": None,
         },
         choices={"restoration": _RESTORATIONS, "speed": ("fast", "default", "best")},
     ),
@@ -283,7 +292,7 @@ _RECORDS = (
 CODERS: Mapping[str, CoderRecord] = {one.name: one for one in _RECORDS}
 """All coders by name, in the order in which help lists them; the first is the default."""
 
-_BY_ID = {one.coder_id: one for one in _RECORDS}
+_BY_ID = {coder_id: one for one in _RECORDS for coder_id in one.coder_ids}
 
 LARGEST_QP: Mapping[str, int] = {
     name: one.largest_qp for name, one in CODERS.items() if one.largest_qp is not None
@@ -320,7 +329,9 @@ def profile_coders() -> Mapping[Profile, frozenset[Coder]]:
     """The payload coders of each profile (A.2)."""
     profiles = sorted({profile for one in _RECORDS for profile in one.profiles})
     return {
-        profile: frozenset(one.coder_id for one in _RECORDS if profile in one.profiles)
+        profile: frozenset(
+            coder_id for one in _RECORDS if profile in one.profiles for coder_id in one.coder_ids
+        )
         for profile in profiles
     }
 

@@ -17,6 +17,7 @@ import refcodec
 from refcodec import ChannelTransform, EncoderConfig, EntropyModel
 from refcodec.errors import CallerError
 from refcodec.registry import CODERS, LARGEST_QP, QUANTISERS, record_of
+from refcodec.suite.make.contexts import changes_of, context_model
 from refcodec.syntax.codes import Coder, Profile, Quantiser, is_kept
 
 CHANGES: dict[str, Any] = {
@@ -38,6 +39,7 @@ CHANGES: dict[str, Any] = {
     "offset": -0.25,
     "model": EntropyModel.from_scales([2.0]),
     "model_apart": True,
+    "contexts": context_model(changes_of("coefficient", "dc", sparse=4)),
     "joint": True,
     "substreams": 3,
     "token_gain": True,
@@ -234,9 +236,9 @@ def test_turning_off_what_a_coder_lacks_is_no_fault() -> None:
 
 def test_every_code_point_has_a_record() -> None:
     defined = {code for code in Coder if not is_kept(code)}
-    assert {record.coder_id for record in CODERS.values()} == defined
+    assert {code for record in CODERS.values() for code in record.coder_ids} == defined
     for code in defined:
-        assert CODERS[record_of(code).name].coder_id == code
+        assert code in CODERS[record_of(code).name].coder_ids
 
 
 def test_names_and_options_exist() -> None:

@@ -61,6 +61,7 @@ STRUCTURES: list[Structure[Any]] = [
     structures.NETWORK,
     structures.NETWORK_LAYER,
     structures.CHANNEL_TRANSFORM,
+    structures.CODED_CONTEXT_MODEL,
 ]
 
 UNIT_ELEMENTS = {"unit.unit_payload", "unit.unit_crc"}

@@ -281,7 +281,7 @@ def test_coverage_of_one_stream(conv: Any, tmp_path: Path) -> None:
     assert values["feature_parameter_set.shuffle_flag"] == ["1"]
     assert "feature_parameters.restoration_mode" not in values  # the element itself is not there
     types = {"coded_feature_batch", "metadata", "hash", "entropy_model"}
-    types |= {"network_model", "channel_transform"}
+    types |= {"network_model", "channel_transform", "context_model"}
     assert set(values["unit_header.unit_type"]) == types
     tools = coverage.unused_tools(SUITE)
     assert {"coder:raw", "metadata", "source:float16"} <= set(tools)

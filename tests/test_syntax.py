@@ -56,8 +56,10 @@ from refcodec.syntax.records import Record, Structure
 from refcodec.syntax.structures import (
     CHANNEL_TRANSFORM,
     CHANNEL_TRANSFORM_UNIT,
+    CODED_CONTEXT_MODEL,
     CODED_FEATURE,
     CODED_FEATURE_BATCH,
+    CONTEXT_MODEL_UNIT,
     END,
     ENTROPY_MODEL_UNIT,
     ENTROPY_TABLES,
@@ -304,6 +306,7 @@ def parameter_sets(draw: st.DrawFn) -> dict[str, Any]:
         "parameter_sets_size": len(sets),
         "parameter_sets": sets,
         "model_id": draw(st.integers(0, 255)),
+        "context_model_id": draw(st.integers(0, 255)),
         "substream_count_minus1": draw(st.integers(0, 63)),
         "lattice_step": numbers(draw, channels if apart else 1),
         "lattice_offset_flag": draw(flags()) if quantiser == Quantiser.LATTICE else None,
@@ -545,6 +548,25 @@ def test_channel_transform(
     built = CHANNEL_TRANSFORM_UNIT.build_whole(unit)
     assert CHANNEL_TRANSFORM_UNIT.parse_whole(built) == CHANNEL_TRANSFORM_UNIT.make(unit)
     identity(CHANNEL_TRANSFORM_UNIT, {"model_id": number, "external_flag": 1, "sha256": sha256})
+
+
+@given(
+    st.data(), st.integers(0, 255), st.lists(st.booleans(), min_size=22, max_size=22), octets(32)
+)
+def test_context_model(data: st.DataObject, number: int, flags: list[bool], sha256: bytes) -> None:
+    elements = {
+        "weights_change_flag": np.array(flags[:11], np.int64),
+        "states_change_flag": np.array(flags[11:], np.int64),
+        "weight_shift": data.draw(st.integers(0, 15)),
+        "state_shift": data.draw(st.integers(0, 15)),
+        "state_count": data.draw(st.integers(0, 127)),
+        "coded_changes": data.draw(st.binary(max_size=30)),
+    }
+    own = identity(CODED_CONTEXT_MODEL, elements)
+    unit = {"model_id": number, "external_flag": 0, "contexts": own}
+    built = CONTEXT_MODEL_UNIT.build_whole(unit)
+    assert CONTEXT_MODEL_UNIT.parse_whole(built) == CONTEXT_MODEL_UNIT.make(unit)
+    identity(CONTEXT_MODEL_UNIT, {"model_id": number, "external_flag": 1, "sha256": sha256})
 
 
 @given(st.data(), st.integers(0, 255), st.integers(1, 2**16), st.integers(1, 2**12), octets(32))

@@ -28,6 +28,7 @@ class UnitType(IntEnum):
     CODED_FEATURE_BATCH = 3
     ENTROPY_MODEL = 4
     CHANNEL_TRANSFORM = 7
+    CONTEXT_MODEL = 8
     METADATA = 16
     HASH = 17
     INDEX = 18
@@ -85,6 +86,7 @@ class Coder(IntEnum):
     NATIVE_STATIC = 9
     VVC = 10
     AV1 = 11
+    NATIVE_CONTEXTS = 13  # parsed as NATIVE, with a context model
 
 
 class RestorationMode(IntEnum):

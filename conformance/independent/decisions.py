@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .arithmetic import ArithmeticDecoder, Mixer
+from .contexts import ContextModel
 from .tables import native_model
 
 INPUTS = 6
@@ -39,9 +40,9 @@ DEPENDENT = Family(43872, 4, 960, 176)
 class Decisions:
     """The decisions of a payload, with the states and weights that all families share."""
 
-    def __init__(self, payload: bytes) -> None:
+    def __init__(self, payload: bytes, begun: ContextModel | None = None) -> None:
         self.arithmetic = ArithmeticDecoder(payload)
-        self.mixer = Mixer(self.arithmetic, *native_model(), STATE_LIMIT)
+        self.mixer = Mixer(self.arithmetic, *(begun or native_model()), STATE_LIMIT)
 
     def decide(self, family: Family, weight_set: int, flag: int, contexts: Sequence[int]) -> int:
         """One decision of a family, with a context for each input."""

@@ -13,6 +13,7 @@ from .bits import Integers
 from .bytecoders import decode_bytes
 from .channels import ChannelTransform
 from .codes import BYTE_CODERS, VIDEO_CODERS, Coder, FeatureType, HashTarget, Quantiser
+from .contexts import ContextModel
 from .hevc import SequenceDecoder
 from .learned import decode_joint, decode_separate, decode_substreams
 from .lossless import decode_lossless
@@ -22,7 +23,7 @@ from .native_static import decode_native_static
 from .quantiser import reconstruct
 from .ranges import convert
 from .refusal import require
-from .stream import CodedFeature, CodedUnit, check_model, parse_stream
+from .stream import CodedFeature, CodedUnit, check_context_model, check_model, parse_stream
 from .syntax import FeatureParameterSet, Parameters
 
 
@@ -60,8 +61,8 @@ class Decoder:
         self.video = SequenceDecoder()
         self.preceding: dict[FeatureParameterSet, tuple[Integers, Parameters]] = {}
 
-    def samples(self, coded: CodedFeature) -> Integers:
-        """The samples of a feature, of any coder but the learned one (8.3)."""
+    def samples(self, coded: CodedFeature, begun: ContextModel | None = None) -> Integers:
+        """The samples of a feature, of any coder but the learned one, with its context model (8.3)."""
         fps = coded.fps
         if fps.coder in BYTE_CODERS:
             return decode_bytes(coded.payload, fps)
@@ -76,7 +77,7 @@ class Decoder:
         if not coded.access_point:
             samples, parameters = self.preceding[fps]
             reference = convert(samples, parameters, coded.parameters, fps)
-        samples = decode_native(coded.payload, fps, coded.parameters, reference)
+        samples = decode_native(coded.payload, fps, coded.parameters, reference, begun)
         self.preceding[fps] = samples, coded.parameters
         return samples
 
@@ -84,10 +85,11 @@ class Decoder:
         """The samples of each feature of a coded unit (8.3)."""
         first = unit.features[0]
         if unit.model is None or first.fps.coder != Coder.LEARNED:
-            return map(self.samples, unit.features)
+            begun = contexts_of(unit)
+            return (self.samples(coded, begun) for coded in unit.features)
         model = find_model(unit.model)
         check_model(first.fps, model)
-        assert not isinstance(model, ChannelTransform)
+        assert isinstance(model, list)
         if first.substream_sizes:
             return [decode_substreams(first.payload, first.substream_sizes, first.fps, model)]
         if unit.joint:
@@ -124,6 +126,15 @@ class Decoder:
                 found.update(each.sample_bytes() if samples else each.value_bytes())
             require(found.digest() == sha256, "hash", "R8.8-2", f"the hash of {target!r} differs")
         return features
+
+
+def contexts_of(unit: CodedUnit) -> ContextModel | None:
+    """The context model of the features of a unit, where there is one (9.12)."""
+    if unit.contexts is None:
+        return None
+    model = find_model(unit.contexts)
+    check_context_model(model)
+    return model if isinstance(model, ContextModel) else None
 
 
 def transform_of(unit: CodedUnit) -> ChannelTransform | None:

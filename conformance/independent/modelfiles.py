@@ -11,13 +11,15 @@ from typing import Any
 from .channels import ChannelTransform, decode_transform, parse_transform
 from .codes import Level, Profile, UnitType
 from .container import read_header, read_units
+from .contexts import ContextModel, decode_context_model, parse_contexts
 from .models import EntropyModel, ModelFile, decode_model, parse_model
 from .refusal import Missing, Refusal, require
 
-Held = EntropyModel | ChannelTransform
+Held = EntropyModel | ChannelTransform | ContextModel
 READERS: dict[Any, tuple[Callable[[bytes], tuple[int, Any]], Callable[[Any, Level], Held]]] = {
     (Profile.LEARNED, UnitType.ENTROPY_MODEL): (parse_model, decode_model),
     (Profile.NATIVE, UnitType.CHANNEL_TRANSFORM): (parse_transform, decode_transform),
+    (Profile.NATIVE, UnitType.CONTEXT_MODEL): (parse_contexts, decode_context_model),
 }
 """How to parse the unit of a file, and how to decode the model in it."""
 MODELS = "DFC_MODELS"  # environment variable with the folder of such files, SHA256.dfcm

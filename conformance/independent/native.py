@@ -7,6 +7,7 @@ import numpy as np
 from .arithmetic import MOST_OVERRUN
 from .bits import Integers
 from .codes import FeatureType, Quantiser
+from .contexts import ContextModel
 from .decisions import CORRECTION, LONGEST_UNARY, Decisions, bucket, sign_class
 from .head import Head, bounds_of, decode_head, limited, step_sizes
 from .native_blocks import NativeBlocks
@@ -28,13 +29,18 @@ def displace(reference: Integers, head: Head, bounds: tuple[int, int]) -> Intege
 
 
 def decode_native(
-    payload: bytes, fps: FeatureParameterSet, parameters: Parameters, reference: Integers | None
+    payload: bytes,
+    fps: FeatureParameterSet,
+    parameters: Parameters,
+    reference: Integers | None,
+    begun: ContextModel | None = None,
 ) -> Integers:
     """Decode a payload to samples, C x H x W (8.3.7).
 
-    ``reference`` holds the converted samples of the reference feature; None for an access point.
+    ``reference`` holds the converted samples of the reference feature; None for an access point. ``begun``
+    is the context model, where there is one (8.3.14).
     """
-    decisions = Decisions(payload)
+    decisions = Decisions(payload, begun)
     gained = fps.feature_type == FeatureType.TOKENS and fps.quantiser == Quantiser.TRANSFORM
     head = decode_head(decisions.arithmetic, reference is not None, fps.shape[1] if gained else 0)
     steps, bounds = step_sizes(fps, parameters), bounds_of(fps)

@@ -29,6 +29,7 @@ from .constraints import (
     check_substreams,
 )
 from .container import Header, Unit, read_header, read_units
+from .contexts import ContextModel, decode_context_model, parse_contexts
 from .frames import frame_size, layout
 from .hevc_constraints import check_parameter_sets
 from .models import EntropyModel, ModelFile, decode_model, parse_model
@@ -44,7 +45,7 @@ from .syntax import (
 from .vvc_constraints import check_vvc_sets
 
 END_SIZES = (0, 16)
-Model = EntropyModel | ChannelTransform | ModelFile
+Model = EntropyModel | ChannelTransform | ContextModel | ModelFile
 HASHED = (UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH, UnitType.HASH)
 
 
@@ -78,12 +79,13 @@ class CodedUnit:
     """A coded feature or a batch, with the hash units that belong to it.
 
     ``joint`` is true where one payload holds all features; ``model`` is that of their latents, or
-    the transform over their channels.
+    the transform over their channels; ``contexts`` is the context model.
     """
 
     features: list[CodedFeature]
     joint: bool
     model: Model | None
+    contexts: Model | None
     hashes: dict[HashTarget, bytes] = field(default_factory=dict)
 
 
@@ -91,13 +93,20 @@ def check_model(fps: FeatureParameterSet, model: Model) -> None:
     """Check that a model is one of such features; of one in a file of its own, later (9.7, 9.9)."""
     if isinstance(model, ModelFile):
         return
+    require(not isinstance(model, ContextModel), "constraint", "R9.9-5", "a context model")
     transforms = isinstance(model, ChannelTransform)
     wanted = fps.quantiser == Quantiser.TRANSFORM
     require(transforms == wanted, "constraint", "R9.9-5", "a model of another kind")
     if isinstance(model, ChannelTransform):
         check_channels(fps, model.channels)
-    else:
+    elif isinstance(model, list):
         check_contexts(fps, len(model))
+
+
+def check_context_model(model: Model) -> None:
+    """Check that context_model_id names a context model; of one in a file of its own, later (9.12)."""
+    own = isinstance(model, ContextModel | ModelFile)
+    require(own, "constraint", "R9.11-2", "no context model")
 
 
 class StreamParser:
@@ -126,6 +135,8 @@ class StreamParser:
             self.entropy_model(unit.payload)
         elif unit.type == UnitType.CHANNEL_TRANSFORM:
             self.channel_transform(unit.payload)
+        elif unit.type == UnitType.CONTEXT_MODEL:
+            self.context_model(unit.payload)
         elif unit.type == UnitType.METADATA:
             late = bool(self.parameter_sets)
             require(not late, "order", "R9.1-11", "metadata follows a parameter set")
@@ -150,6 +161,10 @@ class StreamParser:
             there = fps.model_id in self.models
             require(there, "order", "R7.4-2", f"there is no model {fps.model_id}")
             check_model(fps, self.models[fps.model_id])
+        if fps.context_model_id is not None:
+            there = fps.context_model_id in self.models
+            require(there, "order", "R7.4-2", f"there is no model {fps.context_model_id}")
+            check_context_model(self.models[fps.context_model_id])
         self.parameter_sets[fps.fps_id] = fps
 
     def entropy_model(self, payload: bytes) -> None:
@@ -174,6 +189,17 @@ class StreamParser:
         else:
             self.models[model_id] = decode_transform(coded, self.header.level)
 
+    def context_model(self, payload: bytes) -> None:
+        """Parse a context model (6.17), and keep it (R9.11-1)."""
+        model_id, coded = parse_contexts(payload)
+        native = self.header.profile == Profile.NATIVE
+        require(native, "constraint", "R9.11-1", f"a context model in {self.header.profile!r}")
+        self.check_number(model_id)
+        if isinstance(coded, ModelFile):
+            self.models[model_id] = coded
+        else:
+            self.models[model_id] = decode_context_model(coded, self.header.level)
+
     def check_number(self, model_id: int) -> None:
         """Refuse a second model of the same number (R9.7-2)."""
         twice = model_id in self.models
@@ -183,7 +209,9 @@ class StreamParser:
         """Add a coded unit."""
         fps = features[0].fps
         model = self.models[fps.model_id] if fps.has_model else None
-        self.units.append(CodedUnit(features, joint, model))
+        named = fps.context_model_id
+        contexts = None if named is None else self.models[named]
+        self.units.append(CodedUnit(features, joint, model, contexts))
 
     def referred(self, read: BitReader) -> FeatureParameterSet:
         """Read the fps_id of a coded unit; give its parameter set."""

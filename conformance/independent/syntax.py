@@ -59,6 +59,7 @@ class FeatureParameterSet:
     tile_rows: int
     parameter_sets: bytes
     model_id: int
+    context_model_id: int | None
     substream_count: int
     lattice_step: npt.NDArray[np.float32]
     lattice_offset: npt.NDArray[np.float32]  # as many entries as lattice_step, or one
@@ -160,6 +161,8 @@ def parse_parameter_set(payload: bytes) -> FeatureParameterSet:
     log_signed_flag = quantiser == Quantiser.LOGARITHMIC and read.flag()
     sample_hash_size = HASH_SIZES[read.u(2)]
     coder = code_point(Coder, read.u(4))
+    has_contexts = coder == Coder.NATIVE_CONTEXTS
+    coder = Coder.NATIVE if has_contexts else coder
     shuffle_flag = coder in BYTE_CODERS and coder != Coder.RAW and read.flag()
     video = coder in VIDEO_CODERS
     hevc_lossless_flag = coder == Coder.HEVC and read.flag()
@@ -170,6 +173,7 @@ def parse_parameter_set(payload: bytes) -> FeatureParameterSet:
     size = read.ue(4096) if video else 0
     has_model = coder == Coder.LEARNED or quantiser == Quantiser.TRANSFORM
     model_id = read.ue(255) if has_model else 0
+    context_model_id = read.ue(255) if has_contexts else None
     has_substreams = coder in (Coder.LEARNED, Coder.NATIVE_STATIC)
     substream_count = read.ue(63) + 1 if has_substreams else 1
     ranges = channels if range_per_channel_flag else 1
@@ -186,7 +190,7 @@ def parse_parameter_set(payload: bytes) -> FeatureParameterSet:
         fps_id, feature_type, source_type, channels, height, width, head_count, quantiser, bits,
         range_per_channel_flag, restoration_enabled_flag, log_signed_flag, sample_hash_size, coder,
         shuffle_flag, hevc_lossless_flag, temporal_prediction_flag, columns, rows, parameter_sets,
-        model_id, substream_count, lattice_step, lattice_offset,
+        model_id, context_model_id, substream_count, lattice_step, lattice_offset,
     )  # fmt: skip
 
 

@@ -61,6 +61,7 @@ _TYPES = get_type_hints(EncoderConfig)
 _PARSED: dict[str, tuple[Any, Callable[[str], Any] | None]] = {
     "metadata": (list[str], _pair),
     "analysis": (Path, None),
+    "contexts": (Path, None),
     "model": (Path, None),
     "order": (str, _numbers),
 }

@@ -20,6 +20,7 @@ _METAVARS = {
     "analysis": "FILE.safetensors",
     "clip": "LOW HIGH",
     "coder": "CODER",
+    "contexts": "FILE.dfcm",
     "ffmpeg": "PROGRAM",
     "fill": "VALUE",
     "metadata": "KEY=VALUE",

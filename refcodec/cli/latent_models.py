@@ -1,4 +1,4 @@
-"""``refcodec model fit``, ``suit``, ``info`` and ``verify``: files of models."""
+"""``refcodec model fit``, ``fit-contexts``, ``suit``, ``info`` and ``verify``: files of models."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from refcodec.cli import options
+from refcodec.cli.configuration import Choices, encoder_config, with_encoder_options
 from refcodec.cli.networks import cut_network, require_library, stack_features
 from refcodec.cli.terminal import console, may_replace, print_facts, print_json, print_note
 from refcodec.errors import CallerError
@@ -18,11 +19,17 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 _File = Annotated[
-    Path, typer.Argument(metavar="FILE.dfcm", help="A model, of latents or of channels.")
+    Path, typer.Argument(metavar="FILE.dfcm", help="A model: of latents, channels or contexts.")
 ]
 
+_OPTIONS = (
+    *("feature_type", "quantiser", "bits", "range", "clip", "narrow", "fill", "qp", "restoration"),
+    *("gop", "speed", "dependent", "token_gain", "model", "workers"),
+)
+"""Options of an encoder that have an effect on what contexts learn."""
+
 app = typer.Typer(
-    help="Fit, suit to a network, look at and verify models (.dfcm), of latents or of channels.",
+    help="Fit, suit to a network, look at and verify models (.dfcm): of latents, channels or contexts.",
     no_args_is_help=True,
 )
 
@@ -82,6 +89,48 @@ def fit(
     transform.save(target)
 
 
+@app.command("fit-contexts")
+@with_encoder_options(*_OPTIONS, coders=("native",))
+def fit_contexts(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FEATURES", help="Features to fit it to: .npy, .npz, .safetensors or .dfc."
+        ),
+    ],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT.dfcm", help="What encode --contexts reads.")
+    ],
+    choices: Choices,
+    expected: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Features that are to share the model: more of them may need a larger one."
+        ),
+    ] = 1000,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Features to take; by default all.")
+    ] = None,
+    force: options.Force = False,
+) -> None:
+    """Fit a context model: what the native coder learns in features, for others that are coded alike.
+
+    Give the options with which such features will be coded.
+    """
+    import refcodec
+    from refcodec.cli.arrays import open_features
+
+    may_replace(str(target), force, [source])
+    config = encoder_config(choices)
+    with open_features(source, None, tokens=config.tokens) as found:
+        wanted = found.count if count is None else min(count, found.count)
+        chosen = {n * found.count // wanted for n in range(wanted)}
+        taken = (one for n, one in enumerate(found.features) if n in chosen)
+        model = refcodec.fit_contexts(taken, expected=expected, **config.given)
+    model.save(target)
+    print_note(f"{target}: {len(model.to_bytes()):,} bytes")
+
+
 @app.command()
 def info(file: _File, as_json: options.Json = False) -> None:
     """Summarise a model: layers, bounds, sizes, multiply-accumulates, SHA-256."""
@@ -120,6 +169,14 @@ def _summary(found: dict[str, Any]) -> list[tuple[str, str]]:
             ("weights", f"{found['weights']:,}"),
             ("work", f"{work:,} multiply-accumulates for each element"),
             ("sums", f"at most 2^{found['sum_bits']:.1f} of 2^53"),
+        ]
+    if "families" in found:
+        facts += [
+            ("families", ", ".join(found["families"]) or "none"),
+            (
+                "changes",
+                f"{found['weights_changed']:,} weights, {found['states_changed']:,} states",
+            ),
         ]
     if "networks" in found:
         means = f"in units of 2^-{found['fraction']}" if found["means"] else "none"

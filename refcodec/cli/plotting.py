@@ -100,7 +100,10 @@ def _chosen(text: str, shape: tuple[int, ...]) -> list[int]:
 
 def _bits(file: Path, number: int) -> Any:
     """Bits of each channel of a feature, C; None where they are not told."""
+    from refcodec.coders.native.coder import initial_of
     from refcodec.coders.native.spent import bits_of_channels
+    from refcodec.probability.store import ModelStore
+    from refcodec.registry import record_of
     from refcodec.sources import byte_source
     from refcodec.stream.walk import Walk, coded_units
     from refcodec.syntax.codes import Coder, FeatureType
@@ -112,7 +115,10 @@ def _bits(file: Path, number: int) -> Any:
         for unit in coded_units(walk, source):
             if number < len(unit.payloads):
                 maps = unit.fps.feature_type in (FeatureType.CONV, FeatureType.POOL)
-                native = unit.fps.coder_id == Coder.NATIVE and maps
-                return bits_of_channels(unit.payloads[number]) if native else None
+                if not maps or record_of(unit.fps.coder_id).coder_id != Coder.NATIVE:
+                    return None
+                payload = unit.payloads[number]
+                initial = initial_of(payload, ModelStore(places=[file.parent]))
+                return bits_of_channels(payload, initial)
             number -= len(unit.payloads)
     return None  # in a stream that follows the first one in the file

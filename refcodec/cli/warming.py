@@ -64,11 +64,14 @@ def _native() -> None:
 
 
 def _transformed_tokens() -> None:
-    from refcodec import ChannelTransform
+    from refcodec import ChannelTransform, fit_contexts
 
     tokens = _feature(6, 4)
-    given = {"feature_type": "tokens", "model": ChannelTransform.fit([tokens]), "token_gain": True}
+    transform = ChannelTransform.fit([tokens])
+    given: dict[str, Any] = {"feature_type": "tokens", "model": transform, "token_gain": True}
     _round_trip([tokens], coder="native", qp=30, **given)
+    contexts = fit_contexts([tokens, tokens], qp=30, **given)
+    _round_trip([tokens], coder="native", qp=30, contexts=contexts, **given)
 
 
 def _native_lossless() -> None:

@@ -78,6 +78,7 @@ class Payload:
     model        : model of the parameter set, where it names one.
     place        : of a payload in a batch, by a coder with a model: which of the batch it is.
     substreams   : sizes of all substreams of ``data`` but the last; () where there is one.
+    contexts     : context model of the parameter set, where it names one.
     """
 
     fps: FeatureParameterSet
@@ -89,6 +90,7 @@ class Payload:
     model: ModelReference | None = None
     place: BatchPlace | None = None
     substreams: tuple[int, ...] = ()
+    contexts: ModelReference | None = None
 
 
 class BatchPlace(NamedTuple):

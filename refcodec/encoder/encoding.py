@@ -17,7 +17,12 @@ from refcodec.coders.protocol import Coded, Job
 from refcodec.config import EncoderConfig
 from refcodec.encoder.analysis import Latents
 from refcodec.encoder.features import Feature
-from refcodec.encoder.models import StreamModel, stream_model, transform_of_features
+from refcodec.encoder.models import (
+    StreamModel,
+    context_model,
+    stream_model,
+    transform_of_features,
+)
 from refcodec.encoder.ranges import Share, share_ranges, shares_elements
 from refcodec.encoder.restoration import choose_restoration
 from refcodec.encoder.targets import meet_target
@@ -84,6 +89,7 @@ class CodedRun:
     batched : true if they are to share coded feature batches.
     hashed  : true if hash units are to follow them.
     model   : the model that the parameter set names, if it does, and how it is stored.
+    contexts : likewise, the context model.
     """
 
     fps: FeatureParameterSet
@@ -91,6 +97,7 @@ class CodedRun:
     hashed: bool
     features: list[CodedFeature]
     model: StreamModel | None = None
+    contexts: StreamModel | None = None
 
 
 class FeatureEncoder:
@@ -167,7 +174,8 @@ class FeatureEncoder:
                 requests, jobs, encoded.features, shared, strict=True
             )
         ]
-        return CodedRun(self.fps, batched, config.hashes, coded, self.model)
+        contexts = context_model(config)
+        return CodedRun(self.fps, batched, config.hashes, coded, self.model, contexts)
 
     def _adopt(self, parameter_sets: bytes) -> None:
         """Store the parameter sets of a video standard, which all features share, in that of the features."""
@@ -204,7 +212,7 @@ def is_batched(fps: FeatureParameterSet, config: EncoderConfig) -> bool:
     if config.batch is not None:
         return config.batch
     small = 4 * element_count(fps) <= LARGEST_BATCH
-    packs = fps.coder_id in (Coder.NATIVE, Coder.NATIVE_STATIC, Coder.LEARNED)
+    packs = record_of(fps.coder_id).coder_id in (Coder.NATIVE, Coder.NATIVE_STATIC, Coder.LEARNED)
     return fps.feature_type == FeatureType.FC or (packs and small)
 
 

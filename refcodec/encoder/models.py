@@ -18,7 +18,7 @@ from refcodec.syntax.structures import FeatureParameterSet, ModelUnit
 from refcodec.tables import HIGHEST_LEVEL, levels
 from refcodec.transform.channel import ChannelTransform
 
-__all__ = ["StreamModel", "stream_model", "transform_of_features"]
+__all__ = ["StreamModel", "context_model", "stream_model", "transform_of_features"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class StreamModel:
     @property
     def latent_model(self) -> LatentModel | None:
         """The model, where it is one of latents."""
-        return None if isinstance(self.model, ChannelTransform) else self.model
+        return self.model if isinstance(self.model, LatentModel) else None
 
     @property
     def transform(self) -> ChannelTransform | None:
@@ -58,6 +58,13 @@ def transform_of_features(
     for error in transform.check_features(fps):
         raise CallerError(error.what)
     return transform
+
+
+def context_model(config: EncoderConfig) -> StreamModel | None:
+    """The context model of a configuration, as a stream has it; None where it has none."""
+    if config.contexts is None:
+        return None
+    return StreamModel(config.contexts, config.model_apart)
 
 
 def stream_model(

@@ -27,6 +27,7 @@ _FREE = (
     "parameter_sets_size",
     "parameter_sets",
     "model_id",
+    "context_model_id",
 )
 """Elements that the first features of a kind decide."""
 
@@ -73,7 +74,7 @@ def make_parameter_set(
                 "restoration_enabled_flag": restored,
                 "log_signed_flag": signed,
                 "sample_hash_size_code": _HASH_CODES[config.hash_size],
-                "coder_id": record.coder_id,
+                "coder_id": record.coder_id if config.contexts is None else record.contexts_id,
                 "shuffle_flag": config.shuffle,
                 "hevc_lossless_flag": config.lossless,
                 "temporal_prediction_flag": config.gop > 0,
@@ -82,6 +83,7 @@ def make_parameter_set(
                 "parameter_sets_size": 0,
                 "parameter_sets": b"",
                 "model_id": 0,
+                "context_model_id": 0,
                 "substream_count_minus1": config.substreams - 1,
                 "lattice_step": lattice.step,
                 "lattice_offset_flag": lattice.offset.any(),
@@ -123,7 +125,8 @@ def kind_of(fps: FeatureParameterSet, config: EncoderConfig) -> Hashable:
     Their parameter sets would differ at most in the grid of tiles, which the first feature decides, and in
     those of a video standard, which depend on the preset.
     """
-    return _fixed(fps), config.packing, config.preset, config.model, config.model_apart
+    models = config.model, config.contexts, config.model_apart
+    return _fixed(fps), config.packing, config.preset, models
 
 
 def always_differ(one: FeatureParameterSet, other: FeatureParameterSet) -> bool:

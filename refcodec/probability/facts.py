@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from refcodec.contexts import ContextModel
 from refcodec.entropy.static import PRECISION
 from refcodec.errors import CallerError, EnvironmentFault
 from refcodec.networks.layers import LARGEST_SUM
@@ -17,6 +18,7 @@ from refcodec.probability.kinds import LatentModel, Model
 from refcodec.probability.model import EntropyModel
 from refcodec.stored_model import model_unit
 from refcodec.tables import levels
+from refcodec.tables.families import FAMILIES
 from refcodec.transform.channel import ChannelTransform, weights_of_transform
 
 __all__ = ["check_model", "describe_model", "work_per_element"]
@@ -25,6 +27,7 @@ _KINDS: dict[type[Model], str] = {
     EntropyModel: "entropy model",
     HyperpriorModel: "hyperprior",
     ChannelTransform: "transform over channels",
+    ContextModel: "context model",
 }
 
 
@@ -44,6 +47,8 @@ def describe_model(model: Model) -> dict[str, Any]:
             "multiply_accumulates_per_element": model.coded.group_channels,
             "sum_bits": math.log2(model.largest_sum),
         }
+    if isinstance(model, ContextModel):
+        return facts | _changes(model)
     facts["tables"] = _tables(model if isinstance(model, EntropyModel) else model.hyper_model)
     if isinstance(model, HyperpriorModel):
         facts["means"] = bool(model.coded.mean_flag)
@@ -51,6 +56,19 @@ def describe_model(model: Model) -> dict[str, Any]:
         facts["networks"] = {name: _network(one) for name, one in model.networks.items()}
         facts["multiply_accumulates_per_element"] = work_per_element(model)
     return facts
+
+
+def _changes(model: ContextModel) -> dict[str, Any]:
+    """Changes of a context model, and the families of decisions that have any."""
+    flags = zip(
+        FAMILIES, model.coded.weights_change_flag, model.coded.states_change_flag, strict=True
+    )
+    changes = model.changes
+    return {
+        "families": [name for name, weights, states in flags if weights or states],
+        "weights_changed": int(np.count_nonzero(changes.weights)),
+        "states_changed": int(np.count_nonzero(changes.states)),
+    }
 
 
 def work_per_element(model: HyperpriorModel) -> float:
@@ -99,9 +117,12 @@ def check_model(model: Model) -> dict[str, str]:
 
     Raises EnvironmentFault where they are not what decoding has to guarantee.
     """
-    found = (
-        _check_transform(model) if isinstance(model, ChannelTransform) else _check_latents(model)
-    )
+    if isinstance(model, ChannelTransform):
+        found = _check_transform(model)
+    elif isinstance(model, ContextModel):
+        found = _check_contexts(model)
+    else:
+        found = _check_latents(model)
     again = type(model).from_bytes(model.to_bytes())
     _require(again == model, "the model is another one when it is written and read")
     found["level"] = f"{model_unit(model.to_bytes())[1].level_idc} of {max(levels())} admits it"
@@ -123,6 +144,15 @@ def _check_transform(model: ChannelTransform) -> dict[str, str]:
         "sums": f"at most 2^{math.log2(model.largest_sum):.1f} of 2^53: they are exact",
         "inverse": f"coefficients are found again within {error:.2g}",
     }
+
+
+def _check_contexts(model: ContextModel) -> dict[str, str]:
+    """Its states are probabilities, and no sum of its weights overflows."""
+    probabilities = model.initial.states >> 8
+    _require(0 < probabilities.min() <= probabilities.max() < 1 << 22, "a state is no probability")
+    largest = int(np.abs(model.initial.weights).max())
+    _require(largest < 1 << 28, "a sum of weights may overflow")
+    return {"weights": f"at most {largest / 65536:.2f} in magnitude"}
 
 
 def _check_latents(model: LatentModel) -> dict[str, str]:

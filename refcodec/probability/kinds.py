@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from refcodec.contexts import ContextModel
 from refcodec.probability.hyperprior import HyperpriorModel
 from refcodec.probability.model import EntropyModel
 from refcodec.stored_model import StoredModel, model_unit, read_file
@@ -15,11 +16,11 @@ __all__ = ["LatentModel", "Model", "kind_of", "load_model", "read_model"]
 LatentModel = EntropyModel | HyperpriorModel
 """A model of latents, of either kind."""
 
-Model = LatentModel | ChannelTransform
+Model = LatentModel | ChannelTransform | ContextModel
 """A model of any kind."""
 
 _KINDS: dict[int, type[StoredModel]] = {
-    kind.unit_type: kind for kind in (EntropyModel, HyperpriorModel, ChannelTransform)
+    kind.unit_type: kind for kind in (EntropyModel, HyperpriorModel, ChannelTransform, ContextModel)
 }
 
 

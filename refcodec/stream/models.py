@@ -1,4 +1,4 @@
-"""Constraints on model units (9.1, 9.7 to 9.9, A.3), and on the parameter sets that name their models."""
+"""Constraints on model units (9.1, 9.7 to 9.9, 9.12, A.3), and on parameter sets that name their models."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from refcodec.clauses import clause
 from refcodec.coders.protocol import Violations
+from refcodec.contexts import ContextModel, states_of, weights_of
 from refcodec.errors import ConstraintError, OrderError, StreamError
 from refcodec.networks.network import IntegerNetwork
 from refcodec.probability.hyperprior import HyperpriorModel, check_features
@@ -22,10 +23,12 @@ from refcodec.syntax.bits import Element, Elements, Trace, position_of
 from refcodec.syntax.codes import Profile, Quantiser
 from refcodec.syntax.structures import (
     ChannelTransformUnit,
+    ContextModelUnit,
     FeatureParameterSet,
     ModelUnit,
     StreamHeader,
 )
+from refcodec.tables.families import FAMILIES
 from refcodec.transform.channel import ChannelTransform
 
 __all__ = ["Models", "check_model_of", "check_model_unit", "model_of", "show_model"]
@@ -39,6 +42,7 @@ _FIRST: dict[type[StoredModel], str] = {
     EntropyModel: "context_count_minus1",
     HyperpriorModel: "mean_flag",
     ChannelTransform: "group_count_minus1",
+    ContextModel: "weights_change_flag",
 }
 """First element of each kind of model."""
 
@@ -64,6 +68,10 @@ def check_model_unit(
         if header.profile_idc not in _TRANSFORM_PROFILES:
             name = header.profile_idc.name.lower()
             yield wrong(f"the profile {name} has no transforms over channels", "A.2", "9.9-1")
+    elif isinstance(unit, ContextModelUnit):
+        if header.profile_idc != Profile.NATIVE:
+            name = header.profile_idc.name.lower()
+            yield wrong(f"the profile {name} has no context models", "A.2", "9.12-1")
     elif header.profile_idc != Profile.LEARNED:
         yield wrong("only the learned profile has models of latents", "A.2", "9.7-1")
     if unit.model_id in models:
@@ -125,6 +133,8 @@ def show_model(unit: ModelUnit, header: StreamHeader, trace: Trace) -> None:
         _show(trace, "", _rows_of_tables(model), "8.10.5")
     elif isinstance(model, ChannelTransform):
         _show(trace, "", _rows_of_transform(model), "8.6.7")
+    elif isinstance(model, ContextModel):
+        _show(trace, "", _rows_of_contexts(model), "8.3.14.2")
     else:
         for name, network in model.networks.items():
             _show(trace, f"{name}.coded_weights", _rows_of_network(network), "8.11.3")
@@ -157,6 +167,22 @@ def _rows_of_transform(transform: ChannelTransform) -> Rows:
         yield f"transform.group[{number}].weights", own.reshape(-1).astype(np.int64)
 
 
+def _rows_of_contexts(model: ContextModel) -> Rows:
+    """The changes of a context model, of the weights and states of each family that has any, not shifted."""
+    changes = model.changes
+    for (name, family), weights, states in zip(
+        FAMILIES.items(),
+        model.coded.weights_change_flag,
+        model.coded.states_change_flag,
+        strict=True,
+    ):
+        if weights:
+            own = changes.weights[weights_of(family)]
+            yield f"context_model.{name}.weights", own.astype(np.int64)
+        if states:
+            yield f"context_model.{name}.states", changes.states[states_of(family)].astype(np.int64)
+
+
 def _show(trace: Trace, path: str, rows: Rows, clause_number: str) -> None:
     """Insert rows after the last element whose path ends so."""
     at = max(i for i, element in enumerate(trace) if element.path.endswith(path))
@@ -170,26 +196,56 @@ def _show(trace: Trace, path: str, rows: Rows, clause_number: str) -> None:
 def check_model_of(
     fps: FeatureParameterSet, models: Models, header: StreamHeader, trace: Elements
 ) -> Violations:
-    """(9.7, 9.8) The model that a parameter set names is there, and one of such features."""
-    if fps.model_id is None:
-        return
-    place = position_of(trace, "model_id")
-    reference = models.get(fps.model_id)
-    if reference is None:
-        yield OrderError(
-            f"model {fps.model_id} is used before it occurs in the stream",
-            bit_offset=place,
-            clause="7.4",
-            requirement="7.4-2",
-        )
-    elif isinstance(reference.model, ChannelTransform):
-        yield from reference.model.check_features(fps, place)
-    elif isinstance(reference.model, HyperpriorModel):
-        yield from check_features(reference.model.coded, fps, limits_of(header), place)
-    elif reference.model is not None and reference.model.contexts not in (1, fps.channels):
+    """(9.7, 9.8, 9.9, 9.12) The models that a parameter set names are there, and of such features."""
+    for number, name, check in (
+        (fps.model_id, "model_id", _check_model),
+        (fps.context_model_id, "context_model_id", _check_contexts),
+    ):
+        if number is None:
+            continue
+        place = position_of(trace, name)
+        reference = models.get(number)
+        if reference is None:
+            yield OrderError(
+                f"model {number} is used before it occurs in the stream",
+                bit_offset=place,
+                clause="7.4",
+                requirement="7.4-2",
+            )
+        elif reference.model is not None:
+            yield from check(reference.model, fps, header, place)
+
+
+def _check_model(
+    model: Model, fps: FeatureParameterSet, header: StreamHeader, place: int | None
+) -> Violations:
+    """The model that model_id names is one of such features."""
+    if isinstance(model, ContextModel):
         yield ConstraintError(
-            f"model {fps.model_id} has {reference.model.contexts} contexts; "
+            f"model {fps.model_id} is a context model; the quantiser transform needs a transform",
+            bit_offset=place,
+            requirement="9.9-5",
+        )
+    elif isinstance(model, ChannelTransform):
+        yield from model.check_features(fps, place)
+    elif isinstance(model, HyperpriorModel):
+        yield from check_features(model.coded, fps, limits_of(header), place)
+    elif model.contexts not in (1, fps.channels):
+        yield ConstraintError(
+            f"model {fps.model_id} has {model.contexts} contexts; "
             f"features of {fps.channels} channels need 1, or one for each",
             bit_offset=place,
             requirement="9.7-3",
+        )
+
+
+def _check_contexts(
+    model: Model, fps: FeatureParameterSet, header: StreamHeader, place: int | None
+) -> Violations:
+    """The model that context_model_id names is a context model."""
+    if not isinstance(model, ContextModel):
+        yield ConstraintError(
+            f"model {fps.context_model_id} is no context model",
+            bit_offset=place,
+            requirement="9.12-2",
         )

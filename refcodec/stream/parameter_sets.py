@@ -58,7 +58,7 @@ def check_parameter_set(
         yield wrong(
             "quantiser",
             f"{record.name} codes {_name(fps)} features on a lattice",
-            _QUANTISERS[fps.coder_id],
+            _QUANTISERS[record.coder_id],
         )
     if fps.substream_count > fps.channels:
         yield wrong(
@@ -92,7 +92,7 @@ def check_parameter_set(
             if record.lossless
             else "codes integer samples: quantiser must not be none"
         )
-        yield wrong("quantiser", f"{record.name} {needs}", _QUANTISERS[fps.coder_id])
+        yield wrong("quantiser", f"{record.name} {needs}", _QUANTISERS[record.coder_id])
     elif fps.bits_minus1 is not None and fps.bits > record.largest_bits:
         yield wrong(
             "bits_minus1",
@@ -105,7 +105,7 @@ def check_parameter_set(
         yield wrong(
             "source_type",
             f"{record.name} codes no {_name(fps)} features",
-            _INTEGERS.get(fps.coder_id, ""),
+            _INTEGERS.get(record.coder_id, ""),
         )
     if fps.restoration_enabled_flag and not record.restorable:
         yield wrong(

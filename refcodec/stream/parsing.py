@@ -143,10 +143,11 @@ def coded_unit(
     content: CodedFeature | CodedFeatureBatch,
     fps: FeatureParameterSet,
     model: ModelReference | None = None,
+    contexts: ModelReference | None = None,
 ) -> CodedUnit:
     """Split a parsed coded feature, or a batch whose sizes have been checked, into payloads.
 
-    model : that the parameter set names.
+    model, contexts : those that the parameter set names.
     """
     last = content.payload if isinstance(content, CodedFeature) else content.payloads
     bit_offset = unit.offset_of_last(last)
@@ -163,6 +164,7 @@ def coded_unit(
             bit_offset,
             model,
             substreams=tuple(content.substream_size or ()),
+            contexts=contexts,
         )
         size = decoded_size(own, content.parameters)
         continues = bool(content.continuation_flag)
@@ -173,7 +175,16 @@ def coded_unit(
     samples = content.feature_count * decoded_size(fps, content.parameters)
     places = None if content.joint_flag else _ends_of(content)
     if model is not None:
-        whole = Payload(fps, content.parameters, b"", True, content.payloads, bit_offset, model)
+        whole = Payload(
+            fps,
+            content.parameters,
+            b"",
+            True,
+            content.payloads,
+            bit_offset,
+            model,
+            contexts=contexts,
+        )
         batch = BatchPayloads(whole, content.feature_count, places, hashes)
         return CodedUnit(unit.offset, fps, content.parameters, True, samples, batch)
     ends = [] if places is None else places.tolist()
@@ -185,6 +196,7 @@ def coded_unit(
             True,
             content.payloads[start:end],
             bit_offset + 8 * start,
+            contexts=contexts,
         )
         for i, (start, end, parameters) in enumerate(
             zip([0, *ends], ends, own_parameters(content, fps), strict=False)

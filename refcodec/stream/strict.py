@@ -110,7 +110,8 @@ class StrictWalk(Walk):
 
     def _lacks_model(self, fps: FeatureParameterSet) -> bool:
         """True if a parameter set names a model that was lost."""
-        return fps.model_id is not None and fps.model_id not in self.models
+        named = {fps.model_id, fps.context_model_id} - {None}
+        return not named <= self.models.keys()
 
     def refuse(self, visit: Visit) -> None:
         """Record a lost unit, and what can no longer be checked without it."""

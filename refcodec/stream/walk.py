@@ -119,7 +119,7 @@ class Walk:
 
     @property
     def models(self) -> Models:
-        """Models of latents, by model_id."""
+        """Models, by model_id."""
         return self.order.models
 
     @property
@@ -180,8 +180,9 @@ class Walk:
         visit.content = content
         if sound and isinstance(content, (CodedFeature, CodedFeatureBatch)):
             fps = in_force[content.fps_id]
-            model = None if fps.model_id is None else self.models.get(fps.model_id)
-            visit.coded = coded_unit(unit, content, fps, model)
+            named = (fps.model_id, fps.context_model_id)
+            model, contexts = (None if one is None else self.models.get(one) for one in named)
+            visit.coded = coded_unit(unit, content, fps, model, contexts)
         if sound and isinstance(content, ModelUnit):
             try:
                 visit.model = model_of(content, self.header, trace)

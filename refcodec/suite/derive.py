@@ -155,6 +155,7 @@ _CLAUSES = {
     "entropy_model": ("8.10.5", "9.7"),
     "quantiser:transform": ("8.6.6", "8.7"),
     "channel_transform": ("8.6.7", "9.9"),
+    "context_model": ("8.3.14.1", "8.3.14.2", "8.3.14.3", "9.12"),
     "network_model": ("8.10.4", "8.10.5", "8.11.1", "8.11.2", "8.11.3", "9.8"),
     "hyperprior:means": ("8.3.10",),
     "hyperprior:scales": ("8.3.10",),

@@ -35,6 +35,7 @@ class UnitType(IntEnum):
     ENTROPY_MODEL = 4
     NETWORK_MODEL = 5
     CHANNEL_TRANSFORM = 7
+    CONTEXT_MODEL = 8
     METADATA = 16  # skippable
     HASH = 17  # skippable
     INDEX = 18  # skippable
@@ -45,9 +46,14 @@ CODED_UNITS = frozenset({UnitType.CODED_FEATURE, UnitType.CODED_FEATURE_BATCH})
 """Units that hold coded features."""
 
 MODEL_UNITS = frozenset(
-    {UnitType.ENTROPY_MODEL, UnitType.NETWORK_MODEL, UnitType.CHANNEL_TRANSFORM}
+    {
+        UnitType.ENTROPY_MODEL,
+        UnitType.NETWORK_MODEL,
+        UnitType.CHANNEL_TRANSFORM,
+        UnitType.CONTEXT_MODEL,
+    }
 )
-"""Units that hold, or name, a model: of latents, or of the channels of features."""
+"""Units that hold, or name, a model: of latents, of the channels of features, or of contexts."""
 
 SKIPPABLE_UNITS = frozenset({UnitType.METADATA, UnitType.HASH, UnitType.INDEX})
 """Units that a decoder may pass over without changing what it reconstructs: skippable_flag is 1."""
@@ -127,6 +133,7 @@ class Coder(IntEnum):
     NATIVE_STATIC = 9
     VVC = 10
     AV1 = 11
+    NATIVE_CONTEXTS = 13
 
 
 class ChannelOrder(IntEnum):

@@ -39,13 +39,16 @@ from refcodec.syntax.descriptors import (
 )
 from refcodec.syntax.records import Record, Structure, element
 from refcodec.tables import SUBSTREAMS
+from refcodec.tables.families import FAMILIES
 
 __all__ = [
     "CHANNEL_TRANSFORM",
     "CHANNEL_TRANSFORM_UNIT",
+    "CODED_CONTEXT_MODEL",
     "CODED_FEATURE",
     "CODED_FEATURE_BATCH",
     "COEFFICIENT_BITS",
+    "CONTEXT_MODEL_UNIT",
     "END",
     "ENTROPY_MODEL_UNIT",
     "ENTROPY_TABLES",
@@ -72,8 +75,10 @@ __all__ = [
     "UNIT_STRUCTURES",
     "ChannelTransformUnit",
     "CodedChannelTransform",
+    "CodedContextModel",
     "CodedFeature",
     "CodedFeatureBatch",
+    "ContextModelUnit",
     "End",
     "EntropyModelUnit",
     "EntropyTables",
@@ -220,7 +225,8 @@ class FeatureParameterSet(Record):
             (this.coder_id == Coder.NATIVE)
             | (this.coder_id == Coder.NATIVE_STATIC)
             | (this.coder_id == Coder.VVC)
-            | (this.coder_id == Coder.AV1),
+            | (this.coder_id == Coder.AV1)
+            | (this.coder_id == Coder.NATIVE_CONTEXTS),
             Computed(1),
             Computed(this.hevc_lossless_flag == 0),
         )
@@ -228,7 +234,11 @@ class FeatureParameterSet(Record):
     temporal_prediction_flag: int | None = element(
         If(
             (this.feature_type != FeatureType.TOKENS)
-            & ((this.coder_id == Coder.HEVC) | (this.coder_id == Coder.NATIVE)),
+            & (
+                (this.coder_id == Coder.HEVC)
+                | (this.coder_id == Coder.NATIVE)
+                | (this.coder_id == Coder.NATIVE_CONTEXTS)
+            ),
             U(1),
         )
     )
@@ -240,6 +250,9 @@ class FeatureParameterSet(Record):
             (this.coder_id == Coder.LEARNED) | (this.quantiser == Quantiser.TRANSFORM),
             UE(MODEL_IDS - 1),
         )
+    )
+    context_model_id: int | None = element(
+        If(this.coder_id == Coder.NATIVE_CONTEXTS, UE(MODEL_IDS - 1))
     )
     substream_count_minus1: int | None = element(
         If(
@@ -306,7 +319,8 @@ class FeatureParameters(Record):
     qp_eighths: int | None = element(
         If(
             (this._params.fps.coder_id == Coder.NATIVE)
-            | (this._params.fps.coder_id == Coder.NATIVE_STATIC),
+            | (this._params.fps.coder_id == Coder.NATIVE_STATIC)
+            | (this._params.fps.coder_id == Coder.NATIVE_CONTEXTS),
             U(3),
         )
     )
@@ -604,6 +618,30 @@ class ChannelTransformUnit(ModelUnit):
 
 CHANNEL_TRANSFORM_UNIT = Structure(ChannelTransformUnit, "6.14")
 
+
+class CodedContextModel(Record):
+    """Initial states and weights of the native coder, as differences from those of the tables (6.17.2)."""
+
+    weights_change_flag: Integers = element(Array(len(FAMILIES), 1))
+    states_change_flag: Integers = element(Array(len(FAMILIES), 1))
+    weight_shift: int = element(U(4))
+    state_shift: int = element(U(4))
+    state_count: int = element(U(7))
+    alignment: int = element(AlignmentBits())
+    coded_changes: bytes = element(Rest())
+
+
+CODED_CONTEXT_MODEL = Structure(CodedContextModel, "6.17.2")
+
+
+class ContextModelUnit(ModelUnit):
+    """Initial states and weights of the native coder, or the name of a file that has them (6.17)."""
+
+    contexts: CodedContextModel | None = element(If(this.external_flag == 0, CODED_CONTEXT_MODEL))
+
+
+CONTEXT_MODEL_UNIT = Structure(ContextModelUnit, "6.17")
+
 UNIT_STRUCTURES: dict[int, Structure[Any]] = {
     UnitType.FEATURE_PARAMETER_SET: FEATURE_PARAMETER_SET,
     UnitType.CODED_FEATURE: CODED_FEATURE,
@@ -611,6 +649,7 @@ UNIT_STRUCTURES: dict[int, Structure[Any]] = {
     UnitType.ENTROPY_MODEL: ENTROPY_MODEL_UNIT,
     UnitType.NETWORK_MODEL: NETWORK_MODEL_UNIT,
     UnitType.CHANNEL_TRANSFORM: CHANNEL_TRANSFORM_UNIT,
+    UnitType.CONTEXT_MODEL: CONTEXT_MODEL_UNIT,
     UnitType.METADATA: METADATA,
     UnitType.HASH: HASH,
     UnitType.INDEX: INDEX,

@@ -160,10 +160,13 @@ class _Copying(Walk):
                 )
 
     def _copied(self, fps: FeatureParameterSet) -> FeatureParameterSet:
-        """A parameter set as the copy has it: its model may have another number there."""
-        if fps.model_id is None:
-            return fps
-        return replace(fps, model_id=self._model_ids[fps.model_id])
+        """A parameter set as the copy has it: its models may have other numbers there."""
+        numbers = self._model_ids
+        if fps.model_id is not None:
+            fps = replace(fps, model_id=numbers[fps.model_id])
+        if fps.context_model_id is not None:
+            fps = replace(fps, context_model_id=numbers[fps.context_model_id])
+        return fps
 
     def _replace(self, fps: FeatureParameterSet) -> None:
         """Give a parameter set a rank among those in force that say the same."""

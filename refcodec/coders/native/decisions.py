@@ -6,13 +6,12 @@ coefficients, of first levels, ...) share states and weights.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from refcodec.coders.native.workspace import Workspace
 from refcodec.entropy.arithmetic import code_bit, code_golomb
 from refcodec.entropy.arrays import Int64, Uint8
 from refcodec.entropy.mixing import adapt, mix, stretch
 from refcodec.kernel import inlined, kernel
+from refcodec.tables.families import FAMILIES, INPUTS, STATES, WEIGHT_SETS, Family
 
 __all__ = [
     "FAMILIES",
@@ -30,9 +29,6 @@ __all__ = [
     "size_class",
 ]
 
-INPUTS = 6
-"""Number of states that predict one decision."""
-
 RATE = 4
 """Learning rate of the weights, in units of 2^-16."""
 
@@ -46,48 +42,6 @@ LONGEST_UNARY = 14
 Contexts = tuple[int, int, int, int, int, int]
 
 
-class Family(NamedTuple):
-    """The states and weights of one family of decisions.
-
-    first_state  : index of its first state; then ``inputs x flags x contexts`` of them.
-    flags        : number of different decisions: "greater than 0", "greater than 1", ...
-    contexts     : number of contexts of one input.
-    first_set    : index of its first set of weights; then ``sets x flags`` of them.
-    sets         : number of sets of weights.
-    """
-
-    first_state: int
-    flags: int
-    contexts: int
-    first_set: int
-    sets: int
-
-
-def _families(**shapes: tuple[int, int, int]) -> dict[str, Family]:
-    families, state, weights = {}, 0, 0
-    for name, (flags, contexts, sets) in shapes.items():
-        families[name] = Family(state, flags, contexts, weights, sets)
-        state += INPUTS * flags * contexts
-        weights += flags * sets
-    return families
-
-
-FAMILIES = _families(
-    # name         flags contexts sets
-    coefficient=(4, 480, 12),
-    dc=(6, 192, 4),
-    dc_sign=(1, 192, 4),
-    last=(11, 144, 4),
-    last_rest=(2, 144, 11),
-    split=(1, 64, 4),
-    temporal=(1, 48, 4),
-    sample=(6, 256, 2),
-    sample_sign=(1, 144, 2),
-    correction=(6, 64, 2),
-    dependent=(4, 960, 24),
-)
-"""The families of decisions, in the order of their states."""
-
 COEFFICIENT = FAMILIES["coefficient"]
 DC = FAMILIES["dc"]
 DC_SIGN = FAMILIES["dc_sign"]
@@ -99,9 +53,6 @@ SAMPLE = FAMILIES["sample"]
 SAMPLE_SIGN = FAMILIES["sample_sign"]
 CORRECTION = FAMILIES["correction"]
 DEPENDENT = FAMILIES["dependent"]
-
-STATES = DEPENDENT.first_state + INPUTS * DEPENDENT.flags * DEPENDENT.contexts
-WEIGHT_SETS = DEPENDENT.first_set + DEPENDENT.flags * DEPENDENT.sets
 
 
 # --- normative -------------------------------------------------------------------------------------

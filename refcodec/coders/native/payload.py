@@ -26,6 +26,7 @@ from refcodec.coders.native.transform import LARGEST_BLOCK
 from refcodec.coders.native.tree import STACK_SIZE
 from refcodec.coders.native.workspace import CHANNEL_SIZE, EDGES, Workspace
 from refcodec.coders.protocol import Payload
+from refcodec.contexts import Initial
 from refcodec.entropy.arithmetic import (
     CODER_SIZE,
     DIRECTION,
@@ -93,10 +94,13 @@ def no_corrections(samples: Int32) -> Corrections:
 
 
 @clause("8.3.7")
-def decode_payload(payload: Payload, reference_feature: Int32 | None = None) -> Int32:
+def decode_payload(
+    payload: Payload, reference_feature: Int32 | None = None, initial: Initial | None = None
+) -> Int32:
     """(8.3.7) Decode one payload to samples, int32, C x H x W.
 
     reference_feature : samples of the preceding feature, for one that is no access point.
+    initial           : states and weights of a context model; None for those of the tables.
 
     Raises PayloadError.
     """
@@ -110,7 +114,10 @@ def decode_payload(payload: Payload, reference_feature: Int32 | None = None) -> 
     data = np.frombuffer(bytearray(payload.data), np.uint8)
     steps, bounds = step_sizes(fps, payload.parameters), sample_bounds(fps)
     try:
-        return code_payload(coder, data, content, steps, bounds, reference_feature).samples
+        return code_payload(
+            coder, data, content, steps, bounds, reference_feature, no_corrections,
+            initial and initial.copy(),
+        ).samples  # fmt: skip
     except PayloadError as error:
         error.bit_offset = payload.bit_offset
         raise

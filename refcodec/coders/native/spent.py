@@ -20,14 +20,19 @@ from refcodec.coders.native.head import (
 )
 from refcodec.coders.native.payload import displaced_samples, workspace
 from refcodec.coders.protocol import Payload
+from refcodec.contexts import Initial
 from refcodec.entropy.arithmetic import CODER_SIZE, POSITION, RANGE, start_decoding
 from refcodec.entropy.arrays import Int64
 
 __all__ = ["bits_of_channels"]
 
 
-def bits_of_channels(payload: Payload) -> npt.NDArray[np.float64] | None:
+def bits_of_channels(
+    payload: Payload, initial: Initial | None = None
+) -> npt.NDArray[np.float64] | None:
     """Bits of each channel, C; the head, and what restores statistics, are in none of them.
+
+    initial : states and weights of its context model; None for those of the tables.
 
     None for a feature that is predicted, and for one without blocks, whose channels depend on each other.
     """
@@ -43,7 +48,8 @@ def bits_of_channels(payload: Payload) -> npt.NDArray[np.float64] | None:
     if head[BLOCK] == 0:
         return None
     shape, bounds = (1, fps.height, fps.width), sample_bounds(fps)
-    w, ys, xs = workspace(fps.height, fps.width, block_side(head))
+    begun = initial and initial.copy()
+    w, ys, xs = workspace(fps.height, fps.width, block_side(head), begun)
     steps = step_sizes(fps, payload.parameters)
     undisplaced = displaced_samples(None, head, bounds, shape)
     passed = [_passed(coder)]

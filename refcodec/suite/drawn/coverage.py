@@ -117,6 +117,10 @@ _EXCLUDED = (
     ("*.level_count", "largest", "262,143 levels are not drawn"),
     ("network_model_unit.*", "*", "networks are not drawn"),
     ("unit.unit_type", "network_model", "networks are not drawn"),
+    ("context_model_unit.*", "*", "context models are not drawn"),
+    ("unit.unit_type", "context_model", "context models are not drawn"),
+    ("feature_parameter_set.coder_id", "native_contexts", "context models are not drawn"),
+    ("feature_parameter_set.context_model_id", "[!a]*", "context models are not drawn"),
     (
         "channel_transform_unit.transform.group_*",
         "largest",

@@ -7,6 +7,7 @@ from refcodec.suite.invalid import (
     av1,
     bounds,
     byte_formats,
+    contexts,
     exact_ends,
     features,
     header,
@@ -58,4 +59,5 @@ INVALID = definitions(
     tokens,
     vvc,
     av1,
+    contexts,
 )

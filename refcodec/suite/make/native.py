@@ -38,6 +38,7 @@ from refcodec.coders.native.payload import Corrections, code_payload
 from refcodec.coders.native.tree import SPLIT_FROM, TEMPORAL_MARK
 from refcodec.coders.native_static.encoder.feature import code_choice
 from refcodec.coders.protocol import Payload
+from refcodec.contexts import Initial
 from refcodec.stream.walk import payloads_of
 from refcodec.syntax.structures import (
     FeatureParameters,
@@ -103,10 +104,12 @@ class Content:
         fps: FeatureParameterSet,
         parameters: FeatureParameters,
         reference_feature: Samples | None = None,
+        initial: Initial | None = None,
     ) -> tuple[bytes, Samples]:
         """The payload and its decoded samples; with mode 3, a decoder rejects it.
 
         reference_feature : samples of the preceding feature, to predict from.
+        initial           : states and weights of a context model; None for those of the tables.
         """
         content = PayloadContent(
             self._head(fps, reference_feature is not None), self.levels.copy(), self._sizes()
@@ -114,7 +117,10 @@ class Content:
         coder, output = encoding_coder(), np.zeros(1 << 20, np.uint8)
         corrections = self._corrections(content.head)
         steps, bounds = step_sizes(fps, parameters), sample_bounds(fps)
-        coded = code_payload(coder, output, content, steps, bounds, reference_feature, corrections)
+        coded = code_payload(
+            coder, output, content, steps, bounds, reference_feature, corrections,
+            initial and initial.copy(),
+        )  # fmt: skip
         return output[: coded.size].tobytes(), coded.samples
 
     def code_static(

@@ -7,6 +7,7 @@ from refcodec.suite.make.define import definitions
 from refcodec.suite.valid import (
     av1,
     byte_formats,
+    contexts,
     exact_headers,
     hevc,
     hevc_headers,
@@ -68,4 +69,5 @@ VALID = definitions(
     native_dependent,
     vvc,
     av1,
+    contexts,
 )

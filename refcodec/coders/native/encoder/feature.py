@@ -21,6 +21,7 @@ from refcodec.coders.native.head import (
     step_sizes,
 )
 from refcodec.coders.native.transform import forward
+from refcodec.contexts import Initial
 from refcodec.entropy.arrays import Int32, Int64
 from refcodec.syntax.structures import FeatureParameters, FeatureParameterSet
 
@@ -39,12 +40,14 @@ def encode_payload(
     tuning: Tuning = _DEFAULT,
     advice: Advice = NO_ADVICE,
     reference_feature: Int32 | None = None,
+    initial: Initial | None = None,
 ) -> tuple[bytes, Int32]:
     """Code one feature.
 
     exact             : samples before rounding, float, C x H x W.
     advice            : weights of errors; or the choice to code, and then ``tuning`` has no effect.
     reference_feature : decoded samples of the preceding feature, to predict from.
+    initial           : states and weights of a context model; None for those of the tables.
 
     Returns the payload and the decoded samples.
     """
@@ -56,7 +59,7 @@ def encode_payload(
         prediction = find_prediction(exact, reference_feature, bounds)
     if advice.choice is not None:
         own = _with_room(advice.choice, fps)
-        payload, coded = run_forwards(exact, own, steps, bounds, prediction)
+        payload, coded = run_forwards(exact, own, steps, bounds, prediction, initial)
         return payload, coded.samples
 
     def cost(trial: tuple[bytes, Int32]) -> float:
@@ -72,7 +75,7 @@ def encode_payload(
         for slope in tuning.slopes if block else (0,):
             choice = choose(exact, steps, tuning, advice, block, slope, prediction=prediction)
             own = _with_room(choice, fps)
-            payload, coded = run_forwards(exact, own, steps, bounds, prediction)
+            payload, coded = run_forwards(exact, own, steps, bounds, prediction, initial)
             trials.append((payload, coded.samples))
     return min(trials, key=cost) if len(trials) > 1 else trials[0]
 

@@ -15,6 +15,7 @@ from refcodec.coders.native.head import (
     Bounds,
 )
 from refcodec.coders.native.payload import Coded, Content, Corrections, code_payload
+from refcodec.contexts import Initial
 from refcodec.entropy.arithmetic import CODER_SIZE, DIRECTION, OVERRUN
 from refcodec.entropy.arrays import Int32, Int64
 
@@ -34,10 +35,12 @@ def run_forwards(
     steps: Int64,
     bounds: Bounds,
     prediction: Prediction | None = None,
+    initial: Initial | None = None,
 ) -> tuple[bytes, Coded]:
     """Code a choice; returns the payload, and the decoded samples with their corrections.
 
-    exact : samples before rounding, C x H x W: corrections depend on them and on their reconstruction.
+    exact   : samples before rounding, C x H x W: corrections depend on them and on their reconstruction.
+    initial : states and weights of a context model; None for those of the tables.
     """
     mode = int(choice.head[RESTORATION])
     content = Content(choice.head, choice.levels, choice.sizes)
@@ -49,7 +52,10 @@ def run_forwards(
     capacity = exact.size + 1024
     while True:
         coder, output = encoding_coder(), np.zeros(capacity, np.uint8)
-        coded = code_payload(coder, output, content, steps, bounds, reference_feature, corrections)
+        coded = code_payload(
+            coder, output, content, steps, bounds, reference_feature, corrections,
+            initial and initial.copy(),
+        )  # fmt: skip
         if not coder[OVERRUN]:
             return output[: coded.size].tobytes(), coded
         capacity *= 2
