@@ -31,7 +31,7 @@ from refcodec.config import EncoderConfig  # noqa: E402
 from refcodec.errors import CallerError, EnvironmentFault, StreamError  # noqa: E402
 from refcodec.models import load  # noqa: E402
 from refcodec.splitting.frames import Connection, Kind, Lost, error_in  # noqa: E402
-from refcodec.splitting.wire import CUT_KEY, Outgoing, wire_config  # noqa: E402
+from refcodec.splitting.wire import CUT_KEY, WEIGHTS_KEY, Outgoing, wire_config  # noqa: E402
 
 LOSSLESS: dict[str, Any] = {"coder": "native-lossless"}
 SMALL = (3, 16, 16)
@@ -158,6 +158,30 @@ def test_networks_of_half_precision(precision: Any) -> None:
         server.answer(other)
 
 
+def test_other_weights_of_the_head_are_noticed() -> None:
+    """Those of the tail may be the server's alone."""
+    own, _, server = split()
+    with torch.no_grad():
+        list(own.parameters())[-1].zero_()  # of the tail, which both sides share here
+    other = network()
+    tail = list(other.parameters())[-1]
+    with torch.no_grad():
+        tail += 1
+    same, _ = refcodec.split(other, "pool1", input_shape=SMALL, **LOSSLESS)
+    changed = network()
+    with torch.no_grad():
+        next(changed.parameters())[0] += 0.25
+    different, _ = refcodec.split(changed, "pool1", input_shape=SMALL, **LOSSLESS)
+    with server.start() as running:
+        with same.connect(*running.address):
+            assert torch.equal(same(images(1)), own(images(1)))
+        with (
+            different.connect(*running.address),
+            pytest.raises(CallerError, match="has other weights than the server's"),
+        ):
+            different(images(1))
+
+
 def test_layers_are_names() -> None:
     wrong: Any
     for wrong in (2, [3], None, {"pool1": 1}):
@@ -258,7 +282,8 @@ def test_what_the_server_received_is_a_stream(tmp_path: Path, options: dict[str,
         assert not refcodec.validate(path).violations
         with refcodec.open(path) as reader:
             assert len(reader) == 2 * (6 + 2 + first)
-            assert reader.metadata == {CUT_KEY: '["fine", "coarse"]'}
+            assert set(reader.metadata) == {CUT_KEY, WEIGHTS_KEY}
+            assert reader.metadata[CUT_KEY] == '["fine", "coarse"]'
             assert reader[0].shape == (4, 16, 16)
             assert reader[6].shape == (6, 8, 8)
 

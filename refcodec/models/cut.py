@@ -8,7 +8,7 @@ is stopped at the module, or run with the module's output replaced. `Pyramid` cu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -137,6 +137,11 @@ class Cut:
         self._check_features(features)
         return self._split.tail(features.clone(), mask)  # the tail may work in place
 
+    @property
+    def head_state(self) -> dict[str, Any]:
+        """Parameters and buffers that the head uses, by name; empty where it is no graph."""
+        return self._split.head_state if isinstance(self._split, Traced) else {}
+
     def heads(self, texts: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Texts of any lengths, T each, int64, to their features, T x D each: padding is no part of them.
 
@@ -239,6 +244,7 @@ class Pyramid:
                     hint="cut it at one layer",
                 )
         self._traced = traced
+        self.head_state = traced.head_state
         self.feature_shapes = {
             layer: tuple(one.feature.shape[1:]) for layer, one in zip(layers, observed, strict=True)
         }

@@ -127,6 +127,12 @@ class Traced:
         self._representation = part(given, weighted[-1].args[0] if weighted else cuts[0])
         self._known: dict[tuple[torch.Size, torch.device], Sequence[Any]] = {}
 
+    @property
+    def head_state(self) -> dict[str, Any]:
+        """Parameters and buffers that the head uses, by name."""
+        found: dict[str, Any] = self._head.state_dict()
+        return found
+
     def head(self, images: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Images to features."""
         (features,) = self.heads(images, mask)

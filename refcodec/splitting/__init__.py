@@ -51,5 +51,5 @@ def split(
     Raises CallerError where the network cannot be cut there, or options have no effect.
     """
     halves = Halves(model, layers, input_shape)
-    config = wire_config(halves.names, options, tokens=halves.tokens)
+    config = wire_config(halves.names, options, tokens=halves.tokens, weights=halves.weights)
     return Client(halves, config, control_for(config, bit_rate, latency)), Server(halves)

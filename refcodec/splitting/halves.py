@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from threading import Lock
 from typing import Any, TypeAlias
 
@@ -36,6 +38,8 @@ class Halves:
     names  : the layers, in the order in which their features are sent.
     shapes : of one image's feature, by layer: C x H x W or D.
     types  : of features, by layer, as numpy and ml_dtypes name them.
+    weights: fingerprint of the weights of the head, by which the sides of a connection know each other; empty
+             where the head is no graph.
     tokens : true for a network of texts: features are T x D, any T, and D is their shape.
     """
 
@@ -79,6 +83,16 @@ class Halves:
             dtypes = list(self._cut.feature_dtypes.values())
         self.shapes: dict[str, tuple[int, ...]] = dict(zip(self.names, shapes, strict=True))
         self.types = dict(zip(self.names, map(name_of, dtypes), strict=True))
+
+    @cached_property
+    def weights(self) -> str:
+        """Digest of the head's parameters and buffers: names, types, shapes and up to 256 values of each."""
+        found = hashlib.sha256()
+        for name, one in self._cut.head_state.items():
+            found.update(f"{name} {one.dtype} {tuple(one.shape)};".encode())
+            values = one.detach().reshape(-1)[:: max(1, one.numel() // 256)]
+            found.update(values.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return found.hexdigest()[:16] if self._cut.head_state else ""
 
     @property
     def device(self) -> torch.device:

@@ -27,7 +27,7 @@ from refcodec.splitting.frames import (
 )
 from refcodec.splitting.halves import Halves
 from refcodec.splitting.stats import Stats
-from refcodec.splitting.wire import CUT_KEY, Incoming, Outgoing, cut_text
+from refcodec.splitting.wire import CUT_KEY, WEIGHTS_KEY, Incoming, Outgoing, cut_text
 
 __all__ = ["Limits", "Session"]
 
@@ -136,6 +136,12 @@ class Session:
             raise CallerError(
                 f"the client sends {theirs:.200}, and this network is cut at {cut_text(names)}",
                 hint="split the same network at the same layers",
+            )
+        ours = self._halves.weights
+        if incoming.metadata.get(WEIGHTS_KEY, ours) != ours:
+            raise CallerError(
+                "the head of the client's network has other weights than the server's",
+                hint="load the same weights on both sides",
             )
         return _Job(frame.number, frame.images, features, perf_counter() - start)
 

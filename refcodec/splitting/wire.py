@@ -16,12 +16,15 @@ from refcodec.errors import CallerError, StreamError, TruncatedError
 from refcodec.reader import Reader
 from refcodec.writer import Writer
 
-__all__ = ["CUT_KEY", "Incoming", "Outgoing", "cut_text", "wire_config"]
+__all__ = ["CUT_KEY", "WEIGHTS_KEY", "Incoming", "Outgoing", "cut_text", "wire_config"]
 
 Array = npt.NDArray[Any]
 
 CUT_KEY = "refcodec.split"
 """Key of the metadata entry that names the layers, a list in JSON: ``["layer2"]``."""
+
+WEIGHTS_KEY = "refcodec.split.weights"
+"""Key of the entry with the fingerprint of the head's weights, if there is one."""
 
 _DEFAULT = "native-static"
 """Coder of requests that name none: that of the profile for real time."""
@@ -37,13 +40,13 @@ _NOT_OF_CONNECTIONS = {
 
 
 def wire_config(
-    names: Sequence[str], options: Mapping[str, Any], *, tokens: bool = False
+    names: Sequence[str], options: Mapping[str, Any], *, tokens: bool = False, weights: str = ""
 ) -> EncoderConfig:
-    """The configuration of requests, whose stream names the layers. Raises CallerError."""
+    """The configuration of requests, whose stream names the layers, and the weights. Raises CallerError."""
     for name, reason in _NOT_OF_CONNECTIONS.items():
         if name in options:
             raise CallerError(f"{name} is no option of a split: {reason}")
-    metadata = {CUT_KEY: cut_text(names)}
+    metadata = {CUT_KEY: cut_text(names), **({WEIGHTS_KEY: weights} if weights else {})}
     kind = {"feature_type": "tokens"} if tokens else {}
     choices = {"coder": _DEFAULT, **kind, **options}
     return EncoderConfig().but(**choices, metadata=metadata, index=False)
