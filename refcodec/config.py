@@ -263,6 +263,11 @@ class EncoderConfig:
             )
         if self.target_size is not None and self.target_snr is not None:
             yield CallerError("target_size and target_snr exclude each other")
+        if self.aims and "qp" in self.given:
+            yield CallerError(
+                "qp has no effect with a target, which finds the QP of each feature",
+                hint="leave it out",
+            )
         if self.dependent and (self.speed == "fast" or self.tokens or self.feature_type == "fc"):
             what = "the speed fast, which only rounds" if self.speed == "fast" else "vectors"
             yield CallerError(f"dependent has no effect with {what}", hint="leave it out")

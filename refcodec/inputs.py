@@ -6,6 +6,7 @@ scale of quantised values.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -111,6 +112,10 @@ def _converted(given: Any, fill: float | None, depth: int) -> Array:
     if isinstance(given, (list, tuple)):
         return _from_sequence(given, fill, depth)
     _require_plain(given)
+    if given is None or isinstance(given, (str, os.PathLike)):
+        raise CallerError(
+            f"{_kind(given)} is no array", hint="numpy.load(path) reads one" if given else ""
+        )
     if isinstance(given, Mapping):
         raise CallerError(
             f"{_kind(given)} holds several arrays", hint="refcodec.encode takes a dict of arrays"

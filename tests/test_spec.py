@@ -614,7 +614,7 @@ def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with warnings.catch_warnings():  # what earlier tests left open is none of this example's
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
-    exec(compile(code, str(path), "exec"), {"__name__": "example"})
+    exec(compile(code, str(path), "exec"), {"__name__": "__main__"})
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -297,6 +297,9 @@ def _some_tokens(reader: refcodec.Reader, wanted: slice) -> Iterator[Array]:
     sequences = reader.sequences
     if not sequences or sum(len(one.numbers) for one in sequences) != len(reader):
         raise CallerError("--tokens: the stream has features that are no tokens")
+    lengths = [len(one) for one in sequences]
+    if not any(range(length)[wanted] for length in lengths):
+        raise CallerError(f"--tokens: there are none, as the longest sequence has {max(lengths)}")
     return (one[wanted] for one in sequences)
 
 

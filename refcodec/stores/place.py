@@ -107,8 +107,14 @@ class Place:
         """The file system, and the root of the store there, with its errors as those of this library."""
         from fsspec.core import url_to_fs
 
-        try:
+        with self.blamed():
             yield url_to_fs(self.where, **self._options)
+
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Errors of a file system, raised inside, as those of this library: an EnvironmentFault."""
+        try:
+            yield
         except (FileNotFoundError, DFCError):
             raise
         except ImportError as error:

@@ -35,7 +35,8 @@ def open_rows(
     if opener is None:
         raise CallerError(f"{place} is none of {', '.join(_OPENERS)}")
     if not place.exists():
-        raise CallerError(f"there is no {place}")
+        unless = ", or it cannot be reached" if place.remote else ""
+        raise CallerError(f"there is no {place}{unless}")
     with opener(place, name) as rows:
         if len(rows.shape) not in (2, 4):
             raise CallerError(

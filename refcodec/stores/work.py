@@ -95,6 +95,7 @@ def build(
 
     from refcodec.zarr import encoding
 
+    _require_shared(plan, client)
     with open_rows(plan.source, plan.array, plan.source_storage) as rows:
         shape, dtype = tuple(map(int, rows.shape)), np.dtype(rows.dtype)
     options = ChunkCoder(plan.options or {}).options
@@ -112,13 +113,14 @@ def build(
             raise CallerError(
                 f"{plan.target} is there, and has no manifest", hint="choose another folder"
             )
-        zarr.create_array(
-            **plan.place.array,
-            shape=shape,
-            dtype=dtype,
-            chunks=(plan.chunk, *shape[1:]),
-            **encoding(**options),
-        )
+        with plan.place.blamed():
+            zarr.create_array(
+                **plan.place.array,
+                shape=shape,
+                dtype=dtype,
+                chunks=(plan.chunk, *shape[1:]),
+                **encoding(**options),
+            )
         manifest = Manifest.begin(plan.place, facts)
     manifest.continues(facts)
     numbers = [n for n in range(-(-shape[0] // plan.chunk)) if n not in manifest.entries]
@@ -214,6 +216,16 @@ def outcomes(
         yield item, future.exception() if future.status == "error" else future.result()
         if len(given) <= _AT_A_TIME // 2:
             give(_AT_A_TIME - len(given))
+
+
+def _require_shared(plan: StorePlan, client: Any) -> None:
+    """Raise CallerError for a file system in the memory of one process, and workers that are others."""
+    of_memory = [one for one in map(str, (plan.source, plan.target)) if one.startswith("memory://")]
+    if of_memory and not client.scheduler.address.startswith("inproc://"):
+        raise CallerError(
+            f"{of_memory[0]} is in the memory of this process, which workers do not see",
+            hint="name a folder, or give a client of dask with processes=False",
+        )
 
 
 # --- on a worker -----------------------------------------------------------------------------------

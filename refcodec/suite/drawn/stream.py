@@ -57,7 +57,8 @@ def coders_of(profile: Profile, names: Sequence[str] = ()) -> list[CoderRecord]:
         if coder_named(name) not in own:
             raise CallerError(
                 f"the profile {profile.name.lower()} has no coder {name}",
-                hint=f"its coders are {', '.join(one.name for one in own)}",
+                hint=f"its coders are {', '.join(one.name for one in own)}; {name} is of the profile "
+                + " or ".join(one.name.lower() for one in sorted(coder_named(name).profiles)),
             )
     return [one for one in own if not names or one.name in names]
 
