@@ -331,7 +331,7 @@ def check_hashes(unit: CodedUnit, samples: UnitSamples, features: list[Feature])
                 "the decoded samples are not those that were encoded: their SHA-256 differs",
                 bit_offset=payload.bit_offset,
                 requirement="8.8-1",
-                hint="the payload is corrupt, or the decoder of video in use is wrong",
+                hint="the payload is corrupt, or the video decoder in use is wrong",
             )
     yield from check_unit_hashes(unit.hashes, samples, features)
 

@@ -1,7 +1,7 @@
 """The strict validator: every violation of the specification that can be found in a stream.
 
 It reads a stream as the reader does, but collects errors instead of raising the first. It also checks what a
-decoder may ignore: reserved bits, the index, the headers inside HEVC payloads (``stream.strict``).
+decoder may ignore: reserved bits, the index, the headers inside video payloads (``stream.strict``).
 """
 
 from __future__ import annotations

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import io
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from video import broken, listed, maps, vector
 
 import refcodec
 from refcodec.coders.av1.steps import quantiser_of
-from refcodec.coders.ffmpeg import find_ffmpeg
 from refcodec.coders.video.portions import VideoFrames, encode_portions
-from refcodec.errors import DFCError, EnvironmentFault, StreamError
+from refcodec.errors import EnvironmentFault, StreamError
 from refcodec.metrics import signal_to_noise
 from refcodec.suite.drawn.stream import draw_stream
 from refcodec.suite.make.edits import element, inside, replace_sets
@@ -22,39 +21,11 @@ from refcodec.suite.valid.build import replaced
 from refcodec.syntax.av1 import TYPE, split_units
 from refcodec.syntax.codes import Profile
 
-SUITE = Path(__file__).parents[1] / "bitstreams"
 SETS, PAYLOAD = (1, "feature_parameter_set.parameter_sets"), (2, "coded_feature.payload")
-
-
-def listed(option: str) -> str:
-    """The encoders or decoders of the ffmpeg in use; '' where there is none."""
-    try:
-        done = subprocess.run(
-            [find_ffmpeg(), "-hide_banner", option], capture_output=True, text=True, check=False
-        )
-    except DFCError:
-        return ""
-    return done.stdout
 
 
 decodes = pytest.mark.skipif("libdav1d" not in listed("-decoders"), reason="ffmpeg has no libdav1d")
 encodes = pytest.mark.skipif("libaom-av1" not in listed("-encoders"), reason="ffmpeg has no libaom")
-
-
-def maps(*shape: int, seed: int = 1) -> Any:
-    y, x = np.mgrid[: shape[-2], : shape[-1]]
-    noise = np.random.default_rng(seed).normal(0, 0.1, shape)
-    return (np.sin(x / 3) + np.cos(y / 4) + noise).astype(np.float32)
-
-
-def vector(name: str) -> bytes:
-    (path,) = SUITE.glob(f"*/{name}/stream.dfc")
-    return path.read_bytes()
-
-
-def broken(stream: bytes) -> set[str | None]:
-    """The requirements that a stream breaks."""
-    return {one.requirement for one in refcodec.validate(stream).violations}
 
 
 def changed(stream: bytes, name: str, value: Any) -> bytes:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 import shlex
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from video import broken, listed, maps, vector
 
 import refcodec
 from refcodec.coders.ffmpeg import find_ffmpeg
 from refcodec.coders.vvc.encoding import _PORTION
-from refcodec.errors import CallerError, DFCError, EnvironmentFault, StreamError
+from refcodec.errors import CallerError, EnvironmentFault, StreamError
 from refcodec.metrics import signal_to_noise
 from refcodec.suite.assemble import Edit, Patch
 from refcodec.suite.drawn.stream import draw_stream
@@ -24,38 +24,8 @@ from refcodec.syntax.codes import Profile
 from refcodec.syntax.vvc import NAL, nal_type, split_nals
 from refcodec.tables import vvc_constraints
 
-SUITE = Path(__file__).parents[1] / "bitstreams"
-
-
-def listed(option: str) -> str:
-    """The encoders or decoders of the ffmpeg in use; '' where there is none."""
-    try:
-        done = subprocess.run(
-            [find_ffmpeg(), "-hide_banner", option], capture_output=True, text=True, check=False
-        )
-    except DFCError:
-        return ""
-    return done.stdout
-
-
 decodes = pytest.mark.skipif(" vvc " not in listed("-decoders"), reason="ffmpeg decodes no VVC")
 encodes = pytest.mark.skipif("libvvenc" not in listed("-encoders"), reason="ffmpeg has no libvvenc")
-
-
-def maps(*shape: int, seed: int = 1) -> Any:
-    y, x = np.mgrid[: shape[-2], : shape[-1]]
-    noise = np.random.default_rng(seed).normal(0, 0.1, shape)
-    return (np.sin(x / 3) + np.cos(y / 4) + noise).astype(np.float32)
-
-
-def vector(name: str) -> bytes:
-    (path,) = SUITE.glob(f"*/{name}/stream.dfc")
-    return path.read_bytes()
-
-
-def broken(stream: bytes) -> set[str | None]:
-    """The requirements that a stream breaks."""
-    return {one.requirement for one in refcodec.validate(stream).violations}
 
 
 # --- round trips -----------------------------------------------------------------------------------

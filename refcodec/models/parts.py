@@ -42,7 +42,7 @@ class Inputs:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Their type."""
+        """Type of the inputs."""
         return torch.int64 if self.vocabulary else self.precision
 
     def random(self, count: int, device: torch.device | None) -> torch.Tensor:

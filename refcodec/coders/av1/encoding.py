@@ -28,7 +28,7 @@ RUN = Run(frames=1024, bytes=1 << 20)
 """Most work of one run of libaom."""
 
 _SLOWNESS = 16
-"""Times that libaom is slower than other encoders, for its bound of time."""
+"""Factor on the time-out of a run: libaom is slower than other encoders."""
 
 _SPEEDS = {"slower": 0, "slow": 2, "medium": 4, "fast": 6, "faster": 8}
 """Values of cpu-used, by preset."""
@@ -44,8 +44,8 @@ _DETERMINISTIC: Mapping[str, Any] = {
 }
 """Options of ffmpeg for libaom: still pictures, one thread, one quantiser for all blocks of a frame."""
 
-_EVEN = "deltaq-mode=0"
-"""Options of libaom itself, to the same end."""
+_ONE_QUANTISER = "deltaq-mode=0"
+"""Option of libaom itself: one quantiser for all blocks."""
 
 
 def encode_frames(
@@ -74,7 +74,7 @@ def encode_with(
 
     Raises EnvironmentFault.
     """
-    own = ":".join(filter(None, [_EVEN, tools]))
+    own = ":".join(filter(None, [_ONE_QUANTISER, tools]))
     options = {**_DETERMINISTIC, "cpu-used": _SPEEDS[preset], "aom-params": own}
 
     def encode_alike(alike: Frames, qp: int) -> VideoFrames:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 from math import log2
 
-__all__ = ["LOSSLESS", "quantiser_of"]
+__all__ = ["quantiser_of"]
 
-LOSSLESS = 0
+_LOSSLESS = 0
 """The quantiser of base_q_idx 0, which codes frames without loss: that of QP 0."""
 
 _ONE = 8
@@ -45,9 +45,9 @@ def quantiser_of(qp: int, depth: int) -> int:
     depth : bit depth of the frames, 8, 10 or 12.
     """
     if qp == 0:
-        return LOSSLESS
+        return _LOSSLESS
     wanted = (qp - 4) / 6 + depth - 8  # binary logarithm of the step in samples, as HEVC has it
     steps = _STEPS[depth]
     return min(
-        range(LOSSLESS + 1, len(steps)), key=lambda one: abs(log2(steps[one] / _ONE) - wanted)
+        range(_LOSSLESS + 1, len(steps)), key=lambda one: abs(log2(steps[one] / _ONE) - wanted)
     )

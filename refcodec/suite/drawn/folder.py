@@ -123,7 +123,7 @@ def _vectors(
         seed = plan.seed + number
         try:
             drawn = _drawn(plan, seed)
-        except EnvironmentFault as missing:  # a program for HEVC
+        except EnvironmentFault as missing:  # a program for video
             coverage.left_out[str(missing)] += 1
             continue
         vector, found = _valid(plan, seed, drawn)

@@ -68,7 +68,8 @@ def draw_parameter_set(
 
     transform : true for coefficients of a transform over channels.
 
-    One of HEVC has a byte in place of the parameter sets to come, one that names a model any model_id.
+    One of a video coder has a byte in place of the parameter sets to come; one that names a model has any
+    model_id.
     """
     quantiser = Quantiser.TRANSFORM
     if not transform:

@@ -114,7 +114,7 @@ class Walk:
         self._chance = outer
 
     def tools(self, chance: Chance, record: CoderRecord) -> None:
-        """A parameter set, mostly of coefficients of a transform, and features with tools that others lack.
+        """A parameter set, mostly of coefficients of a transform; some features are dependent, or have gains.
 
         chance : for all of them.
         """
@@ -189,8 +189,10 @@ class Walk:
 
     def _sequences(self, fps: FeatureParameterSet, *, tools: bool = False) -> None:
         """Coded features of tokens, some of which continue others; none under a model that is not there."""
+        if not self._decodable(fps):
+            return
         chance = self._chance
-        for number in range(chance.choose([0, 1, 2, 3, 6]) if self._decodable(fps) else 0):
+        for number in range(chance.choose([0, 1, 2, 3, 6])):
             most = max(1, self._budget.elements // fps.channels)
             own = replace(fps, height=chance.number(1, chance.choose([1, max(1, most >> 2), most])))
             parameters = draw_parameters(chance, own)

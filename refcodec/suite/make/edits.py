@@ -55,7 +55,7 @@ _SETS: dict[Coder, tuple[Structure[Any], ...]] = {
     Coder.HEVC: (VPS, SPS, PPS),
     Coder.VVC: (vvc.SPS, vvc.PPS),
 }
-"""Structures of the parameter sets of coders of video."""
+"""Structures of the parameter sets of video coders."""
 
 
 def header(name: str, value: Value) -> Set:
