@@ -234,6 +234,14 @@ def test_damaged_frames() -> None:
     assert set(noticed) <= {"8.3.13-3", "8.8-1"}
 
 
+def test_many_units_are_not_shown() -> None:
+    """Three hostile bytes can make an OBU: an inspector stops where their number is wrong."""
+    stream = replaced(vector("av1-10-bit"), bytes.fromhex("320100") * 5000)
+    unit = refcodec.inspect(stream)[2]
+    assert "more than 1 OBUs" in str(unit.problem)
+    assert len(unit.elements) < 100
+
+
 def test_headers_are_shown() -> None:
     """Inspecting a stream names the elements of the OBUs, where they stand."""
     stream = vector("av1-frame-packing")

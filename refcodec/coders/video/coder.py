@@ -87,7 +87,10 @@ class VideoCoder(PayloadCoder):
         self.show_headers(fps.parameter_sets or b"", trace, None)
 
     def show_payload(self, payload: Payload, trace: Trace) -> None:
-        """Add the headers of a payload."""
+        """Add the headers of a payload. Raises StreamError where its units are not those of its frames."""
+        frames = len(layout_of(payload.fps, payload.parameters).qps)
+        for error in self.check_units(payload, frames, first=payload.access_point):
+            raise error  # there may be any number of units
         self.show_headers(payload.data, trace, payload.fps)
 
     def check_parameter_set(

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from refcodec.suite.assemble import Edit
 from refcodec.suite.make.define import invalid, invalid_payload, unnoticed
-from refcodec.suite.make.edits import change_payload, element, inside, replace_sets
+from refcodec.suite.make.edits import (
+    change_payload,
+    element,
+    inside,
+    parameter,
+    parameter_set,
+    replace_sets,
+)
 from refcodec.suite.vectors import Definition
 from refcodec.syntax.av1 import split_units
 
@@ -25,6 +32,8 @@ def _fixed(number: int, name: str, value: int, title: str) -> Definition:
 
 av1_chroma = _fixed(801, "mono_chrome", 0, "chroma")
 av1_film_grain = _fixed(803, "film_grain_params_present", 1, "film_grain")
+av1_superres = _fixed(823, "enable_superres", 1, "superres")
+av1_depth = _fixed(824, "high_bitdepth", 0, "depth")
 av1_whole_headers = _fixed(805, "reduced_still_picture_header", 0, "whole_headers")
 
 
@@ -32,6 +41,31 @@ av1_whole_headers = _fixed(805, "reduced_still_picture_header", 0, "whole_header
 def av1_width(stream: bytes) -> list[Edit]:
     """the sequence header has frames 15 samples wide; the tiles ask for 16"""
     return inside(stream, *_SETS, [14], "sequence_header.max_frame_width_minus_1")
+
+
+@invalid(825, _ORIGIN, "constraint", "9.11.1")
+def av1_height(stream: bytes) -> list[Edit]:
+    """the sequence header has frames of one row less than the tiles ask for"""
+    rows = int(element(stream, *_SETS[:1], "sequence_header.max_frame_height_minus_1").value[0])
+    return inside(stream, *_SETS, [rows - 1], "sequence_header.max_frame_height_minus_1")
+
+
+@invalid(820, "av1-12-bit", "constraint", "9.2")
+def av1_13_bit() -> Edit:
+    """samples of an AV1 feature have 13 bits"""
+    return parameter_set("bits_minus1", 12)
+
+
+@invalid(821, _ORIGIN, "constraint", "9.3")
+def av1_no_sample_hash() -> Edit:
+    """the sample hash of an AV1 feature is left out"""
+    return parameter_set("sample_hash_size_code", 0)
+
+
+@invalid(822, _ORIGIN, "constraint", "9.2")
+def av1_qp_52() -> Edit:
+    """qp of an AV1 feature is 52"""
+    return parameter("qp", 52)
 
 
 @invalid(802, _ORIGIN, "syntax", "8.3.13", _PAYLOAD)
