@@ -88,7 +88,7 @@ def _decibels(name: str, value: Any) -> float:
 
 def _quantisation_parameter(name: str, qp: Any) -> float | tuple[int, ...]:
     """One QP, or one per channel, as plain integers; a single one may have eighths."""
-    whole = hasattr(qp, "__index__")
+    whole = hasattr(qp, "__index__") and not hasattr(qp, "__len__")
     if not whole and hasattr(qp, "is_integer") and float(8 * qp).is_integer():
         return int(qp) if qp.is_integer() else float(qp)
     try:
