@@ -5,7 +5,7 @@
 Rate at equal quality over the speed of decoding, coder by coder: features of ``layer1`` of photographs, on
 one thread, processor time. HEVC is decoded by ffmpeg, less what ffmpeg takes for a single feature, its start
 included. Needs pcodec, zfpy and zstandard (``pip install 'refcodec[bench]'``). The record is
-``docs/results/choice.json``, the picture ``docs/images/choose-a-coder.png``.
+``docs/results/choice.json``, the pictures ``docs/images/choose-a-coder.png`` and ``rate-over-speed.png``.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ def main() -> int:
         except EnvironmentFault as fault:
             print(fault, file=sys.stderr)
             return 2
-    with atomic_file(options.picture) as file:
-        file.write(draw(record))
+    for path, picture in ((options.picture, draw(record)), (options.opening, draw_opening(record))):
+        with atomic_file(path) as file:
+            file.write(picture)
     return 0
 
 
@@ -74,6 +75,10 @@ def _options() -> argparse.Namespace:
     found = parser(__doc__ or "", "choice", [LAYER], FEATURES)
     picture = DOCS / "images" / "choose-a-coder.png"
     found.add_argument("--picture", type=Path, default=picture, help="where it is drawn")
+    opening = DOCS / "images" / "rate-over-speed.png"
+    found.add_argument(
+        "--opening", type=Path, default=opening, help="where that of the home page is"
+    )
     return found.parse_args()
 
 
@@ -133,9 +138,7 @@ def draw(record: Record) -> bytes:
         figure = Figure(figsize=(8.4, 4), layout="constrained")
         lossy, lossless = figure.subplots(1, 2, width_ratios=(1.5, 1))
         plotting.title(lossy, "rate at equal quality, A2 = 100 %")
-        anchor = record["curves"]["HEVC, x265 slower (A2)"]
-        for number, (name, points) in enumerate(record["curves"].items()):
-            _curve(lossy, number, name, points, anchor)
+        _draw_curves(lossy, record)
         plotting.title(lossless, "without loss: size over float32")
         sizes = record["lossless"]
         for number, name in enumerate(LOSSLESS):
@@ -144,17 +147,41 @@ def draw(record: Record) -> bytes:
             place = (speed / 4, 100 * size)
             lossless.plot(*place, linestyle="", markersize=6, **plotting.look(number))
             _label(lossless, shown, place)
-        lossy.set_yscale("log")
-        lossy.set_yticks([50, 75, 100, 150, 200, 300, 500])
         for panel in (lossy, lossless):
-            panel.set_xscale("log", base=2)
-            panel.xaxis.set_major_formatter("{x:g}")
-            panel.yaxis.set_major_formatter("{x:g} %")
-            panel.minorticks_off()
-            panel.margins(0.12)
-            panel.grid(visible=True)
+            _finish(panel)
         figure.supxlabel("decoded elements a second, millions, one thread", fontsize="medium")
         return plotting.save(figure, "png")
+
+
+def draw_opening(record: Record) -> bytes:
+    """Rate at equal quality over the speed of decoding, for a column of the home page."""
+    with plotting.styled():
+        figure = Figure(figsize=(4.4, 3.4), layout="constrained")
+        panel = figure.subplots()
+        plotting.title(panel, "rate at equal quality, HEVC (A2) = 100 %")
+        _draw_curves(panel, record)
+        _finish(panel)
+        panel.set_xlabel("decoded elements a second, millions")
+        return plotting.save(figure, "png")
+
+
+def _draw_curves(panel: Any, record: Record) -> None:
+    """Rates at equal quality over speed, a curve for each coder."""
+    anchor = record["curves"]["HEVC, x265 slower (A2)"]
+    for number, (name, points) in enumerate(record["curves"].items()):
+        _curve(panel, number, name, points, anchor)
+    panel.set_yscale("log")
+    panel.set_yticks([50, 75, 100, 150, 200, 300, 500])
+
+
+def _finish(panel: Any) -> None:
+    """Per cent over a logarithm of speed."""
+    panel.set_xscale("log", base=2)
+    panel.xaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_major_formatter("{x:g} %")
+    panel.minorticks_off()
+    panel.margins(0.12)
+    panel.grid(visible=True)
 
 
 def _curve(
