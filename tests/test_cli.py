@@ -394,6 +394,17 @@ def test_inspect_looks_and_does_not_judge(damaged: Path) -> None:
     assert "  problem: " in run("inspect", damaged).stdout
 
 
+def test_info_of_a_stream_that_was_added_to(tmp_path: Path, batch: Path) -> None:
+    """The description of its arrays is that of the features that were there."""
+    stream, count = tmp_path / "a.dfc", len(np.load(batch))
+    run("encode", batch, stream)
+    assert f"a batch of {count}" in run("info", stream).stdout
+    run("append", stream, batch)
+    told = run("info", stream).stdout
+    assert f"features were added to the {count} that were described" in told
+    assert "a batch of" not in told
+
+
 def test_info_lists_arrays(tmp_path: Path) -> None:
     drawn = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
     np.savez(tmp_path / "layers.npz", p2=drawn[:, :, None, None], p3=drawn, last=drawn[0])

@@ -146,7 +146,12 @@ def describe(file: str, summary: dict[str, Any]) -> Iterator[tuple[str, _Facts]]
     texts = dict(summary["metadata"])
     if named := entries_in(texts):
         del texts[ARRAYS_KEY]
-        yield "arrays", list(_array_facts(named))
+        described = sum(one.count for one in named)
+        whole = described == summary["features"] or any(
+            one["feature_type"] == "tokens" for one in sets
+        )
+        facts = [("unknown", f"features were added to the {described:,} that were described")]
+        yield "arrays", list(_array_facts(named)) if whole else facts
     if texts:
         yield "metadata", list(texts.items())
 
