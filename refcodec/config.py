@@ -263,7 +263,7 @@ class EncoderConfig:
             )
         if self.target_size is not None and self.target_snr is not None:
             yield CallerError("target_size and target_snr exclude each other")
-        if self.aims and "qp" in self.given:
+        if self.aims and "qp" in self.given and not isinstance(self.qp, tuple):
             yield CallerError(
                 "qp has no effect with a target, which finds the QP of each feature",
                 hint="leave it out",

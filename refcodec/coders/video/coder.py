@@ -56,6 +56,10 @@ class CheckUnits(Protocol):
         """
 
 
+_UNITS = 64
+"""Units of a frame whose headers are shown at most; a few bytes can make one."""
+
+
 @dataclass(frozen=True)
 class VideoCoder(PayloadCoder):
     """The interface of a video standard.
@@ -65,7 +69,8 @@ class VideoCoder(PayloadCoder):
     check_sets    : constraints on parameter sets; takes the position of parameter_sets in bits.
     check_units   : constraints on the units of a payload, checked before ffmpeg sees it.
     check_slices  : constraints on the slices, or frames, of a payload.
-    show_headers  : adds the headers of units to a trace; takes the parameter set that slices refer to.
+    show_headers  : adds the headers of units to a trace; takes the parameter set that slices refer to, and
+                    the most units to look at.
     encode_frames : codes frames at the QP of each, with a preset. Raises EnvironmentFault if another program
                     fails.
     """
@@ -75,7 +80,7 @@ class VideoCoder(PayloadCoder):
     check_sets: Callable[[FeatureParameterSet, int], Violations]
     check_units: CheckUnits
     check_slices: Callable[[Payload], Violations]
-    show_headers: Callable[[bytes, Trace, FeatureParameterSet | None], None]
+    show_headers: Callable[[bytes, Trace, FeatureParameterSet | None, int], None]
     encode_frames: Callable[[Frames, Sequence[int], FeatureParameterSet, str, Machine], VideoFrames]
 
     def check_payload(self, payload: Payload) -> Violations:
@@ -84,14 +89,12 @@ class VideoCoder(PayloadCoder):
 
     def show_parameter_set(self, fps: FeatureParameterSet, trace: Trace) -> None:
         """Add the headers of the parameter sets."""
-        self.show_headers(fps.parameter_sets or b"", trace, None)
+        self.show_headers(fps.parameter_sets or b"", trace, None, _UNITS)
 
     def show_payload(self, payload: Payload, trace: Trace) -> None:
-        """Add the headers of a payload. Raises StreamError where its units are not those of its frames."""
+        """Add the headers of a payload: of no more units than any that conforms has."""
         frames = len(layout_of(payload.fps, payload.parameters).qps)
-        for error in self.check_units(payload, frames, first=payload.access_point):
-            raise error  # there may be any number of units
-        self.show_headers(payload.data, trace, payload.fps)
+        self.show_headers(payload.data, trace, payload.fps, _UNITS * (frames + 1))
 
     def check_parameter_set(
         self, fps: FeatureParameterSet, limits: Level, trace: Elements
