@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .bits import BitReader, Integers
 from .codes import Level
-from .models import Chances, ModelFile
+from .models import Chances, ModelFile, begin_model_unit
 from .ranges import Numbers
 from .refusal import require
 
@@ -47,12 +47,8 @@ class CodedTransform(NamedTuple):
 def parse_transform(payload: bytes) -> tuple[int, CodedTransform | ModelFile]:
     """Parse channel_transform_unit() (6.14): model_id, and the transform as it is coded, or its file."""
     read = BitReader(payload)
-    model_id = read.ue(255)
-    external_flag = read.flag()
-    read.align()
-    if external_flag:
-        file = ModelFile(read.raw(32))
-        read.finish()
+    model_id, file = begin_model_unit(read)
+    if file is not None:
         return model_id, file
     groups = read.ue(4095) + 1
     size = read.ue(4095) + 1

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from .bits import BitReader
 from .codes import Level
-from .models import Chances, ModelFile
+from .models import Chances, ModelFile, begin_model_unit
 from .refusal import require
 from .tables import CENTRE, native_model, squash, stretch
 
@@ -42,12 +42,8 @@ class CodedContextModel(NamedTuple):
 def parse_contexts(payload: bytes) -> tuple[int, CodedContextModel | ModelFile]:
     """Parse context_model_unit() (6.17); returns model_id, too."""
     read = BitReader(payload)
-    model_id = read.ue(255)
-    external_flag = read.flag()
-    read.align()
-    if external_flag:
-        file = ModelFile(read.raw(32))
-        read.finish()
+    model_id, file = begin_model_unit(read)
+    if file is not None:
         return model_id, file
     weights_change = [read.flag() for _ in FAMILIES]
     states_change = [read.flag() for _ in FAMILIES]

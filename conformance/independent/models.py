@@ -57,15 +57,23 @@ class EntropyTables(NamedTuple):
     coded_tables: bytes
 
 
-def parse_model(payload: bytes) -> tuple[int, EntropyTables | ModelFile]:
-    """Parse entropy_model_unit() (6.12): model_id, and its tables as they are coded, or their file."""
-    read = BitReader(payload)
+def begin_model_unit(read: BitReader) -> tuple[int, ModelFile | None]:
+    """Parse what model units begin with (6.12.1, 6.14.1, 6.17.1): model_id, and the file, if it is in one."""
     model_id = read.ue(255)
     external_flag = read.flag()
     read.align()
-    if external_flag:
-        file = ModelFile(read.raw(32))
-        read.finish()
+    if not external_flag:
+        return model_id, None
+    file = ModelFile(read.raw(32))
+    read.finish()
+    return model_id, file
+
+
+def parse_model(payload: bytes) -> tuple[int, EntropyTables | ModelFile]:
+    """Parse entropy_model_unit() (6.12): model_id, and its tables as they are coded, or their file."""
+    read = BitReader(payload)
+    model_id, file = begin_model_unit(read)
+    if file is not None:
         return model_id, file
     context_count = read.ue((1 << 16) - 1) + 1
     table_count = read.ue(4095) + 1
