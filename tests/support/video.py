@@ -11,10 +11,23 @@ import numpy as np
 import refcodec
 from refcodec.coders.ffmpeg import find_ffmpeg
 from refcodec.errors import DFCError
+from refcodec.metrics import signal_to_noise
 
-__all__ = ["broken", "listed", "maps", "vector"]
+__all__ = ["ROUND_TRIPS", "broken", "listed", "maps", "round_trip", "vector"]
 
 _SUITE = Path(__file__).parents[2] / "bitstreams"
+
+
+ROUND_TRIPS: list[tuple[dict[str, Any], float]] = [
+    ({"qp": 22}, 25),
+    ({"qp": 22, "bits": 8}, 25),
+    ({"qp": 4, "bits": 3, "restoration": "channel"}, 12),
+    ({"qp": (20, 26, 20, 32), "packing": "frame"}, 20),
+    ({"qp": 22, "order": (3, 1, 0, 2)}, 25),
+    ({"qp": 22, "quantiser": "log"}, 20),
+    ({"qp": 22, "preset": "faster"}, 25),
+]
+"""Options of a video coder, and the SNR in dB above which features come back."""
 
 
 def listed(option: str) -> str:
@@ -42,3 +55,10 @@ def vector(name: str) -> bytes:
 def broken(stream: bytes) -> set[str | None]:
     """The requirements that a stream breaks."""
     return {one.requirement for one in refcodec.validate(stream).violations}
+
+
+def round_trip(coder: str, options: dict[str, Any], workers: int = 1) -> tuple[bytes, float]:
+    """The stream of a feature of four channels, and the SNR of what comes back, in dB."""
+    feature = maps(4, 9, 7)
+    stream = refcodec.encode(feature, coder=coder, workers=workers, **options)
+    return stream, signal_to_noise(refcodec.decode(stream), feature)

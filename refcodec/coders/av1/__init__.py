@@ -8,10 +8,11 @@ The rest is that of every video standard.
 from __future__ import annotations
 
 from refcodec.coders.av1.checks import check_frames, check_sequence_header, check_units
-from refcodec.coders.av1.encoding import RUN, encode_frames
+from refcodec.coders.av1.encoding import RUN, encode_with
 from refcodec.coders.av1.headers import show_headers
 from refcodec.coders.ffmpeg import AV1_PROGRAM
 from refcodec.coders.video.coder import VideoCoder
+from refcodec.coders.video.portions import at_depth
 
 __all__ = ["PAYLOAD_CODER"]
 
@@ -22,5 +23,5 @@ PAYLOAD_CODER = VideoCoder(
     check_units=check_units,
     check_slices=check_frames,
     show_headers=show_headers,
-    encode_frames=encode_frames,
+    encode_frames=at_depth(encode_with),
 )

@@ -14,15 +14,14 @@ import numpy as np
 from refcodec.coders.av1.steps import quantiser_of
 from refcodec.coders.ffmpeg import AV1_PROGRAM, VARIABLE, encode_video
 from refcodec.coders.protocol import Machine
-from refcodec.coders.video.frames import PIXEL_FORMATS, frame_depth
+from refcodec.coders.video.frames import PIXEL_FORMATS
 from refcodec.coders.video.portions import VideoFrames, encode_portions
 from refcodec.coders.video.runs import Run
 from refcodec.errors import EnvironmentFault, StreamError
 from refcodec.pack import Frames
 from refcodec.syntax.av1 import TYPE, split_units
-from refcodec.syntax.structures import FeatureParameterSet
 
-__all__ = ["RUN", "encode_frames", "encode_with"]
+__all__ = ["RUN", "encode_with"]
 
 RUN = Run(frames=1024, bytes=1 << 20)
 """Most work of one run of libaom."""
@@ -48,17 +47,6 @@ _ONE_QUANTISER = "deltaq-mode=0"
 """Option of libaom itself: one quantiser for all blocks."""
 
 
-def encode_frames(
-    frames: Frames,
-    qps: Sequence[int],
-    fps: FeatureParameterSet,
-    preset: str,
-    machine: Machine,
-) -> VideoFrames:
-    """The frame OBU of each frame, and the sequence header that all share."""
-    return encode_with(frames, qps, frame_depth(fps.bits), preset, machine)
-
-
 def encode_with(
     frames: Frames,
     qps: Sequence[int],
@@ -67,8 +55,9 @@ def encode_with(
     machine: Machine,
     tools: str = "",
 ) -> VideoFrames:
-    """Code frames at the QP of each, with further options of libaom.
+    """The frame OBU of each frame, and the sequence header that all share.
 
+    qps   : of each frame.
     depth : bit depth of the frames, 8, 10 or 12.
     tools : further options of libaom, as in ``-aom-params``.
 

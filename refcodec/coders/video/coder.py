@@ -25,11 +25,11 @@ from refcodec.coders.protocol import (
 )
 from refcodec.coders.video.frames import decode_frames, take_channels
 from refcodec.coders.video.grid import check_grid
-from refcodec.coders.video.portions import VideoFrames
+from refcodec.coders.video.portions import EncodeFrames
 from refcodec.coders.video.runs import Run, runs_of
 from refcodec.config import EncoderConfig
 from refcodec.errors import EnvironmentFault, PayloadError
-from refcodec.pack import Frames, layout_of, pack
+from refcodec.pack import layout_of, pack
 from refcodec.syntax.bits import Elements, Trace, position_of
 from refcodec.syntax.structures import FeatureParameterSet
 from refcodec.tables import Level
@@ -81,7 +81,7 @@ class VideoCoder(PayloadCoder):
     check_units: CheckUnits
     check_slices: Callable[[Payload], Violations]
     show_headers: Callable[[bytes, Trace, FeatureParameterSet | None, int], None]
-    encode_frames: Callable[[Frames, Sequence[int], FeatureParameterSet, str, Machine], VideoFrames]
+    encode_frames: EncodeFrames
 
     def check_payload(self, payload: Payload) -> Violations:
         """Yield violations of the constraints on slices."""

@@ -1,18 +1,21 @@
-"""Frames of one QP that an encoder of video codes together. Nothing here is normative."""
+"""Frames that a video encoder codes, those of one QP together. Nothing here is normative."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from refcodec.coders.protocol import Machine
+from refcodec.coders.video.frames import frame_depth
 from refcodec.errors import EnvironmentFault
 from refcodec.pack import Frames
+from refcodec.syntax.structures import FeatureParameterSet
 
-__all__ = ["VideoFrames", "encode_portions"]
+__all__ = ["EncodeFrames", "VideoFrames", "at_depth", "encode_portions"]
 
 
 class VideoFrames(NamedTuple):
-    """Frames as an encoder of video leaves them.
+    """Frames as a video encoder leaves them.
 
     payloads       : the units of each frame, in the byte stream of the standard.
     parameter_sets : those that all frames share, likewise.
@@ -20,6 +23,27 @@ class VideoFrames(NamedTuple):
 
     payloads: list[bytes]
     parameter_sets: bytes
+
+
+EncodeFrames = Callable[[Frames, Sequence[int], FeatureParameterSet, str, Machine], VideoFrames]
+"""Codes frames at the QP of each, for a parameter set, with a preset. Raises EnvironmentFault."""
+
+
+def at_depth(
+    encode: Callable[[Frames, Sequence[int], int, str, Machine], VideoFrames],
+) -> EncodeFrames:
+    """Adapt an encoder that asks a parameter set for nothing but the bit depth of frames."""
+
+    def encode_frames(
+        frames: Frames,
+        qps: Sequence[int],
+        fps: FeatureParameterSet,
+        preset: str,
+        machine: Machine,
+    ) -> VideoFrames:
+        return encode(frames, qps, frame_depth(fps.bits), preset, machine)
+
+    return encode_frames
 
 
 def encode_portions(

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from refcodec.coders.ffmpeg import VVC_PROGRAM
 from refcodec.coders.video.coder import VideoCoder
+from refcodec.coders.video.portions import at_depth
 from refcodec.coders.vvc.checks import check_parameter_sets, check_slices, check_units
-from refcodec.coders.vvc.encoding import RUN, encode_frames
+from refcodec.coders.vvc.encoding import RUN, encode_with
 from refcodec.coders.vvc.headers import show_headers
 
 __all__ = ["PAYLOAD_CODER"]
@@ -22,5 +23,5 @@ PAYLOAD_CODER = VideoCoder(
     check_units=check_units,
     check_slices=check_slices,
     show_headers=show_headers,
-    encode_frames=encode_frames,
+    encode_frames=at_depth(encode_with),
 )

@@ -9,15 +9,13 @@ import numpy as np
 
 from refcodec.coders.ffmpeg import VARIABLE, VVC_PROGRAM, encode_video
 from refcodec.coders.protocol import Machine
-from refcodec.coders.video.frames import frame_depth
 from refcodec.coders.video.portions import VideoFrames, encode_portions
 from refcodec.coders.video.runs import Run
 from refcodec.errors import EnvironmentFault, StreamError
 from refcodec.pack import Frames
-from refcodec.syntax.structures import FeatureParameterSet
 from refcodec.syntax.vvc import NAL, nal_type, split_nals
 
-__all__ = ["RUN", "encode_frames", "encode_with"]
+__all__ = ["RUN", "encode_with"]
 
 RUN = Run(frames=96, bytes=1 << 18)
 """Most work that is decoded at once."""
@@ -38,17 +36,6 @@ _DETERMINISTIC = (
 """Options of vvenc: IDR pictures alone, unfiltered before they are coded, fixed QPs, nothing else."""
 
 
-def encode_frames(
-    frames: Frames,
-    qps: Sequence[int],
-    fps: FeatureParameterSet,
-    preset: str,
-    machine: Machine,
-) -> VideoFrames:
-    """The NAL units of each frame, and the parameter sets that all share."""
-    return encode_with(frames, qps, frame_depth(fps.bits), preset, machine)
-
-
 def encode_with(
     frames: Frames,
     qps: Sequence[int],
@@ -57,8 +44,9 @@ def encode_with(
     machine: Machine,
     tools: str = "",
 ) -> VideoFrames:
-    """Code frames at the QP of each, with further options of vvenc.
+    """The NAL units of each frame, and the parameter sets that all share.
 
+    qps   : of each frame.
     depth : bit depth of the frames, 8 or 10.
     tools : further options of vvenc, as in ``-vvenc-params``.
 
